@@ -1,0 +1,22 @@
+import type { FinishReason } from './message.ts';
+
+/** Tokens of one provider call, inclusive as OpenAI counts them: cached ones are part of the input, reasoning ones of the output. */
+export type ModelUsage = {
+  inputTokens: number;
+  cachedInputTokens: number;
+  cacheWriteTokens: number;
+  outputTokens: number;
+  reasoningTokens: number;
+};
+
+/** What a model may say, in the order it says it. `finish` comes once, and only where the provider gave a reason. */
+export type ModelEvent =
+  /** The provider accepted the request; before anything else. `requestId` is the provider's own, for its support. */
+  | { kind: 'accepted'; requestId: string | null }
+  /** The provider's id for the answer, and the very model that answers. */
+  | { kind: 'response'; responseId: string | null; model: string | null }
+  | { kind: 'text-delta'; text: string }
+  | { kind: 'reasoning-delta'; text: string }
+  | { kind: 'refusal-delta'; text: string }
+  | { kind: 'usage'; usage: ModelUsage }
+  | { kind: 'finish'; reason: Extract<FinishReason, 'STOP' | 'LENGTH' | 'TOOL_CALLS' | 'CONTENT_FILTER'> };

@@ -1,0 +1,46 @@
+import type { ModelEvent } from './model-event.ts';
+
+export type ModelMessage = { role: 'system' | 'user' | 'assistant'; content: string };
+
+/** How to generate; what is absent is left to the provider's default. */
+export type Generation = {
+  temperature?: number;
+  maxTokens?: number;
+  topP?: number;
+  frequencyPenalty?: number;
+  presencePenalty?: number;
+  stop?: string[];
+};
+
+export type ModelRequest = {
+  model: string;
+  messages: readonly ModelMessage[];
+  generation: Generation;
+};
+
+export type ModelInfo = {
+  /** As the provider names it, e.g. "gpt-4o". */
+  id: string;
+  provider: string;
+  /** Tokens of prompt and answer together. */
+  contextWindow: number;
+  /** Tokens of one answer at the most. */
+  maxOutputTokens: number;
+  supportsTools: boolean;
+  supportsBackground: boolean;
+  /** Whether a call can be made with what is configured. */
+  configured: boolean;
+};
+
+/**
+ * One way to a model. `stream` makes exactly one call and never retries: retries belong to the turn, which records each.
+ *
+ * Yields batches (what one read of the network held), in order. Ends normally only after `finish`; every failure throws a
+ * `ProviderError` that says whether it is retryable: refusals by status, a stream that ends without a reason, garbage, silence
+ * beyond the time-outs. When `signal` is aborted it closes the connection and throws the signal's reason.
+ */
+export interface ModelProvider {
+  readonly name: string;
+  models(): readonly ModelInfo[];
+  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<readonly ModelEvent[]>;
+}

@@ -1,0 +1,57 @@
+/** Waits `ms` milliseconds, less when the signal is aborted. Never rejects. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** Lets timers and sockets have their turn. */
+export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+export type Deferred<T> = { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void };
+
+export function defer<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+/** A latch that many may ring and one waits for: a ring that nobody awaited is kept for the next wait. */
+export function createBell(): { ring(): void; rung(signal: AbortSignal, timeoutMs?: number): Promise<boolean> } {
+  let ringing = false;
+  let wake: (() => void) | null = null;
+  return {
+    ring() {
+      ringing = true;
+      wake?.();
+    },
+    /** Resolves at a ring (true), or at the abort or the time-out (false). */
+    rung(signal, timeoutMs) {
+      return new Promise((resolve) => {
+        const timer = timeoutMs === undefined ? undefined : setTimeout(() => end(), timeoutMs);
+        const end = () => {
+          wake = null;
+          clearTimeout(timer);
+          signal.removeEventListener('abort', end);
+          const rang = ringing && !signal.aborted;
+          ringing = false;
+          resolve(rang);
+        };
+        if (ringing || signal.aborted) return end();
+        wake = end;
+        signal.addEventListener('abort', end, { once: true });
+      });
+    },
+  };
+}

@@ -1,0 +1,136 @@
+/** The classes of refusal a caller may see, named as in the schema's `ErrorCode`, with the HTTP status each would have on its own. */
+const table = {
+  UNAUTHENTICATED: { http: 401 },
+  FORBIDDEN: { http: 403 },
+  NOT_FOUND: { http: 404 },
+  VALIDATION_FAILED: { http: 400 },
+  RATE_LIMITED: { http: 429 },
+  QUOTA_EXCEEDED: { http: 429 },
+  BUDGET_EXCEEDED: { http: 402 },
+  TURN_IN_PROGRESS: { http: 409 },
+  TURN_NOT_ACTIVE: { http: 409 },
+  IDEMPOTENCY_CONFLICT: { http: 409 },
+  STALE_CURSOR: { http: 400 },
+  CONTEXT_TOO_LONG: { http: 413 },
+  CONTENT_FILTERED: { http: 422 },
+  PROVIDER_UNAVAILABLE: { http: 503 },
+  PROVIDER_NOT_CONFIGURED: { http: 503 },
+  INVALID_MODEL: { http: 400 },
+  TOOL_NOT_FOUND: { http: 404 },
+  TOOL_FAILED: { http: 500 },
+  TOOL_OUTCOME_UNKNOWN: { http: 500 },
+  APPROVAL_STALE: { http: 409 },
+  APPROVAL_EXPIRED: { http: 409 },
+  FILE_REJECTED: { http: 422 },
+  CONFLICT: { http: 409 },
+  INTERNAL: { http: 500 },
+} as const;
+
+export type ErrorCode = keyof typeof table;
+export const errorCodes = Object.keys(table) as ErrorCode[];
+export const httpStatusOf = (code: ErrorCode): number => table[code].http;
+
+type Refusal = ErrorOptions & { code?: ErrorCode; retryable?: boolean };
+
+/** A refusal the caller may see. Anything else that escapes is a bug and is masked. */
+export abstract class AppError extends Error {
+  readonly code: ErrorCode;
+  /** Whether the same request may succeed later without being changed. */
+  readonly retryable: boolean;
+
+  constructor(message: string, { code, retryable = false, ...options }: Refusal & { code: ErrorCode }) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = retryable;
+  }
+}
+
+export type Issue = { path: string[]; message: string };
+
+export class ValidationError extends AppError {
+  readonly issues: Issue[];
+
+  constructor(issues: Issue[]) {
+    super(issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '), { code: 'VALIDATION_FAILED' });
+    this.issues = issues;
+  }
+
+  static of(path: string, message: string): ValidationError {
+    return new ValidationError([{ path: path.split('.'), message }]);
+  }
+}
+
+export class NotFoundError extends AppError {
+  /** The id as the caller gave it. */
+  readonly id: string | null;
+
+  constructor(what: string, id: string | null) {
+    super(`There is no ${what} with this id.`, { code: 'NOT_FOUND' });
+    this.id = id;
+  }
+}
+
+export class UnauthenticatedError extends AppError {
+  constructor(
+    message = 'A valid bearer token is needed: send it as "Authorization: Bearer …", or in connection_init as { "authorization": "Bearer …" }.',
+  ) {
+    super(message, { code: 'UNAUTHENTICATED' });
+  }
+}
+
+export class ForbiddenError extends AppError {
+  constructor(message: string) {
+    super(message, { code: 'FORBIDDEN' });
+  }
+}
+
+export class ConflictError extends AppError {
+  constructor(message: string, options: Refusal = {}) {
+    super(message, { code: 'CONFLICT', ...options });
+  }
+}
+
+export class IdempotencyConflictError extends AppError {
+  readonly originalTurnId: string;
+
+  constructor(originalTurnId: string) {
+    super('This idempotencyKey was used for another request: use a new key for a new message.', { code: 'IDEMPOTENCY_CONFLICT' });
+    this.originalTurnId = originalTurnId;
+  }
+}
+
+export class StaleCursorError extends AppError {
+  constructor(message: string) {
+    super(message, { code: 'STALE_CURSOR' });
+  }
+}
+
+type ProviderFacts = Refusal & { provider: string; httpStatus?: number | null; requestId?: string | null; retryAfterMs?: number | null };
+
+/** A provider that failed or refused; `message` says what a person can do about it, and never carries a key. */
+export class ProviderError extends AppError {
+  readonly provider: string;
+  readonly httpStatus: number | null;
+  readonly requestId: string | null;
+  /** How long the provider asked to be left alone, where it said so. */
+  readonly retryAfterMs: number | null;
+
+  constructor(
+    message: string,
+    { provider, httpStatus = null, requestId = null, retryAfterMs = null, code = 'PROVIDER_UNAVAILABLE', ...options }: ProviderFacts,
+  ) {
+    super(message, { code, ...options });
+    this.provider = provider;
+    this.httpStatus = httpStatus;
+    this.requestId = requestId;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** A fault of ours, told to the caller without its insides. */
+export class InternalError extends AppError {
+  constructor(message = 'Something went wrong on our side. The fault is logged; try again.', options: ErrorOptions = {}) {
+    super(message, { code: 'INTERNAL', retryable: true, ...options });
+  }
+}
