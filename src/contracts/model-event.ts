@@ -9,7 +9,7 @@ export type ModelUsage = {
   reasoningTokens: number;
 };
 
-/** What a model may say, in the order it says it. `finish` comes once, and only where the provider gave a reason. */
+/** What a model may say, in the order it says it. `finish` comes once, last, and only where the provider gave a reason. */
 export type ModelEvent =
   /** The provider accepted the request; before anything else. `requestId` is the provider's own, for its support. */
   | { kind: 'accepted'; requestId: string | null }

@@ -55,3 +55,26 @@ export function createBell(): { ring(): void; rung(signal: AbortSignal, timeoutM
     },
   };
 }
+
+/**
+ * An iterator over `make(signal)` whose `return()` aborts the signal first. A generator that waits cannot be returned from until what it
+ * waits for settles, so without this a reader that left would be kept until the next event.
+ */
+export function abortable<T>(outer: AbortSignal, make: (signal: AbortSignal) => AsyncGenerator<T, void>): AsyncIterableIterator<T> {
+  const controller = new AbortController();
+  const generator = make(AbortSignal.any([outer, controller.signal]));
+  return {
+    next: () => generator.next(),
+    return() {
+      controller.abort();
+      return generator.return() as Promise<IteratorResult<T>>;
+    },
+    throw(error) {
+      controller.abort();
+      return generator.throw(error);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

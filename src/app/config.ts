@@ -1,0 +1,225 @@
+import { z } from 'zod';
+import { masked, maskedUrl, truth, url, webOrigins, whole, words } from './variable-kinds.ts';
+
+const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', ['postgres:', 'postgresql:']);
+const redisUrl = url('a Redis address such as redis://host:6379', ['redis:', 'rediss:']);
+const webUrl = (example: string) => url(`an address such as ${example}`, ['http:', 'https:']);
+const text = (max: number) => z.string().max(max, `expected at most ${max} characters`);
+const oneOf = <const V extends readonly [string, ...string[]]>(values: V) => z.enum(values, `expected one of ${values.join(', ')}`);
+
+/** Every variable the server understands. The descriptions are the comments of `.env.example`; a test holds the two together. */
+export const environment = z.object({
+  ROLE: oneOf(['all', 'api', 'worker']).default('all').describe('What this process does: serve requests (api), run turns (worker), or both (all).'),
+  NODE_ENV: oneOf(['development', 'test', 'production'])
+    .default('development')
+    .describe('With "production" a secret of your own is demanded beside DATABASE_URL, and logs are always JSON lines.'),
+  LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('The least grave log lines to print: fatal, error, warn, info, debug, trace, or silent for none.'),
+
+  PORT: whole(0, 65_535).default(4_000).describe('The port to listen on; 0 takes any free one.'),
+  HOST: text(253).default('127.0.0.1').describe('The address to listen on; 0.0.0.0 accepts connections from other machines.'),
+  CORS_ORIGIN: webOrigins
+    .default([])
+    .describe('Origins, separated by commas, whose pages may call this server from a browser. Without it only pages this server serves may.'),
+  GRAPHIQL: truth.default(true).describe('Whether a browser that opens /graphql gets the GraphiQL workbench.'),
+  INTROSPECTION: truth.default(true).describe('Whether clients may read the schema. GraphiQL needs it.'),
+  SUBSCRIPTIONS_PER_SOCKET: whole(1, 10_000).default(100).describe('How many operations one WebSocket may hold open at once.'),
+
+  DATABASE_URL: databaseUrl
+    .optional()
+    .describe('PostgreSQL 15 or later. Without it an embedded database keeps its data in DATA_DIR; the roles api and worker need it.'),
+  DATABASE_POOL_SIZE: whole(1, 500).default(10).describe('Connections to PostgreSQL that this process opens at the most.'),
+  DATA_DIR: text(1_000).default('./data').describe('Where the embedded database and the secret made for it are kept.'),
+  REDIS_URL: redisUrl
+    .optional()
+    .describe('Redis, which carries live events and wake-ups between processes. Without it processes find out by polling the database.'),
+  REDIS_PREFIX: text(100).default('colloquy').describe('What every Redis key and channel begins with, so that installations can share a server.'),
+
+  JWT_SECRET: z
+    .string()
+    .refine((secret) => Buffer.byteLength(secret) >= 32, 'expected at least 32 bytes; make one with: openssl rand -base64 48')
+    .optional()
+    .describe('Signs and checks HS256 tokens; at least 32 bytes. Without it one is made in DATA_DIR, except in production with DATABASE_URL.'),
+  JWT_ISSUER: text(255).default('colloquy').describe('The "iss" claim that tokens must carry.'),
+  JWT_AUDIENCE: text(255).default('colloquy').describe('The "aud" claim that tokens must carry.'),
+  JWKS_URL: webUrl('https://id.example.com/.well-known/jwks.json')
+    .optional()
+    .describe('Public keys of an identity provider: its RS256, PS256, ES256 and EdDSA tokens are accepted too.'),
+  ALLOW_GUESTS: truth.default(true).describe('Whether anybody may start a guest session. Guests need a secret to sign their tokens with.'),
+  GUEST_TOKEN_HOURS: whole(1, 720).default(24).describe('How long the token of a guest is good, in hours.'),
+
+  OPENAI_API_KEY: text(1_000).optional().describe('The key of the model provider. Without key and base URL a scripted model answers, offline.'),
+  OPENAI_BASE_URL: webUrl('http://127.0.0.1:11434/v1')
+    .optional()
+    .describe('An OpenAI-compatible server (Ollama, vLLM, …) in place of api.openai.com. It may do without a key.'),
+  OPENAI_ORG_ID: text(255).optional().describe('The OpenAI organization that calls are charged to.'),
+  OPENAI_MODEL: text(100).optional().describe('The model that answers unless another is chosen: gpt-4o-mini, or scripted-1 for the scripted model.'),
+  OPENAI_MODELS: words(100).default([]).describe('Further models, separated by commas, that may be chosen.'),
+  OPENAI_MAX_TOKENS: whole(1, 1_000_000).optional().describe("Tokens of one answer at the most. Without it the provider's own default holds."),
+  OPENAI_TEMPERATURE: z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, 'expected a number from 0 to 2')
+    .transform(Number)
+    .refine((value) => value <= 2, 'expected a number from 0 to 2')
+    .optional()
+    .describe("How freely the model writes, from 0 to 2. Without it the provider's own default holds."),
+  MODEL_FIRST_TOKEN_TIMEOUT_MS: whole(100, 600_000).default(60_000).describe('How long a model may take to say its first word, in milliseconds.'),
+  MODEL_IDLE_TIMEOUT_MS: whole(100, 600_000).default(30_000).describe('How long a model may fall silent in mid-answer, in milliseconds.'),
+  MODEL_MAX_RETRIES: whole(0, 10).default(2).describe('How often a call to the model that failed for a passing reason is tried again.'),
+  SCRIPTED_TOKENS_PER_SECOND: whole(1, 100_000).default(25).describe('How fast the scripted model writes.'),
+
+  DEFAULT_LANGUAGE: z
+    .string()
+    .regex(/^[A-Za-z]{2,3}$|^[A-Za-z]{2}-[A-Za-z]{2}$/, 'expected a language such as es or pt-BR, of at most 5 characters')
+    .default('es')
+    .describe('The language of a conversation that names none; at most 5 characters, e.g. es or pt-BR.'),
+  MAX_MESSAGE_CHARS: whole(1, 1_000_000).default(32_000).describe('Characters of one message at the most.'),
+  MAX_CONTEXT_MESSAGES: whole(1, 10_000).default(100).describe('How many earlier messages are sent to the model with a new one, at the most.'),
+  WORKER_CONCURRENCY: whole(1, 10_000).default(100).describe('Turns that this process runs at once, at the most.'),
+  LEASE_MS: whole(1_000, 60_000)
+    .default(6_000)
+    .describe('How long a worker owns a turn without renewing, in milliseconds: about the time after which a crashed one is replaced.'),
+});
+
+type Environment = z.output<typeof environment>;
+
+/** What the server was told to be, grouped by who needs it. What is not configured is null. */
+export type Config = Readonly<ReturnType<typeof grouped>>;
+
+/** Everything that is wrong with the environment, one line per variable. Holds no secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not usable:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/** Reads the environment once, and tells of every fault in it at once. An empty value counts as none. */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== '')) as Given;
+  const parsed = environment.safeParse(given);
+  const faults = parsed.success ? [] : parsed.error.issues.map(({ path, message }) => ({ name: String(path[0]), expected: message }));
+  const problems = faults.map(({ name, expected }) => `${name}: ${expected}, got ${shown(name, given[name] ?? '')}`);
+  problems.push(...conflicts(given));
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  return frozen(grouped(parsed.data));
+}
+
+/** Whether a process without JWT_SECRET may make one itself: not in production with a shared database, where several processes must agree. */
+export const mayMakeSecret = (databaseUrl: string | null, production: boolean): boolean => databaseUrl === null || !production;
+
+/** The effective configuration for the start-up table, one "NAME value" line each, secrets masked. */
+export function describeConfig(config: Config): string[] {
+  const lines: [string, unknown][] = Object.entries(config).flatMap(([group, value]) =>
+    typeof value === 'string' ? [[group, value] as [string, unknown]] : leaves(group, value),
+  );
+  const width = Math.max(...lines.map(([name]) => name.length));
+  return lines.map(([name, value]) => `${name.padEnd(width)}  ${spoken(name, value)}`);
+}
+
+type Given = Record<string, string>;
+
+/** Faults between variables. They are found in the raw values, so that one bad variable hides none of them. */
+function conflicts(given: Given): string[] {
+  const found: string[] = [];
+  if (!given.DATABASE_URL && (given.ROLE === 'api' || given.ROLE === 'worker'))
+    found.push(
+      `DATABASE_URL: expected a PostgreSQL address, because ROLE is ${given.ROLE} and the embedded database serves one process, got nothing`,
+    );
+  if (!mayMakeSecret(given.DATABASE_URL ?? null, given.NODE_ENV === 'production') && !given.JWT_SECRET && !given.JWKS_URL)
+    found.push('JWT_SECRET: expected it or JWKS_URL, because NODE_ENV is production and DATABASE_URL is set, got neither');
+  return found;
+}
+
+function grouped(env: Environment) {
+  const production = env.NODE_ENV === 'production';
+  const databaseUrl = env.DATABASE_URL ?? null;
+  const secret = env.JWT_SECRET ?? null;
+  return {
+    role: env.ROLE,
+    http: {
+      port: env.PORT,
+      host: env.HOST,
+      corsOrigins: env.CORS_ORIGIN,
+      graphiql: env.GRAPHIQL,
+      introspection: env.INTROSPECTION,
+      subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
+    },
+    log: { level: env.LOG_LEVEL, production },
+    stores: {
+      databaseUrl,
+      dataDir: env.DATA_DIR,
+      poolSize: env.DATABASE_POOL_SIZE,
+      redisUrl: env.REDIS_URL ?? null,
+      redisPrefix: env.REDIS_PREFIX,
+    },
+    auth: {
+      secret,
+      issuer: env.JWT_ISSUER,
+      audience: env.JWT_AUDIENCE,
+      jwksUrl: env.JWKS_URL ?? null,
+      // Guests carry tokens of ours: where only an identity provider signs, there can be none.
+      allowGuests: env.ALLOW_GUESTS && (secret !== null || mayMakeSecret(databaseUrl, production)),
+      guestTokenHours: env.GUEST_TOKEN_HOURS,
+    },
+    providers: { openai: openai(env), scripted: { tokensPerSecond: env.SCRIPTED_TOKENS_PER_SECOND } },
+    turns: {
+      maxRetries: env.MODEL_MAX_RETRIES,
+      leaseMs: env.LEASE_MS,
+      concurrency: env.WORKER_CONCURRENCY,
+      maxMessageChars: env.MAX_MESSAGE_CHARS,
+      maxContextMessages: env.MAX_CONTEXT_MESSAGES,
+    },
+    conversations: { defaultLanguage: env.DEFAULT_LANGUAGE },
+  };
+}
+
+function openai(env: Environment) {
+  const scripted = !env.OPENAI_API_KEY && !env.OPENAI_BASE_URL;
+  const defaultModel = env.OPENAI_MODEL ?? (scripted ? 'scripted-1' : 'gpt-4o-mini');
+  return {
+    apiKey: env.OPENAI_API_KEY ?? null,
+    baseUrl: env.OPENAI_BASE_URL ?? null,
+    organization: env.OPENAI_ORG_ID ?? null,
+    defaultModel,
+    /** Every model that may be chosen, the default first. */
+    models: [...new Set([defaultModel, ...env.OPENAI_MODELS])],
+    maxTokens: env.OPENAI_MAX_TOKENS ?? null,
+    temperature: env.OPENAI_TEMPERATURE ?? null,
+    firstTokenTimeoutMs: env.MODEL_FIRST_TOKEN_TIMEOUT_MS,
+    idleTimeoutMs: env.MODEL_IDLE_TIMEOUT_MS,
+    /** Nothing is configured: the scripted model on loopback answers. */
+    scripted,
+  };
+}
+
+function frozen<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (inner !== null && typeof inner === 'object') frozen(inner);
+  return Object.freeze(value);
+}
+
+const secretVariables = new Set(['JWT_SECRET', 'OPENAI_API_KEY', 'DATABASE_URL', 'REDIS_URL']);
+
+/** A refused value as a person may see it on a terminal or in a log. An address is not shown, since a mistyped one may still hold a password. */
+function shown(name: string, value: string): string {
+  if (secretVariables.has(name) || /[@?]/.test(value)) return `${Buffer.byteLength(value)} bytes (not shown)`;
+  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+}
+
+const leaves = (prefix: string, value: object): [string, unknown][] =>
+  Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? leaves(`${prefix}.${key}`, inner)
+      : [[`${prefix}.${key}`, inner] as [string, unknown]],
+  );
+
+function spoken(name: string, value: unknown): string {
+  if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
+  if (name.endsWith('.secret') || name.endsWith('.apiKey')) return masked(String(value));
+  if (name.endsWith('Url')) return maskedUrl(String(value));
+  return Array.isArray(value) ? value.join(', ') : String(value);
+}

@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import type { Viewer } from '../contracts/viewer.ts';
+import { countsOfUsers } from '../features/conversations/index.ts';
+import { createTurnRows, queuePositions } from '../features/turns/index.ts';
+import { sumByTurn } from '../features/usage/index.ts';
+import type { Context } from '../graph/context.ts';
+import { createLoaders } from '../graph/loaders.ts';
+import { currentRequestId } from '../graph/request-id.ts';
+import { UnauthenticatedError } from '../kernel/errors.ts';
+import type { Database } from '../platform/db.ts';
+import type { Composition } from './services.ts';
+
+/** Makes the context of one operation for whoever asks; null for somebody without a token. */
+export function createContexts(database: Database, { services }: Pick<Composition, 'services'>) {
+  const db = database.prisma;
+  const newLoaders = () =>
+    createLoaders({
+      query: database.query,
+      log: services.log,
+      rowsOf: createTurnRows(db),
+      totalsOfTurns: (ids) => sumByTurn(db, ids),
+      countsOfUsers: (ids) => countsOfUsers(db, ids),
+      queuePositions: (ids) => queuePositions(db, ids),
+    });
+
+  return (viewer: Viewer | null, signal: AbortSignal): Context => {
+    const context: Context = {
+      get viewer() {
+        if (!viewer || viewer.expiresAt.getTime() <= Date.now()) throw new UnauthenticatedError();
+        return viewer;
+      },
+      db,
+      services,
+      loaders: newLoaders(),
+      renewLoaders() {
+        context.loaders = newLoaders();
+      },
+      signal,
+      requestId: currentRequestId() ?? randomUUID(),
+    };
+    return context;
+  };
+}
+
+export type Contexts = ReturnType<typeof createContexts>;

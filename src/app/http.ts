@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { withRequestId } from '../graph/request-id.ts';
+import { createGraphiQL, wantsGraphiQL } from './graphiql.ts';
+import { type GraphQLServer, graphqlPath } from './yoga.ts';
+
+type Deps = { yoga: GraphQLServer; graphiql: boolean; isReady: () => Promise<boolean> };
+
+/** The HTTP server: GraphQL, the workbench and the two health checks. */
+export function createHttpServer({ yoga, graphiql, isReady }: Deps): Server {
+  const page = createGraphiQL();
+  const server = createServer({ headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }, (request, response) => {
+    const requestId = randomUUID();
+    response.setHeader('x-request-id', requestId);
+    response.setHeader('x-content-type-options', 'nosniff');
+    withRequestId(requestId, () => route(request, response));
+  });
+
+  function route(request: IncomingMessage, response: ServerResponse): void {
+    const path = request.url?.split('?', 1)[0];
+    if (path === '/healthz') return answer(response, 200, 'ok');
+    if (path === '/readyz') return void ready(response);
+    if (path === graphqlPath) {
+      if (graphiql && wantsGraphiQL(request)) return void page.serve(request, response);
+      return void yoga(request, response);
+    }
+    if (path === '/') {
+      response.setHeader('location', graphqlPath);
+      return answer(response, 302, '');
+    }
+    answer(response, 404, `There is nothing at this path: GraphQL is at ${graphqlPath}.`);
+  }
+
+  async function ready(response: ServerResponse): Promise<void> {
+    const good = await isReady();
+    answer(response, good ? 200 : 503, good ? 'ready' : 'not ready');
+  }
+
+  return server;
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
+}

@@ -1,0 +1,15 @@
+import '../graph/scalars.ts';
+import '../graph/node.ts';
+import '../features/accounts/graph.ts';
+import '../features/models/graph.ts';
+import '../features/conversations/graph.ts';
+import '../features/usage/graph.ts';
+import '../features/turns/graph.ts';
+import { lexicographicSortSchema, printSchema } from 'graphql';
+import { builder } from '../graph/builder.ts';
+
+/** Every room's fields, in the order in which rooms know one another. */
+export const schema = builder.toSchema({ sortSchema: false });
+
+/** The schema as it is committed: sorted, so that its diffs are changes. */
+export const printed = (): string => `${printSchema(lexicographicSortSchema(schema))}\n`;

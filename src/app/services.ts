@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { countTokens } from '../engine/index.ts';
+import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus } from '../events/index.ts';
+import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
+import { createConversationService } from '../features/conversations/index.ts';
+import { createTurnService, createWorker, type Worker } from '../features/turns/index.ts';
+import type { Services } from '../graph/context.ts';
+import { systemClock } from '../kernel/clock.ts';
+import type { Database } from '../platform/db.ts';
+import type { Logger } from '../platform/logger.ts';
+import { createTokens } from '../platform/tokens.ts';
+import { createProviders } from '../providers/index.ts';
+import type { Config } from './config.ts';
+
+type Deps = { config: Config; database: Database; logger: Logger; secret: string | null };
+
+export type Composition = { services: Services; viewers: Viewers; worker: Worker | null; bus: Bus; close(): Promise<void> };
+
+/** How often a process looks for what no hint told it, in milliseconds. */
+const pollMs = 1_000;
+const sweepMs = 10_000;
+/** Above this many events behind, a reader is given the present state instead of every event. */
+const maxReplay = 10_000;
+
+/** Builds everything once, from the bottom up. */
+export function compose({ config, database, logger, secret }: Deps): Composition {
+  const clock = systemClock;
+  // Loading the tokenizer's tables holds the event loop for a moment: better now than in somebody's answer.
+  void countTokens('warm up').catch(() => {});
+  const onFault = (err: unknown) => logger.warn({ err }, 'events: will try again');
+  const bus = openBus(config, logger);
+  const log = createEventLog(database, bus, onFault);
+  const hub = createHub(log, bus, { pollMs, onFault });
+  const tokens = createTokens({ ...config.auth, secret, clock });
+  const providers = createProviders(config.providers);
+  const resolve = ({ model, provider }: { model?: string | null; provider?: string | null }) =>
+    providers.resolve(model ?? providers.defaultModel, provider ?? null);
+  const findModel = (wanted: Parameters<typeof resolve>[0]) => resolve(wanted).info;
+
+  const worker =
+    config.role === 'api'
+      ? null
+      : createWorker({
+          ...{ database, log, logger, clock, bus, countTokens, pollMs, sweepMs },
+          ...{ maxRetries: config.turns.maxRetries, maxContextMessages: config.turns.maxContextMessages },
+          ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
+          worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
+          providerOf: (provider, model) => resolve({ model, provider }),
+        });
+
+  const conversations = createConversationService({
+    log,
+    clock,
+    defaultLanguage: config.conversations.defaultLanguage,
+    chooseModel: (wanted) => {
+      const { id, provider } = findModel(wanted);
+      return { model: id, provider };
+    },
+    beforeDelete: [(tx, append, id) => turns.endAllIn(tx, append, id)],
+  });
+  const turns = createTurnService({
+    ...{ database, log, hub, bus, conversations, findModel, countTokens },
+    maxMessageChars: config.turns.maxMessageChars,
+    localWorker: () => worker,
+  });
+  const guests = createGuestService({
+    ...{ db: database.prisma, tokens },
+    allowGuests: config.auth.allowGuests,
+    hours: config.auth.guestTokenHours,
+  });
+
+  return {
+    services: { conversations, turns, guests, log, hub, maxReplay, models: () => providers.models() },
+    viewers: createViewers({ db: database.prisma, tokens, clock }),
+    worker,
+    bus,
+    async close() {
+      hub.close();
+      await bus.close();
+    },
+  };
+}
+
+function openBus({ stores }: Config, logger: Logger): Bus {
+  if (!stores.redisUrl) return createLocalBus();
+  return createRedisBus({ url: stores.redisUrl, prefix: stores.redisPrefix, onFault: quietly((err) => logger.warn({ err }, 'redis: streams go on by polling')) });
+}
+
+/** A Redis that is away fails hundreds of commands a second: one line every ten seconds says it. */
+function quietly(tell: (error: unknown) => void): (error: unknown) => void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (systemClock.elapsed() - toldAt < 10_000) return;
+    toldAt = systemClock.elapsed();
+    tell(error);
+  };
+}

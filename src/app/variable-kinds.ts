@@ -1,0 +1,66 @@
+import { z } from 'zod';
+
+/** A variable whose text becomes a value; `read` gives undefined for text that is not of this kind. */
+const kind = <T>(expected: string, read: (text: string) => T | undefined) =>
+  z.string().transform((text, context): T => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: `expected ${expected}` });
+    return z.NEVER;
+  });
+
+/** A whole number written in decimal digits: `Number` alone would also take "", "0x10" and "1e3". */
+export const whole = (min: number, max: number) =>
+  kind(`a whole number from ${min} to ${max}`, (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : undefined;
+  });
+
+const truths: Record<string, boolean> = { true: true, yes: true, on: true, '1': true, false: false, no: false, off: false, '0': false };
+
+/** A switch. */
+export const truth = kind('true or false', (text) => truths[text.toLowerCase()]);
+
+const parsedUrl = (text: string): URL | null => (URL.canParse(text) ? new URL(text) : null);
+
+/** An address with one of these protocols and a host, kept as it was written. */
+export const url = (expected: string, protocols: readonly string[]) =>
+  kind(expected, (text) => {
+    const parsed = parsedUrl(text);
+    return parsed && protocols.includes(parsed.protocol) && parsed.host !== '' ? text : undefined;
+  });
+
+const split = (text: string): string[] =>
+  text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+
+/** Words separated by commas. */
+export const words = (maxLength: number) =>
+  kind(`names of at most ${maxLength} characters, separated by commas`, (text) =>
+    split(text).every((word) => word.length <= maxLength) ? split(text) : undefined,
+  );
+
+/** Origins of web pages separated by commas. A closing slash is forgiven; a path, which a browser never sends, is not. */
+export const webOrigins = kind('origins such as https://app.example.com, separated by commas', (text) => {
+  const origins = split(text).map(originOf);
+  return origins.every((origin) => origin !== null) ? origins : undefined;
+});
+
+function originOf(text: string): string | null {
+  const parsed = parsedUrl(text);
+  if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) return null;
+  return parsed.href === `${parsed.origin}/` ? parsed.origin : null;
+}
+
+/** What the start-up table shows of a secret: that it is there. */
+export const masked = (secret: string): string => `set (${Buffer.byteLength(secret)} bytes)`;
+
+/** An address without user, password and query, any of which may be a secret. */
+export function maskedUrl(text: string): string {
+  const parsed = parsedUrl(text);
+  if (!parsed) return masked(text);
+  const user = parsed.username || parsed.password ? '***@' : '';
+  return `${parsed.protocol}//${user}${parsed.host}${parsed.pathname}${parsed.search ? '?***' : ''}`;
+}

@@ -1,0 +1,127 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ExecutionArgs, GraphQLError } from 'graphql';
+import { CloseCode } from 'graphql-ws';
+import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+import type { Viewer } from '../contracts/viewer.ts';
+import type { Viewers } from '../features/accounts/index.ts';
+import { UnauthenticatedError } from '../kernel/errors.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Config } from './config.ts';
+import type { Contexts } from './context.ts';
+import { type GraphQLServer, graphqlPath, maxBody } from './yoga.ts';
+
+type Deps = { config: Config['http']; logger: Logger; yoga: GraphQLServer; viewers: Viewers; contexts: Contexts };
+type Connected = Extra & Record<PropertyKey, unknown> & { viewer?: Viewer | null; expiry?: NodeJS.Timeout; gone?: AbortController; open?: Set<string> };
+
+/** The longest that a timer of Node can wait, in milliseconds. */
+const maxTimer = 2 ** 31 - 1;
+const keepAliveMs = 12_000;
+
+/** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
+export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBody });
+  const disposable = serve(sockets, deps);
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (request.url?.split('?', 1)[0] !== graphqlPath) return refuse(socket, '404 Not Found');
+    if (!isAllowedOrigin(request, deps.config.corsOrigins)) return refuse(socket, '403 Forbidden');
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+  };
+  server.on('upgrade', upgrade);
+
+  return {
+    get sockets() {
+      return sockets.clients.size;
+    },
+    async close() {
+      server.off('upgrade', upgrade);
+      // 1012: clients of graphql-ws reconnect at once, to whatever process now answers.
+      for (const client of sockets.clients) client.close(1012, 'Service restart');
+      await disposable.dispose();
+    },
+  };
+}
+
+function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contexts }: Deps) {
+  return useServer<Record<string, unknown>, Connected>(
+    {
+      connectionInitWaitTimeout: 5_000,
+      // The pipeline of the HTTP server: one parser, one set of rules, one mask for errors.
+      execute: (args) => (args as Enveloped).execute(args),
+      subscribe: (args) => (args as Enveloped).subscribe(args),
+      async onConnect({ extra, connectionParams }) {
+        const viewer = await authenticate(viewers, connectionParams);
+        if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
+        extra.viewer = viewer;
+        extra.gone = new AbortController();
+        extra.open = new Set();
+        if (viewer) {
+          const left = viewer.expiresAt.getTime() - Date.now();
+          extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(left, maxTimer));
+          extra.expiry.unref();
+        }
+        return true;
+      },
+      onClose({ extra }) {
+        clearTimeout(extra.expiry);
+        extra.gone?.abort();
+      },
+      async onSubscribe({ extra }, id, { query, operationName, variables }) {
+        if (extra.open!.size >= config.subscriptionsPerSocket)
+          return [
+            new GraphQLError(`One socket may hold ${config.subscriptionsPerSocket} operations open at once: end one, or open another socket.`, {
+              extensions: { code: 'RATE_LIMITED' },
+            }),
+          ];
+        const socketContext = () => contexts(extra.viewer ?? null, extra.gone!.signal);
+        const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({ socketContext, params: { query, operationName, variables } });
+        try {
+          const document = parse(query);
+          const errors = validate(schema, document);
+          if (errors.length > 0) return errors as GraphQLError[];
+          extra.open!.add(id);
+          const args = { schema, operationName, document, variableValues: variables, contextValue: await contextFactory(), execute, subscribe };
+          return args as ExecutionArgs;
+        } catch (error) {
+          // A bad operation is answered; the socket and its other operations go on.
+          if (error instanceof GraphQLError) return [error];
+          logger.error({ err: error }, 'an operation could not be begun');
+          return [new GraphQLError('The operation could not be begun.', { extensions: { code: 'INTERNAL_SERVER_ERROR' } })];
+        }
+      },
+      onComplete({ extra }, id) {
+        extra.open?.delete(id);
+      },
+      onError({ extra }, id) {
+        extra.open?.delete(id);
+      },
+    },
+    sockets,
+    keepAliveMs,
+  );
+}
+
+type Enveloped = ExecutionArgs & { execute: (args: ExecutionArgs) => never; subscribe: (args: ExecutionArgs) => never };
+
+/** The token of `connection_init`, under the name that the HTTP header has. Nobody without one may still ask for a guest session. */
+async function authenticate(viewers: Viewers, params: Record<string, unknown> | undefined): Promise<Viewer | null | 'refused'> {
+  const entry = Object.entries(params ?? {}).find(([name]) => name.toLowerCase() === 'authorization');
+  if (entry && typeof entry[1] !== 'string') return 'refused';
+  try {
+    return await viewers.fromHeader(entry?.[1] as string | undefined);
+  } catch (error) {
+    if (error instanceof UnauthenticatedError) return 'refused';
+    throw error;
+  }
+}
+
+/** Browsers name the page that opens a socket; programs name none. A page of another origin must be on the list. */
+function isAllowedOrigin({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
+  const { origin, host } = headers;
+  if (!origin) return true;
+  return allowed.includes(origin) || (URL.canParse(origin) && new URL(origin).host === host);
+}
+
+const refuse = (socket: Duplex, status: string): void => void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);

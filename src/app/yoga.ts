@@ -1,0 +1,46 @@
+import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
+import { NoSchemaIntrospectionCustomRule } from 'graphql';
+import { createYoga, type Plugin } from 'graphql-yoga';
+import type { Context } from '../graph/context.ts';
+import { createErrorMask } from '../graph/mask-errors.ts';
+import type { Viewers } from '../features/accounts/index.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { Config } from './config.ts';
+import type { Contexts } from './context.ts';
+import { schema } from './schema.ts';
+
+export const graphqlPath = '/graphql';
+/** Bytes of a request's body. */
+export const maxBody = 1_000_000;
+
+type Deps = { config: Config; logger: Logger; viewers: Viewers; contexts: Contexts };
+/** What the socket server puts beside a request that came over it. */
+export type SocketContext = { socketContext?: () => Context };
+
+const useIntrospection = (allowed: boolean): Plugin => ({
+  onValidate({ addValidationRule }) {
+    if (!allowed) addValidationRule(NoSchemaIntrospectionCustomRule);
+  },
+});
+
+/** The GraphQL server over HTTP and SSE; its pipeline also serves the sockets. */
+export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps) =>
+  createYoga<SocketContext, Context>({
+    schema,
+    graphqlEndpoint: graphqlPath,
+    graphiql: false, // served by graphiql.ts: compressed, cached, and without a CDN
+    landingPage: false,
+    batching: false,
+    maxRequestBodySize: maxBody,
+    cors: config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
+    maskedErrors: { maskError: createErrorMask(logger) },
+    logging: false,
+    plugins: [
+      // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
+      useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
+      useIntrospection(config.http.introspection),
+    ],
+    context: async ({ request, socketContext }) => socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),
+  });
+
+export type GraphQLServer = ReturnType<typeof createGraphQLServer>;

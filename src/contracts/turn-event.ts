@@ -1,0 +1,89 @@
+import type { FinishReason } from './message.ts';
+
+/**
+ * The vocabulary of the event log, as stored and as sent between processes. `schema.graphql` gives each its public shape.
+ * A reader that meets a type it does not know skips it and keeps its cursor: older processes survive a rolling deploy.
+ */
+export type EventBody =
+  | { type: 'conversation-updated'; changed: string[] }
+  | { type: 'conversation-deleted' }
+  | { type: 'message-added'; messageId: string }
+  | { type: 'message-updated'; messageId: string; changed: string[] }
+  | { type: 'message-completed'; messageId: string; finishReason: FinishReason; contentLength: number; contentSha256: string }
+  | DeltaBody
+  | { type: 'part-replaced'; messageId: string; partIndex: number; keepLength: number; reason: string }
+  | { type: 'turn-queued'; turnId: string; position: number }
+  | { type: 'turn-started'; turnId: string }
+  | { type: 'turn-recovering'; turnId: string; attempt: number; reason: string }
+  | { type: 'usage-recorded'; usageId: string; conversationTokens: string; conversationCost: string }
+  | TurnFinishedBody;
+
+/** Text at an address: `offset` counts UTF-16 units of the part before it. No delta begins or ends inside a surrogate pair. */
+export type DeltaBody = {
+  type: 'text-delta' | 'reasoning-delta';
+  messageId: string;
+  partIndex: number;
+  offset: number;
+  text: string;
+  attempt: number;
+  /** Where compaction merged several rows: what each of them was. */
+  marks?: Marks;
+};
+
+/** The rows that a compacted delta stands for: triples of seq (from the one before), length (UTF-16 units) and milliseconds (from the one before). */
+export type Marks = { seq: number; at: number; steps: number[] };
+
+export type TotalsRecord = {
+  inputTokens: number;
+  outputTokens: number;
+  totalTokens: number;
+  /** Decimal text in US dollars, over the calls whose price is known. */
+  costUsd: string;
+  requests: number;
+  unpricedRequests: number;
+};
+
+/** A refusal or failure as it is stored with a turn. */
+export type ErrorRecord = {
+  type: 'ProviderError' | 'InternalError' | 'ConflictError' | 'ValidationError';
+  code: string;
+  message: string;
+  retryable: boolean;
+  provider?: string;
+  httpStatus?: number | null;
+  requestId?: string | null;
+};
+
+export type TurnFinishedBody = {
+  type: 'turn-finished';
+  turnId: string;
+  status: 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'SUPERSEDED';
+  finishReason: FinishReason;
+  totals: TotalsRecord;
+  error: ErrorRecord | null;
+};
+
+/** An event with its place in the log of its conversation. */
+export type LogEvent = { seq: number; at: Date; turnId: string | null; body: EventBody };
+
+export const isDelta = (body: EventBody): body is DeltaBody => body.type === 'text-delta' || body.type === 'reasoning-delta';
+
+/** Whether `next` continues `delta` without a gap, so that both can be one. */
+export const continues = (delta: DeltaBody, next: DeltaBody): boolean =>
+  delta.type === next.type &&
+  delta.messageId === next.messageId &&
+  delta.partIndex === next.partIndex &&
+  delta.attempt === next.attempt &&
+  delta.offset + delta.text.length === next.offset &&
+  !delta.marks &&
+  !next.marks;
+
+/**
+ * Adds `body` to `pending`, joined to the last delta where it continues it and the two stay under `maxLength` UTF-16 units.
+ * `pending` owns its bodies: it is changed in place.
+ */
+export function pushMerged(pending: EventBody[], body: EventBody, maxLength = 16_384): void {
+  const last = pending.at(-1);
+  if (last && isDelta(last) && isDelta(body) && continues(last, body) && last.text.length + body.text.length <= maxLength) last.text += body.text;
+  else pending.push(isDelta(body) ? { ...body } : body);
+}

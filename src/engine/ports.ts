@@ -1,0 +1,49 @@
+import type { ModelUsage } from '../contracts/model-event.ts';
+import type { ModelMessage, ModelProvider } from '../contracts/model-provider.ts';
+import type { StopRequest, TurnPoint } from '../contracts/turn.ts';
+import type { EventBody } from '../contracts/turn-event.ts';
+import type { Clock } from '../kernel/clock.ts';
+
+/** What is known of one call of the provider when it ends, however it ends. */
+export type Call = {
+  /** Number of the attempt that made it. */
+  attempt: number;
+  /** Whether the provider accepted the request, so that it may be billed. */
+  accepted: boolean;
+  requestId: string | null;
+  responseId: string | null;
+  /** The model that answered, where the provider said so. */
+  model: string | null;
+  /** The provider's own count; null where it sent none. */
+  usage: ModelUsage | null;
+  /** Everything that was generated, also what no reader kept: the base of an estimate. */
+  generated: string;
+  /** Estimate of the prompt in tokens, made before the call. */
+  promptTokens: number;
+  startedAt: number;
+  firstTokenMs: number | null;
+  durationMs: number;
+};
+
+/** Why a run must end before the model does; the reason of its abort signal. */
+export type Interruption = { kind: 'stopped'; request: StopRequest } | { kind: 'fenced' } | { kind: 'drained' };
+
+/** What the engine needs of the world: each a function over values, so that a run can be told step by step in a test. */
+export type EnginePorts = {
+  provider: ModelProvider;
+  /** Stores events of this turn, in order. Resolves once there is room for more, rejects when the turn is no longer ours. */
+  emit(bodies: readonly EventBody[]): Promise<void>;
+  /** Resolves when all that was emitted is stored. */
+  flushed(): Promise<void>;
+  /** The messages for the model, the newest last, already fitted to its window, and an estimate of their tokens. */
+  context(): Promise<{ messages: readonly ModelMessage[]; tokens: number }>;
+  /** Says durably that attempt `number` is about to call the provider. */
+  requesting(number: number, promptTokens: number): Promise<void>;
+  /** Ends a failed attempt, with the account of its call, and begins the next. Returns the new attempt's number. */
+  retrying(call: Call): Promise<number>;
+  countTokens(text: string): Promise<number>;
+  mark(point: TurnPoint): void;
+  clock: Clock;
+  random(): number;
+  maxRetries: number;
+};

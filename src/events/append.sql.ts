@@ -1,0 +1,47 @@
+/**
+ * append-fenced: numbers and stores one batch each of many conversations, where the writer still holds the turn.
+ * $1: JSON array of { conversation, turn, fence, batch, bodies }, at most one element a conversation.
+ * Returns the new head of each batch that was stored. No row: a newer fence exists, or this batch number was stored before.
+ * The one row that is updated is fence, numbering and lock in one, so a claim waits for an append and an append sees a claim.
+ */
+export const appendFenced = `
+WITH batch AS (
+  SELECT * FROM json_to_recordset($1::json) AS b(conversation uuid, turn uuid, fence int, batch int, bodies json)
+), head AS (
+  UPDATE conversation_log l
+  SET head = l.head + json_array_length(b.bodies), writer_batch = b.batch
+  FROM batch b
+  WHERE l.conversation_id = b.conversation AND l.writer_turn_id = b.turn AND l.writer_fence = b.fence AND l.writer_batch < b.batch
+  RETURNING l.conversation_id, l.head, b.turn, b.bodies
+), stored AS (
+  INSERT INTO event (conversation_id, seq, turn_id, at, body)
+  SELECT h.conversation_id, h.head - json_array_length(h.bodies) + e.ord, h.turn, now(), e.body
+  FROM head h CROSS JOIN LATERAL json_array_elements(h.bodies) WITH ORDINALITY AS e(body, ord)
+)
+SELECT conversation_id AS "conversationId", head, now() AS at FROM head`;
+
+/**
+ * append: the same for one conversation inside the caller's transaction, whose own rows are the fence.
+ * $1 conversation, $2 turn or null, $3 JSON array of bodies. Returns the new head; no row: there is no such log.
+ */
+export const appendOne = `
+WITH head AS (
+  UPDATE conversation_log SET head = head + json_array_length($3::json) WHERE conversation_id = $1::uuid RETURNING head
+), stored AS (
+  INSERT INTO event (conversation_id, seq, turn_id, at, body)
+  SELECT $1::uuid, h.head - json_array_length($3::json) + e.ord, $2::uuid, now(), e.body
+  FROM head h CROSS JOIN LATERAL json_array_elements($3::json) WITH ORDINALITY AS e(body, ord)
+)
+SELECT head::float8 AS head, now() AS at FROM head`;
+
+/** read-after: the log after a cursor together with its head, in one snapshot. $1 conversation, $2 after, $3 limit. No row: no such log. */
+export const readAfter = `
+SELECT l.head, l.epoch, e.seq, e.at, e.turn_id AS "turnId", e.body
+FROM conversation_log l
+LEFT JOIN LATERAL (SELECT * FROM event WHERE conversation_id = l.conversation_id AND seq > $2 ORDER BY seq LIMIT $3) e ON true
+WHERE l.conversation_id = $1::uuid
+ORDER BY e.seq`;
+
+/** read-turn: the same for the events of one turn. $1 turn, $2 after, $3 limit. */
+export const readTurn = `
+SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid AND seq > $2 ORDER BY seq LIMIT $3`;

@@ -1,0 +1,127 @@
+import { type EventBody, type LogEvent, pushMerged } from '../contracts/turn-event.ts';
+import { type Deferred, defer, pause } from '../kernel/async.ts';
+import { backoff } from '../kernel/backoff.ts';
+import type { Database } from '../platform/db.ts';
+import { appendFenced } from './append.sql.ts';
+import type { Bus } from './bus.ts';
+
+/** The worker that appends is no longer the turn's: it must stop, and nothing of the refused batch is stored. */
+export class FencedError extends Error {
+  constructor() {
+    super('Another worker has taken this turn over.');
+    this.name = 'FencedError';
+  }
+}
+
+/** What may append outside a transaction: a turn in the hands of one worker. */
+export type Writer = { readonly conversationId: string; readonly turnId: string; readonly fence: number };
+
+type Pending = { writer: Writer; bodies: EventBody[]; done: Deferred<void> };
+type Slot = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
+
+/** How long a batch is tried again while the database is away, before its writer is told. */
+const patienceMs = 20_000;
+
+/**
+ * Natural group commit: while one statement is under way, whatever arrives waits, merges, and goes with the next one, for all
+ * conversations of this process together. No timer: an idle log adds one commit, a busy one writes fewer rows.
+ */
+export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFault: (error: unknown) => void) {
+  let waiting = new Map<string, Pending>();
+  const batches = new WeakMap<Writer, number>();
+  let busy = false;
+
+  async function flush(): Promise<void> {
+    busy = true;
+    while (waiting.size > 0) {
+      const taken = waiting;
+      waiting = new Map();
+      await store([...taken.values()]);
+    }
+    busy = false;
+  }
+
+  function number({ writer, bodies }: Pending): Slot {
+    const batch = (batches.get(writer) ?? 0) + 1;
+    batches.set(writer, batch);
+    return { conversation: writer.conversationId, turn: writer.turnId, fence: writer.fence, batch, bodies };
+  }
+
+  async function store(pendings: Pending[]): Promise<void> {
+    const slots = pendings.map(number);
+    try {
+      const heads = await insist(slots);
+      pendings.forEach((pending, index) => {
+        settle(pending, slots[index]!, heads);
+      });
+    } catch (error) {
+      if (isDataFault(error) && pendings.length > 1) return storeEach(pendings);
+      for (const { done } of pendings) done.reject(error);
+    }
+  }
+
+  /** The fault of one batch is not its neighbours': each is tried alone. */
+  async function storeEach(pendings: Pending[]): Promise<void> {
+    for (const pending of pendings) await store([pending]);
+  }
+
+  type Head = { conversationId: string; head: number; at: Date };
+
+  /** The statement, again while the database is away: the batch number keeps what was stored unheard from being stored twice. */
+  async function insist(slots: Slot[]): Promise<{ stored: Map<string, Head>; repeated: boolean }> {
+    const end = Date.now() + patienceMs;
+    for (let tries = 1; ; tries++) {
+      try {
+        const rows = await database.query<Head>(appendFenced, [JSON.stringify(slots)]);
+        return { stored: new Map(rows.map((row) => [row.conversationId, row])), repeated: tries > 1 };
+      } catch (error) {
+        onFault(error);
+        if (isDataFault(error) || Date.now() > end) throw error;
+        await pause(backoff(tries, { baseMs: 20, maxMs: 500 }));
+      }
+    }
+  }
+
+  function settle(pending: Pending, slot: Slot, { stored, repeated }: { stored: Map<string, Head>; repeated: boolean }): void {
+    const { writer, done, bodies } = pending;
+    const row = stored.get(writer.conversationId);
+    if (row) {
+      const events = numbered(bodies, row, writer.turnId);
+      bus.publish({ conversationId: writer.conversationId, from: row.head - bodies.length, to: row.head, events });
+      done.resolve();
+    } else if (repeated) void confirm(slot).then(done.resolve, done.reject);
+    else done.reject(new FencedError());
+  }
+
+  /** A batch that was sent again and not stored: either the first try had stored it unheard (readers find it in the log), or it is fenced. */
+  async function confirm({ conversation, turn, fence, batch }: Slot): Promise<void> {
+    const rows = await database.query(
+      'SELECT 1 FROM conversation_log WHERE conversation_id = $1::uuid AND writer_turn_id = $2::uuid AND writer_fence = $3 AND writer_batch >= $4',
+      [conversation, turn, fence, batch],
+    );
+    if (rows.length === 0) throw new FencedError();
+  }
+
+  /** Resolves when the events are committed (and on their way to readers); rejects with FencedError when the turn is somebody else's. */
+  return function append(writer: Writer, bodies: readonly EventBody[]): Promise<void> {
+    const current = waiting.get(writer.conversationId);
+    if (current && current.writer !== writer) {
+      // Two writers of one conversation, one of them fenced: they take their turns in separate statements.
+      const after = () => append(writer, bodies);
+      return current.done.promise.then(after, after);
+    }
+    const pending = current ?? { writer, bodies: [], done: defer<void>() };
+    waiting.set(writer.conversationId, pending);
+    for (const body of bodies) pushMerged(pending.bodies, body);
+    if (!busy) void flush();
+    return pending.done.promise;
+  };
+}
+
+/** SQLSTATE classes 22, 23 and 42: what was sent is wrong, and stays so however often it is sent. */
+const isDataFault = (error: unknown): boolean => error instanceof Error && 'code' in error && /^(22|23|42)/.test(String(error.code));
+
+export function numbered(bodies: readonly EventBody[], { head, at }: { head: number; at: Date }, turnId: string | null): LogEvent[] {
+  const first = head - bodies.length + 1;
+  return bodies.map((body, index) => ({ seq: first + index, at, turnId, body }));
+}

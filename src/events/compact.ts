@@ -1,0 +1,63 @@
+import { type DeltaBody, isDelta, type LogEvent } from '../contracts/turn-event.ts';
+import { mergeRun } from './marks.ts';
+
+type Delta = LogEvent & { body: DeltaBody };
+type Run = { events: Delta[]; length: number };
+
+/** What compaction makes of the events of a settled turn: rows to remove, and rows that get another body. */
+export type CompactionPlan = { remove: number[]; replace: { seq: number; body: DeltaBody }[] };
+
+/**
+ * Merges the deltas of each part to one a run, where a run ends at a `part-replaced`. The merged delta stands at the last seq of its run,
+ * and its marks say what each merged row was, so that every old cursor still gets the exact rest. Text that a later cut removed is
+ * dropped: whoever had it gets the cut, whoever had not needs neither. Pure; compacting twice changes nothing.
+ */
+export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
+  const runs: Run[] = [];
+  const open = new Map<string, Run>();
+  for (const event of events) {
+    const { body } = event;
+    if (isDelta(body)) extend(runs, open, event as Delta);
+    else if (body.type === 'part-replaced') cut(runs, open, body);
+  }
+  return plan(runs);
+}
+
+const keyOf = ({ messageId, partIndex }: { messageId: string; partIndex: number }): string => `${messageId} ${partIndex}`;
+
+function extend(runs: Run[], open: Map<string, Run>, event: Delta): void {
+  const key = keyOf(event.body);
+  const run = open.get(key);
+  if (run) {
+    run.events.push(event);
+    run.length += event.body.text.length;
+  } else {
+    const fresh = { events: [event], length: event.body.text.length };
+    runs.push(fresh);
+    open.set(key, fresh);
+  }
+}
+
+/** Shortens every run of the part to what survives, and lets the next delta begin a run of its own. */
+function cut(runs: Run[], open: Map<string, Run>, body: { messageId: string; partIndex: number; keepLength: number }): void {
+  const key = keyOf(body);
+  open.delete(key);
+  for (const run of runs) {
+    const start = run.events[0]!.body.offset;
+    if (keyOf(run.events[0]!.body) === key) run.length = Math.min(run.length, Math.max(0, body.keepLength - start));
+  }
+}
+
+function plan(runs: readonly Run[]): CompactionPlan {
+  const remove: number[] = [];
+  const replace: CompactionPlan['replace'] = [];
+  for (const { events, length } of runs) {
+    const last = events.at(-1)!;
+    if (length === 0) remove.push(...events.map(({ seq }) => seq));
+    else if (events.length > 1) {
+      remove.push(...events.slice(0, -1).map(({ seq }) => seq));
+      replace.push({ seq: last.seq, body: mergeRun(events, length) });
+    }
+  }
+  return { remove, replace };
+}

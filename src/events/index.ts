@@ -1,0 +1,14 @@
+/**
+ * Events: one ordered log per conversation. Owns tables `conversation_log`, `event` and `compaction`.
+ * Promises: nothing is seen before it is stored; a stale fence stores nothing; every reader gets the exact rest after its cursor, in
+ * order, with nothing missing and nothing twice, on any process; a slow reader costs bounded memory.
+ */
+export { FencedError, type Writer } from './appender.ts';
+export { type Batch, type Bus, createLocalBus, type Signal } from './bus.ts';
+export { compactTurn, findUncompacted } from './compactor.ts';
+export { encodeEventCursor, positionIn } from './cursor.ts';
+export { type Frame, mergeDeltas } from './frame.ts';
+export { createHub, type Hub } from './hub.ts';
+export { type Append, createEventLog, type EventLog } from './log.ts';
+export { createRedisBus } from './redis-bus.ts';
+export { tail } from './tail.ts';

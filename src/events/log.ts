@@ -1,0 +1,79 @@
+import type { EventBody, LogEvent } from '../contracts/turn-event.ts';
+import { NotFoundError } from '../kernel/errors.ts';
+import type { Database, Db } from '../platform/db.ts';
+import { appendOne, readAfter, readTurn } from './append.sql.ts';
+import { createAppender, numbered } from './appender.ts';
+import type { Batch, Bus } from './bus.ts';
+import { eventAfter } from './marks.ts';
+
+export type LogPage = {
+  events: LogEvent[];
+  /** The head of the log and its epoch, in the snapshot of `events`. */
+  head: number;
+  epoch: number;
+  /** The position after this page: its last row where it was filled and more may follow, else the head. */
+  seq: number;
+  full: boolean;
+};
+
+/** Appends events inside the transaction they belong to; they are published after it commits. Returns the head before and after them. */
+export type Append = (conversationId: string, turnId: string | null, bodies: readonly EventBody[]) => Promise<{ from: number; to: number }>;
+
+type Row = { head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
+
+/** The event log of record: what it has not stored, nobody sees. */
+export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void) {
+  const append = createAppender(database, bus, onFault);
+
+  return {
+    append,
+
+    /** A transaction that may append: its events reach readers after the commit, and never without it. */
+    async transact<T>(work: (tx: Db, append: Append) => Promise<T>): Promise<T> {
+      let batches: Batch[] = [];
+      const result = await database.transact((tx) => {
+        batches = []; // the transaction may be tried again
+        return work(tx, async (conversationId, turnId, bodies) => {
+          const batch = await appendTo(tx, conversationId, turnId, bodies);
+          batches.push(batch);
+          return batch;
+        });
+      });
+      for (const batch of batches) bus.publish(batch);
+      return result;
+    },
+
+    /** Up to `limit` events after `after`, oldest first. */
+    async read(conversationId: string, after: number, limit = 500): Promise<LogPage> {
+      const rows = await database.query<Row>(readAfter, [conversationId, after, limit]);
+      if (!rows[0]) throw new NotFoundError('conversation', null);
+      const { head, epoch } = rows[0];
+      const events = rows.filter((row) => row.seq !== null).map(({ seq, at, turnId, body }) => eventAfter({ seq: seq!, at, turnId, body }, after));
+      const full = rows.length === limit;
+      return { events: events.filter((event) => event !== null), head, epoch, seq: full ? rows.at(-1)!.seq! : head, full };
+    },
+
+    /** Up to `limit` events of one turn after `after`, oldest first. */
+    async readTurn(turnId: string, after: number, limit = 500): Promise<{ events: LogEvent[]; full: boolean }> {
+      const rows = await database.query<LogEvent>(readTurn, [turnId, after, limit]);
+      return { events: rows.map((row) => eventAfter(row, after)).filter((event) => event !== null), full: rows.length === limit };
+    },
+
+    /** The heads of many logs in one statement; a log that does not exist is absent. */
+    async heads(conversationIds: readonly string[]): Promise<Map<string, { head: number; epoch: number }>> {
+      const rows = await database.query<{ id: string; head: number; epoch: number }>(
+        'SELECT conversation_id AS id, head, epoch FROM conversation_log WHERE conversation_id = ANY($1::uuid[])',
+        [conversationIds],
+      );
+      return new Map(rows.map(({ id, head, epoch }) => [id, { head, epoch }]));
+    },
+  };
+}
+
+export type EventLog = ReturnType<typeof createEventLog>;
+
+async function appendTo(tx: Db, conversationId: string, turnId: string | null, bodies: readonly EventBody[]): Promise<Batch> {
+  const [row] = await tx.$queryRawUnsafe<{ head: number; at: Date }[]>(appendOne, conversationId, turnId, JSON.stringify(bodies));
+  if (!row) throw new NotFoundError('conversation', null);
+  return { conversationId, from: row.head - bodies.length, to: row.head, events: numbered(bodies, row, turnId) };
+}

@@ -1,0 +1,44 @@
+import { type DeltaBody, isDelta, type LogEvent, type Marks } from '../contracts/turn-event.ts';
+
+/** How many UTF-16 units of a compacted delta a reader has whose cursor is `after`. */
+function lengthAt({ seq, steps }: Marks, after: number): number {
+  let at = seq;
+  let length = 0;
+  for (let index = 0; index < steps.length; index += 3) {
+    at += steps[index]!;
+    if (at > after) break;
+    length += steps[index + 1]!;
+  }
+  return length;
+}
+
+/**
+ * The event as a reader with cursor `after` needs it: of a compacted delta only what that reader has not had, without the marks.
+ * Null where it has all of it.
+ */
+export function eventAfter(event: LogEvent, after: number): LogEvent | null {
+  const { body } = event;
+  if (!isDelta(body) || !body.marks) return event;
+  const { marks, ...delta } = body;
+  const had = lengthAt(marks, after);
+  if (had >= delta.text.length && had > 0) return null;
+  return { ...event, body: { ...delta, offset: delta.offset + had, text: delta.text.slice(had) } };
+}
+
+/** One delta in place of many that continue one another, cut to `keep` units, and what each of them was. */
+export function mergeRun(run: readonly (LogEvent & { body: DeltaBody })[], keep: number): DeltaBody {
+  const first = run[0]!;
+  const steps: number[] = [];
+  let seq = first.seq;
+  let at = first.at.getTime();
+  for (const event of run) {
+    steps.push(event.seq - seq, event.body.text.length, event.at.getTime() - at);
+    seq = event.seq;
+    at = event.at.getTime();
+  }
+  const text = run
+    .map(({ body }) => body.text)
+    .join('')
+    .slice(0, keep);
+  return { ...first.body, text, marks: { seq: first.seq, at: first.at.getTime(), steps } };
+}

@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto';
+import { invariant } from '../../kernel/assert.ts';
+import { ValidationError } from '../../kernel/errors.ts';
+import type { Db } from '../../platform/db.ts';
+import type { Tokens } from '../../platform/tokens.ts';
+import { findAccount, insertAccount } from './account-store.ts';
+import { chosenName } from './display-name.ts';
+
+/** A guest's session as it is handed to the client, which alone keeps the token. */
+export type GuestSession = { token: string; expiresAt: Date; anonymousId: string; userId: string };
+
+export type GuestService = {
+  /** Makes a guest and signs them in. A name is optional; where guests are switched off this is refused as a `ValidationError`. */
+  start(displayName?: string | null): Promise<GuestSession>;
+};
+
+type Deps = { db: Db; tokens: Tokens; allowGuests: boolean /** How long the token is good. */; hours: number };
+
+/** The `sub` claim of a guest. */
+export const guestSubject = (anonymousId: string): string => `guest:${anonymousId}`;
+
+export const createGuestService = ({ db, tokens, allowGuests, hours }: Deps): GuestService => ({
+  async start(displayName) {
+    // The mutation's result has no member for "forbidden", and to the caller it is all one: what was asked for cannot be had here.
+    if (!allowGuests) throw new ValidationError([{ path: [], message: 'This server takes no guests: sign in instead.' }]);
+    const name = chosenName(displayName, 'displayName');
+    // Random rather than ordered by time: by this id an account can claim the guest's conversations, so it must not be guessed.
+    const anonymousId = randomUUID();
+    const subject = guestSubject(anonymousId);
+    const { token, expiresAt } = await tokens.sign({ subject, roles: ['ANONYMOUS'], name, ttlSeconds: hours * 3_600, anonymousId });
+    await insertAccount(db, { subject, displayName: name ?? 'Guest', email: null, roles: ['ANONYMOUS'], anonymousId });
+    const account = await findAccount(db, subject);
+    invariant(account, 'a guest that was inserted is found');
+    return { token, expiresAt, anonymousId, userId: account.id };
+  },
+});

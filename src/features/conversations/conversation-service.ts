@@ -1,0 +1,103 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Viewer } from '../../contracts/viewer.ts';
+import type { Append, EventLog } from '../../events/index.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import type { Db } from '../../platform/db.ts';
+import { insertConversation, type LockedConversation, lockConversation, updateConversation } from './conversation-store.ts';
+import { datedTitle, parseLanguage, parseMetadata, parseSystemPrompt, parseTitle } from './rules.ts';
+
+export type NewConversation = {
+  title?: string | null;
+  provider?: string | null;
+  model?: string | null;
+  language?: string | null;
+  systemPrompt?: string | null;
+  metadata?: unknown;
+};
+
+export type ConversationChanges = {
+  title?: string | null;
+  status?: LockedConversation['status'] | null;
+  language?: string | null;
+  provider?: string | null;
+  model?: string | null;
+  metadata?: unknown;
+};
+
+export type ModelChoice = (wanted: { model?: string | null; provider?: string | null }) => { model: string; provider: string };
+
+type Deps = {
+  log: EventLog;
+  clock: Clock;
+  defaultLanguage: string;
+  /** The model and provider to use for what was asked; refuses one that is not configured. */
+  chooseModel: ModelChoice;
+  /** Ends the turns of a conversation that is going away, in the same transaction. Set by the turns room. */
+  beforeDelete: ((tx: Db, append: Append, conversationId: string) => Promise<void>)[];
+};
+
+/** Creates, changes, archives, ends and deletes conversations. Each change is an event in the same transaction. */
+export function createConversationService({ log, clock, defaultLanguage, chooseModel, beforeDelete }: Deps) {
+  const create = (tx: Db, viewer: Viewer, input: NewConversation) =>
+    insertConversation(tx, { ...newRow(input), ...chooseModel(input), ownerId: viewer.userId, sessionId: uuidv7() });
+
+  function newRow({ title, language, systemPrompt, metadata }: NewConversation) {
+    return {
+      title: title == null ? datedTitle(clock.now()) : parseTitle(title),
+      titleSource: title == null ? ('FALLBACK' as const) : ('USER' as const),
+      language: language == null ? defaultLanguage : parseLanguage(language),
+      systemPrompt: systemPrompt == null ? '' : parseSystemPrompt(systemPrompt),
+      metadata: metadata == null ? {} : (parseMetadata(metadata) as Prisma.InputJsonObject),
+    };
+  }
+
+  function changedRow(current: LockedConversation, changes: ConversationChanges): Prisma.ConversationUncheckedUpdateInput {
+    const { title, status, language, metadata, model, provider } = changes;
+    if (status === 'ACTIVE' && current.status === 'COMPLETED') throw new ConflictError('An ended conversation cannot be reopened.');
+    const row: Prisma.ConversationUncheckedUpdateInput = {};
+    if (title != null) Object.assign(row, { title: parseTitle(title), titleSource: 'USER' });
+    if (status != null) row.status = status;
+    if (language != null) row.language = parseLanguage(language);
+    if (metadata != null) row.metadata = parseMetadata(metadata) as Prisma.InputJsonObject;
+    if (model != null || provider != null) Object.assign(row, chooseModel({ model: model ?? current.model, provider }));
+    return row;
+  }
+
+  const update = (viewer: Viewer, id: string, givenId: string, changes: ConversationChanges): Promise<void> =>
+    log.transact(async (tx, append) => {
+      const current = await lockConversation(tx, viewer, id);
+      if (!current) throw new NotFoundError('conversation', givenId);
+      const data = changedRow(current, changes);
+      const changed = Object.keys(data);
+      if (changed.length === 0) throw new ValidationError([{ path: ['input'], message: 'names nothing to change' }]);
+      await updateConversation(tx, id, data);
+      await append(id, null, [{ type: 'conversation-updated', changed }]);
+    });
+
+  return {
+    /** Creates a conversation inside a transaction that has more to do. */
+    createIn: create,
+    create: (viewer: Viewer, input: NewConversation): Promise<{ id: string }> => log.transact((tx) => create(tx, viewer, input)),
+    update,
+    /** Archived conversations take no messages; taken out of the archive they do again. */
+    async archive(viewer: Viewer, id: string, givenId: string, archived: boolean): Promise<void> {
+      await update(viewer, id, givenId, { status: archived ? 'ARCHIVED' : 'ACTIVE' });
+    },
+    /** For good: an ended conversation stays readable and is never reopened. */
+    async end(viewer: Viewer, id: string, givenId: string): Promise<void> {
+      await update(viewer, id, givenId, { status: 'COMPLETED' });
+    },
+    /** Gone at once for everybody; its rows follow within minutes. The account of what it cost stays. */
+    remove: (viewer: Viewer, id: string, givenId: string): Promise<void> =>
+      log.transact(async (tx, append) => {
+        if (!(await lockConversation(tx, viewer, id))) throw new NotFoundError('conversation', givenId);
+        for (const end of beforeDelete) await end(tx, append, id);
+        await updateConversation(tx, id, { deletedAt: clock.now() });
+        await append(id, null, [{ type: 'conversation-deleted' }]);
+      }),
+  };
+}
+
+export type ConversationService = ReturnType<typeof createConversationService>;

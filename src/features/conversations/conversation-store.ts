@@ -1,0 +1,66 @@
+import type { Viewer } from '../../contracts/viewer.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Db } from '../../platform/db.ts';
+import { visibleTo } from './access.ts';
+
+/** What a message or a turn takes from its conversation, read under its lock. */
+export type LockedConversation = {
+  id: string;
+  ownerId: string | null;
+  sessionId: string;
+  status: 'ACTIVE' | 'COMPLETED' | 'ARCHIVED';
+  titleSource: 'FALLBACK' | 'GENERATED' | 'USER';
+  provider: string;
+  model: string;
+  messageCount: number;
+};
+
+export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
+
+/** The conversation with its row locked until the transaction ends: sends, stops and deletions of one conversation take turns. */
+export async function lockConversation(tx: Db, viewer: Viewer, id: string): Promise<LockedConversation | null> {
+  const rows = await tx.$queryRaw<LockedConversation[]>`
+    SELECT id, owner_id AS "ownerId", session_id AS "sessionId", status::text AS status, title_source::text AS "titleSource",
+           provider, model, message_count AS "messageCount"
+    FROM conversation
+    WHERE id = ${id}::uuid AND owner_id = ${viewer.userId}::uuid AND deleted_at IS NULL
+    FOR UPDATE`;
+  return rows[0] ?? null;
+}
+
+/** A conversation and its empty log. */
+export const insertConversation = (tx: Db, data: Prisma.ConversationUncheckedCreateInput) =>
+  tx.conversation.create({ data: { ...data, log: { create: {} } } });
+
+export const updateConversation = (tx: Db, id: string, data: Prisma.ConversationUncheckedUpdateInput) =>
+  tx.conversation.update({ where: { id }, data: { ...data, updatedAt: new Date() } });
+
+/** Adds what one settled call cost, and returns the new sums. */
+export async function addUsage(tx: Db, id: string, tokens: number, costUsd: string | null): Promise<{ totalTokens: bigint; totalCost: string }> {
+  const row = await tx.conversation.update({
+    where: { id },
+    data: { totalTokens: { increment: tokens }, totalCost: { increment: costUsd ?? 0 }, updatedAt: new Date() },
+    select: { totalTokens: true, totalCost: true },
+  });
+  return { totalTokens: row.totalTokens, totalCost: row.totalCost.toFixed(6) };
+}
+
+/** Conversations deleted long enough ago that every reader has had the word, with no turn left that could still write. */
+export const purgeDeleted = (db: Db, limit: number): Promise<number> =>
+  db.$executeRaw`
+    DELETE FROM conversation WHERE id IN (
+      SELECT c.id FROM conversation c
+      WHERE c.deleted_at < now() - interval '1 minute'
+        AND NOT EXISTS (SELECT 1 FROM turn t WHERE t.conversation_id = c.id AND t.finished_at IS NULL)
+      LIMIT ${limit} FOR UPDATE SKIP LOCKED)`;
+
+/** How many conversations each of these users has, and how many messages are in them. */
+export async function countsOfUsers(db: Db, userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>> {
+  const rows = await db.conversation.groupBy({
+    by: ['ownerId'],
+    where: { ownerId: { in: [...userIds] }, deletedAt: null },
+    _count: { _all: true },
+    _sum: { messageCount: true },
+  });
+  return new Map(rows.map(({ ownerId, _count, _sum }) => [ownerId!, { conversations: _count._all, messages: _sum.messageCount ?? 0 }]));
+}

@@ -1,0 +1,21 @@
+/**
+ * Conversations: what a person and an assistant said to each other. Owns tables `conversation` and `message`.
+ * Promises: another owner's conversation behaves exactly like one that does not exist; messages have a dense order of their own;
+ * an archived or ended conversation takes no messages; every change is an event in the same transaction.
+ */
+export { visibleTo } from './access.ts';
+export { type ConversationService, createConversationService, type NewConversation } from './conversation-service.ts';
+export {
+  addUsage,
+  countsOfUsers,
+  findConversation,
+  insertConversation,
+  type LockedConversation,
+  lockConversation,
+  purgeDeleted,
+  updateConversation,
+} from './conversation-store.ts';
+export { appendMessage, completeMessage, findMessage, listForContext, partsOf, supersedeMessage } from './message-store.ts';
+export { titleFrom } from './rules.ts';
+export { readConversation } from './read.ts';
+export { CreateConversationInput } from './mutations.ts';

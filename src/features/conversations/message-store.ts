@@ -1,0 +1,83 @@
+import { contentOf, type FinishReason, type MessagePart, type MessageRole, type MessageStatus } from '../../contracts/message.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import { sha256 } from '../../kernel/text.ts';
+import type { Db } from '../../platform/db.ts';
+import { visibleTo } from './access.ts';
+
+export const findMessage = (db: Db, viewer: Viewer, id: string) => db.message.findFirst({ where: { id, conversation: visibleTo(viewer) } });
+
+type NewMessage = {
+  conversationId: string;
+  turnId?: string;
+  parentId?: string | null;
+  role: MessageRole;
+  status: MessageStatus;
+  parts: MessagePart[];
+  tokenCount?: number;
+  model?: string;
+};
+
+/** Adds a message at the end of its conversation. Takes the conversation's row lock, which orders it among all others. */
+export async function appendMessage(tx: Db, { parts, ...message }: NewMessage): Promise<{ id: string; ordinal: bigint }> {
+  const { lastOrdinal } = await tx.conversation.update({
+    where: { id: message.conversationId },
+    data: { lastOrdinal: { increment: 1 }, messageCount: { increment: 1 }, lastMessageAt: new Date(), updatedAt: new Date() },
+    select: { lastOrdinal: true },
+  });
+  return tx.message.create({
+    data: { ...message, ...textFacts(parts), ordinal: lastOrdinal },
+    select: { id: true, ordinal: true },
+  });
+}
+
+type Completion = {
+  status: MessageStatus;
+  finishReason: FinishReason;
+  parts: MessagePart[];
+  tokenCount: number;
+  estimatedCost: string | null;
+  requestId: string | null;
+  responseTimeMs: number | null;
+  timeToFirstTokenMs: number | null;
+};
+
+/** Writes the final text and facts of a message. Returns what `message-completed` says of its text. */
+export async function completeMessage(
+  tx: Db,
+  id: string,
+  { parts, ...completion }: Completion,
+): Promise<{ contentLength: number; contentSha256: string }> {
+  const facts = textFacts(parts);
+  await tx.message.update({ where: { id }, data: { ...completion, ...facts, updatedAt: new Date() } });
+  return { contentLength: facts.contentLength, contentSha256: facts.contentSha256 };
+}
+
+/** Takes an answer out of the conversation because another takes its place. */
+export async function supersedeMessage(tx: Db, id: string, conversationId: string): Promise<void> {
+  await tx.message.update({ where: { id }, data: { status: 'SUPERSEDED', updatedAt: new Date() } });
+  await tx.conversation.update({ where: { id: conversationId }, data: { messageCount: { decrement: 1 } } });
+}
+
+/** The newest messages up to an ordinal that a model may be shown, newest first. Never more than `limit`, however long the conversation. */
+export async function listForContext(db: Db, conversationId: string, upTo: bigint, limit: number) {
+  const rows = await db.message.findMany({
+    where: { conversationId, ordinal: { lte: upTo }, status: { in: ['COMPLETE', 'STOPPED'] }, role: { in: ['USER', 'ASSISTANT'] } },
+    orderBy: { ordinal: 'desc' },
+    take: limit,
+    select: { role: true, parts: true, tokenCount: true },
+  });
+  return rows.map(({ role, parts, tokenCount }) => ({
+    role: role === 'USER' ? ('user' as const) : ('assistant' as const),
+    content: contentOf(partsOf(parts)) ?? '',
+    tokens: tokenCount,
+  }));
+}
+
+/** The JSON column as what it holds: only this file and settlement write it. */
+export const partsOf = (parts: Prisma.JsonValue): MessagePart[] => parts as MessagePart[];
+
+function textFacts(parts: MessagePart[]) {
+  const content = contentOf(parts) ?? '';
+  return { parts: parts as Prisma.InputJsonValue, contentLength: content.length, contentSha256: sha256(content) };
+}

@@ -1,0 +1,66 @@
+import { contentOf } from '../../contracts/message.ts';
+import type { Message as MessageRow } from '../../generated/prisma/client.ts';
+import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
+import { FinishReason, MessageRole, MessageStatus } from '../../graph/enums.ts';
+import { findNodes, globalId, Node } from '../../graph/node.ts';
+import { connectionOf } from '../../graph/paging.ts';
+import { visibleTo } from './access.ts';
+import { partsOf } from './message-store.ts';
+import { MessagePartUnion, withIndex } from './parts-types.ts';
+
+/** The parts as they are now: stored with a message that is whole, folded from the log for one that streams. */
+const presentParts = async (message: MessageRow, { loaders }: Context) =>
+  message.status === 'STREAMING' && message.turnId
+    ? loaders.streamingParts.load({ messageId: message.id, turnId: message.turnId })
+    : partsOf(message.parts);
+
+export const Message = builder.prismaObject('Message', {
+  description: 'Something that was said in a conversation.',
+  interfaces: [Node],
+  fields: (t) => ({
+    id: t.id(globalId('Message')),
+    role: t.field({ type: MessageRole, description: 'Who speaks.', resolve: ({ role }) => role }),
+    content: t.string({
+      nullable: true,
+      description: 'The text parts joined; null where there are none. Of a message that streams: what there is now.',
+      resolve: async (message, _args, context) => contentOf(await presentParts(message, context)),
+    }),
+    parts: t.field({
+      type: [MessagePartUnion],
+      description: 'What the message is made of, in order. Of a message that streams: what there is now.',
+      resolve: async (message, _args, context) => withIndex(await presentParts(message, context)),
+    }),
+    toolCallId: t.exposeString('toolCallId', { nullable: true, description: 'Of a TOOL message: the id of the call that it answers.' }),
+    toolsExecuted: t.stringList({ description: 'Names of the tools that ran for this message.', resolve: () => [] }),
+    status: t.field({ type: MessageStatus, description: 'How far the message is.', resolve: ({ status }) => status }),
+    finishReason: t.field({ type: FinishReason, nullable: true, description: 'Why it came to its end; null while it has not, and for what users wrote.', resolve: (message) => message.finishReason }),
+    ordinal: t.field({ type: 'BigInt', description: 'Dense order in its conversation, from 1; two messages never have the same.', resolve: ({ ordinal }) => ordinal }),
+    model: t.exposeString('model', { nullable: true, description: 'The model that was asked for it; null for what users wrote.' }),
+    tokenCount: t.exposeInt('tokenCount', { description: 'Tokens of the message: counted by the provider where it answered, else by our tokenizer.' }),
+    estimatedCost: t.field({
+      type: 'Decimal',
+      description: 'What the call that wrote it cost in US dollars, as far as prices are known; "0.000000" where there was none.',
+      resolve: ({ estimatedCost }) => estimatedCost?.toFixed(6) ?? '0.000000',
+    }),
+    requestId: t.exposeString('requestId', { nullable: true, description: "The provider's id of the request, for its support." }),
+    responseTimeMs: t.exposeInt('responseTimeMs', { nullable: true, description: 'Milliseconds from the request to the end of the answer.' }),
+    timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', { nullable: true, description: 'Milliseconds from the request to the first text.' }),
+    metadata: t.field({ type: 'JSON', description: 'Labels of the application.', resolve: ({ metadata }) => metadata }),
+    contentLength: t.int({
+      description: 'Length of `content` in UTF-16 units.',
+      resolve: async (message, _args, context) =>
+        message.status === 'STREAMING' ? (contentOf(await presentParts(message, context))?.length ?? 0) : message.contentLength,
+    }),
+    contentSha256: t.exposeString('contentSha256', {
+      nullable: true,
+      description: 'SHA-256 of `content` as UTF-8, in hex: a client that applied every delta can prove that it has this very text. Null while it streams.',
+    }),
+    createdAt: t.field({ type: 'DateTime', description: 'When it was begun.', resolve: ({ createdAt }) => createdAt }),
+    updatedAt: t.field({ type: 'DateTime', description: 'When it last changed.', resolve: ({ updatedAt }) => updatedAt }),
+  }),
+});
+
+findNodes('Message', (ids, { db, viewer }) => db.message.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }));
+
+export const MessageConnection = connectionOf('Message', Message);

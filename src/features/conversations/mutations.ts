@@ -1,0 +1,118 @@
+import { builder } from '../../graph/builder.ts';
+import { ConversationStatus } from '../../graph/enums.ts';
+import { orRefusal, refusalType } from '../../graph/error-types.ts';
+import { idOf, toGlobalId } from '../../graph/ids.ts';
+import { AppError, ConflictError, ForbiddenError, NotFoundError, ProviderError, ValidationError } from '../../kernel/errors.ts';
+import { readConversation } from './read.ts';
+import { Conversation } from './types.ts';
+
+export const CreateConversationInput = builder.inputType('CreateConversationInput', {
+  description: 'A new conversation. Everything may be left out.',
+  fields: (t) => ({
+    title: t.string({ description: 'Up to 200 characters. Without it the first message gives the title.' }),
+    provider: t.string({ description: 'The provider that answers; by default the one configured.' }),
+    model: t.string({ description: 'The model that answers; by default the one configured.' }),
+    language: t.string({ description: 'Language tag of at most 5 characters, e.g. "es" or "pt-BR".' }),
+    systemPrompt: t.string({ description: 'Instructions that precede every answer; up to 32,000 characters.' }),
+    metadata: t.field({ type: 'JSON', description: 'A JSON object with labels of the application; up to 16 KiB.' }),
+  }),
+});
+
+const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
+  description: 'What to change of a conversation; what is left out stays.',
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'Its global id.' }),
+    title: t.string({ description: 'Up to 200 characters, at least one of them visible.' }),
+    status: t.field({ type: ConversationStatus, description: 'COMPLETED is for good.' }),
+    language: t.string({ description: 'Language tag of at most 5 characters.' }),
+    provider: t.string({ description: 'The provider that answers from now on.' }),
+    model: t.string({ description: 'The model that answers from now on.' }),
+    metadata: t.field({ type: 'JSON', description: 'A JSON object in place of the present one; up to 16 KiB.' }),
+  }),
+});
+
+const ConversationSuccess = builder.objectRef<{ conversationId: string }>('ConversationSuccess').implement({
+  description: 'It is done.',
+  fields: (t) => ({
+    conversation: t.field({ type: Conversation, description: 'The conversation as it is now.', resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info) }),
+  }),
+});
+
+const DeleteSuccess = builder.objectRef<{ deletedId: string }>('DeleteSuccess').implement({
+  description: 'It is gone.',
+  fields: (t) => ({ deletedId: t.exposeID('deletedId', { description: 'The global id of what was deleted.' }) }),
+});
+
+const typeOr = (success: string) => (value: unknown) => (value instanceof AppError ? refusalType(value) : success);
+
+const ConversationResult = builder.unionType('ConversationResult', {
+  description: 'The conversation, or why nothing was changed.',
+  types: [ConversationSuccess, ValidationError, NotFoundError, ForbiddenError, ConflictError, ProviderError],
+  resolveType: typeOr('ConversationSuccess'),
+});
+
+const DeleteResult = builder.unionType('DeleteResult', {
+  description: 'What was deleted, or why nothing was.',
+  types: [DeleteSuccess, NotFoundError, ForbiddenError, ConflictError, ValidationError],
+  resolveType: typeOr('DeleteSuccess'),
+});
+
+const refusals = ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ConflictError', 'ProviderError'] as const;
+type Success = { conversationId: string };
+
+builder.mutationFields((t) => ({
+  createConversation: t.field({
+    type: ConversationResult,
+    description: 'Creates a conversation. `sendMessage` can do it on the way.',
+    args: { input: t.arg({ type: CreateConversationInput, required: true, description: 'What it is like.' }) },
+    resolve: (_root, { input }, { viewer, services }) =>
+      orRefusal(refusals, async () => ({ conversationId: (await services.conversations.create(viewer, input)).id })) as Promise<Success>,
+  }),
+  updateConversation: t.field({
+    type: ConversationResult,
+    description: 'Changes what a conversation says of itself.',
+    args: { input: t.arg({ type: UpdateConversationInput, required: true, description: 'What to change.' }) },
+    resolve: (_root, { input: { id, ...changes } }, { viewer, services }) =>
+      orRefusal(refusals, async () => {
+        const conversationId = idOf('Conversation', id, 'input.id');
+        await services.conversations.update(viewer, conversationId, id, changes);
+        return { conversationId };
+      }) as Promise<Success>,
+  }),
+  archiveConversation: t.field({
+    type: ConversationResult,
+    description: 'Puts a conversation away, or takes it out again. In the archive it takes no messages.',
+    args: {
+      id: t.arg.id({ required: true, description: 'Its global id.' }),
+      archived: t.arg.boolean({ defaultValue: true, description: 'False takes it out of the archive.' }),
+    },
+    resolve: (_root, { id, archived }, { viewer, services }) =>
+      orRefusal(refusals, async () => {
+        const conversationId = idOf('Conversation', id, 'id');
+        await services.conversations.archive(viewer, conversationId, id, archived ?? true);
+        return { conversationId };
+      }) as Promise<Success>,
+  }),
+  endConversation: t.field({
+    type: ConversationResult,
+    description: 'Ends a conversation for good: it can be read, and takes no messages any more.',
+    args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
+    resolve: (_root, { id }, { viewer, services }) =>
+      orRefusal(refusals, async () => {
+        const conversationId = idOf('Conversation', id, 'id');
+        await services.conversations.end(viewer, conversationId, id);
+        return { conversationId };
+      }) as Promise<Success>,
+  }),
+  deleteConversation: t.field({
+    type: DeleteResult,
+    description: 'Deletes a conversation with all its messages. A turn that runs is stopped. The account of what it cost stays.',
+    args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
+    resolve: (_root, { id }, { viewer, services }) =>
+      orRefusal(refusals, async () => {
+        const conversationId = idOf('Conversation', id, 'id');
+        await services.conversations.remove(viewer, conversationId, id);
+        return { deletedId: toGlobalId('Conversation', conversationId) };
+      }) as Promise<{ deletedId: string }>,
+  }),
+}));

@@ -1,0 +1,89 @@
+import { builder } from '../../graph/builder.ts';
+import { ConversationStatus } from '../../graph/enums.ts';
+import { idOf } from '../../graph/ids.ts';
+import { parsePage, toPage } from '../../graph/paging.ts';
+import { byIds } from '../../graph/rows.ts';
+import { selects } from '../../graph/selection.ts';
+import { visibleTo } from './access.ts';
+import { type ConversationOrder, findPage, keysOf, listName } from './list.ts';
+import { findMessage } from './message-store.ts';
+import { Message } from './message-types.ts';
+import { readVisible } from './read.ts';
+import { Conversation, ConversationConnection } from './types.ts';
+
+const ConversationOrderEnum = builder.enumType('ConversationOrder', {
+  description: 'The order of a list of conversations.',
+  values: {
+    UPDATED_DESC: { description: 'What changed last comes first.' },
+    CREATED_DESC: { description: 'The newest comes first.' },
+    TITLE_ASC: { description: 'By title.' },
+    COST_DESC: { description: 'The most expensive comes first.' },
+  },
+});
+
+const ConversationFilter = builder.inputType('ConversationFilter', {
+  description: 'Which conversations to list; all conditions hold together.',
+  fields: (t) => ({
+    status: t.field({ type: [ConversationStatus], description: 'Any of these. Without it: ACTIVE and COMPLETED, not ARCHIVED.' }),
+    search: t.string({ description: 'Titles that contain this text, whatever their case; at most 200 characters.' }),
+    language: t.string({ description: 'This language tag.' }),
+    updatedSince: t.field({ type: 'DateTime', description: 'Changed at this moment or later.' }),
+  }),
+});
+
+type Filter = typeof ConversationFilter.$inferInput;
+
+const where = ({ status, search, language, updatedSince }: Filter) => ({
+  status: { in: status ?? (['ACTIVE', 'COMPLETED'] as const) },
+  ...(search ? { title: { contains: search.slice(0, 200), mode: 'insensitive' as const } } : {}),
+  ...(language ? { language } : {}),
+  ...(updatedSince ? { updatedAt: { gte: updatedSince } } : {}),
+});
+
+builder.queryFields((t) => ({
+  conversation: t.field({
+    type: Conversation,
+    nullable: true,
+    description: 'A conversation by its id; null where none exists for the viewer.',
+    args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
+    resolve: (_root, { id }, context, info) => readVisible(context, { id: idOf('Conversation', id, 'id') }, info),
+  }),
+  conversationBySessionId: t.field({
+    type: Conversation,
+    nullable: true,
+    description: 'A conversation by its session id; null where none exists for the viewer.',
+    args: { sessionId: t.arg.string({ required: true, description: 'Its `sessionId`.' }) },
+    resolve: (_root, { sessionId }, context, info) => readVisible(context, { sessionId: sessionId.slice(0, 300) }, info),
+  }),
+  conversations: t.field({
+    type: ConversationConnection,
+    description: "The viewer's conversations.",
+    args: {
+      first: t.arg.int({ defaultValue: 20, description: 'How many from the start: 1 to 100.' }),
+      after: t.arg.string({ description: 'Only what comes after this cursor.' }),
+      last: t.arg.int({ description: 'How many from the end: 1 to 100; set `first: null` with it.' }),
+      before: t.arg.string({ description: 'Only what comes before this cursor.' }),
+      filter: t.arg({ type: ConversationFilter, description: 'Which ones.' }),
+      orderBy: t.arg({ type: ConversationOrderEnum, defaultValue: 'UPDATED_DESC', description: 'In which order.' }),
+    },
+    resolve: async (_root, { filter, orderBy, first, ...args }, { db, viewer, loaders }, info) => {
+      const order: ConversationOrder = orderBy ?? 'UPDATED_DESC';
+      // The default of `first` is not a wish: `last` alone means what it says.
+      const page = parsePage(listName(order), { ...args, first: args.last == null ? first : null });
+      const visible = { ...visibleTo(viewer), ...where(filter ?? {}) };
+      let rows = await findPage(db, visible, order, page);
+      if (selects(info, 'eventCursor')) {
+        await loaders.logHead.loadMany(rows.map(({ id }) => id));
+        rows = await byIds(db.conversation, rows.map(({ id }) => id)); // read again, now that the cursors are older
+      }
+      return toPage(listName(order), page, rows, keysOf(order), () => db.conversation.count({ where: visible }));
+    },
+  }),
+  message: t.field({
+    type: Message,
+    nullable: true,
+    description: 'A message by its id; null where none exists for the viewer.',
+    args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
+    resolve: (_root, { id }, { db, viewer }) => findMessage(db, viewer, idOf('Message', id, 'id')),
+  }),
+}));

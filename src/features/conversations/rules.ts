@@ -1,0 +1,53 @@
+import { ValidationError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import { storable, visible, wholeEnd } from '../../kernel/text.ts';
+
+export const maxTitle = 200;
+export const maxSystemPrompt = 32_000;
+/** Bytes of JSON; metadata is for labels, not for documents. */
+export const maxMetadata = 16_384;
+
+/** A title as the user gave it: trimmed, and something that can be seen. */
+export function parseTitle(title: string, path = 'input.title'): string {
+  const clean = storable(title).trim();
+  if (visible(clean) === '') throw ValidationError.of(path, 'must contain at least one visible character');
+  if (clean.length > maxTitle) throw ValidationError.of(path, `must have at most ${maxTitle} characters, but has ${clean.length}`);
+  return clean;
+}
+
+/** The title before anybody made one: the beginning of the first message. */
+export function titleFrom(firstMessage: string): string {
+  const line = firstMessage.replace(/\s+/g, ' ').trim();
+  return line.length <= 50 ? line : `${line.slice(0, wholeEnd(line, 50)).trimEnd()}…`;
+}
+
+/** The title of a conversation without messages. */
+export const datedTitle = (now: Date): string => `Conversation of ${now.toISOString().slice(0, 10)}`;
+
+export function parseLanguage(language: string): string {
+  if (!/^[a-z]{2,3}(-[A-Za-z]{2})?$/.test(language) || language.length > 5)
+    throw ValidationError.of(
+      'input.language',
+      `must be a language tag of at most 5 characters such as "es" or "pt-BR", not "${language.slice(0, 20)}"`,
+    );
+  return language;
+}
+
+export function parseSystemPrompt(prompt: string): string {
+  if (prompt.length > maxSystemPrompt)
+    throw ValidationError.of('input.systemPrompt', `must have at most ${maxSystemPrompt} characters, but has ${prompt.length}`);
+  return storable(prompt);
+}
+
+export function parseMetadata(metadata: unknown): JsonObject {
+  if (metadata === null || typeof metadata !== 'object' || Array.isArray(metadata))
+    throw ValidationError.of('input.metadata', 'must be a JSON object');
+  const text = JSON.stringify(metadata);
+  const size = Buffer.byteLength(text);
+  if (size > maxMetadata) throw ValidationError.of('input.metadata', `must have at most ${maxMetadata} bytes as JSON, but has ${size}`);
+  return JSON.parse(storableJson(text)) as JsonObject;
+}
+
+/** JSON text without what PostgreSQL's jsonb refuses: escaped NULs and escaped halves of surrogate pairs. */
+const storableJson = (text: string): string =>
+  JSON.stringify(JSON.parse(text, (_key, value: unknown) => (typeof value === 'string' ? storable(value) : value)));

@@ -1,0 +1,93 @@
+import { builder } from '../../graph/builder.ts';
+import { ConversationStatus, TitleSource } from '../../graph/enums.ts';
+import { encodeEventCursor } from '../../events/index.ts';
+import { findNodes, globalId, Node } from '../../graph/node.ts';
+import { connectionOf, parsePage, toPage } from '../../graph/paging.ts';
+import { orderKey } from '../../graph/window.ts';
+import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { visibleTo } from './access.ts';
+import { MessageConnection } from './message-types.ts';
+import { readConversation } from './read.ts';
+import { byIds } from '../../graph/rows.ts';
+import { selects } from '../../graph/selection.ts';
+
+export const messageList = 'messages';
+/** Answers that another took the place of are not part of the conversation any more. */
+const shown = { sql: "r.status <> 'SUPERSEDED'", values: [] };
+
+export const Conversation = builder.prismaObject('Conversation', {
+  description: 'What a person and an assistant say to each other, with its event log.',
+  interfaces: [Node],
+  fields: (t) => ({
+    id: t.id(globalId('Conversation')),
+    sessionId: t.exposeString('sessionId', { description: 'A second key of the conversation, unique and stable, for systems beside this one.' }),
+    owner: t.field({
+      type: 'User',
+      nullable: true,
+      description: 'Whose conversation it is; null when the account is gone.',
+      resolve: ({ ownerId }, _args, { db }) => (ownerId ? db.user.findUnique({ where: { id: ownerId } }) : null),
+    }),
+    title: t.exposeString('title', { description: 'What it is about, up to 200 characters.' }),
+    titleSource: t.field({ type: TitleSource, description: 'Who made the title.', resolve: ({ titleSource }) => titleSource }),
+    language: t.exposeString('language', { description: 'Language tag of at most 5 characters.' }),
+    provider: t.exposeString('provider', { description: 'The provider that answers, unless a message names another model.' }),
+    model: t.exposeString('model', { description: 'The model that answers, unless a message names another.' }),
+    status: t.field({ type: ConversationStatus, description: 'Whether it takes messages.', resolve: ({ status }) => status }),
+    isActive: t.boolean({ description: 'Whether it takes messages: status is ACTIVE.', resolve: ({ status }) => status === 'ACTIVE' }),
+    isArchived: t.boolean({ description: 'Whether it is put away: status is ARCHIVED.', resolve: ({ status }) => status === 'ARCHIVED' }),
+    metadata: t.field({ type: 'JSON', description: 'Labels of the application.', resolve: ({ metadata }) => metadata }),
+    messageCount: t.exposeInt('messageCount', { description: 'How many messages it has.' }),
+    totalTokens: t.field({ type: 'BigInt', description: 'Tokens of all calls made for it.', resolve: ({ totalTokens }) => totalTokens }),
+    totalCost: t.field({ type: 'Decimal', description: 'What these calls cost in US dollars, as far as prices are known.', resolve: ({ totalCost }) => totalCost.toFixed(6) }),
+    createdAt: t.field({ type: 'DateTime', description: 'When it was created.', resolve: ({ createdAt }) => createdAt }),
+    updatedAt: t.field({ type: 'DateTime', description: 'When it last changed.', resolve: ({ updatedAt }) => updatedAt }),
+    lastMessageAt: t.field({ type: 'DateTime', nullable: true, description: 'When something was last said.', resolve: ({ lastMessageAt }) => lastMessageAt }),
+    messages: t.field({
+      type: MessageConnection,
+      description: 'What was said, oldest first. `last: 50` gives the newest fifty, still oldest first.',
+      args: {
+        first: t.arg.int({ description: 'How many from the beginning: 1 to 100; 20 when nothing is said.' }),
+        after: t.arg.string({ description: 'Only what comes after this cursor.' }),
+        last: t.arg.int({ description: 'How many from the end: 1 to 100.' }),
+        before: t.arg.string({ description: 'Only what comes before this cursor.' }),
+        leaf: t.arg.id({ description: 'The last message of the branch to read. Conversations have one branch as yet: leave it out.' }),
+      },
+      resolve: async ({ id, messageCount }, { leaf, ...args }, { db, loaders }) => {
+        if (leaf != null) throw ValidationError.of('leaf', 'is not supported yet: conversations have one branch');
+        const page = parsePage(messageList, args);
+        const ids = await loaders.messages.load({ parentId: id, page, only: shown });
+        const rows = await byIds(db.message, ids);
+        return toPage(messageList, page, rows, ({ ordinal }) => orderKey(ordinal), async () => messageCount);
+      },
+    }),
+    eventCursor: t.field({
+      type: 'EventCursor',
+      description: `Position of this conversation's log, read before anything else in this payload. Subscribing with \`after: eventCursor\` can neither
+miss nor repeat an event that this payload does not show.`,
+      resolve: async ({ id }, _args, { loaders }) => {
+        const log = await loaders.logHead.load(id);
+        if (!log) throw new NotFoundError('conversation', null);
+        return encodeEventCursor({ conversationId: id, epoch: log.epoch, seq: log.head });
+      },
+    }),
+  }),
+});
+
+findNodes('Conversation', async (ids, { db, viewer, loaders }, info) => {
+  const visible = { id: { in: ids }, ...visibleTo(viewer) };
+  if (selects(info, 'eventCursor')) {
+    const rows = await db.conversation.findMany({ where: visible, select: { id: true } });
+    await loaders.logHead.loadMany(rows.map(({ id }) => id));
+  }
+  return db.conversation.findMany({ where: visible });
+});
+
+builder.prismaObjectField('Message', 'conversation', (t) =>
+  t.field({
+    type: Conversation,
+    description: 'The conversation it was said in.',
+    resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
+  }),
+);
+
+export const ConversationConnection = connectionOf('Conversation', Conversation);

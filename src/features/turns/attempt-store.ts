@@ -1,0 +1,29 @@
+import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Database, Db } from '../../platform/db.ts';
+
+export const insertAttempt = (tx: Db, data: Prisma.TurnAttemptUncheckedCreateInput) => tx.turnAttempt.create({ data });
+
+/** Attempts that no worker ended, from before the present one. */
+export const findAbandoned = (db: Db, turnId: string, before: number) =>
+  db.turnAttempt.findMany({ where: { turnId, number: { lt: before }, outcome: 'RUNNING' }, orderBy: { number: 'asc' } });
+
+/** Says that the provider is about to be called; false where the turn is another worker's by now. */
+export async function markRequested(
+  database: Database,
+  { turnId, fence, number, promptTokens }: { turnId: string; fence: number; number: number; promptTokens: number },
+): Promise<boolean> {
+  const rows = await database.query(
+    `UPDATE turn_attempt a SET requested_at = now(), input_tokens = $4
+     FROM turn t WHERE t.id = a.turn_id AND a.turn_id = $1::uuid AND a.number = $2 AND t.fence = $3 AND t.finished_at IS NULL RETURNING 1`,
+    [turnId, number, fence, promptTokens],
+  );
+  return rows.length === 1;
+}
+
+type End = { outcome: 'COMPLETED' | 'CRASHED' | 'PROVIDER_ERROR' | 'SUPERSEDED'; providerResponseId?: string | null; keptCharacters?: number };
+
+/** Ends an attempt, once: false where it had ended before. */
+export async function endAttempt(tx: Db, turnId: string, number: number, end: End): Promise<boolean> {
+  const { count } = await tx.turnAttempt.updateMany({ where: { turnId, number, outcome: 'RUNNING' }, data: { ...end, endedAt: new Date() } });
+  return count === 1;
+}

@@ -1,0 +1,58 @@
+import type { MessagePart } from '../../contracts/message.ts';
+import { isDelta, type LogEvent } from '../../contracts/turn-event.ts';
+import { foldAll } from '../../contracts/turn-fold.ts';
+import { type EventLog, FencedError } from '../../events/index.ts';
+import type { Database } from '../../platform/db.ts';
+import { accountOf } from '../usage/index.ts';
+import { endAttempt, findAbandoned } from './attempt-store.ts';
+import { book } from './book.ts';
+import { bookingOf } from './booking.ts';
+import type { ClaimedTurn } from './claim.ts';
+
+type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
+
+/** What earlier workers left of a turn. */
+export type Remains = {
+  /** The answer as readers see it now. */
+  parts: readonly MessagePart[];
+  /** Workers that died on this turn. */
+  crashes: number;
+};
+
+/**
+ * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
+ * of a crashed call is an estimate from what it had said; where no request had been sent there is none.
+ */
+export async function recover(turn: ClaimedTurn, { log, database, countTokens }: Deps): Promise<Remains> {
+  const events = await readAll(log, turn);
+  const abandoned = await findAbandoned(database.prisma, turn.id, turn.attempt);
+  for (const { number, requestedAt, inputTokens } of abandoned) {
+    const generated = events.map(({ body }) => (isDelta(body) && body.attempt === number ? body.text : '')).join('');
+    const account = requestedAt && (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
+    await log.transact(async (tx, append) => {
+      await holdTurn(tx, turn);
+      const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0 });
+      if (!ended || !account) return;
+      const event = await book(tx, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
+      await append(turn.conversationId, turn.id, [event]);
+    });
+  }
+  const crashes = await database.prisma.turnAttempt.count({ where: { turnId: turn.id, outcome: 'CRASHED' } });
+  return { parts: foldAll(events.map(({ body }) => body)).messages[turn.messageId] ?? [], crashes };
+}
+
+async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<LogEvent[]> {
+  const events: LogEvent[] = [];
+  for (let after = logStart, full = true; full; after = events.at(-1)?.seq ?? after) {
+    const page = await log.readTurn(id, after, 2_000);
+    events.push(...page.events);
+    full = page.full;
+  }
+  return events;
+}
+
+/** Refuses to go on inside a transaction where the turn is another worker's by now. */
+export async function holdTurn(tx: Parameters<Parameters<EventLog['transact']>[0]>[0], { id, fence }: ClaimedTurn): Promise<void> {
+  const rows = await tx.$queryRaw<unknown[]>`SELECT 1 FROM turn WHERE id = ${id}::uuid AND fence = ${fence} AND finished_at IS NULL FOR UPDATE`;
+  if (rows.length === 0) throw new FencedError();
+}

@@ -1,0 +1,79 @@
+import type { EventBody, TotalsRecord } from '../../contracts/turn-event.ts';
+import { statesBefore, type TurnEnd } from '../../engine/index.ts';
+import { type Append, type EventLog, FencedError } from '../../events/index.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Db } from '../../platform/db.ts';
+import { completeMessage } from '../conversations/index.ts';
+import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
+import { endAttempt } from './attempt-store.ts';
+import { type Booking, book } from './book.ts';
+import { toRecord } from './errors.ts';
+import { finishTurn } from './turn-store.ts';
+
+const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STOPPED' } as const;
+const attemptOutcome = { COMPLETED: 'COMPLETED', FAILED: 'PROVIDER_ERROR', CANCELLED: 'COMPLETED' } as const;
+
+export type Settlement = {
+  booking: Booking;
+  fence: number;
+  attempt: number;
+  end: TurnEnd;
+  /** The account of the last call; null where none was made. */
+  account: CallAccount | null;
+};
+
+/**
+ * Ends a turn in one transaction: the message, the ledger row, the sums, the attempt, the status and the one terminal event, or nothing
+ * of it. A worker that lost the turn is refused.
+ */
+export const settle = (log: EventLog, settlement: Settlement): Promise<void> =>
+  log.transact(async (tx, append) => {
+    const { booking, fence, attempt, end, account } = settlement;
+    const { turnId, conversationId, messageId } = booking;
+    const { call, status, finishReason } = end;
+    const firstTokenAt = call?.firstTokenMs == null ? {} : { firstTokenAt: new Date(call.startedAt + call.firstTokenMs) };
+    const moved = await finishTurn(tx, turnId, statesBefore(status), fence, { status, finishReason, ...errorColumn(end), ...firstTokenAt });
+    if (!moved) throw new FencedError();
+    const text = await completeMessage(tx, messageId, {
+      status: messageStatus[status],
+      finishReason,
+      parts: end.parts,
+      tokenCount: account?.outputTokens ?? 0,
+      estimatedCost: account?.costUsd ?? null,
+      requestId: call?.requestId ?? null,
+      responseTimeMs: call?.durationMs ?? null,
+      timeToFirstTokenMs: call?.firstTokenMs ?? null,
+    });
+    await endAttempt(tx, turnId, attempt, { outcome: attemptOutcome[status], providerResponseId: call?.responseId ?? null });
+    const events: EventBody[] = [{ type: 'message-completed', messageId, finishReason, ...text }];
+    if (call && account) events.push(await book(tx, booking, call, account));
+    await finish(tx, append, { turnId, conversationId, end, before: events });
+  });
+
+/** Ends a turn that no worker has begun, inside the transaction that decided so. */
+export async function settleQueued(tx: Db, append: Append, { turnId, conversationId }: { turnId: string; conversationId: string }): Promise<void> {
+  const moved = await finishTurn(tx, turnId, ['QUEUED'], null, { status: 'CANCELLED', finishReason: 'USER_STOPPED' });
+  if (!moved) throw new FencedError();
+  const end = { status: 'CANCELLED', finishReason: 'USER_STOPPED', error: null } as const;
+  await finish(tx, append, { turnId, conversationId, end, before: [] });
+}
+
+type Finish = { turnId: string; conversationId: string; end: Pick<TurnEnd, 'status' | 'finishReason' | 'error'>; before: EventBody[] };
+
+async function finish(tx: Db, append: Append, { turnId, conversationId, end, before }: Finish): Promise<void> {
+  const totals: TotalsRecord = (await sumByTurn(tx, [turnId])).get(turnId) ?? noTotals;
+  const error = end.error ? toRecord(end.error) : null;
+  await tx.compaction.create({ data: { turnId } });
+  await closeWriter(tx, turnId, conversationId);
+  await append(conversationId, turnId, [
+    ...before,
+    { type: 'turn-finished', turnId, status: end.status, finishReason: end.finishReason, totals, error },
+  ]);
+}
+
+/** Nothing is appended after the terminal event, however late a write of the worker comes. */
+const closeWriter = (tx: Db, turnId: string, conversationId: string): Promise<number> =>
+  tx.$executeRaw`UPDATE conversation_log SET writer_turn_id = NULL, writer_fence = NULL
+    WHERE conversation_id = ${conversationId}::uuid AND writer_turn_id = ${turnId}::uuid`;
+
+const errorColumn = ({ error }: TurnEnd): { error?: Prisma.InputJsonObject } => (error ? { error: toRecord(error) } : {});

@@ -1,0 +1,112 @@
+import { encodeEventCursor, type Frame, positionIn, tail } from '../../events/index.ts';
+import { isTerminal } from '../../engine/index.ts';
+import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
+import { idOf } from '../../graph/ids.ts';
+import { abortable } from '../../kernel/async.ts';
+import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { findConversation } from '../conversations/index.ts';
+import { ConversationEvent, isShown } from './event-types.ts';
+import { type SeenFrame, seen } from './frames.ts';
+import { findTurn } from './turn-store.ts';
+
+export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame').implement({
+  description: 'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to remember.',
+  fields: (t) => ({
+    cursor: t.field({ type: 'EventCursor', description: 'Remember this one value; pass it as `after` to resume.', resolve: encodeEventCursor }),
+    events: t.field({ type: [ConversationEvent], description: 'What happened, in order; may be empty in the first frame.', resolve: ({ events }) => events.filter(isShown) as never }),
+    caughtUp: t.exposeBoolean('caughtUp', { description: 'Whether this frame reaches the live end of the log.' }),
+    replayed: t.exposeBoolean('replayed', { description: 'Whether its events were read from the log rather than seen live.' }),
+  }),
+});
+
+const maxCoalesceMs = 10_000;
+
+function parseCoalesce(ms: number | null | undefined): number {
+  const value = ms ?? 30;
+  if (value < 0 || value > maxCoalesceMs) throw ValidationError.of('coalesceMs', `must be between 0 and ${maxCoalesceMs}, but is ${value}`);
+  return value;
+}
+
+type Source = { conversationId: string; after: { seq: number; epoch: number | null }; coalesceMs: number; maxReplay: number };
+
+const open = ({ services: { log, hub } }: Context, source: Source, signal: AbortSignal) => tail(log, hub, { ...source, signal });
+
+/** Frames of one conversation, from its present state where no cursor was given, until it is deleted or the reader leaves. */
+async function* conversationFrames(context: Context, source: Source, fromNow: boolean, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
+  if (fromNow) {
+    const { conversationId } = source;
+    yield seen({ conversationId, epoch: source.after.epoch ?? 1, seq: source.after.seq, events: null, caughtUp: true, replayed: true });
+  }
+  for await (const frame of open(context, source, signal)) {
+    yield seen(frame);
+    if (frame.events?.some(({ body }) => body.type === 'conversation-deleted')) return;
+  }
+}
+
+/** The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that. */
+async function* turnFrames(context: Context, source: Source, turnId: string, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
+  let first = true;
+  for await (const frame of open(context, source, signal)) {
+    const events = frame.events!.filter((event) => event.turnId === turnId);
+    if (events.length > 0 || first) yield seen({ ...frame, events } satisfies Frame);
+    first = false;
+    if (events.some(({ body }) => body.type === 'turn-finished')) return;
+    if (frame.replayed && frame.caughtUp && (await hasEnded(context, turnId))) return;
+  }
+}
+
+async function hasEnded({ db }: Context, id: string): Promise<boolean> {
+  const turn = await db.turn.findUnique({ where: { id }, select: { status: true } });
+  return !turn || isTerminal(turn.status);
+}
+
+async function headOf({ services: { log } }: Context, conversationId: string): Promise<{ seq: number; epoch: number }> {
+  const found = (await log.heads([conversationId])).get(conversationId);
+  if (!found) throw new NotFoundError('conversation', null);
+  return { seq: found.head, epoch: found.epoch };
+}
+
+builder.subscriptionFields((t) => ({
+  conversationEvents: t.field({
+    type: ConversationFrame,
+    description: 'Replay from `after`, then live, in one gap-free ordered sequence. Without `after` it begins with a SnapshotEvent.',
+    args: {
+      conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
+      after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
+      coalesceMs: t.arg.int({ defaultValue: 30, description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can.` }),
+    },
+    subscribe: async (_root, args, context) => {
+      const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
+      if (!(await findConversation(context.db, context.viewer, conversationId))) throw new NotFoundError('conversation', args.conversationId);
+      const after = args.after == null ? await headOf(context, conversationId) : positionIn(conversationId, args.after);
+      const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
+      return abortable(context.signal, (signal) => conversationFrames(context, source, args.after == null, signal));
+    },
+    resolve: (frame, _args, context) => {
+      context.renewLoaders();
+      return frame;
+    },
+  }),
+  turnEvents: t.field({
+    type: ConversationFrame,
+    description: 'The events of one turn, from its beginning or from `after`, then live. Completes by itself after its TurnFinishedEvent.',
+    args: {
+      turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }),
+      after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
+      coalesceMs: t.arg.int({ defaultValue: 30, description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}.` }),
+    },
+    subscribe: async (_root, args, context) => {
+      const turn = await findTurn(context.db, context.viewer, idOf('Turn', args.turnId, 'turnId'));
+      if (!turn) throw new NotFoundError('turn', args.turnId);
+      const { id, conversationId, logStart } = turn;
+      const after = args.after == null ? { seq: Number(logStart), epoch: null } : positionIn(conversationId, args.after);
+      const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: Number.POSITIVE_INFINITY };
+      return abortable(context.signal, (signal) => turnFrames(context, source, id, signal));
+    },
+    resolve: (frame, _args, context) => {
+      context.renewLoaders();
+      return frame;
+    },
+  }),
+}));

@@ -1,0 +1,141 @@
+import { channel } from 'node:diagnostics_channel';
+import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
+import type { TurnPoint } from '../../contracts/turn.ts';
+import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd } from '../../engine/index.ts';
+import { compactTurn, type EventLog, FencedError, type Writer } from '../../events/index.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { AppError, InternalError } from '../../kernel/errors.ts';
+import type { Database } from '../../platform/db.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { accountOf } from '../usage/index.ts';
+import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
+import { book } from './book.ts';
+import { bookingOf } from './booking.ts';
+import type { ClaimedTurn } from './claim.ts';
+import { buildContext } from './context.ts';
+import { holdTurn, type Remains, recover } from './recovery.ts';
+import { settle } from './settle.ts';
+import { createTurnSink } from './turn-sink.ts';
+
+export type TurnJobDeps = {
+  database: Database;
+  log: EventLog;
+  logger: Logger;
+  clock: Clock;
+  worker: string;
+  providerOf: (name: string, model: string) => { provider: ModelProvider; info: ModelInfo };
+  countTokens: (text: string) => Promise<number>;
+  maxRetries: number;
+  maxContextMessages: number;
+};
+
+/** A turn that has taken this many workers with it is not given to another. */
+const maxCrashes = 5;
+
+const points = channel('colloquy.turn');
+const mark = (turnId: string, point: TurnPoint): void => {
+  if (points.hasSubscribers) points.publish({ turnId, point });
+};
+
+/** Runs one claimed turn to its end: builds the engine's ports, runs it, settles. Never throws: what can't be settled is recovered by lease. */
+export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<void> {
+  const logger = deps.logger.child({ turnId: turn.id, attempt: turn.attempt });
+  mark(turn.id, 'claimed');
+  try {
+    const current = { attempt: turn.attempt };
+    const end = await run(turn, deps, logger, signal, current);
+    if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
+    mark(turn.id, 'finishing');
+    const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
+    await settle(deps.log, { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account });
+    mark(turn.id, 'settled');
+    await compactTurn(deps.database, turn.id);
+  } catch (error) {
+    if (error instanceof FencedError || error instanceof HandedOver) logger.info({ reason: error.message }, 'turn left to another worker');
+    else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
+  }
+}
+
+const modelOf = ({ provider, model }: ClaimedTurn) => ({ provider, model });
+
+async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: { attempt: number }): Promise<TurnEnd> {
+  const remains: Remains = turn.recovering ? await recover(turn, deps) : { parts: [], crashes: 0 };
+  if (remains.crashes >= maxCrashes) {
+    return failed(new InternalError(`The answer was given up after ${remains.crashes} workers stopped while they wrote it. Ask again.`), remains);
+  }
+  const found = findProvider(turn, deps);
+  if (found instanceof AppError) return failed(found, remains);
+  const ports = createPorts(turn, found.provider, found.info, deps, logger, current);
+  const work = { messageId: turn.messageId, model: turn.model, generation: turn.generation, attempt: turn.attempt, recovered: remains.parts };
+  try {
+    return await runTurn(work, ports, signal);
+  } catch (error) {
+    // What a caller may see ends the turn; what nobody may see, or what says that the turn is not ours, does not.
+    if (!(error instanceof AppError)) throw error;
+    await ports.flushed();
+    return failed(error, { parts: [] });
+  }
+}
+
+const failed = (error: AppError, { parts }: Pick<Remains, 'parts'>): TurnEnd => ({
+  status: 'FAILED',
+  finishReason: 'ERROR',
+  parts: [...parts],
+  call: null,
+  error,
+});
+
+/** The model may have left the configuration since the turn was admitted. */
+function findProvider({ provider, model }: ClaimedTurn, { providerOf }: TurnJobDeps) {
+  try {
+    return providerOf(provider, model);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}
+
+function createPorts(
+  turn: ClaimedTurn,
+  provider: ModelProvider,
+  info: ModelInfo,
+  deps: TurnJobDeps,
+  logger: Logger,
+  current: { attempt: number },
+): EnginePorts {
+  const writer: Writer = { conversationId: turn.conversationId, turnId: turn.id, fence: turn.fence };
+  const sink = createTurnSink(deps.log, writer, (err) => logger.warn({ err }, 'events could not be stored'));
+  return {
+    provider,
+    emit: sink.emit,
+    flushed: sink.flushed,
+    context: () => buildContext(turn, info, { db: deps.database.prisma, maxContextMessages: deps.maxContextMessages, countTokens: deps.countTokens }),
+    async requesting(number, promptTokens) {
+      const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, promptTokens });
+      if (!held) throw new FencedError();
+    },
+    async retrying(call) {
+      current.attempt = await retry(turn, call, deps);
+      return current.attempt;
+    },
+    countTokens: deps.countTokens,
+    mark: (point) => mark(turn.id, point),
+    clock: deps.clock,
+    random: Math.random,
+    maxRetries: deps.maxRetries,
+  };
+}
+
+/** Ends a failed attempt with its ledger row, and opens the next. */
+async function retry(turn: ClaimedTurn, call: Call, { log, countTokens, worker }: TurnJobDeps): Promise<number> {
+  const account = await accountOf(call, modelOf(turn), countTokens);
+  return log.transact(async (tx, append) => {
+    await holdTurn(tx, turn);
+    await endAttempt(tx, turn.id, call.attempt, { outcome: 'PROVIDER_ERROR', providerResponseId: call.responseId });
+    const event = await book(tx, bookingOf(turn), call, account);
+    const { attempt } = await tx.turn.update({ where: { id: turn.id }, data: { attempt: { increment: 1 } }, select: { attempt: true } });
+    await insertAttempt(tx, { turnId: turn.id, number: attempt, worker });
+    await append(turn.conversationId, turn.id, [event]);
+    return attempt;
+  });
+}

@@ -1,0 +1,57 @@
+import { builder } from '../../graph/builder.ts';
+import { TurnStatus } from '../../graph/enums.ts';
+import { parsePage, toPage } from '../../graph/paging.ts';
+import { byIds } from '../../graph/rows.ts';
+import { orderKey } from '../../graph/window.ts';
+import { idOf } from '../../graph/ids.ts';
+import { findTurn, findTurnByKey } from './turn-store.ts';
+import { Turn, TurnConnection } from './types.ts';
+
+const list = 'turns';
+
+builder.prismaObjectFields('Conversation', (t) => ({
+  activeTurn: t.field({
+    type: Turn,
+    nullable: true,
+    description: 'The turn that runs or waits for somebody; null when none does.',
+    resolve: async ({ id }, _args, { loaders }) => (await loaders.unfinishedTurns.load(id))?.find(({ status }) => status !== 'QUEUED') ?? null,
+  }),
+  queuedTurns: t.field({
+    type: [Turn],
+    description: 'The turns that wait for it, in the order in which they will run; the first 100.',
+    resolve: async ({ id }, _args, { loaders }) => (await loaders.unfinishedTurns.load(id))?.filter(({ status }) => status === 'QUEUED') ?? [],
+  }),
+  turns: t.field({
+    type: TurnConnection,
+    description: 'All its turns, the newest first.',
+    args: {
+      first: t.arg.int({ description: 'How many from the start: 1 to 100; 20 when nothing is said.' }),
+      after: t.arg.string({ description: 'Only what comes after this cursor.' }),
+      status: t.arg({ type: [TurnStatus], description: 'Only turns in one of these states.' }),
+    },
+    resolve: async ({ id }, { status, ...args }, { db, loaders }) => {
+      const page = parsePage(list, args);
+      const only = status ? { sql: 'r.status = ANY($4::turn_status[])', values: status } : undefined;
+      const rows = await byIds(db.turn, await loaders.turns.load({ parentId: id, page, ...(only ? { only } : {}) }));
+      const where = { conversationId: id, ...(status ? { status: { in: status } } : {}) };
+      return toPage(list, page, rows, ({ ordinal }) => orderKey(ordinal), () => db.turn.count({ where }));
+    },
+  }),
+}));
+
+builder.queryFields((t) => ({
+  turn: t.field({
+    type: Turn,
+    nullable: true,
+    description: 'A turn by its id; null where none exists for the viewer.',
+    args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
+    resolve: (_root, { id }, { db, viewer }) => findTurn(db, viewer, idOf('Turn', id, 'id')),
+  }),
+  turnByIdempotencyKey: t.field({
+    type: Turn,
+    nullable: true,
+    description: "The viewer's turn that was admitted with this key: how a client learns whether a send whose answer was lost had arrived.",
+    args: { key: t.arg.string({ required: true, description: 'The idempotency key.' }) },
+    resolve: (_root, { key }, { db, viewer }) => findTurnByKey(db, viewer, key.slice(0, 300)),
+  }),
+}));

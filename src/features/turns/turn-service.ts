@@ -1,0 +1,127 @@
+import { channel } from 'node:diagnostics_channel';
+import type { StopRequest, TurnPoint } from '../../contracts/turn.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
+import { isTerminal } from '../../engine/index.ts';
+import type { Append, Bus, EventLog, Hub } from '../../events/index.ts';
+import type { Turn } from '../../generated/prisma/client.ts';
+import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import type { Database, Db } from '../../platform/db.ts';
+import { findConversation } from '../conversations/index.ts';
+import { type AdmissionDeps, type Admitted, createAdmission, type SendMessage } from './admission.ts';
+import { TurnNotActiveError } from './errors.ts';
+import { settleQueued } from './settle.ts';
+import { findTurn, lockTurn, lockUnfinished, requestStop } from './turn-store.ts';
+import { waitForEnd } from './wait.ts';
+
+export type TurnServiceDeps = AdmissionDeps & {
+  database: Database;
+  log: EventLog;
+  hub: Hub;
+  bus: Bus;
+  /** The worker of this process, where it has one. */
+  localWorker: () => { readonly hasRoom: boolean; nudge(): void } | null;
+};
+
+export type StopTurn = {
+  target: { turnId: string; givenId: string } | { conversationId: string; givenId: string };
+  request: StopRequest;
+  /** Cancels what waits in the queue of the conversation, too. */
+  clearQueue: boolean;
+};
+
+export const maxWaitMs = 10 * 60_000;
+/** How long a stop waits to answer with the settled turn; a worker that is away settles it later. */
+const stopWaitMs = 5_000;
+
+const points = channel('colloquy.turn');
+
+export type TurnService = ReturnType<typeof createTurnService>;
+
+/** Admits, stops and retries turns. Running them is the worker's. */
+export function createTurnService(deps: TurnServiceDeps) {
+  const { database, log, hub, bus, localWorker } = deps;
+  const admission = createAdmission(deps);
+
+  /** A worker of this process takes the turn without asking anybody; else all others are told. */
+  function wake({ turnId }: { turnId: string }): void {
+    if (points.hasSubscribers) points.publish({ turnId, point: 'admitted' satisfies TurnPoint });
+    const worker = localWorker();
+    if (worker?.hasRoom) worker.nudge();
+    else bus.signal({ kind: 'turn-waiting' });
+  }
+
+  const wait = (turnId: string, timeoutMs: number, signal: AbortSignal) => waitForEnd({ database, log, hub }, turnId, timeoutMs, signal);
+
+  async function admitted(admission: Admitted): Promise<Admitted> {
+    if (!admission.deduplicated) wake(admission);
+    return admission;
+  }
+
+  /** The turn that a stop means: the one named, or the one that is running, else the next in the conversation's queue. */
+  async function findTarget(viewer: Viewer, target: StopTurn['target']): Promise<Pick<Turn, 'id' | 'conversationId'>> {
+    if ('turnId' in target) {
+      const turn = await findTurn(database.prisma, viewer, target.turnId);
+      if (!turn) throw new NotFoundError('turn', target.givenId);
+      return turn;
+    }
+    if (!(await findConversation(database.prisma, viewer, target.conversationId))) throw new NotFoundError('conversation', target.givenId);
+    const turn = await database.prisma.turn.findFirst({
+      where: { conversationId: target.conversationId, finishedAt: null },
+      orderBy: { ordinal: 'asc' },
+    });
+    if (!turn) throw new TurnNotActiveError('no turn of this conversation is live');
+    return turn;
+  }
+
+  return {
+    async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
+      return admitted(await admission.send(viewer, request));
+    },
+
+    async retry(viewer: Viewer, { turnId, givenId, idempotencyKey }: { turnId: string; givenId: string; idempotencyKey: string }): Promise<Admitted> {
+      const turn = await findTurn(database.prisma, viewer, turnId);
+      if (!turn) throw new NotFoundError('turn', givenId);
+      return admitted(await admission.retry(viewer, { turn, givenId, idempotencyKey }));
+    },
+
+    /** Waits until a turn has ended, for `timeoutMs` at the most. False: it still goes on. */
+    finished: wait,
+
+    /** Refuses a wait that is too long, before anything is done. */
+    checkWait(timeoutMs: number): void {
+      if (timeoutMs >= 0 && timeoutMs <= maxWaitMs) return;
+      throw ValidationError.of('input.timeoutMs', `must be between 0 and ${maxWaitMs}, but is ${timeoutMs}`);
+    },
+
+    /** Stops a turn, whoever runs it, and waits a moment for it to settle. */
+    async stop(
+      viewer: Viewer,
+      { target, request, clearQueue }: StopTurn,
+      signal: AbortSignal,
+    ): Promise<{ turnId: string; conversationId: string; from: number }> {
+      const turn = await findTarget(viewer, target);
+      const from = (await log.heads([turn.conversationId])).get(turn.conversationId)?.head ?? 0;
+      await log.transact(async (tx, append) => {
+        if (clearQueue) await cancelQueued(tx, append, turn.conversationId, turn.id);
+        const status = await lockTurn(tx, turn.id);
+        if (!status || isTerminal(status)) throw new TurnNotActiveError(status ?? 'it is gone');
+        if (status === 'QUEUED') await settleQueued(tx, append, { turnId: turn.id, conversationId: turn.conversationId });
+        else await requestStop(tx, turn.id, request);
+      });
+      bus.signal({ kind: 'turn-stop', turnId: turn.id });
+      await wait(turn.id, stopWaitMs, signal);
+      return { turnId: turn.id, conversationId: turn.conversationId, from };
+    },
+
+    /** Ends every turn of a conversation that is being deleted, in that transaction: queued ones at once, a live one by its worker. */
+    async endAllIn(tx: Db, append: Append, conversationId: string): Promise<void> {
+      await cancelQueued(tx, append, conversationId, null);
+      for (const { id } of await lockUnfinished(tx, conversationId)) await requestStop(tx, id, { keepPartial: true, seen: null });
+    },
+  };
+}
+
+async function cancelQueued(tx: Db, append: Append, conversationId: string, except: string | null): Promise<void> {
+  for (const { id, status } of await lockUnfinished(tx, conversationId))
+    if (status === 'QUEUED' && id !== except) await settleQueued(tx, append, { turnId: id, conversationId });
+}

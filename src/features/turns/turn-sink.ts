@@ -1,0 +1,44 @@
+import type { EventBody } from '../../contracts/turn-event.ts';
+import { isDelta } from '../../contracts/turn-event.ts';
+import type { EventLog, Writer } from '../../events/index.ts';
+import { defer } from '../../kernel/async.ts';
+
+/** UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory. */
+const maxWaiting = 256 * 1024;
+
+/** The way of one turn's events into the log: in order, without waiting for each, with a bound on what waits. */
+export function createTurnSink(log: Pick<EventLog, 'append'>, writer: Writer, onFault: (error: unknown) => void) {
+  let waiting = 0;
+  let fault: { error: unknown } | null = null;
+  let room = defer<void>();
+  let last: Promise<void> = Promise.resolve();
+
+  const sizeOf = (bodies: readonly EventBody[]) => bodies.reduce((sum, body) => sum + (isDelta(body) ? body.text.length : 0) + 100, 0);
+
+  return {
+    async emit(bodies: readonly EventBody[]): Promise<void> {
+      if (fault) throw fault.error;
+      const size = sizeOf(bodies);
+      waiting += size;
+      last = log.append(writer, bodies).then(
+        () => {
+          waiting -= size;
+          room.resolve();
+          room = defer();
+        },
+        (error) => {
+          if (!fault) onFault(error);
+          fault ??= { error };
+          room.resolve();
+          room = defer();
+        },
+      );
+      while (waiting > maxWaiting && !fault) await room.promise;
+    },
+    /** Resolves when everything so far is stored; rejects where it was not. */
+    async flushed(): Promise<void> {
+      await last;
+      if (fault) throw fault.error;
+    },
+  };
+}

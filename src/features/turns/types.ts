@@ -1,0 +1,107 @@
+import { isTerminal } from '../../engine/index.ts';
+import type { ErrorRecord } from '../../contracts/turn-event.ts';
+import { builder } from '../../graph/builder.ts';
+import { AttemptOutcome, FinishReason, RecoveryMode, TurnStatus, TurnTrigger } from '../../graph/enums.ts';
+import { ApiError } from '../../graph/error-types.ts';
+import { findNodes, globalId, Node } from '../../graph/node.ts';
+import { connectionOf } from '../../graph/paging.ts';
+import { readConversation, visibleTo } from '../conversations/index.ts';
+import { noTotals, UsageTotals } from '../usage/index.ts';
+import { fromRecord } from './errors.ts';
+
+export const TurnAttempt = builder.prismaObject('TurnAttempt', {
+  description: 'One try at a turn by one worker: at most one call of the provider.',
+  fields: (t) => ({
+    number: t.exposeInt('number', { description: 'From 1. Deltas name the attempt that wrote them.' }),
+    worker: t.exposeString('worker', { description: 'The process that ran it.' }),
+    outcome: t.field({ type: AttemptOutcome, description: 'How it ended.', resolve: ({ outcome }) => outcome }),
+    recovery: t.field({ type: RecoveryMode, description: 'What it began with.', resolve: ({ recovery }) => recovery }),
+    startedAt: t.field({ type: 'DateTime', description: 'When it began.', resolve: ({ startedAt }) => startedAt }),
+    endedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended, or was found to be lost.', resolve: ({ endedAt }) => endedAt }),
+    providerResponseId: t.exposeString('providerResponseId', { nullable: true, description: "The provider's id of the answer." }),
+    keptCharacters: t.exposeInt('keptCharacters', { description: 'UTF-16 units of earlier attempts that it kept.' }),
+  }),
+});
+
+export const Turn = builder.prismaObject('Turn', {
+  description: 'One question and its answer: admitted durably, run by one worker at a time, ended exactly once.',
+  interfaces: [Node],
+  fields: (t) => ({
+    id: t.id(globalId('Turn')),
+    conversation: t.field({
+      type: 'Conversation',
+      description: 'Where it happens.',
+      resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
+    }),
+    trigger: t.field({ type: TurnTrigger, description: 'What made it.', resolve: ({ trigger }) => trigger }),
+    status: t.field({ type: TurnStatus, description: 'How far it is.', resolve: ({ status }) => status }),
+    isTerminal: t.boolean({ description: 'Whether it has ended; then it never changes.', resolve: ({ status }) => isTerminal(status) }),
+    input: t.field({
+      type: 'Message',
+      nullable: true,
+      description: 'The message that it answers.',
+      resolve: ({ inputMessageId }, _args, { db }) => (inputMessageId ? db.message.findUnique({ where: { id: inputMessageId } }) : null),
+    }),
+    output: t.field({
+      type: ['Message'],
+      description: 'What it wrote, in order.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.turnMessages.load(id)) ?? [],
+    }),
+    finalMessage: t.field({
+      type: 'Message',
+      nullable: true,
+      description: 'Its answer, once the turn has ended; null where there is none.',
+      resolve: async ({ id, status }, _args, { loaders }) => (isTerminal(status) ? ((await loaders.turnMessages.load(id))?.at(-1) ?? null) : null),
+    }),
+    toolsExecuted: t.stringList({ description: 'Names of the tools that ran.', resolve: () => [] }),
+    idempotencyKey: t.exposeString('idempotencyKey', { description: 'The key that the client gave it.' }),
+    attempt: t.exposeInt('attempt', { description: 'Number of the present or last attempt; 0 while none was made.' }),
+    attempts: t.field({
+      type: [TurnAttempt],
+      description: 'Every try, in order.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.turnAttempts.load(id)) ?? [],
+    }),
+    queuePosition: t.int({
+      nullable: true,
+      description: 'How many unfinished turns of the conversation are before it; null when it does not wait.',
+      resolve: async ({ id, status }, _args, { loaders }) => (status === 'QUEUED' ? await loaders.queuePosition.load(id) : null),
+    }),
+    finishReason: t.field({ type: FinishReason, nullable: true, description: 'Why it ended; null while it has not.', resolve: (turn) => turn.finishReason }),
+    error: t.field({
+      type: ApiError,
+      nullable: true,
+      description: 'Why it failed; null where it did not.',
+      resolve: ({ error }) => (error ? fromRecord(error as ErrorRecord) : null),
+    }),
+    model: t.exposeString('model', { description: 'The model that answers.' }),
+    provider: t.exposeString('provider', { description: 'Its provider.' }),
+    usage: t.field({
+      type: ['Usage'],
+      description: 'Its rows of the ledger, one a call of the provider, in order.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.turnUsage.load(id)) ?? [],
+    }),
+    usageTotals: t.field({
+      type: UsageTotals,
+      description: 'Sums over its rows of the ledger.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.turnTotals.load(id)) ?? noTotals,
+    }),
+    createdAt: t.field({ type: 'DateTime', description: 'When it was admitted.', resolve: ({ createdAt }) => createdAt }),
+    startedAt: t.field({ type: 'DateTime', nullable: true, description: 'When a worker first took it.', resolve: ({ startedAt }) => startedAt }),
+    firstTokenAt: t.field({ type: 'DateTime', nullable: true, description: 'When the first text of the answer that counts arrived; set when the turn ends.', resolve: ({ firstTokenAt }) => firstTokenAt }),
+    finishedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended.', resolve: ({ finishedAt }) => finishedAt }),
+  }),
+});
+
+findNodes('Turn', (ids, { db, viewer }) => db.turn.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }));
+
+export const TurnConnection = connectionOf('Turn', Turn);
+
+const turnOf = { type: Turn, nullable: true } as const;
+
+builder.prismaObjectField('Message', 'turn', (t) =>
+  t.field({ ...turnOf, description: 'The turn that it began, or that wrote it.', resolve: ({ turnId }, _args, { db }) => (turnId ? db.turn.findUnique({ where: { id: turnId } }) : null) }),
+);
+
+builder.prismaObjectField('Usage', 'turn', (t) =>
+  t.field({ ...turnOf, description: 'The turn that made the call; null when it was deleted.', resolve: ({ turnId }, _args, { db }) => (turnId ? db.turn.findUnique({ where: { id: turnId } }) : null) }),
+);

@@ -1,0 +1,121 @@
+import type { Interruption } from '../../engine/index.ts';
+import { type Bus, compactTurn, findUncompacted } from '../../events/index.ts';
+import { createBell, pause } from '../../kernel/async.ts';
+import { purgeDeleted } from '../conversations/index.ts';
+import { type ClaimedTurn, claimNext } from './claim.ts';
+import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
+import { releaseLease, renewLeases } from './turn-store.ts';
+
+export type WorkerDeps = TurnJobDeps & { bus: Bus; leaseMs: number; concurrency: number; pollMs: number; sweepMs: number };
+
+type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
+
+/**
+ * Claims turns while it has room, runs them, and keeps their leases. A nudge makes it look at once; without one it looks every
+ * `pollMs`, so that a lost hint or a dead worker delays a turn and nothing more.
+ */
+export function createWorker(deps: WorkerDeps) {
+  const { log, bus, logger, database, worker, leaseMs, concurrency } = deps;
+  const running = new Map<string, Run>();
+  const bell = createBell();
+  const stopping = new AbortController();
+  let loops: Promise<unknown> = Promise.resolve();
+
+  function begin(turn: ClaimedTurn): void {
+    const abort = new AbortController();
+    if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
+    const done = runTurnJob(turn, deps, abort.signal).finally(() => {
+      if (running.get(turn.id)?.turn === turn) running.delete(turn.id);
+      bell.ring(); // there is room now, and the conversation's next turn may run
+    });
+    running.set(turn.id, { turn, abort, done });
+  }
+
+  async function claimAll(): Promise<void> {
+    while (!stopping.signal.aborted && running.size < concurrency) {
+      const turn = await claimNext(log, worker, leaseMs);
+      if (!turn) return;
+      running.get(turn.id)?.abort.abort({ kind: 'fenced' } satisfies Interruption); // our own earlier run, whose lease ran out
+      begin(turn);
+    }
+  }
+
+  /** Leases are renewed together, three times in their life; the answer brings requests to stop. */
+  async function renewAll(): Promise<void> {
+    const held = [...running.values()];
+    if (held.length === 0) return;
+    const rows = await renewLeases(
+      database,
+      held.map(({ turn: { id, fence } }) => ({ id, fence })),
+      leaseMs,
+    );
+    const answers = new Map(rows.map((row) => [row.id, row]));
+    for (const { turn, abort } of held) {
+      const answer = answers.get(turn.id);
+      if (running.get(turn.id)?.turn !== turn) continue;
+      if (!answer) interrupt(abort, { kind: 'fenced' });
+      else if (answer.stopRequest) interrupt(abort, { kind: 'stopped', request: answer.stopRequest });
+    }
+  }
+
+  async function sweep(): Promise<void> {
+    for (const { turnId } of await findUncompacted(database, 100)) await compactTurn(database, turnId);
+    await purgeDeleted(database.prisma, 10);
+  }
+
+  async function repeat(every: (signal: AbortSignal) => Promise<unknown>, work: () => Promise<void>, until: AbortSignal): Promise<void> {
+    while (!until.aborted) {
+      await work().catch((err: unknown) => logger.warn({ err }, 'worker: will try again'));
+      await every(until);
+    }
+  }
+
+  const stopped = new AbortController();
+  let unlisten = () => {};
+
+  return {
+    id: worker,
+    start(): void {
+      unlisten = bus.onSignal((signal) => {
+        if (signal.kind === 'turn-waiting') bell.ring();
+        else if (running.has(signal.turnId))
+          renewAll().catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
+      });
+      loops = Promise.all([
+        repeat((signal) => bell.rung(signal, deps.pollMs), claimAll, stopping.signal),
+        repeat((signal) => pause(leaseMs / 3, signal), renewAll, stopped.signal),
+        repeat((signal) => pause(deps.sweepMs, signal), sweep, stopping.signal),
+      ]);
+    },
+    /** Whether a turn that is admitted now can begin here at once. */
+    get hasRoom(): boolean {
+      return !stopping.signal.aborted && running.size < concurrency;
+    },
+    get running(): number {
+      return running.size;
+    },
+    nudge: (): void => bell.ring(),
+    /** Takes no more turns, lets the running ones finish for `graceMs`, and hands the rest to other workers. */
+    async drain(graceMs: number): Promise<void> {
+      stopping.abort();
+      unlisten();
+      const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
+      const patience = new AbortController();
+      await Promise.race([all(), pause(graceMs, patience.signal)]);
+      patience.abort();
+      const left = [...running.values()];
+      for (const { abort } of left) interrupt(abort, { kind: 'drained' });
+      await all();
+      await Promise.allSettled(left.map(({ turn }) => releaseLease(database, turn.id, turn.fence)));
+      stopped.abort();
+      await loops;
+      if (left.length > 0) bus.signal({ kind: 'turn-waiting' });
+    },
+  };
+}
+
+export type Worker = ReturnType<typeof createWorker>;
+
+function interrupt(abort: AbortController, interruption: Interruption): void {
+  if (!abort.signal.aborted) abort.abort(interruption);
+}

@@ -1,0 +1,34 @@
+import type { Viewer } from '../contracts/viewer.ts';
+import type { EventLog, Hub } from '../events/index.ts';
+import type { GuestService } from '../features/accounts/index.ts';
+import type { ConversationService } from '../features/conversations/index.ts';
+import type { TurnService } from '../features/turns/index.ts';
+import type { ModelInfo } from '../contracts/model-provider.ts';
+import type { Database } from '../platform/db.ts';
+import type { Loaders } from './loaders.ts';
+
+/** What resolvers reach; built once for a process. */
+export type Services = {
+  conversations: ConversationService;
+  turns: TurnService;
+  guests: GuestService;
+  models: () => readonly ModelInfo[];
+  log: EventLog;
+  hub: Hub;
+  /** Above this many events behind, a reader gets a snapshot instead of a replay. */
+  maxReplay: number;
+};
+
+/** What one operation knows. */
+export type Context = {
+  /** Who asks. Reading it where nobody is signed in refuses the operation. */
+  readonly viewer: Viewer;
+  db: Database['prisma'];
+  services: Services;
+  /** Batched reads of this execution; renewed for each payload of a subscription, so that none shows old values. */
+  loaders: Loaders;
+  renewLoaders(): void;
+  /** Aborted when the caller goes away, or when its token stops being good. */
+  signal: AbortSignal;
+  requestId: string;
+};

@@ -1,0 +1,114 @@
+import { builder } from './builder.ts';
+
+/** An enum whose every value is described. */
+const described = <V extends string>(name: string, description: string, values: Record<V, string>) =>
+  builder.enumType(name, {
+    description,
+    values: Object.fromEntries(Object.entries<string>(values).map(([value, text]) => [value, { description: text }])) as Record<V, { description: string }>,
+  });
+
+export const Role = described('Role', 'What a user is, and so what they may do.', {
+  ANONYMOUS: 'A guest with a session of their own.',
+  USER: 'A signed-in person.',
+  OPERATOR: 'May watch the system and manage its configuration.',
+  ADMIN: 'May do everything, also manage users.',
+});
+
+export const ViewerAction = described('ViewerAction', 'Something that a viewer may or may not do.', {
+  USE_AI: 'Send messages to models.',
+  EXECUTE_TOOLS: 'Let tools run.',
+  MANAGE_CONFIGURATIONS: 'Change configurations and prompts.',
+  MONITOR: 'Watch the whole system.',
+  MANAGE_USERS: 'Change users and their roles.',
+});
+
+export const ConversationStatus = described('ConversationStatus', 'Whether a conversation takes messages.', {
+  ACTIVE: 'It takes messages.',
+  COMPLETED: 'It has ended for good; it can be read.',
+  ARCHIVED: 'It is put away; taken out of the archive it takes messages again.',
+});
+
+export const TitleSource = described('TitleSource', 'Who made the title.', {
+  FALLBACK: 'The beginning of the first message, or the date.',
+  GENERATED: 'A model.',
+  USER: 'The user.',
+});
+
+export const MessageRole = described('MessageRole', 'Who speaks.', {
+  USER: 'The person.',
+  ASSISTANT: 'The model.',
+  SYSTEM: 'The application.',
+  TOOL: 'A tool, answering a call of the model.',
+});
+
+export const MessageStatus = described('MessageStatus', 'How far a message is.', {
+  PENDING: 'Nothing of it exists yet.',
+  STREAMING: 'It is being written; its parts grow.',
+  COMPLETE: 'It is whole and never changes.',
+  STOPPED: 'A user stopped it; what it has is kept.',
+  FAILED: 'Its turn failed; what it has is kept.',
+  SUPERSEDED: 'Another message took its place.',
+});
+
+export const FinishReason = described('FinishReason', 'Why the model, or the turn, came to its end.', {
+  STOP: 'The model was done, or met a stop sequence.',
+  LENGTH: 'The answer reached its limit of tokens.',
+  TOOL_CALLS: 'The model asked for tools.',
+  CONTENT_FILTER: "The provider's filter ended the answer.",
+  USER_STOPPED: 'A user stopped it.',
+  BUDGET: 'The budget was used up.',
+  ERROR: 'It failed; see the error.',
+  SUPERSEDED: 'Another turn took its place.',
+});
+
+export const TurnStatus = described('TurnStatus', 'How far a turn is. COMPLETED, FAILED, CANCELLED and SUPERSEDED are final.', {
+  QUEUED: 'Admitted; waits for a worker, or for the turns before it.',
+  RUNNING: 'A worker runs it.',
+  RECOVERING: 'Its worker was lost; another continues it.',
+  WAITING_APPROVAL: 'It waits for a decision of a user; no worker is held.',
+  WAITING_CLIENT_TOOL: 'It waits for the output of a tool that runs at the client.',
+  COMPLETED: 'The model finished its answer.',
+  FAILED: 'It ended with an error; what there is of the answer is kept.',
+  CANCELLED: 'A user stopped it.',
+  SUPERSEDED: 'Another turn took its place.',
+});
+
+export const TurnTrigger = described('TurnTrigger', 'What made a turn.', {
+  SEND: 'A new message.',
+  REGENERATE: 'Another answer was asked for.',
+  EDIT: 'A message was changed.',
+  RETRY: 'A failed or stopped turn was run again.',
+  CONTINUE: 'An answer was continued.',
+  APPROVAL: 'A decision on a tool call.',
+  SCHEDULE: 'A schedule.',
+});
+
+export const AttemptOutcome = described('AttemptOutcome', 'How one try at a turn ended.', {
+  RUNNING: 'It goes on.',
+  COMPLETED: 'It brought the turn to its end.',
+  CRASHED: 'Its worker was lost.',
+  PROVIDER_ERROR: 'The call of the provider failed.',
+  FENCED: 'Another worker had taken the turn over.',
+  SUPERSEDED: 'The turn was replaced.',
+});
+
+export const RecoveryMode = described('RecoveryMode', 'What an attempt began with.', {
+  FRESH: 'Nothing was kept: the step was done again from its beginning.',
+  CONTINUED_FROM_PARTIAL: 'Finished work of an earlier attempt was kept.',
+  REATTACHED_TO_PROVIDER: "The provider's own stream was taken up again.",
+});
+
+export const UsageKind = described('UsageKind', 'What a provider was called for.', {
+  CHAT: 'An answer.',
+  EMBEDDING: 'Vectors.',
+  TITLE: 'A title.',
+  SUMMARY: 'A summary of older messages.',
+  MODERATION: 'A check of content.',
+});
+
+export const UsageSource = described('UsageSource', 'Where the numbers of a usage row come from.', {
+  PROVIDER: "The provider's own count.",
+  ESTIMATED: 'An estimate, because the provider sent no count.',
+  RECONCILED: "An estimate that was corrected to the provider's count.",
+  CACHE: 'Nothing was called: the answer came from a cache.',
+});

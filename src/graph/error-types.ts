@@ -1,0 +1,112 @@
+import { AppError, ConflictError, errorCodes, ForbiddenError, InternalError, NotFoundError, ProviderError, ValidationError } from '../kernel/errors.ts';
+import { builder } from './builder.ts';
+
+const codeDescriptions: Partial<Record<string, string>> = {
+  UNAUTHENTICATED: 'No valid token came with the request.',
+  FORBIDDEN: 'The viewer may not do this.',
+  NOT_FOUND: 'There is no such object for this viewer.',
+  VALIDATION_FAILED: 'The input is not acceptable; `issues` says where.',
+  RATE_LIMITED: 'Too many requests in a short time.',
+  QUOTA_EXCEEDED: 'The token quota is used up.',
+  BUDGET_EXCEEDED: 'The budget does not allow this call.',
+  TURN_IN_PROGRESS: 'The conversation has a live turn.',
+  TURN_NOT_ACTIVE: 'The turn has already ended.',
+  IDEMPOTENCY_CONFLICT: 'The idempotency key was used for another request.',
+  STALE_CURSOR: 'The cursor does not belong to this log, or lies ahead of it.',
+  CONTEXT_TOO_LONG: "The prompt does not fit the model's window.",
+  CONTENT_FILTERED: 'The provider refused the content.',
+  PROVIDER_UNAVAILABLE: 'The model provider failed or could not be reached.',
+  PROVIDER_NOT_CONFIGURED: 'The provider has no usable credentials here.',
+  INVALID_MODEL: 'The model is not available here.',
+  TOOL_NOT_FOUND: 'There is no such tool.',
+  TOOL_FAILED: 'A tool failed.',
+  TOOL_OUTCOME_UNKNOWN: 'A tool may or may not have had its effect.',
+  APPROVAL_STALE: 'The approval is about other arguments by now.',
+  APPROVAL_EXPIRED: 'The approval came too late.',
+  FILE_REJECTED: 'The file is not acceptable.',
+  CONFLICT: 'The present state does not allow this.',
+  INTERNAL: 'A fault on our side; it is logged with the request id.',
+};
+
+const ErrorCode = builder.enumType('ErrorCode', {
+  description: 'The class of a refusal or failure: what a program branches on.',
+  values: Object.fromEntries(errorCodes.map((code) => [code, { description: codeDescriptions[code] ?? code }])),
+});
+
+export const ApiError = builder.interfaceRef<AppError>('ApiError').implement({
+  description: 'An expected refusal or failure. `... on ApiError { message code retryable }` catches them all.',
+  fields: (t) => ({
+    message: t.exposeString('message', { description: 'What happened and what to do about it, for a person.' }),
+    code: t.field({ type: ErrorCode, description: 'The class of the error, for a program.', resolve: ({ code }) => code }),
+    retryable: t.exposeBoolean('retryable', { description: 'Whether the same request may succeed later without being changed.' }),
+  }),
+});
+
+const Issue = builder.objectRef<{ path: string[]; message: string }>('ValidationIssue').implement({
+  description: 'One thing that is wrong with an input.',
+  fields: (t) => ({
+    path: t.exposeStringList('path', { description: 'The way to the value in the arguments, e.g. ["input", "content", "text"].' }),
+    message: t.exposeString('message', { description: 'What is wrong with it, with the limit and what came.' }),
+  }),
+});
+
+builder.objectType(ValidationError, {
+  name: 'ValidationError',
+  description: 'The input is not acceptable.',
+  interfaces: [ApiError],
+  fields: (t) => ({ issues: t.field({ type: [Issue], description: 'Everything that is wrong, at once.', resolve: ({ issues }) => issues }) }),
+});
+
+builder.objectType(NotFoundError, {
+  name: 'NotFoundError',
+  description: "There is no such object for this viewer; another owner's object is not told apart from an unknown one.",
+  interfaces: [ApiError],
+  fields: (t) => ({ id: t.exposeID('id', { nullable: true, description: 'The id that was asked for, as it came.' }) }),
+});
+
+builder.objectType(ForbiddenError, {
+  name: 'ForbiddenError',
+  description: 'The viewer may not do this.',
+  interfaces: [ApiError],
+});
+
+builder.objectType(ConflictError, {
+  name: 'ConflictError',
+  description: 'The present state does not allow this.',
+  interfaces: [ApiError],
+});
+
+builder.objectType(ProviderError, {
+  name: 'ProviderError',
+  description: 'A model provider failed, refused, or is not configured.',
+  interfaces: [ApiError],
+  fields: (t) => ({
+    provider: t.exposeString('provider', { description: 'The name of the provider.' }),
+    httpStatus: t.exposeInt('httpStatus', { nullable: true, description: 'The HTTP status of its answer, where there was one.' }),
+    requestId: t.exposeString('requestId', { nullable: true, description: "The provider's own id of the request, for its support." }),
+  }),
+});
+
+builder.objectType(InternalError, {
+  name: 'InternalError',
+  description: 'A fault on our side, without its insides.',
+  interfaces: [ApiError],
+});
+
+type Refusals = 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'ConflictError' | 'ProviderError' | 'IdempotencyConflictError';
+
+/** Runs a mutation: refusals that its result union lists become data, everything else is an error of the operation. */
+export async function orRefusal<T>(listed: readonly Refusals[], work: () => Promise<T>): Promise<T | AppError> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError && (listed as readonly string[]).includes(refusalType(error))) return error;
+    throw error;
+  }
+}
+
+/** The GraphQL type of an error: its own class, or the one it specialises. */
+export function refusalType(error: AppError): string {
+  if (error instanceof ConflictError) return 'ConflictError';
+  return error.constructor.name;
+}

@@ -1,0 +1,69 @@
+import DataLoader from 'dataloader';
+import { type MessagePart } from '../contracts/message.ts';
+import type { TotalsRecord } from '../contracts/turn-event.ts';
+import { foldAll } from '../contracts/turn-fold.ts';
+import type { Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
+import type { EventLog } from '../events/index.ts';
+import type { Database } from '../platform/db.ts';
+import { createWindowLoader } from './window.ts';
+
+/** What a loader needs of the rooms whose tables it reads. */
+export type LoaderSources = {
+  query: Database['query'];
+  log: EventLog;
+  /** Rows of many parents in one statement, by parent. Each list is bounded by what one turn or one queue can have. */
+  rowsOf: {
+    unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Turn[]>>;
+    turnMessages(turnIds: readonly string[]): Promise<Map<string, Message[]>>;
+    turnAttempts(turnIds: readonly string[]): Promise<Map<string, TurnAttempt[]>>;
+    turnUsage(turnIds: readonly string[]): Promise<Map<string, Usage[]>>;
+  };
+  totalsOfTurns(turnIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
+  countsOfUsers(userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>>;
+  queuePositions(turnIds: readonly string[]): Promise<Map<string, number>>;
+};
+
+/** The reads that Prisma does not batch by itself: aggregates, and what lives in the event log. */
+export function createLoaders({ query, log, rowsOf, totalsOfTurns, countsOfUsers, queuePositions }: LoaderSources) {
+  const ofConversation = { parent: 'conversation_id', descending: false } as const;
+  return {
+    messages: createWindowLoader(query, { ...ofConversation, table: 'message', order: 'ordinal' }),
+    turns: createWindowLoader(query, { ...ofConversation, table: 'turn', order: 'ordinal', descending: true }),
+    usage: createWindowLoader(query, { ...ofConversation, table: 'usage', order: 'id', descending: true }),
+    /** Unfinished turns of a conversation in the order they are served. */
+    unfinishedTurns: batched(rowsOf.unfinishedTurns),
+    turnMessages: batched(rowsOf.turnMessages),
+    turnAttempts: batched(rowsOf.turnAttempts),
+    turnUsage: batched(rowsOf.turnUsage),
+    /** Position of a conversation's log. Asked for before the rest of the conversation is read, so that it is never later than the rest. */
+    logHead: batched((ids) => log.heads(ids)),
+    turnTotals: batched(totalsOfTurns),
+    userCounts: batched(countsOfUsers),
+    queuePosition: batched(queuePositions),
+    /** The parts of messages that still stream: what their turns' events add up to. */
+    streamingParts: new DataLoader<{ messageId: string; turnId: string }, MessagePart[], string>(
+      (keys) => Promise.all(keys.map(({ messageId, turnId }) => foldMessage(log, messageId, turnId))),
+      { cacheKeyFn: ({ messageId }) => messageId },
+    ),
+  };
+}
+
+export type Loaders = ReturnType<typeof createLoaders>;
+
+const batched = <T>(load: (keys: readonly string[]) => Promise<Map<string, T>>): DataLoader<string, T | null> =>
+  new DataLoader(async (keys) => {
+    const found = await load(keys);
+    return keys.map((key) => found.get(key) ?? null);
+  });
+
+/** At most one message of a conversation streams at a time, so this runs once for a conversation that is shown. */
+async function foldMessage(log: EventLog, messageId: string, turnId: string): Promise<MessagePart[]> {
+  let view = foldAll([]);
+  for (let after = 0, full = true; full; ) {
+    const page = await log.readTurn(turnId, after, 2_000);
+    view = foldAll(page.events.map(({ body }) => body), view);
+    after = page.events.at(-1)?.seq ?? after;
+    full = page.full;
+  }
+  return [...(view.messages[messageId] ?? [])];
+}

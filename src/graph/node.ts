@@ -1,0 +1,64 @@
+import { brandWithType } from '@pothos/core';
+import type { GraphQLResolveInfo } from 'graphql';
+import { builder } from './builder.ts';
+import type { Context } from './context.ts';
+import { groupBy } from '../kernel/group.ts';
+import { fromGlobalId, toGlobalId } from './ids.ts';
+import { ValidationError } from '../kernel/errors.ts';
+
+/** Reads the rows of one type that exist for the viewer; the others are simply not among them. */
+type Finder = (ids: string[], context: Context, info: GraphQLResolveInfo) => Promise<{ id: string }[]>;
+
+const finders = new Map<string, Finder>();
+
+/** Says how `node` and `nodes` find objects of a type. Each room registers its own, with its own rule of access. */
+export const findNodes = (type: string, find: Finder): void => void finders.set(type, find);
+
+export const Node = builder.interfaceRef<{ id: string }>('Node').implement({
+  description: 'An object with an id that is unique over all types.',
+  fields: (t) => ({ id: t.id({ description: 'The global id of the object. Opaque.', resolve: ({ id }) => id }) }),
+});
+
+/** The `id` field of a type that is a Node. */
+export const globalId = (type: string) => ({
+  description: `The global id of the ${type}. Opaque.`,
+  resolve: ({ id }: { id: string }) => toGlobalId(type, id),
+});
+
+async function findAll(ids: readonly string[], path: string, context: Context, info: GraphQLResolveInfo): Promise<({ id: string } | null)[]> {
+  const decoded = ids.map((id, index) => {
+    const node = fromGlobalId(id);
+    if (!node || !finders.has(node.type)) throw ValidationError.of(ids.length > 1 ? `${path}.${index}` : path, 'is not the id of an object');
+    return node;
+  });
+  const found = new Map<string, { id: string }>();
+  for (const [type, group] of groupBy(decoded, (node) => node.type)) {
+    for (const row of await finders.get(type)!(group.map(({ id }) => id), context, info)) {
+      brandWithType(row, type as never);
+      found.set(`${type}:${row.id}`, row);
+    }
+  }
+  return decoded.map(({ type, id }) => found.get(`${type}:${id}`) ?? null);
+}
+
+const maxNodes = 100;
+
+builder.queryFields((t) => ({
+  node: t.field({
+    type: Node,
+    nullable: true,
+    description: 'Any object by its global id; null where none exists for the viewer.',
+    args: { id: t.arg.id({ required: true, description: 'The global id.' }) },
+    resolve: async (_root, { id }, context, info) => (await findAll([id], 'id', context, info))[0] ?? null,
+  }),
+  nodes: t.field({
+    type: [Node],
+    nullable: { list: false, items: true },
+    description: `Up to ${maxNodes} objects by their global ids, in that order; null where none exists for the viewer.`,
+    args: { ids: t.arg.idList({ required: true, description: 'The global ids.' }) },
+    resolve: (_root, { ids }, context, info) => {
+      if (ids.length > maxNodes) throw ValidationError.of('ids', `must have at most ${maxNodes} ids, but has ${ids.length}`);
+      return findAll(ids, 'ids', context, info);
+    },
+  }),
+}));

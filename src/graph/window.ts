@@ -1,0 +1,61 @@
+import DataLoader from 'dataloader';
+import { groupBy } from '../kernel/group.ts';
+import type { Database } from '../platform/db.ts';
+import type { Key, PageRequest } from './paging.ts';
+
+/** A list that hangs on a parent row, in the order of one unique column. */
+export type Windowed = {
+  table: 'message' | 'turn' | 'usage';
+  parent: string;
+  order: 'ordinal' | 'id';
+  /** Whether the list begins with the newest. */
+  descending: boolean;
+};
+
+export type WindowRequest = {
+  parentId: string;
+  page: PageRequest;
+  /** A condition on the rows, from the code and never from a caller; `$4` stands for `values`. */
+  only?: { sql: string; values: readonly string[] };
+};
+
+/**
+ * One page each of many parents' lists in one statement: the database walks each parent's index to its limit. Without it a list of
+ * conversations with their last messages would cost a statement each.
+ */
+export function createWindowLoader(query: Database['query'], list: Windowed): DataLoader<WindowRequest, string[], string> {
+  const keyOf = ({ parentId, ...rest }: WindowRequest) => JSON.stringify([parentId, rest]);
+  return new DataLoader(async (requests) => {
+    const groups = groupBy(requests, ({ page, only }) => JSON.stringify([page, only]));
+    const found = new Map<string, string[]>();
+    for (const group of groups.values()) {
+      const { page, only } = group[0]!;
+      const rows = await query<{ parent: string; ids: string[] }>(statementOf(list, page, only?.sql), [
+        group.map(({ parentId }) => parentId),
+        page.limit + 1,
+        page.from?.[0] ?? null,
+        ...(only ? [only.values] : []),
+      ]);
+      const ids = new Map(rows.map((row) => [row.parent, row.ids]));
+      for (const request of group) found.set(keyOf(request), ids.get(request.parentId) ?? []);
+    }
+    return requests.map((request) => found.get(keyOf(request))!);
+  }, { cacheKeyFn: keyOf });
+}
+
+function statementOf({ table, parent, order, descending }: Windowed, { backward, from }: PageRequest, only = 'true'): string {
+  const down = descending !== backward;
+  const type = order === 'id' ? 'uuid' : 'bigint';
+  // PostgreSQL must be told the type of a parameter that this page does not use.
+  const after = from === null ? `$3::${type} IS NULL` : `r.${order} ${down ? '<' : '>'} $3::${type}`;
+  return `
+    SELECT p.id AS parent, array_agg(w.id ORDER BY w.place) AS ids
+    FROM unnest($1::uuid[]) AS p(id)
+    CROSS JOIN LATERAL (
+      SELECT r.id, row_number() OVER (ORDER BY r.${order} ${down ? 'DESC' : 'ASC'}) AS place FROM ${table} r
+      WHERE r.${parent} = p.id AND ${after} AND ${only} ORDER BY r.${order} ${down ? 'DESC' : 'ASC'} LIMIT $2) AS w
+    GROUP BY p.id`;
+}
+
+/** The key of a cursor of a windowed list. */
+export const orderKey = (value: bigint | string): Key[] => [String(value)];

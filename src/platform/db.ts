@@ -1,0 +1,108 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import type pg from 'pg';
+import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import { withRetry } from './db-retry.ts';
+import { createPool, type DatabaseLog, rawTypes } from './pg-pool.ts';
+import { openPglite } from './pglite.ts';
+
+/** What stores take first: the client, or a transaction of it. */
+export type Db = Prisma.TransactionClient;
+
+/** The truth. One code path for a PostgreSQL server and for the embedded one, which has a single connection: see `transact`. */
+export type Database = {
+  kind: 'postgres' | 'embedded';
+  prisma: PrismaClient;
+  /**
+   * One statement outside Prisma and outside any transaction, for the hot paths. int8 comes back as number, timestamps as Date, json parsed,
+   * numeric and date as string. A parameter that is an array becomes a PostgreSQL array: a list meant as json is passed as its JSON text.
+   */
+  query<Row>(text: string, params?: readonly unknown[]): Promise<Row[]>;
+  /**
+   * A READ COMMITTED transaction, run again when the database undid it because of another one: the work must be repeatable. Inside it nothing
+   * may wait for `prisma` or `query`: the embedded database has no second connection for them.
+   */
+  transact<T>(work: (tx: Db) => Promise<T>): Promise<T>;
+  /** Work that only one process may do at a time, over a pool of one connection without time limits. For migrations. */
+  exclusively<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+};
+
+export type DatabaseOptions = {
+  /** A PostgreSQL server; null for the embedded database. */
+  url: string | null;
+  /** Where the embedded database lives; null for memory. */
+  dataDir: string | null;
+  /** Connections to the server at the most. */
+  poolSize?: number;
+  log?: DatabaseLog;
+};
+
+const silent: DatabaseLog = { info: () => {}, warn: () => {} };
+/** Any number, as long as every version of this program uses it. */
+const migrationLock = 7_265_585_681;
+
+/** Opens the database. A server is not spoken to before the first statement; the embedded one is started, or refused when it is in use. */
+export const openDatabase = (options: DatabaseOptions): Promise<Database> =>
+  options.url === null ? openEmbedded(options) : openServer(options.url, options);
+
+async function openServer(url: string, { poolSize = 10, log = silent }: DatabaseOptions): Promise<Database> {
+  // Transactions hold a connection while they compute; appends and reads of the log must not queue behind them.
+  const rawSize = poolSize < 3 ? 0 : Math.max(1, Math.floor(poolSize / 3));
+  const pool = createPool({ to: { url }, log, max: poolSize - rawSize });
+  const raw = rawSize === 0 ? pool : createPool({ to: { url }, log, max: rawSize });
+  const exclusively = async <T>(work: (pool: pg.Pool) => Promise<T>): Promise<T> => {
+    // The lock has a connection of its own: a pool drops one whose statement failed, and the lock would go with it.
+    const guard = createPool({ to: { url }, log, max: 1, unlimited: true });
+    const hands = createPool({ to: { url }, log, max: 1, unlimited: true });
+    try {
+      await guard.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+      return await work(hands);
+    } finally {
+      await Promise.all([guard.end(), hands.end()]);
+    }
+  };
+  const release = async () => {
+    await Promise.all([...new Set([pool, raw])].map((each) => each.end()));
+  };
+  return assemble('postgres', { pool, raw, exclusively, release });
+}
+
+async function openEmbedded({ dataDir, log = silent }: DatabaseOptions): Promise<Database> {
+  const server = await openPglite(dataDir);
+  const pool = createPool({ to: { socket: () => server.socket() }, log, max: 1 });
+  const release = async () => {
+    await pool.end();
+    await server.close();
+  };
+  // The lock of the data directory already keeps others out.
+  return assemble('embedded', { pool, raw: pool, exclusively: (work) => work(pool), release });
+}
+
+type Parts = Pick<Database, 'exclusively'> & { pool: pg.Pool; raw: pg.Pool; release: () => Promise<void> };
+
+function assemble(kind: Database['kind'], { pool, raw, exclusively, release }: Parts): Database {
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool), transactionOptions: { maxWait: 10_000, timeout: 15_000 }, errorFormat: 'minimal' });
+  let closing: Promise<void> | null = null;
+  return {
+    kind,
+    prisma,
+    exclusively,
+    async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
+      const { rows } = await raw.query({ text, values: [...params], types: rawTypes });
+      return rows as Row[];
+    },
+    transact<T>(work: (tx: Db) => Promise<T>): Promise<T> {
+      let begun = false;
+      const run = () =>
+        prisma.$transaction((tx) => {
+          begun = true;
+          return work(tx);
+        });
+      return withRetry(run, () => begun);
+    },
+    close() {
+      closing ??= prisma.$disconnect().then(release);
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { type DestinationStream, type LevelWithSilent, type Logger as PinoLogger, pino } from 'pino';
+import pretty from 'pino-pretty';
+
+/** Writes one JSON line per event. Facts first, then words: `logger.info({ turnId }, 'turn settled')`; a fault goes in as `err`. */
+export type Logger = PinoLogger;
+
+type Options = {
+  level: LevelWithSilent;
+  /** Always JSON lines; elsewhere a terminal gets lines for people. */
+  production: boolean;
+  /** Where lines go instead of standard output. */
+  destination?: DestinationStream;
+};
+
+/** Names whose values are never logged, at the top of a line's facts or up to two levels below: secrets, and what people wrote. */
+const hidden = [
+  ...['authorization', 'cookie', 'apiKey', 'password', 'token', 'accessToken', 'refreshToken', 'secret', 'databaseUrl', 'redisUrl'],
+  ...['connectionParams', 'variables', 'prompt', 'content'],
+];
+
+/** Makes a logger that hides secrets and serialises errors with their causes. */
+export function createLogger({ level, production, destination }: Options): Logger {
+  const settings = {
+    level,
+    redact: { paths: hidden.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' },
+    serializers: { err: serialiseError, error: serialiseError },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
+  if (destination) return pino(settings, destination);
+  if (production || !process.stdout.isTTY) return pino(settings);
+  return pino(settings, pretty({ colorize: true, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }));
+}
+
+type SerialisedError = { type: string; message: string; stack?: string; code?: string; cause?: unknown; errors?: unknown[] };
+
+/**
+ * An error as it is logged: name, message, stack, code, and what caused it. Other properties are left out on purpose,
+ * because libraries hang whole requests on their errors, headers and bodies included.
+ */
+export function serialiseError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return typeof error === 'string' ? scrubbed(error) : error;
+  const line: SerialisedError = { type: error.name, message: scrubbed(error.message) };
+  if (error.stack) line.stack = scrubbed(error.stack);
+  if ('code' in error) line.code = String(error.code);
+  if (depth >= maxDepth) return line;
+  if (error.cause !== undefined) line.cause = serialiseError(error.cause, depth + 1);
+  // Node reports a refused connection as one error per address it tried, under an empty message.
+  if (error instanceof AggregateError) line.errors = error.errors.slice(0, maxDepth).map((inner) => serialiseError(inner, depth + 1));
+  return line;
+}
+
+/** Causes may form a circle. */
+const maxDepth = 4;
+
+/** Text without what looks like a credential: bearer tokens, API keys, and the password of an address. */
+const scrubbed = (text: string): string =>
+  text
+    .replace(/\bBearer\s+[\w.~+/=-]+/gi, 'Bearer [redacted]')
+    .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]')
+    .replace(/\bsk-[\w*-]{6,}/g, '[redacted]')
+    .replace(/(:\/\/[^\s:/@]*):[^\s/@]+@/g, '$1:[redacted]@');

@@ -1,0 +1,34 @@
+import { Redis } from 'ioredis';
+
+type Options = { url: string; onFault: (error: unknown) => void };
+
+const reconnect = (tries: number): number => Math.min(1_000, 50 * 2 ** Math.min(tries, 10));
+
+/**
+ * A connection for commands. A dead Redis fails them at once and a frozen one within half a second: what Redis carries may be lost,
+ * and nothing of a turn may wait for it.
+ */
+export function openRedisCommands({ url, onFault }: Options): Redis {
+  const redis = new Redis(url, {
+    commandTimeout: 500,
+    connectTimeout: 2_000,
+    enableOfflineQueue: false,
+    enableAutoPipelining: true,
+    maxRetriesPerRequest: 0,
+    retryStrategy: reconnect,
+  });
+  return redis.on('error', onFault);
+}
+
+/** A connection for subscriptions: they wait while Redis is away, and are made again when it comes back. */
+export function openRedisSubscriber({ url, onFault }: Options): Redis {
+  const redis = new Redis(url, {
+    connectTimeout: 2_000,
+    enableOfflineQueue: true,
+    autoResubscribe: true,
+    maxRetriesPerRequest: null,
+    keepAlive: 5_000,
+    retryStrategy: reconnect,
+  });
+  return redis.on('error', onFault);
+}

@@ -1,0 +1,217 @@
+import { createParser } from 'eventsource-parser';
+import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
+import { endsInHalf, storable } from '../../kernel/text.ts';
+
+type FinishReason = Extract<ModelEvent, { kind: 'finish' }>['reason'];
+type DeltaKind = Extract<ModelEvent, { text: string }>['kind'];
+
+/** What is wrong with a stream, before it is put in words. `error` carries the provider's own object. */
+export type StreamFault = { kind: 'garbage' } | { kind: 'error'; body: unknown };
+
+/** A translation under way: bytes of the stream in, events out. */
+export type Translation = {
+  /** Translates what one read of the network held, as one batch; neighbouring deltas of a kind are one event. */
+  feed(text: string): ModelEvent[];
+  /** The same for the end of the body: an event that broke off in its middle is dropped, not called garbage. */
+  feedLast(text: string): ModelEvent[];
+  /** The last events, once the stream is over: what was held back, the usage, the reason. */
+  end(): ModelEvent[];
+  /** Why the model ended; null until it says so. */
+  reason(): FinishReason | null;
+  /** Whether the stream said that it is over. */
+  isDone(): boolean;
+  /** What is wrong; nothing more is read once it is set. Events that came before it were given out. */
+  fault(): StreamFault | null;
+  /** Whether the last `feed` brought something of the answer, not just signs of life. */
+  progressed(): boolean;
+};
+
+type State = {
+  events: ModelEvent[];
+  /** Deltas of one kind that follow each other; between feeds only half a surrogate pair is left in it. */
+  run: { kind: DeltaKind; text: string } | null;
+  usage: ModelUsage | null;
+  reason: FinishReason | null;
+  isDescribed: boolean;
+  isDone: boolean;
+  isLast: boolean;
+  progressed: boolean;
+  fault: StreamFault | null;
+  /** Characters fed since the parser last gave an event. */
+  unparsed: number;
+};
+
+/** One event of a stream is a few hundred bytes. What runs on for so long without an end is no event stream. */
+const maxEventLength = 1_048_576;
+
+export function createTranslation(): Translation {
+  const state: State = {
+    events: [],
+    run: null,
+    usage: null,
+    reason: null,
+    isDescribed: false,
+    isDone: false,
+    isLast: false,
+    progressed: false,
+    fault: null,
+    unparsed: 0,
+  };
+  const settle = () => {
+    state.unparsed = 0;
+  };
+  const parser = createParser({
+    onEvent({ event, data }) {
+      settle();
+      onData(state, data, event);
+    },
+    onComment: settle,
+  });
+  const feed = (text: string): ModelEvent[] => {
+    state.progressed = false;
+    state.unparsed += text.length;
+    parser.feed(text);
+    if (state.unparsed > maxEventLength) state.fault ??= { kind: 'garbage' };
+    if (state.run) closeRun(state, true);
+    return take(state);
+  };
+  return {
+    feed,
+    feedLast(text) {
+      state.isLast = true;
+      return feed(`${text}\n\n`);
+    },
+    end() {
+      if (state.run) closeRun(state, false);
+      if (state.usage) state.events.push({ kind: 'usage', usage: state.usage });
+      if (state.reason) state.events.push({ kind: 'finish', reason: state.reason });
+      return take(state);
+    },
+    reason: () => state.reason,
+    isDone: () => state.isDone,
+    fault: () => state.fault,
+    progressed: () => state.progressed,
+  };
+}
+
+function take(state: State): ModelEvent[] {
+  const { events } = state;
+  state.events = [];
+  return events;
+}
+
+/** The fields we read; servers send many more. Nothing is taken for granted: a compatible server may send anything. */
+type Chunk = {
+  id?: unknown;
+  model?: unknown;
+  object?: unknown;
+  error?: unknown;
+  usage?: unknown;
+  choices?: { index?: unknown; delta?: Record<string, unknown> | null; finish_reason?: unknown }[];
+};
+
+function onData(state: State, data: string, event: string | undefined): void {
+  if (state.isDone || state.fault) return;
+  if (data.trim() === '[DONE]') {
+    state.isDone = true;
+    return;
+  }
+  const chunk = parse(data);
+  if (!chunk) state.fault = state.isLast ? null : { kind: 'garbage' };
+  else if (chunk.error || event === 'error' || chunk.object === 'error') state.fault = { kind: 'error', body: chunk.error || chunk };
+  else onChunk(state, chunk);
+}
+
+function parse(data: string): Chunk | null {
+  try {
+    const value: unknown = JSON.parse(data);
+    return typeof value === 'object' && value !== null ? value : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function onChunk(state: State, chunk: Chunk): void {
+  if (!state.isDescribed) describe(state, chunk);
+  if (chunk.usage) state.usage = toUsage(chunk.usage) ?? state.usage;
+  const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
+  if (!choice) return;
+  const { delta } = choice;
+  if (delta) {
+    // "reasoning_content" is what DeepSeek and vLLM call it, "reasoning" OpenRouter and Ollama; a server that sends both means one.
+    append(state, 'reasoning-delta', delta.reasoning_content ?? delta.reasoning);
+    append(state, 'text-delta', delta.content);
+    append(state, 'refusal-delta', delta.refusal);
+  }
+  if (typeof choice.finish_reason === 'string' && choice.finish_reason) onFinish(state, choice.finish_reason);
+}
+
+function describe(state: State, { id, model }: Chunk): void {
+  const responseId = typeof id === 'string' && id ? storable(id).slice(0, 200) : null;
+  const name = typeof model === 'string' && model ? storable(model).slice(0, 100) : null;
+  if (responseId === null && name === null) return;
+  state.isDescribed = true;
+  state.events.push({ kind: 'response', responseId, model: name });
+}
+
+function append(state: State, kind: DeltaKind, text: unknown): void {
+  if (typeof text !== 'string' || text === '') return;
+  state.progressed = true;
+  if (state.run?.kind === kind) {
+    state.run.text += text;
+    return;
+  }
+  if (state.run) closeRun(state, false);
+  state.run = { kind, text };
+}
+
+/** Gives the run out as one storable delta. A half pair at its end waits for the next delta where one may come. */
+function closeRun(state: State, mayContinue: boolean): void {
+  const { kind, text } = state.run!;
+  const waits = mayContinue && endsInHalf(text);
+  const whole = waits ? text.slice(0, -1) : text;
+  if (whole) state.events.push({ kind, text: storable(whole) });
+  state.run = waits ? { kind, text: text.slice(-1) } : null;
+}
+
+const reasons: Record<string, FinishReason> = {
+  stop: 'STOP',
+  length: 'LENGTH',
+  max_tokens: 'LENGTH',
+  tool_calls: 'TOOL_CALLS',
+  function_call: 'TOOL_CALLS',
+  content_filter: 'CONTENT_FILTER',
+};
+
+/** What compatible servers call an end that is none: the answer broke off. */
+const breakdowns = new Set(['error', 'abort', 'insufficient_system_resource']);
+
+/** An unknown word is still the word of a model that came to its end. */
+function onFinish(state: State, word: string): void {
+  state.progressed = true;
+  if (breakdowns.has(word)) state.fault = { kind: 'error', body: { message: `finish_reason: ${word}` } };
+  else state.reason ??= reasons[word] ?? (word.startsWith('content_filter') ? 'CONTENT_FILTER' : 'STOP');
+}
+
+/** A count that fits the ledger's column. */
+const count = (value: unknown): number => (typeof value === 'number' && value > 0 ? Math.min(Math.floor(value), 2_147_483_647) : 0);
+
+const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
+
+function toUsage(raw: unknown): ModelUsage | null {
+  const usage = within(raw);
+  const input = within(usage.prompt_tokens_details);
+  const inputTokens = count(usage.prompt_tokens);
+  // Some servers leave the reasoning out of `completion_tokens`; the total has it, as the bill does.
+  const outputTokens = Math.max(count(usage.completion_tokens), count(usage.total_tokens) - inputTokens);
+  if (!inputTokens && !outputTokens) return null;
+  const cachedInputTokens = Math.min(inputTokens, count(input.cached_tokens ?? usage.prompt_cache_hit_tokens));
+  return {
+    inputTokens,
+    cachedInputTokens,
+    cacheWriteTokens: Math.min(inputTokens - cachedInputTokens, count(input.cache_write_tokens)),
+    outputTokens,
+    reasoningTokens: Math.min(outputTokens, count(within(usage.completion_tokens_details).reasoning_tokens)),
+  };
+}

@@ -1,0 +1,190 @@
+import { APIError, type OpenAI } from 'openai';
+import type { ModelEvent } from '../../contracts/model-event.ts';
+import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
+import { ProviderError } from '../../kernel/errors.ts';
+import { createTranslation, type StreamFault, type Translation } from './from-stream.ts';
+import { type CallFacts, shortId, toProviderError, toStreamError } from './to-error.ts';
+import { type GenerationDefaults, toRequest } from './to-request.ts';
+import { createWatchdog, type Watchdog } from './watchdog.ts';
+
+type Limits = { firstTokenTimeoutMs: number; idleTimeoutMs: number };
+type Deps = { name: string; client: OpenAI; models: readonly ModelInfo[] } & Limits & GenerationDefaults;
+type Batch = readonly ModelEvent[];
+
+/** After the reason only the usage and `[DONE]` are to come, in the same moment; a server that dawdles there is not waited for. */
+const tailMs = 1_000;
+
+/** No answer of any model comes near this; a server that never stops talking does. */
+const maxBodyBytes = 268_435_456;
+
+/**
+ * OpenAI's Chat Completions, and every server that speaks like it. The client makes the request; the body is read here, because
+ * the client's own iterator costs three times as much, and takes a broken, empty or foreign body for a finished answer.
+ */
+export function createOpenAIProvider({ name, client, models, ...settings }: Deps): ModelProvider {
+  return {
+    name,
+    models: () => models,
+    async *stream(request, signal) {
+      signal.throwIfAborted();
+      const facts: CallFacts = { provider: name, model: request.model };
+      const call = openCall(signal, settings);
+      try {
+        const response = await ask(client, toRequest(request, settings), call, facts);
+        refuseForeign(response, facts);
+        yield [{ kind: 'accepted', requestId: facts.requestId ?? null }];
+        throwIfStopped(call);
+        yield* read(response, call, facts);
+      } finally {
+        call.close();
+      }
+    },
+  };
+}
+
+/** One call: its connection, its watchdog, and why it was cut where it was. */
+type Call = Limits & {
+  /** The connection's; aborted by the caller, by the watchdog, and at the end. */
+  connection: AbortSignal;
+  watchdog: Watchdog;
+  /** Set before the connection is cut, so that an abort, a silence and an end are never taken for one another. */
+  cut: 'caller' | 'silence' | null;
+  hasToken: boolean;
+  /** The caller's reason. */
+  reason(): unknown;
+  close(): void;
+};
+
+function openCall(signal: AbortSignal, limits: Limits): Call {
+  const connection = new AbortController();
+  const cut = (by: 'caller' | 'silence') => {
+    call.cut ??= by;
+    connection.abort();
+  };
+  const stop = () => cut('caller');
+  const call: Call = {
+    ...limits,
+    connection: connection.signal,
+    watchdog: createWatchdog(limits.firstTokenTimeoutMs, () => cut('silence')),
+    cut: null,
+    hasToken: false,
+    reason: () => signal.reason,
+    close() {
+      signal.removeEventListener('abort', stop);
+      call.watchdog.close();
+      // Also frees the socket when the consumer walked away; after a body that was read to its end this does nothing.
+      connection.abort();
+    },
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  return call;
+}
+
+/** Waits for the provider under the watchdog; whatever breaks comes out as a `ProviderError`, or as the caller's own reason. */
+async function underWatch<T>(work: Promise<T>, call: Call, facts: CallFacts): Promise<T> {
+  call.watchdog.wait();
+  try {
+    return await work;
+  } catch (error) {
+    throwIfStopped(call);
+    // A status that is known says more than the silence after it.
+    const isRefusal = error instanceof APIError && error.status !== undefined;
+    throw call.cut === 'silence' && !isRefusal ? silent(call, facts) : toProviderError(error, facts);
+  } finally {
+    call.watchdog.rest();
+  }
+}
+
+function throwIfStopped(call: Call): void {
+  if (call.cut === 'caller') throw call.reason();
+}
+
+async function ask(client: OpenAI, body: OpenAI.ChatCompletionCreateParamsStreaming, call: Call, facts: CallFacts): Promise<Response> {
+  const response = await underWatch(client.chat.completions.create(body, { signal: call.connection }).asResponse(), call, facts);
+  facts.requestId = shortId(response.headers.get('x-request-id'));
+  throwIfStopped(call);
+  return response;
+}
+
+/** An answer that is no event stream did not come from a model, whatever its status says. */
+function refuseForeign(response: Response, { provider, requestId }: CallFacts): void {
+  const type = response.headers.get('content-type');
+  if (type === null || /^text\/event-stream\b/i.test(type)) return;
+  const message = 'What answered is no model: it sent something other than an event stream. Check OPENAI_BASE_URL.';
+  throw new ProviderError(message, { provider, requestId, httpStatus: response.status, cause: new Error(`content-type: ${type.slice(0, 200)}`) });
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** Reads the body to its end: one batch for each read of the network that held something. */
+async function* read(response: Response, call: Call, facts: CallFacts): AsyncGenerator<Batch> {
+  const reader: Reader | null = response.body?.getReader() ?? null;
+  const decoder = new TextDecoder();
+  const translation = createTranslation();
+  let size = 0;
+  for (let isOver = false; !isOver; ) {
+    const bytes = reader && (await nextBytes(reader, translation, call, facts));
+    size += bytes?.length ?? 0;
+    const batch = bytes ? translation.feed(decoder.decode(bytes, { stream: true })) : translation.feedLast(decoder.decode());
+    isOver = !bytes || translation.isDone() || translation.fault() !== null || size > maxBodyBytes;
+    keepPatience(translation, call);
+    if (batch.length) {
+      yield batch;
+      throwIfStopped(call);
+    }
+  }
+  if (!translation.reason()) throw broken(translation.fault(), size, facts);
+  yield translation.end();
+  if (reader && translation.isDone()) await drain(reader, call);
+}
+
+/** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends. */
+async function nextBytes(reader: Reader, translation: Translation, call: Call, facts: CallFacts): Promise<Uint8Array | null> {
+  try {
+    const { value } = await underWatch(reader.read(), call, facts);
+    throwIfStopped(call);
+    return value ?? null;
+  } catch (error) {
+    if (translation.reason() && call.cut !== 'caller') return null;
+    throw error;
+  }
+}
+
+function keepPatience(translation: Translation, call: Call): void {
+  if (!translation.progressed()) return;
+  call.hasToken = true;
+  call.watchdog.reset(translation.reason() ? tailMs : call.idleTimeoutMs);
+}
+
+/** Takes the end of a finished body off the wire, so that its connection serves the next call too. */
+async function drain(reader: Reader, call: Call): Promise<void> {
+  call.watchdog.reset(tailMs);
+  call.watchdog.wait();
+  try {
+    await reader.read();
+  } catch {
+    // The answer is out already: how its connection ends concerns nobody.
+  }
+}
+
+function silent({ hasToken, idleTimeoutMs, firstTokenTimeoutMs }: Call, { provider, requestId }: CallFacts): ProviderError {
+  const message = hasToken
+    ? `The model fell silent for ${seconds(idleTimeoutMs)} in the middle of its answer: try again.`
+    : `The model did not begin to answer within ${seconds(firstTokenTimeoutMs)}: try again.`;
+  return new ProviderError(message, { provider, requestId, retryable: true });
+}
+
+const seconds = (ms: number): string => `${Number((ms / 1_000).toPrecision(2))} s`;
+
+/** Why an answer that has no reason for its end is no answer. */
+function broken(fault: StreamFault | null, size: number, facts: CallFacts): ProviderError {
+  if (fault?.kind === 'error') return toStreamError(fault.body, facts);
+  const { provider, requestId } = facts;
+  const message =
+    fault || size > maxBodyBytes
+      ? 'The model sent something that cannot be understood: try again.'
+      : size === 0
+        ? 'The model answered with nothing at all: try again.'
+        : 'The answer of the model broke off before its end: try again.';
+  return new ProviderError(message, { provider, requestId, httpStatus: 200, retryable: true });
+}

@@ -1,0 +1,64 @@
+import { wholeEnd } from '../../kernel/text.ts';
+import { withoutDirectives } from './script.ts';
+
+export type ScriptedMessage = { role: string; content: string };
+
+/** The deltas of a text: a word with the white space before it each. Their number is what the scripted server calls tokens. */
+export const wordsOf = (text: string): string[] => text.match(/\s*\S+|\s+$/g) ?? [];
+
+/** A whole message costs four tokens more than its words, as with real models. */
+export const promptTokens = (messages: readonly ScriptedMessage[]): number =>
+  messages.reduce((sum, { content }) => sum + 4 + wordsOf(content).length, 0);
+
+/** The text of the last message of the user, which is what an answer is about and where directives are looked for. */
+export const questionOf = (messages: readonly ScriptedMessage[]): string => messages.findLast(({ role }) => role === 'user')?.content ?? '';
+
+/** `count` tokens of nothing in particular, for load and for long answers. */
+export const filler = (count: number): string => Array.from({ length: count }, (_, at) => `word${at + 1}`).join(' ');
+
+const dull = new Set(
+  'about after also because been before being could does from have here into just like make more most much only other over please should some such tell than that their them then there these they this those very want were what when where which while will with would your explain'.split(
+    ' ',
+  ),
+);
+
+/** What the question is about: its longer words, in order, each once. */
+function keywordsOf(question: string): string[] {
+  const words = question.match(/\p{L}[\p{L}\p{M}\p{N}'’-]{3,}/gu) ?? [];
+  const telling = new Map(words.filter((word) => !dull.has(word.toLowerCase())).map((word) => [word.toLowerCase(), word.slice(0, 30)]));
+  return [...telling.values()].slice(0, 4);
+}
+
+/** A piece of the question that cannot break the Markdown around it. */
+function quote(question: string, length: number): string {
+  const plain = question.replace(/[\s`*_#<>[\]|\\]+/g, ' ').trim();
+  return plain.length <= length ? plain : `${plain.slice(0, wholeEnd(plain, length)).trimEnd()}…`;
+}
+
+/**
+ * The answer of the scripted model: a pure function of the messages, so that a test can say what must come out.
+ * Of a moderate length, with what a client has to show right: a heading, a list, code, an emoji, other scripts.
+ */
+export function answerTo(messages: readonly ScriptedMessage[]): string {
+  const question = withoutDirectives(questionOf(messages));
+  const turn = messages.filter(({ role }) => role === 'user').length;
+  const keywords = keywordsOf(question);
+  const gist = quote(question, 48) || 'nothing in particular';
+  const noticed = keywords.length ? keywords.map((word) => `**${word}**`).join(', ') : 'no long word at all';
+  const earlier =
+    turn > 1 ? `I have seen ${turn - 1} earlier ${turn === 2 ? 'question' : 'questions'} of yours, so I keep the thread.` : 'It is your first.';
+  return `## ${gist}
+
+You wrote: “${quote(question, 160) || '…'}”. This is turn ${turn} of our conversation. ${earlier}
+
+- What I noticed in it: ${noticed}.
+- I am a **scripted** model 🤖: I do not think, I stream the same words for the same messages.
+- Set \`OPENAI_API_KEY\`, or \`OPENAI_BASE_URL\` for a compatible server, and a real model will answer here.
+
+\`\`\`js
+const turn = { number: ${turn}, words: ${wordsOf(question).length} };
+console.log('resumable at any token', turn);
+\`\`\`
+
+While this arrives you may reload the page, lose the network, or stop me: nothing that you have seen gets lost. Every script comes through whole: 你好，世界 · こんにちは · Привет · שלום · नमस्ते.`;
+}

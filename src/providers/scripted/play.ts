@@ -1,0 +1,168 @@
+import type { ServerResponse } from 'node:http';
+import { breathe, pause } from '../../kernel/async.ts';
+import { answerTo, filler, promptTokens, type ScriptedMessage, wordsOf } from './answer.ts';
+import { type Step, stepOf } from './script.ts';
+
+/** One answer to be played. */
+export type Recital = {
+  id: string;
+  model: string;
+  messages: readonly ScriptedMessage[];
+  maxTokens: number | null;
+  steps: readonly Step[];
+  tokensPerSecond: number;
+  /** Aborted when the client is gone or the server closes: every wait ends then. */
+  signal: AbortSignal;
+  /** Resolves when the held answers are released. */
+  held(): Promise<void>;
+  /** Told how many chunks went out. */
+  sent(chunks: number): void;
+};
+
+type Field = 'content' | 'reasoning_content' | 'refusal';
+type Delta = { field: Field; text: string };
+/** What an answer consists of. */
+export type Part = { deltas: Delta[]; reason: string; usage: object };
+
+/** So many deltas go out in one write when there is no pace to keep. */
+const burst = 64;
+
+const thought = 'The user wants an answer. I have a script for that, so I shall follow it to the letter.';
+const refusal = 'I am sorry, but my script does not let me answer this.';
+
+/** The whole answer, before anything of it is sent. */
+export function compose({ messages, maxTokens, steps }: Pick<Recital, 'messages' | 'maxTokens' | 'steps'>): Part {
+  const has = (kind: Step['do']) => stepOf(steps, kind) !== undefined;
+  const thoughts = has('reasoning') ? wordsOf(thought) : [];
+  const words = has('refuse')
+    ? wordsOf(refusal)
+    : has('surrogates')
+      ? ['Half ', '\ud83d', '\ude80', ' and half.']
+      : wordsOf(textFor(messages, steps));
+  const cut = has('length') || has('filter');
+  const room = Math.min(cut ? Math.ceil(words.length / 2) : words.length, maxTokens ?? words.length);
+  const field: Field = has('refuse') ? 'refusal' : 'content';
+  const deltas = [...toDeltas('reasoning_content', thoughts), ...toDeltas(field, words.slice(0, room))];
+  return { deltas, reason: has('filter') ? 'content_filter' : room < words.length || cut ? 'length' : 'stop', usage: usageOf(messages, deltas) };
+}
+
+const toDeltas = (field: Field, words: string[]): Delta[] => words.map((text) => ({ field, text }));
+
+const textFor = (messages: readonly ScriptedMessage[], steps: readonly Step[]): string =>
+  stepOf(steps, 'say')?.text ?? (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : answerTo(messages));
+
+function usageOf(messages: readonly ScriptedMessage[], deltas: Delta[]): object {
+  const prompt = promptTokens(messages);
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: deltas.length,
+    total_tokens: prompt + deltas.length,
+    prompt_tokens_details: { cached_tokens: 0 },
+    completion_tokens_details: { reasoning_tokens: deltas.filter(({ field }) => field === 'reasoning_content').length },
+  };
+}
+
+/** Streams the answer to its end, or to the fault that its steps ask for. */
+export async function play(response: ServerResponse, recital: Recital): Promise<void> {
+  const { steps, signal } = recital;
+  const part = compose(recital);
+  const frames = framesOf(recital, part);
+  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-request-id': recital.id });
+  response.flushHeaders();
+  if (stepOf(steps, 'empty')) return void response.end();
+  const wait = stepOf(steps, 'pause')?.ms;
+  if (wait) await pause(wait, signal);
+  const fault = faultOf(steps, frames.length);
+  await send(response, recital, frames.slice(0, fault?.after ?? frames.length));
+  if (signal.aborted) return;
+  if (fault) return fault.strike(response, signal);
+  await finish(response, recital, part);
+}
+
+function framesOf({ id, model }: Recital, { deltas }: Part): string[] {
+  const head = `data: {"id":"${id}","object":"chat.completion.chunk","created":0,"model":${JSON.stringify(model)},"choices":[{"index":0,"delta":{`;
+  const first = `${head}"role":"assistant",`;
+  return deltas.map(({ field, text }, at) => `${at ? head : first}"${field}":${JSON.stringify(text)}},"finish_reason":null}]}\n\n`);
+}
+
+/** Sends the frames; where the answer is to be held, its first one goes out alone and the others wait for the release. */
+async function send(response: ServerResponse, recital: Recital, frames: string[]): Promise<void> {
+  const rate = stepOf(recital.steps, 'speed')?.tokensPerSecond ?? recital.tokensPerSecond;
+  const holds = stepOf(recital.steps, 'hold') !== undefined && frames.length > 0;
+  if (holds) {
+    // Asked for before the delta goes out: who sees the delta may release at once.
+    const released = recital.held();
+    await write(response, recital, frames.slice(0, 1));
+    await released;
+  }
+  await sendAtPace(response, recital, holds ? frames.slice(1) : frames, rate);
+}
+
+/** Those frames that are due go out in one write. */
+async function sendAtPace(response: ServerResponse, recital: Recital, frames: string[], rate: number): Promise<void> {
+  const start = Date.now();
+  for (let at = 0; at < frames.length && !recital.signal.aborted; ) {
+    const due = rate > 0 ? Math.floor(((Date.now() - start) * rate) / 1_000) + 1 - at : burst;
+    if (due <= 0) {
+      await pause(Math.max(1, start + (at * 1_000) / rate - Date.now()), recital.signal);
+      continue;
+    }
+    const batch = frames.slice(at, at + Math.min(due, burst));
+    await write(response, recital, batch);
+    at += batch.length;
+    if (rate <= 0) await breathe();
+  }
+}
+
+async function write(response: ServerResponse, { signal, sent }: Recital, frames: string[]): Promise<void> {
+  const isFull = !response.write(frames.join(''));
+  sent(frames.length);
+  if (isFull) await drained(response, signal);
+}
+
+/** Until the client took what was written; a client that is gone takes nothing any more. */
+function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    if (signal.aborted) return resolve();
+    response.on('drain', done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** What was written goes out in the next tick; a connection cut before it would lose it. */
+async function cutOff(response: ServerResponse): Promise<void> {
+  await breathe();
+  response.destroy();
+}
+
+type Fault = { after: number; strike(response: ServerResponse, signal: AbortSignal): Promise<void> | void };
+
+function faultOf(steps: readonly Step[], length: number): Fault | null {
+  const cut = stepOf(steps, 'cut');
+  if (cut) return { after: cut.after, strike: cutOff };
+  const stall = stepOf(steps, 'stall');
+  if (stall) return { after: Number(stall.after) || 0, strike: (_, signal) => goneOf(signal) };
+  const error = stepOf(steps, 'error');
+  const overload = 'data: {"error":{"message":"The server is overloaded.","type":"server_error","code":"server_error"}}\n\n';
+  if (error) return { after: error.after, strike: (response) => void response.end(overload) };
+  if (stepOf(steps, 'garbage')) return { after: Math.min(3, length), strike: (response) => void response.end('data: {"choices":[{"del\n\n') };
+  const noFinish = stepOf(steps, 'no-finish');
+  return noFinish ? { after: length, strike: (response) => void response.end(noFinish.done ? 'data: [DONE]\n\n' : '') } : null;
+}
+
+/** Resolves when the client is gone. */
+export const goneOf = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
+
+async function finish(response: ServerResponse, { id, model, steps, sent }: Recital, { reason, usage }: Part): Promise<void> {
+  const chunk = (rest: object) => `data: ${JSON.stringify({ id, object: 'chat.completion.chunk', created: 0, model, ...rest })}\n\n`;
+  const end = chunk({ choices: [{ index: 0, delta: {}, finish_reason: reason }] });
+  const counts = stepOf(steps, 'no-usage') ? '' : chunk({ choices: [], usage });
+  sent(counts ? 2 : 1);
+  response.end(`${end}${counts}data: [DONE]\n\n`);
+}

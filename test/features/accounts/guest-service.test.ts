@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createGuestService, createViewers } from '../../../src/features/accounts/index.ts';
+import { systemClock } from '../../../src/kernel/clock.ts';
+import { ValidationError } from '../../../src/kernel/errors.ts';
+import { type Database, openDatabase } from '../../../src/platform/db.ts';
+import { createTokens } from '../../../src/platform/tokens.ts';
+import { storages, type TestDatabase } from '../../kit/databases.ts';
+
+describe.each(storages)('over $name', ({ available, create }) => {
+  if (!available) return it.skip('no such database here', () => {});
+  let place: TestDatabase;
+  let database: Database;
+  beforeAll(async () => {
+    place = await create();
+    database = await openDatabase(place);
+  });
+  afterAll(async () => {
+    await database.close();
+    await place.drop();
+  });
+
+  const now = new Date('2026-01-02T03:04:05Z');
+  const clock = { ...systemClock, now: () => now };
+  const tokens = createTokens({ secret: 's'.repeat(32), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
+  const guests = (allowGuests = true) => createGuestService({ db: database.prisma, tokens, allowGuests, hours: 24 });
+
+  it('signs a guest in, whom the token stands for from then on', async () => {
+    const session = await guests().start('  Zoë ');
+    expect(session.expiresAt).toEqual(new Date('2026-01-03T03:04:05Z'));
+    const viewer = await createViewers({ db: database.prisma, tokens, clock }).fromHeader(`Bearer ${session.token}`);
+    expect(viewer).toEqual({ userId: session.userId, roles: ['ANONYMOUS'], expiresAt: session.expiresAt });
+    expect(await database.prisma.user.findUnique({ where: { id: session.userId } })).toMatchObject({
+      subject: `guest:${session.anonymousId}`,
+      anonymousId: session.anonymousId,
+      displayName: 'Zoë',
+      roles: ['ANONYMOUS'],
+      email: null,
+      lastUsedAt: null,
+    });
+  });
+
+  it('makes another guest each time, named or not', async () => {
+    const sessions = await Promise.all([undefined, null, '', '\u200b'].map((name) => guests().start(name)));
+    expect(new Set(sessions.map(({ userId }) => userId)).size).toBe(4);
+    const users = await database.prisma.user.findMany({ where: { id: { in: sessions.map(({ userId }) => userId) } } });
+    expect(users.map(({ displayName }) => displayName)).toEqual(['Guest', 'Guest', 'Guest', 'Guest']);
+  });
+
+  it('refuses a name that is too long, and makes nobody', async () => {
+    const before = await database.prisma.user.count();
+    const refusal = await guests()
+      .start('x'.repeat(201))
+      .catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(ValidationError);
+    expect(refusal).toMatchObject({ issues: [{ path: ['displayName'], message: 'must have at most 200 characters, but has 201' }] });
+    expect(await database.prisma.user.count()).toBe(before);
+  });
+
+  it('takes none where guests are switched off', async () => {
+    await expect(guests(false).start()).rejects.toThrow(ValidationError);
+  });
+});

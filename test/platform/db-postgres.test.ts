@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { defer } from '../../src/kernel/async.ts';
+import { type Database, openDatabase } from '../../src/platform/db.ts';
+import { asAdmin, storages, type TestDatabase } from '../kit/databases.ts';
+
+const { available, create } = storages.find(({ name }) => name === 'postgres')!;
+
+describe.skipIf(!available)('a PostgreSQL server', () => {
+  let place: TestDatabase;
+  let database: Database;
+  beforeAll(async () => {
+    place = await create({ empty: true });
+    database = await openDatabase({ ...place, poolSize: 6 });
+    await database.query('CREATE TABLE note (id int PRIMARY KEY, body text)');
+    await database.query("INSERT INTO note VALUES (1, 'a'), (2, 'b')");
+  });
+  afterAll(async () => {
+    await database?.close();
+    await place?.drop();
+  });
+
+  const name = () => new URL(place.url!).pathname.slice(1);
+  /** Ends every connection to the test's database, as a restart of the server does. */
+  const cut = () => asAdmin((client) => client.query('SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = $1', [name()]));
+  /** A connection that was cut may be lent once more before its end is noticed: what is promised is that this passes. */
+  const eventually = async <T>(work: () => Promise<T>): Promise<T> => {
+    for (let n = 1; ; n++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (n === 10) throw error;
+      }
+    }
+  };
+
+  it('may cut every connection: nothing crashes, and the next statements work', async () => {
+    await Promise.all([...Array.from({ length: 4 }, () => database.query('SELECT 1')), database.prisma.$queryRaw`SELECT 1`]);
+    const [opened, leave] = [defer<void>(), defer<void>()];
+    const halfway = database.transact(async (tx) => {
+      await tx.$queryRaw`SELECT 1`;
+      opened.resolve();
+      await leave.promise;
+      await tx.$queryRaw`SELECT 1`;
+    });
+    await opened.promise;
+    const asleep = expect(database.query('SELECT pg_sleep(30)')).rejects.toThrow('terminating connection');
+    await cut();
+    await asleep;
+    leave.resolve();
+    await expect(halfway).rejects.toThrow();
+    expect(await eventually(() => database.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+    expect(await database.transact((tx) => tx.$queryRaw`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
+  });
+
+  it('runs one of two transactions again that wait for each other', async () => {
+    const both = [defer<void>(), defer<void>()];
+    let runs = 0;
+    const swap = (me: 0 | 1, first: number, second: number) =>
+      database.transact(async (tx) => {
+        runs += 1;
+        await tx.$executeRaw`UPDATE note SET body = body || 'x' WHERE id = ${first}`;
+        both[me]!.resolve();
+        await both[1 - me]!.promise;
+        await tx.$executeRaw`UPDATE note SET body = body || 'y' WHERE id = ${second}`;
+      });
+    await Promise.all([swap(0, 1, 2), swap(1, 2, 1)]);
+    expect(runs).toBe(3);
+    const bodies = await database.query<{ body: string }>('SELECT body FROM note ORDER BY id');
+    expect(bodies.map(({ body }) => body.length)).toEqual([3, 3]);
+  });
+
+  it('is not waited for when nobody is there', async () => {
+    const nobody = await openDatabase({ url: 'postgres://postgres@127.0.0.1:1/none', dataDir: null });
+    const started = Date.now();
+    await expect(nobody.query('SELECT 1')).rejects.toThrow('ECONNREFUSED');
+    await expect(nobody.transact((tx) => tx.$queryRaw`SELECT 1`)).rejects.toThrow();
+    expect(Date.now() - started).toBeLessThan(5_000);
+    await nobody.close();
+  });
+
+  it('has no more connections than the pool may open', async () => {
+    const work = () => [database.query('SELECT pg_sleep(0.1)'), database.prisma.$queryRaw`SELECT 1 FROM pg_sleep(0.1)`];
+    const busy = Promise.all(Array.from({ length: 20 }, work).flat());
+    const count = await asAdmin((client) => client.query('SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1', [name()]));
+    await busy;
+    expect(count.rows[0].n).toBeLessThanOrEqual(6);
+  });
+
+  it('is refused with a schema in its address, which would otherwise be passed over', async () => {
+    await expect(openDatabase({ url: `${place.url}?schema=mine`, dataDir: null })).rejects.toThrow('schema "mine"');
+  });
+});

@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest';
+import { createLogger } from '../../src/platform/logger.ts';
+
+function captured() {
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'info', production: true, destination: { write: (line) => lines.push(line) } });
+  return { logger, lines, last: () => JSON.parse(lines.at(-1)!) };
+}
+
+it.each([
+  { authorization: 'hunter2' },
+  { req: { headers: { authorization: 'hunter2', cookie: 'hunter2' } } },
+  { connectionParams: { authorization: 'hunter2', anything: 'hunter2' } },
+  { openai: { apiKey: 'hunter2' } },
+  { password: 'hunter2', token: 'hunter2', auth: { secret: 'hunter2' } },
+  { request: { variables: { input: { content: 'hunter2' } } } },
+])('hides what %o holds', (facts) => {
+  const { logger, lines } = captured();
+  logger.info(facts, 'seen');
+  logger.child(facts).info('seen');
+  expect(lines).toHaveLength(2);
+  for (const line of lines) expect(line).toContain('[redacted]');
+  expect(lines.join('')).not.toContain('hunter2');
+});
+
+it('keeps an error with its causes, without what libraries hang on it', () => {
+  const { logger, last } = captured();
+  const cause = Object.assign(new Error('connect postgresql://u:hunter2@db/x with Bearer hunter2 and sk-hunter2hunter2'), { code: 'ECONNREFUSED' });
+  const error = Object.assign(new TypeError('outer', { cause }), { headers: { 'x-key': 'hunter2' } });
+  logger.error({ err: error }, 'failed');
+  const { err } = last();
+  expect(err).toMatchObject({ type: 'TypeError', message: 'outer', cause: { code: 'ECONNREFUSED' } });
+  expect(err.stack).toContain('logger.test');
+  expect(JSON.stringify(err)).not.toContain('hunter2');
+});
+
+it('survives causes in a circle, and shows what an aggregate holds', () => {
+  const { logger, last } = captured();
+  const error = new AggregateError([new Error('first address')], '');
+  error.cause = error;
+  logger.error(error);
+  expect(last().err.errors[0].message).toBe('first address');
+});
+
+it('prints nothing below its level', () => {
+  const { logger, lines } = captured();
+  logger.debug('not this');
+  expect(lines).toEqual([]);
+});
