@@ -9,12 +9,15 @@ type Deps = { yoga: GraphQLServer; graphiql: boolean; isReady: () => Promise<boo
 /** The HTTP server: GraphQL, the workbench and the two health checks. */
 export function createHttpServer({ yoga, graphiql, isReady }: Deps): Server {
   const page = createGraphiQL();
-  const server = createServer({ headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }, (request, response) => {
-    const requestId = randomUUID();
-    response.setHeader('x-request-id', requestId);
-    response.setHeader('x-content-type-options', 'nosniff');
-    withRequestId(requestId, () => route(request, response));
-  });
+  const server = createServer(
+    { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
+    (request, response) => {
+      const requestId = randomUUID();
+      response.setHeader('x-request-id', requestId);
+      response.setHeader('x-content-type-options', 'nosniff');
+      withRequestId(requestId, () => route(request, response));
+    },
+  );
 
   function route(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?', 1)[0];

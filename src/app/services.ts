@@ -84,7 +84,11 @@ export function compose({ config, database, logger, secret }: Deps): Composition
 
 function openBus({ stores }: Config, logger: Logger): Bus {
   if (!stores.redisUrl) return createLocalBus();
-  return createRedisBus({ url: stores.redisUrl, prefix: stores.redisPrefix, onFault: quietly((err) => logger.warn({ err }, 'redis: streams go on by polling')) });
+  return createRedisBus({
+    url: stores.redisUrl,
+    prefix: stores.redisPrefix,
+    onFault: quietly((err) => logger.warn({ err }, 'redis: streams go on by polling')),
+  });
 }
 
 /** A Redis that is away fails hundreds of commands a second: one line every ten seconds says it. */

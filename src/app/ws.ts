@@ -13,7 +13,8 @@ import type { Contexts } from './context.ts';
 import { type GraphQLServer, graphqlPath, maxBody } from './yoga.ts';
 
 type Deps = { config: Config['http']; logger: Logger; yoga: GraphQLServer; viewers: Viewers; contexts: Contexts };
-type Connected = Extra & Record<PropertyKey, unknown> & { viewer?: Viewer | null; expiry?: NodeJS.Timeout; gone?: AbortController; open?: Set<string> };
+type Connected = Extra &
+  Record<PropertyKey, unknown> & { viewer?: Viewer | null; expiry?: NodeJS.Timeout; gone?: AbortController; open?: Set<string> };
 
 /** The longest that a timer of Node can wait, in milliseconds. */
 const maxTimer = 2 ** 31 - 1;
@@ -76,7 +77,10 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
             }),
           ];
         const socketContext = () => contexts(extra.viewer ?? null, extra.gone!.signal);
-        const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({ socketContext, params: { query, operationName, variables } });
+        const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({
+          socketContext,
+          params: { query, operationName, variables },
+        });
         try {
           const document = parse(query);
           const errors = validate(schema, document);

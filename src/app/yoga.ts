@@ -1,9 +1,9 @@
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
+import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
 import { createErrorMask } from '../graph/mask-errors.ts';
-import type { Viewers } from '../features/accounts/index.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
@@ -32,7 +32,8 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
     landingPage: false,
     batching: false,
     maxRequestBodySize: maxBody,
-    cors: config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
+    cors:
+      config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
     maskedErrors: { maskError: createErrorMask(logger) },
     logging: false,
     plugins: [
@@ -40,7 +41,8 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
       useIntrospection(config.http.introspection),
     ],
-    context: async ({ request, socketContext }) => socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),
+    context: async ({ request, socketContext }) =>
+      socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),
   });
 
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;

@@ -1,9 +1,9 @@
+import type { ModelInfo } from '../contracts/model-provider.ts';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { EventLog, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
 import type { ConversationService } from '../features/conversations/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
-import type { ModelInfo } from '../contracts/model-provider.ts';
 import type { Database } from '../platform/db.ts';
 import type { Loaders } from './loaders.ts';
 

@@ -4,7 +4,10 @@ import { builder } from './builder.ts';
 const described = <V extends string>(name: string, description: string, values: Record<V, string>) =>
   builder.enumType(name, {
     description,
-    values: Object.fromEntries(Object.entries<string>(values).map(([value, text]) => [value, { description: text }])) as Record<V, { description: string }>,
+    values: Object.fromEntries(Object.entries<string>(values).map(([value, text]) => [value, { description: text }])) as Record<
+      V,
+      { description: string }
+    >,
   });
 
 export const Role = described('Role', 'What a user is, and so what they may do.', {

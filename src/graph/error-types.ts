@@ -1,4 +1,13 @@
-import { AppError, ConflictError, errorCodes, ForbiddenError, InternalError, NotFoundError, ProviderError, ValidationError } from '../kernel/errors.ts';
+import {
+  AppError,
+  ConflictError,
+  errorCodes,
+  ForbiddenError,
+  InternalError,
+  NotFoundError,
+  ProviderError,
+  ValidationError,
+} from '../kernel/errors.ts';
 import { builder } from './builder.ts';
 
 const codeDescriptions: Partial<Record<string, string>> = {

@@ -1,9 +1,9 @@
 import DataLoader from 'dataloader';
-import { type MessagePart } from '../contracts/message.ts';
+import type { MessagePart } from '../contracts/message.ts';
 import type { TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
-import type { Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { EventLog } from '../events/index.ts';
+import type { Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/db.ts';
 import { createWindowLoader } from './window.ts';
 
@@ -61,7 +61,10 @@ async function foldMessage(log: EventLog, messageId: string, turnId: string): Pr
   let view = foldAll([]);
   for (let after = 0, full = true; full; ) {
     const page = await log.readTurn(turnId, after, 2_000);
-    view = foldAll(page.events.map(({ body }) => body), view);
+    view = foldAll(
+      page.events.map(({ body }) => body),
+      view,
+    );
     after = page.events.at(-1)?.seq ?? after;
     full = page.full;
   }

@@ -18,14 +18,22 @@ export const createErrorMask = (logger: Logger) =>
     const requestId = currentRequestId() ?? randomUUID();
     logger.error({ err: cause ?? error, requestId }, 'an operation failed');
     const { message, code, retryable } = new InternalError();
-    return new GraphQLError(message, { ...place, extensions: { code: 'INTERNAL_SERVER_ERROR', class: code, retryable, requestId, http: { status: 500 } } });
+    return new GraphQLError(message, {
+      ...place,
+      extensions: { code: 'INTERNAL_SERVER_ERROR', class: code, retryable, requestId, http: { status: 500 } },
+    });
   };
 
 type Place = Pick<GraphQLErrorOptions, 'nodes' | 'path'>;
 
 function refusal(error: AppError, place: Place): GraphQLError {
   const issues = 'issues' in error ? { issues: error.issues } : {};
-  const extensions = { code: error.code, retryable: error.retryable, ...issues, ...(place.path ? {} : { http: { status: httpStatusOf(error.code) } }) };
+  const extensions = {
+    code: error.code,
+    retryable: error.retryable,
+    ...issues,
+    ...(place.path ? {} : { http: { status: httpStatusOf(error.code) } }),
+  };
   return new GraphQLError(error.message, { ...place, extensions });
 }
 

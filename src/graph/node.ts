@@ -1,10 +1,10 @@
 import { brandWithType } from '@pothos/core';
 import type { GraphQLResolveInfo } from 'graphql';
+import { ValidationError } from '../kernel/errors.ts';
+import { groupBy } from '../kernel/group.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
-import { groupBy } from '../kernel/group.ts';
 import { fromGlobalId, toGlobalId } from './ids.ts';
-import { ValidationError } from '../kernel/errors.ts';
 
 /** Reads the rows of one type that exist for the viewer; the others are simply not among them. */
 type Finder = (ids: string[], context: Context, info: GraphQLResolveInfo) => Promise<{ id: string }[]>;
@@ -33,7 +33,11 @@ async function findAll(ids: readonly string[], path: string, context: Context, i
   });
   const found = new Map<string, { id: string }>();
   for (const [type, group] of groupBy(decoded, (node) => node.type)) {
-    for (const row of await finders.get(type)!(group.map(({ id }) => id), context, info)) {
+    for (const row of await finders.get(type)!(
+      group.map(({ id }) => id),
+      context,
+      info,
+    )) {
       brandWithType(row, type as never);
       found.set(`${type}:${row.id}`, row);
     }

@@ -28,13 +28,20 @@ export function parsePage(list: string, { first, after, last, before }: PageArgs
   const backward = last != null || (first == null && before != null);
   if (!backward && before != null) throw ValidationError.of('before', 'goes with last; use after with first');
   const limit = first ?? last ?? defaultSize;
-  if (limit < 1 || limit > maxPageSize) throw ValidationError.of(last != null ? 'last' : 'first', `must be between 1 and ${maxPageSize}, but is ${limit}`);
+  if (limit < 1 || limit > maxPageSize)
+    throw ValidationError.of(last != null ? 'last' : 'first', `must be between 1 and ${maxPageSize}, but is ${limit}`);
   const cursor = backward ? before : after;
   return { limit, backward, from: cursor == null ? null : decodeCursor(list, cursor, backward ? 'before' : 'after') };
 }
 
 /** Rows read by `parsePage`'s request, one more than its limit where there are more, as a page. */
-export function toPage<T>(list: string, { limit, backward, from }: PageRequest, rows: readonly T[], keysOf: (row: T) => Key[], count: () => Promise<number>): PageShape<T> {
+export function toPage<T>(
+  list: string,
+  { limit, backward, from }: PageRequest,
+  rows: readonly T[],
+  keysOf: (row: T) => Key[],
+  count: () => Promise<number>,
+): PageShape<T> {
   const more = rows.length > limit;
   const kept = rows.slice(0, limit);
   const ordered = backward ? kept.reverse() : kept;
@@ -51,8 +58,16 @@ const PageInfo = builder.objectRef<PageShape<unknown>>('PageInfo').implement({
   fields: (t) => ({
     hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether the list goes on after this page.' }),
     hasPreviousPage: t.exposeBoolean('hasPreviousPage', { description: 'Whether the list has something before this page.' }),
-    startCursor: t.string({ nullable: true, description: 'Cursor of the first edge, for `before`.', resolve: ({ edges }) => edges[0]?.cursor ?? null }),
-    endCursor: t.string({ nullable: true, description: 'Cursor of the last edge, for `after`.', resolve: ({ edges }) => edges.at(-1)?.cursor ?? null }),
+    startCursor: t.string({
+      nullable: true,
+      description: 'Cursor of the first edge, for `before`.',
+      resolve: ({ edges }) => edges[0]?.cursor ?? null,
+    }),
+    endCursor: t.string({
+      nullable: true,
+      description: 'Cursor of the last edge, for `after`.',
+      resolve: ({ edges }) => edges.at(-1)?.cursor ?? null,
+    }),
   }),
 });
 

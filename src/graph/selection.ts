@@ -6,12 +6,13 @@ export type Info = GraphQLResolveInfo;
 /** Whether a field of this name is selected anywhere below the field that `info` is about. Fragments count, conditions do not. */
 export function selects(info: Info, name: string): boolean {
   const seen = new Set<string>();
-  const inSet = (set: SelectionSetNode | undefined): boolean => set?.selections.some((selection) => {
-    if (selection.kind === 'Field') return selection.name.value === name || inSet(selection.selectionSet);
-    if (selection.kind === 'InlineFragment') return inSet(selection.selectionSet);
-    if (seen.has(selection.name.value)) return false;
-    seen.add(selection.name.value);
-    return inSet(info.fragments[selection.name.value]?.selectionSet);
-  }) ?? false;
+  const inSet = (set: SelectionSetNode | undefined): boolean =>
+    set?.selections.some((selection) => {
+      if (selection.kind === 'Field') return selection.name.value === name || inSet(selection.selectionSet);
+      if (selection.kind === 'InlineFragment') return inSet(selection.selectionSet);
+      if (seen.has(selection.name.value)) return false;
+      seen.add(selection.name.value);
+      return inSet(info.fragments[selection.name.value]?.selectionSet);
+    }) ?? false;
   return info.fieldNodes.some((node: FieldNode) => inSet(node.selectionSet));
 }

@@ -15,7 +15,7 @@ export type Windowed = {
 export type WindowRequest = {
   parentId: string;
   page: PageRequest;
-  /** A condition on the rows, from the code and never from a caller; `$4` stands for `values`. */
+  /** A condition on the rows, from the code and never from a caller; `$4` stands for `values`, where there are any. */
   only?: { sql: string; values: readonly string[] };
 };
 
@@ -25,22 +25,25 @@ export type WindowRequest = {
  */
 export function createWindowLoader(query: Database['query'], list: Windowed): DataLoader<WindowRequest, string[], string> {
   const keyOf = ({ parentId, ...rest }: WindowRequest) => JSON.stringify([parentId, rest]);
-  return new DataLoader(async (requests) => {
-    const groups = groupBy(requests, ({ page, only }) => JSON.stringify([page, only]));
-    const found = new Map<string, string[]>();
-    for (const group of groups.values()) {
-      const { page, only } = group[0]!;
-      const rows = await query<{ parent: string; ids: string[] }>(statementOf(list, page, only?.sql), [
-        group.map(({ parentId }) => parentId),
-        page.limit + 1,
-        page.from?.[0] ?? null,
-        ...(only ? [only.values] : []),
-      ]);
-      const ids = new Map(rows.map((row) => [row.parent, row.ids]));
-      for (const request of group) found.set(keyOf(request), ids.get(request.parentId) ?? []);
-    }
-    return requests.map((request) => found.get(keyOf(request))!);
-  }, { cacheKeyFn: keyOf });
+  return new DataLoader(
+    async (requests) => {
+      const groups = groupBy(requests, ({ page, only }) => JSON.stringify([page, only]));
+      const found = new Map<string, string[]>();
+      for (const group of groups.values()) {
+        const { page, only } = group[0]!;
+        const rows = await query<{ parent: string; ids: string[] }>(statementOf(list, page, only?.sql), [
+          group.map(({ parentId }) => parentId),
+          page.limit + 1,
+          page.from?.[0] ?? null,
+          ...(only && only.values.length > 0 ? [only.values] : []),
+        ]);
+        const ids = new Map(rows.map((row) => [row.parent, row.ids]));
+        for (const request of group) found.set(keyOf(request), ids.get(request.parentId) ?? []);
+      }
+      return requests.map((request) => found.get(keyOf(request))!);
+    },
+    { cacheKeyFn: keyOf },
+  );
 }
 
 function statementOf({ table, parent, order, descending }: Windowed, { backward, from }: PageRequest, only = 'true'): string {

@@ -1,6 +1,6 @@
 import { builder } from '../../graph/builder.ts';
-import { orRefusal } from '../../graph/error-types.ts';
 import { Role, ViewerAction } from '../../graph/enums.ts';
+import { orRefusal } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { ValidationError } from '../../kernel/errors.ts';
 import { may } from './roles.ts';
@@ -14,7 +14,11 @@ export const User = builder.prismaObject('User', {
     email: t.exposeString('email', { nullable: true, description: 'The e-mail address that the token named.' }),
     roles: t.field({ type: [Role], description: 'What the user is.', resolve: ({ roles }) => roles }),
     isAnonymous: t.boolean({ description: 'Whether this is a guest without an account.', resolve: ({ anonymousId }) => anonymousId !== null }),
-    totalTokensUsed: t.field({ type: 'BigInt', description: 'Tokens of all calls ever made for this user.', resolve: (user) => user.totalTokensUsed }),
+    totalTokensUsed: t.field({
+      type: 'BigInt',
+      description: 'Tokens of all calls ever made for this user.',
+      resolve: (user) => user.totalTokensUsed,
+    }),
     conversationsCount: t.int({
       description: 'How many conversations the user has.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0,
@@ -23,7 +27,12 @@ export const User = builder.prismaObject('User', {
       description: 'How many messages these conversations have.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0,
     }),
-    lastUsedAt: t.field({ type: 'DateTime', nullable: true, description: 'When a model last answered this user.', resolve: (user) => user.lastUsedAt }),
+    lastUsedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a model last answered this user.',
+      resolve: (user) => user.lastUsedAt,
+    }),
     createdAt: t.field({ type: 'DateTime', description: 'When the user was first seen.', resolve: ({ createdAt }) => createdAt }),
   }),
 });
@@ -34,13 +43,22 @@ findNodes('User', (ids, { db, viewer }) => db.user.findMany({ where: { id: { in:
 const Viewer = builder.objectRef<{ userId: string; expiresAt: Date; roles: Parameters<typeof may>[0] }>('Viewer').implement({
   description: 'Who asks, and what they may do.',
   fields: (t) => ({
-    user: t.field({ type: User, description: 'The user that the token stands for.', resolve: ({ userId }, _args, { db }) => db.user.findUniqueOrThrow({ where: { id: userId } }) }),
+    user: t.field({
+      type: User,
+      description: 'The user that the token stands for.',
+      resolve: ({ userId }, _args, { db }) => db.user.findUniqueOrThrow({ where: { id: userId } }),
+    }),
     can: t.boolean({
       description: 'Whether the viewer may do something.',
       args: { action: t.arg({ type: ViewerAction, required: true, description: 'What it is about.' }) },
       resolve: ({ roles }, { action }) => may(roles, action),
     }),
-    tokenExpiresAt: t.field({ type: 'DateTime', nullable: true, description: 'When the token stops being good; streams end then.', resolve: ({ expiresAt }) => expiresAt }),
+    tokenExpiresAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the token stops being good; streams end then.',
+      resolve: ({ expiresAt }) => expiresAt,
+    }),
   }),
 });
 
@@ -56,7 +74,11 @@ const GuestSessionSuccess = builder.objectRef<GuestSession>('GuestSessionSuccess
     token: t.exposeString('token', { description: 'Send it as "Authorization: Bearer …". It is shown only here.' }),
     expiresAt: t.field({ type: 'DateTime', description: 'When the token stops being good.', resolve: ({ expiresAt }) => expiresAt }),
     anonymousId: t.exposeString('anonymousId', { description: 'By it an account can later claim the conversations of this session.' }),
-    user: t.field({ type: User, description: 'The guest.', resolve: ({ userId }, _args, { db }) => db.user.findUniqueOrThrow({ where: { id: userId } }) }),
+    user: t.field({
+      type: User,
+      description: 'The guest.',
+      resolve: ({ userId }, _args, { db }) => db.user.findUniqueOrThrow({ where: { id: userId } }),
+    }),
   }),
 });
 
@@ -71,6 +93,7 @@ builder.mutationField('createGuestSession', (t) =>
     type: GuestSessionResult,
     description: 'A token for a visitor without an account; the conversations can later be claimed by a signed-in user.',
     args: { displayName: t.arg.string({ description: 'The name to show; "Guest" when nothing is said.' }) },
-    resolve: (_root, { displayName }, { services }) => orRefusal(['ValidationError'], () => services.guests.start(displayName)) as Promise<GuestSession>,
+    resolve: (_root, { displayName }, { services }) =>
+      orRefusal(['ValidationError'], () => services.guests.start(displayName)) as Promise<GuestSession>,
   }),
 );

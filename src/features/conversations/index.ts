@@ -16,6 +16,6 @@ export {
   updateConversation,
 } from './conversation-store.ts';
 export { appendMessage, completeMessage, findMessage, listForContext, partsOf, supersedeMessage } from './message-store.ts';
-export { titleFrom } from './rules.ts';
-export { readConversation } from './read.ts';
 export { CreateConversationInput } from './mutations.ts';
+export { readConversation } from './read.ts';
+export { titleFrom } from './rules.ts';

@@ -24,15 +24,26 @@ const sortings: Record<ConversationOrder, Sorting> = {
 
 /** The cursor of a row: its sort key, and its id for rows that share it. A cursor goes with one order. */
 export const listName = (order: ConversationOrder): string => `conversations:${order}`;
-export const keysOf = (order: ConversationOrder) => (row: Conversation): Key[] => [sortings[order].toKey(row), row.id];
+export const keysOf =
+  (order: ConversationOrder) =>
+  (row: Conversation): Key[] => [sortings[order].toKey(row), row.id];
 
 /** One row more than the page: the index of the order is walked from the cursor, however deep it lies. */
-export function findPage(db: Db, where: Prisma.ConversationWhereInput, order: ConversationOrder, { from, limit, backward }: PageRequest): Promise<Conversation[]> {
+export function findPage(
+  db: Db,
+  where: Prisma.ConversationWhereInput,
+  order: ConversationOrder,
+  { from, limit, backward }: PageRequest,
+): Promise<Conversation[]> {
   const { column, descending, fromKey } = sortings[order];
   const down = descending !== backward;
   const direction = down ? 'desc' : 'asc';
   const orderBy = [{ [column]: direction }, { id: direction }] as Prisma.ConversationOrderByWithRelationInput[];
-  return db.conversation.findMany({ where: from ? { AND: [where, beyond(column, fromKey(String(from[0])), String(from[1]), down)] } : where, orderBy, take: limit + 1 });
+  return db.conversation.findMany({
+    where: from ? { AND: [where, beyond(column, fromKey(String(from[0])), String(from[1]), down)] } : where,
+    orderBy,
+    take: limit + 1,
+  });
 }
 
 /** (column, id) beyond the cursor's. The first condition alone bounds the walk of the index; the second is exact. */

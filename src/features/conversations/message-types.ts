@@ -34,10 +34,21 @@ export const Message = builder.prismaObject('Message', {
     toolCallId: t.exposeString('toolCallId', { nullable: true, description: 'Of a TOOL message: the id of the call that it answers.' }),
     toolsExecuted: t.stringList({ description: 'Names of the tools that ran for this message.', resolve: () => [] }),
     status: t.field({ type: MessageStatus, description: 'How far the message is.', resolve: ({ status }) => status }),
-    finishReason: t.field({ type: FinishReason, nullable: true, description: 'Why it came to its end; null while it has not, and for what users wrote.', resolve: (message) => message.finishReason }),
-    ordinal: t.field({ type: 'BigInt', description: 'Dense order in its conversation, from 1; two messages never have the same.', resolve: ({ ordinal }) => ordinal }),
+    finishReason: t.field({
+      type: FinishReason,
+      nullable: true,
+      description: 'Why it came to its end; null while it has not, and for what users wrote.',
+      resolve: (message) => message.finishReason,
+    }),
+    ordinal: t.field({
+      type: 'BigInt',
+      description: 'Dense order in its conversation, from 1; two messages never have the same.',
+      resolve: ({ ordinal }) => ordinal,
+    }),
     model: t.exposeString('model', { nullable: true, description: 'The model that was asked for it; null for what users wrote.' }),
-    tokenCount: t.exposeInt('tokenCount', { description: 'Tokens of the message: counted by the provider where it answered, else by our tokenizer.' }),
+    tokenCount: t.exposeInt('tokenCount', {
+      description: 'Tokens of the message: counted by the provider where it answered, else by our tokenizer.',
+    }),
     estimatedCost: t.field({
       type: 'Decimal',
       description: 'What the call that wrote it cost in US dollars, as far as prices are known; "0.000000" where there was none.',
@@ -54,7 +65,8 @@ export const Message = builder.prismaObject('Message', {
     }),
     contentSha256: t.exposeString('contentSha256', {
       nullable: true,
-      description: 'SHA-256 of `content` as UTF-8, in hex: a client that applied every delta can prove that it has this very text. Null while it streams.',
+      description:
+        'SHA-256 of `content` as UTF-8, in hex: a client that applied every delta can prove that it has this very text. Null while it streams.',
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was begun.', resolve: ({ createdAt }) => createdAt }),
     updatedAt: t.field({ type: 'DateTime', description: 'When it last changed.', resolve: ({ updatedAt }) => updatedAt }),

@@ -34,7 +34,11 @@ const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
 const ConversationSuccess = builder.objectRef<{ conversationId: string }>('ConversationSuccess').implement({
   description: 'It is done.',
   fields: (t) => ({
-    conversation: t.field({ type: Conversation, description: 'The conversation as it is now.', resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info) }),
+    conversation: t.field({
+      type: Conversation,
+      description: 'The conversation as it is now.',
+      resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
+    }),
   }),
 });
 

@@ -74,7 +74,10 @@ builder.queryFields((t) => ({
       let rows = await findPage(db, visible, order, page);
       if (selects(info, 'eventCursor')) {
         await loaders.logHead.loadMany(rows.map(({ id }) => id));
-        rows = await byIds(db.conversation, rows.map(({ id }) => id)); // read again, now that the cursors are older
+        rows = await byIds(
+          db.conversation,
+          rows.map(({ id }) => id),
+        ); // read again, now that the cursors are older
       }
       return toPage(listName(order), page, rows, keysOf(order), () => db.conversation.count({ where: visible }));
     },

@@ -1,15 +1,15 @@
+import { encodeEventCursor } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus, TitleSource } from '../../graph/enums.ts';
-import { encodeEventCursor } from '../../events/index.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf, parsePage, toPage } from '../../graph/paging.ts';
+import { byIds } from '../../graph/rows.ts';
+import { selects } from '../../graph/selection.ts';
 import { orderKey } from '../../graph/window.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { visibleTo } from './access.ts';
 import { MessageConnection } from './message-types.ts';
 import { readConversation } from './read.ts';
-import { byIds } from '../../graph/rows.ts';
-import { selects } from '../../graph/selection.ts';
 
 export const messageList = 'messages';
 /** Answers that another took the place of are not part of the conversation any more. */
@@ -38,10 +38,19 @@ export const Conversation = builder.prismaObject('Conversation', {
     metadata: t.field({ type: 'JSON', description: 'Labels of the application.', resolve: ({ metadata }) => metadata }),
     messageCount: t.exposeInt('messageCount', { description: 'How many messages it has.' }),
     totalTokens: t.field({ type: 'BigInt', description: 'Tokens of all calls made for it.', resolve: ({ totalTokens }) => totalTokens }),
-    totalCost: t.field({ type: 'Decimal', description: 'What these calls cost in US dollars, as far as prices are known.', resolve: ({ totalCost }) => totalCost.toFixed(6) }),
+    totalCost: t.field({
+      type: 'Decimal',
+      description: 'What these calls cost in US dollars, as far as prices are known.',
+      resolve: ({ totalCost }) => totalCost.toFixed(6),
+    }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was created.', resolve: ({ createdAt }) => createdAt }),
     updatedAt: t.field({ type: 'DateTime', description: 'When it last changed.', resolve: ({ updatedAt }) => updatedAt }),
-    lastMessageAt: t.field({ type: 'DateTime', nullable: true, description: 'When something was last said.', resolve: ({ lastMessageAt }) => lastMessageAt }),
+    lastMessageAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When something was last said.',
+      resolve: ({ lastMessageAt }) => lastMessageAt,
+    }),
     messages: t.field({
       type: MessageConnection,
       description: 'What was said, oldest first. `last: 50` gives the newest fifty, still oldest first.',
@@ -57,7 +66,13 @@ export const Conversation = builder.prismaObject('Conversation', {
         const page = parsePage(messageList, args);
         const ids = await loaders.messages.load({ parentId: id, page, only: shown });
         const rows = await byIds(db.message, ids);
-        return toPage(messageList, page, rows, ({ ordinal }) => orderKey(ordinal), async () => messageCount);
+        return toPage(
+          messageList,
+          page,
+          rows,
+          ({ ordinal }) => orderKey(ordinal),
+          async () => messageCount,
+        );
       },
     }),
     eventCursor: t.field({

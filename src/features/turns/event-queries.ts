@@ -53,7 +53,11 @@ const ConversationEventConnection = builder.objectRef<EventPage>('ConversationEv
   description: 'A page of a log.',
   fields: (t) => ({
     edges: t.field({ type: [ConversationEventEdge], description: 'The events, oldest first.', resolve: ({ edges }) => edges }),
-    pageInfo: t.field({ type: 'PageInfo', description: 'Where this page lies in the log.', resolve: (page) => ({ ...page, count: async () => page.edges.length }) }),
+    pageInfo: t.field({
+      type: 'PageInfo',
+      description: 'Where this page lies in the log.',
+      resolve: (page) => ({ ...page, count: async () => page.edges.length }),
+    }),
   }),
 });
 
@@ -70,7 +74,10 @@ builder.prismaObjectField('Turn', 'events', (t) =>
       const position = args.after == null ? null : positionIn(conversationId, args.after);
       const { events, full } = await log.readTurn(id, position?.seq ?? Number(logStart), limit);
       const epoch = position?.epoch ?? (await log.heads([conversationId])).get(conversationId)?.epoch ?? 1;
-      const edges = events.map((event) => ({ node: { ...event, conversationId }, cursor: encodeEventCursor({ conversationId, epoch, seq: event.seq }) }));
+      const edges = events.map((event) => ({
+        node: { ...event, conversationId },
+        cursor: encodeEventCursor({ conversationId, epoch, seq: event.seq }),
+      }));
       return { edges: edges.filter(({ node }) => isShown(node)), hasNextPage: full, hasPreviousPage: position !== null };
     },
   }),

@@ -1,9 +1,9 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
-import { toGlobalId } from '../../graph/ids.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { builder, type Types } from '../../graph/builder.ts';
 import { FinishReason, TurnStatus } from '../../graph/enums.ts';
 import { ApiError } from '../../graph/error-types.ts';
+import { toGlobalId } from '../../graph/ids.ts';
 import { readConversation } from '../conversations/index.ts';
 import { UsageTotals } from '../usage/index.ts';
 import { fromRecord } from './errors.ts';
@@ -17,16 +17,29 @@ type Seen<K extends Kind> = SeenEvent<Extract<Body, { type: K }>>;
 const EventMeta = builder.interfaceRef<SeenEvent>('EventMeta').implement({
   description: 'What every event has.',
   fields: (t) => ({
-    seq: t.field({ type: 'BigInt', description: 'Its place in the log of the conversation; strictly increasing, with holes where events were merged.', resolve: ({ seq }) => seq }),
+    seq: t.field({
+      type: 'BigInt',
+      description: 'Its place in the log of the conversation; strictly increasing, with holes where events were merged.',
+      resolve: ({ seq }) => seq,
+    }),
     at: t.field({ type: 'DateTime', description: 'When it was stored, by the clock of the database.', resolve: ({ at }) => at }),
-    turnId: t.id({ nullable: true, description: 'The turn that it belongs to; null where it belongs to none.', resolve: ({ turnId }) => turnId && toGlobalId('Turn', turnId) }),
+    turnId: t.id({
+      nullable: true,
+      description: 'The turn that it belongs to; null where it belongs to none.',
+      resolve: ({ turnId }) => turnId && toGlobalId('Turn', turnId),
+    }),
   }),
 });
 
 const names = new Map<Kind, string>();
 
 /** The GraphQL type of one kind of event. */
-function eventType<K extends Kind>(kind: K, name: string, description: string, fields: (t: ObjectFieldBuilder<Types, Seen<K>>) => Record<string, unknown>) {
+function eventType<K extends Kind>(
+  kind: K,
+  name: string,
+  description: string,
+  fields: (t: ObjectFieldBuilder<Types, Seen<K>>) => Record<string, unknown>,
+) {
   names.set(kind, name);
   return builder.objectRef<Seen<K>>(name).implement({ description, interfaces: [EventMeta], fields: fields as never });
 }
@@ -35,10 +48,18 @@ const messageId = <T extends { body: { messageId: string } }>(t: ObjectFieldBuil
   t.id({ description: 'The message.', resolve: ({ body }) => toGlobalId('Message', body.messageId) });
 
 const message = <T extends { body: { messageId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
-  t.field({ type: 'Message', description: 'The message as it is now.', resolve: ({ body }, _args, { db }) => db.message.findUniqueOrThrow({ where: { id: body.messageId } }) });
+  t.field({
+    type: 'Message',
+    description: 'The message as it is now.',
+    resolve: ({ body }, _args, { db }) => db.message.findUniqueOrThrow({ where: { id: body.messageId } }),
+  });
 
 const turn = <T extends { body: { turnId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
-  t.field({ type: Turn, description: 'The turn as it is now.', resolve: ({ body }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: body.turnId } }) });
+  t.field({
+    type: Turn,
+    description: 'The turn as it is now.',
+    resolve: ({ body }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: body.turnId } }),
+  });
 
 const conversation = <T extends { conversationId: string }>(t: ObjectFieldBuilder<Types, T>) =>
   t.field({
@@ -50,7 +71,9 @@ const conversation = <T extends { conversationId: string }>(t: ObjectFieldBuilde
 const changed = <T extends { body: { changed: string[] } }>(t: ObjectFieldBuilder<Types, T>) =>
   t.stringList({ description: 'Names of the fields that changed.', resolve: ({ body }) => body.changed });
 
-const delta = <T extends { body: { messageId: string; partIndex: number; offset: number; text: string; attempt: number } }>(t: ObjectFieldBuilder<Types, T>) => ({
+const delta = <T extends { body: { messageId: string; partIndex: number; offset: number; text: string; attempt: number } }>(
+  t: ObjectFieldBuilder<Types, T>,
+) => ({
   messageId: messageId(t),
   partIndex: t.int({ description: 'Index of the part in the message.', resolve: ({ body }) => body.partIndex }),
   offset: t.int({ description: 'UTF-16 units of the part before this text.', resolve: ({ body }) => body.offset }),
@@ -58,23 +81,40 @@ const delta = <T extends { body: { messageId: string; partIndex: number; offset:
   attempt: t.int({ description: 'The attempt that wrote it.', resolve: ({ body }) => body.attempt }),
 });
 
-const addressed = 'Apply it where the local part has `offset` UTF-16 units; what it repeats is a no-op, and a local part that is shorter shows a hole.';
+const addressed =
+  'Apply it where the local part has `offset` UTF-16 units; what it repeats is a no-op, and a local part that is shorter shows a hole.';
 
 const types = [
-  eventType('snapshot', 'SnapshotEvent', 'The present state, in place of events: sent first where no cursor was given, and to a reader that is too far behind.', (t) => ({
+  eventType(
+    'snapshot',
+    'SnapshotEvent',
+    'The present state, in place of events: sent first where no cursor was given, and to a reader that is too far behind.',
+    (t) => ({
+      conversation: conversation(t),
+    }),
+  ),
+  eventType('conversation-updated', 'ConversationUpdatedEvent', 'The conversation says something else of itself.', (t) => ({
     conversation: conversation(t),
+    changed: changed(t),
   })),
-  eventType('conversation-updated', 'ConversationUpdatedEvent', 'The conversation says something else of itself.', (t) => ({ conversation: conversation(t), changed: changed(t) })),
   eventType('conversation-deleted', 'ConversationDeletedEvent', 'The conversation is gone; the stream ends with this.', (t) => ({
     conversationId: t.id({ description: 'Which one.', resolve: (event) => toGlobalId('Conversation', event.conversationId) }),
   })),
-  eventType('message-added', 'MessageAddedEvent', 'A message exists. An answer is added empty and grows by deltas.', (t) => ({ message: message(t) })),
-  eventType('message-updated', 'MessageUpdatedEvent', 'Something about a message changed other than its text growing.', (t) => ({ message: message(t), changed: changed(t) })),
+  eventType('message-added', 'MessageAddedEvent', 'A message exists. An answer is added empty and grows by deltas.', (t) => ({
+    message: message(t),
+  })),
+  eventType('message-updated', 'MessageUpdatedEvent', 'Something about a message changed other than its text growing.', (t) => ({
+    message: message(t),
+    changed: changed(t),
+  })),
   eventType('message-completed', 'MessageCompletedEvent', 'The text of a message is final.', (t) => ({
     message: message(t),
     finishReason: t.field({ type: FinishReason, description: 'Why it ended.', resolve: ({ body }) => body.finishReason }),
     contentLength: t.int({ description: 'UTF-16 units of the content.', resolve: ({ body }) => body.contentLength }),
-    contentSha256: t.string({ description: 'SHA-256 of the content as UTF-8, in hex: proof that a client has this very text.', resolve: ({ body }) => body.contentSha256 }),
+    contentSha256: t.string({
+      description: 'SHA-256 of the content as UTF-8, in hex: proof that a client has this very text.',
+      resolve: ({ body }) => body.contentSha256,
+    }),
   })),
   eventType('text-delta', 'TextDeltaEvent', `More text of an answer. ${addressed}`, delta),
   eventType('reasoning-delta', 'ReasoningDeltaEvent', `More reasoning. ${addressed}`, delta),
@@ -90,22 +130,48 @@ const types = [
   })),
   eventType('turn-started', 'TurnStartedEvent', 'A worker began a turn.', (t) => ({ turn: turn(t) })),
   eventType('turn-recovering', 'TurnRecoveringEvent', 'The worker of a turn was lost; another took it over.', (t) => ({
-    turn: t.field({ type: Turn, description: 'The turn as it is now.', resolve: ({ turnId }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: turnId! } }) }),
+    turn: t.field({
+      type: Turn,
+      description: 'The turn as it is now.',
+      resolve: ({ turnId }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: turnId! } }),
+    }),
     attempt: t.int({ description: 'Number of the attempt that begins.', resolve: ({ body }) => body.attempt }),
     reason: t.string({ description: 'Why, for a log.', resolve: ({ body }) => body.reason }),
   })),
   eventType('usage-recorded', 'UsageRecordedEvent', 'A call of a provider was booked.', (t) => ({
-    usage: t.field({ type: 'Usage', description: 'The row of the ledger.', resolve: ({ body }, _args, { db }) => db.usage.findUniqueOrThrow({ where: { id: body.usageId } }) }),
-    conversationTokens: t.field({ type: 'BigInt', description: 'Tokens of the conversation after it.', resolve: ({ body }) => body.conversationTokens }),
-    conversationCost: t.field({ type: 'Decimal', description: 'Known cost of the conversation after it, in US dollars.', resolve: ({ body }) => body.conversationCost }),
+    usage: t.field({
+      type: 'Usage',
+      description: 'The row of the ledger.',
+      resolve: ({ body }, _args, { db }) => db.usage.findUniqueOrThrow({ where: { id: body.usageId } }),
+    }),
+    conversationTokens: t.field({
+      type: 'BigInt',
+      description: 'Tokens of the conversation after it.',
+      resolve: ({ body }) => body.conversationTokens,
+    }),
+    conversationCost: t.field({
+      type: 'Decimal',
+      description: 'Known cost of the conversation after it, in US dollars.',
+      resolve: ({ body }) => body.conversationCost,
+    }),
   })),
-  eventType('turn-finished', 'TurnFinishedEvent', 'A turn has ended. Exactly one per turn, and its last event; it also ends a stream of the turn alone.', (t) => ({
-    turn: turn(t),
-    status: t.field({ type: TurnStatus, description: 'How it ended.', resolve: ({ body }) => body.status }),
-    finishReason: t.field({ type: FinishReason, description: 'Why it ended.', resolve: ({ body }) => body.finishReason }),
-    totals: t.field({ type: UsageTotals, description: 'Sums over its rows of the ledger.', resolve: ({ body }) => body.totals }),
-    error: t.field({ type: ApiError, nullable: true, description: 'Why it failed; null where it did not.', resolve: ({ body }) => body.error && fromRecord(body.error) }),
-  })),
+  eventType(
+    'turn-finished',
+    'TurnFinishedEvent',
+    'A turn has ended. Exactly one per turn, and its last event; it also ends a stream of the turn alone.',
+    (t) => ({
+      turn: turn(t),
+      status: t.field({ type: TurnStatus, description: 'How it ended.', resolve: ({ body }) => body.status }),
+      finishReason: t.field({ type: FinishReason, description: 'Why it ended.', resolve: ({ body }) => body.finishReason }),
+      totals: t.field({ type: UsageTotals, description: 'Sums over its rows of the ledger.', resolve: ({ body }) => body.totals }),
+      error: t.field({
+        type: ApiError,
+        nullable: true,
+        description: 'Why it failed; null where it did not.',
+        resolve: ({ body }) => body.error && fromRecord(body.error),
+      }),
+    }),
+  ),
 ];
 
 export const ConversationEvent = builder.unionType('ConversationEvent', {

@@ -47,11 +47,14 @@ export const SendMessageInput = builder.inputType('SendMessageInput', {
     content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
     idempotencyKey: t.string({
       required: true,
-      description: 'Made by the client, 1 to 255 characters. Same key and same payload: the first turn. Same key and another payload: IdempotencyConflictError.',
+      description:
+        'Made by the client, 1 to 255 characters. Same key and same payload: the first turn. Same key and another payload: IdempotencyConflictError.',
     }),
     generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
     waitFor: t.field({ type: WaitFor, defaultValue: 'ACCEPTED', description: 'When to answer.' }),
-    timeoutMs: t.int({ description: 'How long FINISHED waits at the most, in milliseconds: 0 to 600,000; 120,000 when nothing is said. The turn goes on after it.' }),
+    timeoutMs: t.int({
+      description: 'How long FINISHED waits at the most, in milliseconds: 0 to 600,000; 120,000 when nothing is said. The turn goes on after it.',
+    }),
   }),
 });
 

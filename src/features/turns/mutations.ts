@@ -3,7 +3,15 @@ import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { orRefusal, refusalType } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
-import { AppError, ConflictError, ForbiddenError, IdempotencyConflictError, NotFoundError, ProviderError, ValidationError } from '../../kernel/errors.ts';
+import {
+  AppError,
+  ConflictError,
+  ForbiddenError,
+  IdempotencyConflictError,
+  NotFoundError,
+  ProviderError,
+  ValidationError,
+} from '../../kernel/errors.ts';
 import { readConversation } from '../conversations/index.ts';
 import type { Admitted } from './admission.ts';
 import { SendMessageInput, StopTurnInput, textOf } from './inputs.ts';
@@ -20,7 +28,11 @@ const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').impl
   description: 'The message is stored and its turn admitted: the answer can no longer be lost.',
   fields: (t) => ({
     turn: t.field({ ...turnField, resolve: readTurn }),
-    conversation: t.field({ type: 'Conversation', description: 'The conversation.', resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info) }),
+    conversation: t.field({
+      type: 'Conversation',
+      description: 'The conversation.',
+      resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
+    }),
     userMessage: t.field({
       type: 'Message',
       nullable: true,
@@ -41,7 +53,8 @@ builder.objectType(IdempotencyConflictError, {
       type: Turn,
       nullable: true,
       description: 'The turn that the key belongs to; null where it was deleted.',
-      resolve: ({ originalTurnId }, _args, { db, viewer }) => db.turn.findFirst({ where: { id: originalTurnId, ownerId: viewer.userId, conversation: { deletedAt: null } } }),
+      resolve: ({ originalTurnId }, _args, { db, viewer }) =>
+        db.turn.findFirst({ where: { id: originalTurnId, ownerId: viewer.userId, conversation: { deletedAt: null } } }),
     }),
   }),
 });
@@ -50,7 +63,11 @@ const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; 
   description: 'It is done.',
   fields: (t) => ({
     turn: t.field({ ...turnField, resolve: readTurn }),
-    cursor: t.field({ type: 'EventCursor', description: 'Subscribe after this: everything that this request caused comes later.', resolve: cursorOf }),
+    cursor: t.field({
+      type: 'EventCursor',
+      description: 'Subscribe after this: everything that this request caused comes later.',
+      resolve: cursorOf,
+    }),
   }),
 });
 
@@ -82,10 +99,18 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input }, { viewer, services: { turns }, signal }) =>
       orRefusal(refusals, async () => {
         const { conversation, idempotencyKey, generation, waitFor, timeoutMs } = input;
-        const target = conversation.id == null ? { new: conversation.new ?? {} } : { id: idOf('Conversation', conversation.id, 'input.conversation.id'), givenId: conversation.id };
+        const target =
+          conversation.id == null
+            ? { new: conversation.new ?? {} }
+            : { id: idOf('Conversation', conversation.id, 'input.conversation.id'), givenId: conversation.id };
         const wait = timeoutMs ?? defaultWaitMs;
         turns.checkWait(wait);
-        const admitted = await turns.send(viewer, { conversation: target, text: textOf(input.content), idempotencyKey, generation: generation ?? {} });
+        const admitted = await turns.send(viewer, {
+          conversation: target,
+          text: textOf(input.content),
+          idempotencyKey,
+          generation: generation ?? {},
+        });
         if (waitFor === 'FINISHED') await turns.finished(admitted.turnId, wait, signal);
         return started(admitted);
       }) as Promise<Started>,
@@ -103,18 +128,24 @@ seconds, with the turn as it is.`,
             : { turnId: idOf('Turn', target.turnId, 'input.target.turnId'), givenId: target.turnId };
         if (seen && (seen.length < 0 || seen.partIndex < 0)) throw ValidationError.of('input.seen', 'length and partIndex must not be negative');
         const position = seen ? { ...seen, messageId: idOf('Message', seen.messageId, 'input.seen.messageId') } : null;
-        return turns.stop(viewer, { target: what, request: { keepPartial: keepPartial ?? true, seen: position }, clearQueue: clearQueue ?? false }, signal);
+        return turns.stop(
+          viewer,
+          { target: what, request: { keepPartial: keepPartial ?? true, seen: position }, clearQueue: clearQueue ?? false },
+          signal,
+        );
       }) as Promise<Started>,
   }),
   retryTurn: t.field({
     type: TurnResult,
-    description: 'Runs the newest turn of a conversation again, if it failed or was stopped: a new turn for the same message, whose answer takes the place of the old one.',
+    description:
+      'Runs the newest turn of a conversation again, if it failed or was stopped: a new turn for the same message, whose answer takes the place of the old one.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the failed turn.' }),
       idempotencyKey: t.arg.string({ required: true, description: 'Made by the client, 1 to 255 characters; the same key never retries twice.' }),
     },
     resolve: (_root, { turnId, idempotencyKey }, { viewer, services: { turns } }) =>
-      orRefusal(refusals, async () => started(await turns.retry(viewer, { turnId: idOf('Turn', turnId, 'turnId'), givenId: turnId, idempotencyKey }))) as Promise<Started>,
+      orRefusal(refusals, async () =>
+        started(await turns.retry(viewer, { turnId: idOf('Turn', turnId, 'turnId'), givenId: turnId, idempotencyKey })),
+      ) as Promise<Started>,
   }),
 }));
-

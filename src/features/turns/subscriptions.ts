@@ -1,5 +1,5 @@
-import { encodeEventCursor, type Frame, positionIn, tail } from '../../events/index.ts';
 import { isTerminal } from '../../engine/index.ts';
+import { encodeEventCursor, type Frame, positionIn, tail } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
@@ -14,7 +14,11 @@ export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame
   description: 'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to remember.',
   fields: (t) => ({
     cursor: t.field({ type: 'EventCursor', description: 'Remember this one value; pass it as `after` to resume.', resolve: encodeEventCursor }),
-    events: t.field({ type: [ConversationEvent], description: 'What happened, in order; may be empty in the first frame.', resolve: ({ events }) => events.filter(isShown) as never }),
+    events: t.field({
+      type: [ConversationEvent],
+      description: 'What happened, in order; may be empty in the first frame.',
+      resolve: ({ events }) => events.filter(isShown) as never,
+    }),
     caughtUp: t.exposeBoolean('caughtUp', { description: 'Whether this frame reaches the live end of the log.' }),
     replayed: t.exposeBoolean('replayed', { description: 'Whether its events were read from the log rather than seen live.' }),
   }),
@@ -74,7 +78,10 @@ builder.subscriptionFields((t) => ({
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
-      coalesceMs: t.arg.int({ defaultValue: 30, description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can.` }),
+      coalesceMs: t.arg.int({
+        defaultValue: 30,
+        description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can.`,
+      }),
     },
     subscribe: async (_root, args, context) => {
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');

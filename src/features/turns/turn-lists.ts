@@ -1,9 +1,9 @@
 import { builder } from '../../graph/builder.ts';
 import { TurnStatus } from '../../graph/enums.ts';
+import { idOf } from '../../graph/ids.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
 import { byIds } from '../../graph/rows.ts';
 import { orderKey } from '../../graph/window.ts';
-import { idOf } from '../../graph/ids.ts';
 import { findTurn, findTurnByKey } from './turn-store.ts';
 import { Turn, TurnConnection } from './types.ts';
 
@@ -34,7 +34,13 @@ builder.prismaObjectFields('Conversation', (t) => ({
       const only = status ? { sql: 'r.status = ANY($4::turn_status[])', values: status } : undefined;
       const rows = await byIds(db.turn, await loaders.turns.load({ parentId: id, page, ...(only ? { only } : {}) }));
       const where = { conversationId: id, ...(status ? { status: { in: status } } : {}) };
-      return toPage(list, page, rows, ({ ordinal }) => orderKey(ordinal), () => db.turn.count({ where }));
+      return toPage(
+        list,
+        page,
+        rows,
+        ({ ordinal }) => orderKey(ordinal),
+        () => db.turn.count({ where }),
+      );
     },
   }),
 }));

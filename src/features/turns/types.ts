@@ -1,5 +1,5 @@
-import { isTerminal } from '../../engine/index.ts';
 import type { ErrorRecord } from '../../contracts/turn-event.ts';
+import { isTerminal } from '../../engine/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { AttemptOutcome, FinishReason, RecoveryMode, TurnStatus, TurnTrigger } from '../../graph/enums.ts';
 import { ApiError } from '../../graph/error-types.ts';
@@ -66,7 +66,12 @@ export const Turn = builder.prismaObject('Turn', {
       description: 'How many unfinished turns of the conversation are before it; null when it does not wait.',
       resolve: async ({ id, status }, _args, { loaders }) => (status === 'QUEUED' ? await loaders.queuePosition.load(id) : null),
     }),
-    finishReason: t.field({ type: FinishReason, nullable: true, description: 'Why it ended; null while it has not.', resolve: (turn) => turn.finishReason }),
+    finishReason: t.field({
+      type: FinishReason,
+      nullable: true,
+      description: 'Why it ended; null while it has not.',
+      resolve: (turn) => turn.finishReason,
+    }),
     error: t.field({
       type: ApiError,
       nullable: true,
@@ -87,7 +92,12 @@ export const Turn = builder.prismaObject('Turn', {
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was admitted.', resolve: ({ createdAt }) => createdAt }),
     startedAt: t.field({ type: 'DateTime', nullable: true, description: 'When a worker first took it.', resolve: ({ startedAt }) => startedAt }),
-    firstTokenAt: t.field({ type: 'DateTime', nullable: true, description: 'When the first text of the answer that counts arrived; set when the turn ends.', resolve: ({ firstTokenAt }) => firstTokenAt }),
+    firstTokenAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the first text of the answer that counts arrived; set when the turn ends.',
+      resolve: ({ firstTokenAt }) => firstTokenAt,
+    }),
     finishedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended.', resolve: ({ finishedAt }) => finishedAt }),
   }),
 });
@@ -99,9 +109,17 @@ export const TurnConnection = connectionOf('Turn', Turn);
 const turnOf = { type: Turn, nullable: true } as const;
 
 builder.prismaObjectField('Message', 'turn', (t) =>
-  t.field({ ...turnOf, description: 'The turn that it began, or that wrote it.', resolve: ({ turnId }, _args, { db }) => (turnId ? db.turn.findUnique({ where: { id: turnId } }) : null) }),
+  t.field({
+    ...turnOf,
+    description: 'The turn that it began, or that wrote it.',
+    resolve: ({ turnId }, _args, { db }) => (turnId ? db.turn.findUnique({ where: { id: turnId } }) : null),
+  }),
 );
 
 builder.prismaObjectField('Usage', 'turn', (t) =>
-  t.field({ ...turnOf, description: 'The turn that made the call; null when it was deleted.', resolve: ({ turnId }, _args, { db }) => (turnId ? db.turn.findUnique({ where: { id: turnId } }) : null) }),
+  t.field({
+    ...turnOf,
+    description: 'The turn that made the call; null when it was deleted.',
+    resolve: ({ turnId }, _args, { db }) => (turnId ? db.turn.findUnique({ where: { id: turnId } }) : null),
+  }),
 );

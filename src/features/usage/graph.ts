@@ -18,11 +18,15 @@ export const UsageTotals = builder.objectRef<TotalsRecord>('UsageTotals').implem
     costUsd: t.field({ type: 'Decimal', description: 'US dollars, over the calls whose price is known.', resolve: ({ costUsd }) => costUsd }),
     requests: t.exposeInt('requests', { description: 'How many calls.' }),
     unpricedRequests: t.exposeInt('unpricedRequests', { description: 'How many of them have no known price and are not in `costUsd`.' }),
-    averageTokensPerRequest: t.float({ description: 'Tokens of one call; 0 where there was none.', resolve: (totals) => average(totals.totalTokens, totals) }),
+    averageTokensPerRequest: t.float({
+      description: 'Tokens of one call; 0 where there was none.',
+      resolve: (totals) => average(totals.totalTokens, totals),
+    }),
     averageCostPerRequest: t.field({
       type: 'Decimal',
       description: 'US dollars of one call whose price is known; 0 where there was none.',
-      resolve: ({ costUsd, requests, unpricedRequests }) => (requests > unpricedRequests ? Number(costUsd) / (requests - unpricedRequests) : 0).toFixed(6),
+      resolve: ({ costUsd, requests, unpricedRequests }) =>
+        (requests > unpricedRequests ? Number(costUsd) / (requests - unpricedRequests) : 0).toFixed(6),
     }),
     averageInputTokens: t.float({ description: 'Prompt tokens of one call.', resolve: (totals) => average(totals.inputTokens, totals) }),
     averageOutputTokens: t.float({ description: 'Answer tokens of one call.', resolve: (totals) => average(totals.outputTokens, totals) }),

@@ -4,5 +4,5 @@
  * without a known price costs null, never a guess; rows outlive what they paid for.
  */
 export { accountOf, type CallAccount } from './account.ts';
-export { insertUsage, noTotals, sumByConversation, sumByTurn } from './usage-store.ts';
 export { UsageTotals } from './graph.ts';
+export { insertUsage, noTotals, sumByConversation, sumByTurn } from './usage-store.ts';
