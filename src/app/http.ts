@@ -21,17 +21,12 @@ export function createHttpServer({ yoga, graphiql, isReady }: Deps): Server {
 
   function route(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?', 1)[0];
-    if (path === '/healthz') return answer(response, 200, 'ok');
-    if (path === '/readyz') return void ready(response);
-    if (path === graphqlPath) {
-      if (graphiql && wantsGraphiQL(request)) return void page.serve(request, response);
-      return void yoga(request, response);
-    }
-    if (path === '/') {
-      response.setHeader('location', graphqlPath);
-      return answer(response, 302, '');
-    }
-    answer(response, 404, `There is nothing at this path: GraphQL is at ${graphqlPath}.`);
+    if (path === graphqlPath && graphiql && wantsGraphiQL(request)) void page.serve(request, response);
+    else if (path === graphqlPath) void yoga(request, response);
+    else if (path === '/healthz') answer(response, 200, 'ok');
+    else if (path === '/readyz') void ready(response);
+    else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();
+    else answer(response, 404, `There is nothing at this path: GraphQL is at ${graphqlPath}.`);
   }
 
   async function ready(response: ServerResponse): Promise<void> {

@@ -26,9 +26,9 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
   const disposable = serve(sockets, deps);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (request.url?.split('?', 1)[0] !== graphqlPath) return refuse(socket, '404 Not Found');
-    if (!isAllowedOrigin(request, deps.config.corsOrigins)) return refuse(socket, '403 Forbidden');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
+    if (request.url?.split('?', 1)[0] !== graphqlPath) refuse(socket, '404 Not Found');
+    else if (!isAllowedOrigin(request, deps.config.corsOrigins)) refuse(socket, '403 Forbidden');
+    else sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
   };
   server.on('upgrade', upgrade);
 

@@ -21,17 +21,22 @@ export type PageShape<T> = {
 };
 
 /** What was asked for, or a refusal that names the argument. `list` names the list in its cursors. */
-export function parsePage(list: string, { first, after, last, before }: PageArgs, defaultSize = 20): PageRequest {
-  if (first != null && last != null) throw ValidationError.of('last', 'cannot be combined with first');
-  if (after != null && before != null) throw ValidationError.of('before', 'cannot be combined with after');
-  if (last != null && after != null) throw ValidationError.of('after', 'goes with first; use before with last');
-  const backward = last != null || (first == null && before != null);
-  if (!backward && before != null) throw ValidationError.of('before', 'goes with last; use after with first');
+export function parsePage(list: string, args: PageArgs, defaultSize = 20): PageRequest {
+  refuseMixtures(args);
+  const { first, after, last, before } = args;
+  const backward = last != null || before != null;
   const limit = first ?? last ?? defaultSize;
   if (limit < 1 || limit > maxPageSize)
     throw ValidationError.of(last != null ? 'last' : 'first', `must be between 1 and ${maxPageSize}, but is ${limit}`);
   const cursor = backward ? before : after;
   return { limit, backward, from: cursor == null ? null : decodeCursor(list, cursor, backward ? 'before' : 'after') };
+}
+
+/** A page is read forwards (first, after) or backwards (last, before). */
+function refuseMixtures(args: PageArgs): void {
+  const forwards = (['first', 'after'] as const).find((name) => args[name] != null);
+  const backwards = (['last', 'before'] as const).find((name) => args[name] != null);
+  if (forwards && backwards) throw ValidationError.of(backwards, `cannot be combined with ${forwards}: use first with after, or last with before`);
 }
 
 /** Rows read by `parsePage`'s request, one more than its limit where there are more, as a page. */

@@ -1,7 +1,7 @@
-import { realpathSync } from 'node:fs';
 import { type Database, openDatabase } from '../../platform/db.ts';
 import { applyMigrations, markRolledBack } from '../../platform/migrate.ts';
 import { loadConfig } from '../config.ts';
+import { isCommand } from './is-command.ts';
 
 const log = { info: () => {}, warn: (facts: object, message: string) => console.error(message, facts) };
 
@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename)
+if (isCommand(import.meta.filename))
   main(process.argv.slice(2)).catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;

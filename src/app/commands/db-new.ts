@@ -1,8 +1,8 @@
-import { realpathSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newMigrationSql } from '../../platform/migrate.ts';
 import { lockfile, migrationsFolder } from '../../platform/migration-files.ts';
+import { isCommand } from './is-command.ts';
 
 /** Writes the migration that leads from the existing ones to the Prisma schema, and returns its path; null when there is nothing to change. */
 export async function writeMigration(name: string, now: Date, folder = migrationsFolder): Promise<string | null> {
@@ -26,7 +26,7 @@ async function main(name: string | undefined): Promise<void> {
   console.log(`Written: ${path}\nRead it before you commit it; it is applied at the next start.`);
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.meta.filename)
+if (isCommand(import.meta.filename))
   main(process.argv[2]).catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;

@@ -1,9 +1,9 @@
-import { existsSync, realpathSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Role } from '../../contracts/viewer.ts';
 import { createTokens, maxTokenAgeSeconds } from '../../platform/tokens.ts';
 import { ConfigError, loadConfig } from '../config.ts';
 import { resolveSecret } from '../secret.ts';
+import { isCommand } from './is-command.ts';
 
 const usage = 'Usage: npm run token -- --user <name> [--admin] [--hours <1 to 744>]';
 const maxHours = maxTokenAgeSeconds / 3_600;
@@ -52,7 +52,4 @@ function parsedFlags(args: string[]) {
   }
 }
 
-// Only when run as a command, not when imported.
-const [, script] = process.argv;
-if (script && existsSync(script) && realpathSync(script) === import.meta.filename)
-  process.exitCode = await printToken(process.argv.slice(2), { out: console.log, note: console.error });
+if (isCommand(import.meta.filename)) process.exitCode = await printToken(process.argv.slice(2), { out: console.log, note: console.error });

@@ -3,11 +3,11 @@ import { encodeEventCursor, type Frame, positionIn, tail } from '../../events/in
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
-import { abortable } from '../../kernel/async.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
 import { type SeenFrame, seen } from './frames.ts';
+import { streamFor } from './stream.ts';
 import { findTurn } from './turn-store.ts';
 
 export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame').implement({
@@ -88,7 +88,7 @@ builder.subscriptionFields((t) => ({
       if (!(await findConversation(context.db, context.viewer, conversationId))) throw new NotFoundError('conversation', args.conversationId);
       const after = args.after == null ? await headOf(context, conversationId) : positionIn(conversationId, args.after);
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
-      return abortable(context.signal, (signal) => conversationFrames(context, source, args.after == null, signal));
+      return streamFor(context, (signal) => conversationFrames(context, source, args.after == null, signal));
     },
     resolve: (frame, _args, context) => {
       context.renewLoaders();
@@ -109,7 +109,7 @@ builder.subscriptionFields((t) => ({
       const { id, conversationId, logStart } = turn;
       const after = args.after == null ? { seq: Number(logStart), epoch: null } : positionIn(conversationId, args.after);
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: Number.POSITIVE_INFINITY };
-      return abortable(context.signal, (signal) => turnFrames(context, source, id, signal));
+      return streamFor(context, (signal) => turnFrames(context, source, id, signal));
     },
     resolve: (frame, _args, context) => {
       context.renewLoaders();
