@@ -24,7 +24,7 @@ export function createContexts(database: Database, { services }: Pick<Compositio
     });
 
   return (viewer: Viewer | null, signal: AbortSignal): Context => {
-    const context: Context = {
+    return {
       get viewer() {
         if (!viewer || viewer.expiresAt.getTime() <= Date.now()) throw new UnauthenticatedError();
         return viewer;
@@ -33,12 +33,11 @@ export function createContexts(database: Database, { services }: Pick<Compositio
       services,
       loaders: newLoaders(),
       renewLoaders() {
-        context.loaders = newLoaders();
+        this.loaders = newLoaders();
       },
       signal,
       requestId: currentRequestId() ?? randomUUID(),
     };
-    return context;
   };
 }
 

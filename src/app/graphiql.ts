@@ -3,27 +3,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { invariant } from '../kernel/assert.ts';
 import { exampleTabs } from './example-operations.ts';
 
 type Page = { etag: string; gzip: Buffer };
 
-/** Whether this is a browser that opens the endpoint, not a client that queries it. */
-export const wantsGraphiQL = ({ method, headers, url = '' }: IncomingMessage): boolean =>
-  method === 'GET' && !url.includes('query=') && (headers.accept ?? '').split(',').some((type) => type.trim().startsWith('text/html'));
+/** Whether this is a browser that opens the endpoint (also with a query to show), not a client that queries it. */
+export const wantsGraphiQL = ({ method, headers }: IncomingMessage): boolean =>
+  method === 'GET' && (headers.accept ?? '').split(',').some((type) => type.trim().startsWith('text/html'));
 
 /** The workbench as one page without any reference to another host. Nine megabytes, so it is made and packed once, at the first visit. */
 export function createGraphiQL() {
   let made: Promise<Page> | null = null;
 
   async function make(): Promise<Page> {
-    const html = renderGraphiQL({
-      title: 'Colloquy GraphiQL',
-      subscriptionsProtocol: 'WS',
-      defaultTabs: exampleTabs,
-      shouldPersistHeaders: true,
-      headers: JSON.stringify({ authorization: 'Bearer <paste the token that the server printed>' }, null, 2),
-    } as Parameters<typeof renderGraphiQL>[0]);
-    const packed = await promisify(gzip)(html, { level: constants.Z_BEST_SPEED + 5 });
+    const packed = await promisify(gzip)(render(), { level: constants.Z_DEFAULT_COMPRESSION });
     return { etag: `"${createHash('sha256').update(packed).digest('base64url').slice(0, 27)}"`, gzip: packed };
   }
 
@@ -38,4 +32,37 @@ export function createGraphiQL() {
         .end(page.gzip);
     },
   };
+}
+
+const options = { title: 'Colloquy GraphiQL', subscriptionsProtocol: 'WS', defaultTabs: exampleTabs };
+
+/**
+ * Two things that GraphiQL does not do by itself. The start-up line links to the page with a token in the fragment, which no server and
+ * no log ever sees: the page puts it into the request headers, and out of the address. And a socket is opened with the authorization
+ * that requests were last sent with, since GraphiQL's headers do not reach `connection_init`.
+ */
+const signIn = `
+function signedIn(options) {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  let authorization = token ? 'Bearer ' + token : undefined;
+  const send = window.fetch;
+  window.fetch = (input, init) => {
+    authorization = new Headers(init?.headers).get('authorization') ?? authorization;
+    return send(input, init);
+  };
+  const connected = { ...options, connectionParams: () => ({ authorization }) };
+  if (!token) return connected;
+  history.replaceState(null, '', location.pathname + location.search);
+  const headers = JSON.stringify({ authorization }, null, 2);
+  return { ...connected, headers, defaultTabs: options.defaultTabs.map((tab) => ({ ...tab, headers })) };
+}
+`;
+
+function render(): string {
+  const html = renderGraphiQL(options as Parameters<typeof renderGraphiQL>[0]);
+  const given = JSON.stringify(options);
+  const at = html.lastIndexOf(given);
+  invariant(at > 0, 'GraphiQL embeds its options as JSON');
+  const called = `${html.slice(0, at)}signedIn(${given})${html.slice(at + given.length)}`;
+  return called.replace('<body', () => `<script>${signIn}</script>\n<body`);
 }

@@ -8,9 +8,12 @@ const hours = 24;
 /** What somebody who starts the server by hand needs to know. A ready token is shown only where the data is this process's own. */
 export async function welcome(config: Config, { url }: App): Promise<string[]> {
   if (!url) return ['Colloquy works; it serves nothing itself (ROLE=worker).'];
-  const lines = [`Colloquy is at ${url}/graphql (open it in a browser for GraphiQL)`];
+  const lines = [`Colloquy is at ${url}/graphql`];
   const token = await developmentToken(config);
-  if (token) lines.push(`A token, good for ${hours} hours:  ${token}`);
+  if (token) {
+    lines.push(`A token, good for ${hours} hours:  ${token}`);
+    if (config.http.graphiql) lines.push(`GraphiQL, with that token:  ${url}/graphql#token=${token}`);
+  } else if (config.http.graphiql) lines.push(`GraphiQL:  ${url}/graphql`);
   if (config.providers.openai.scripted) lines.push('The model is a scripted one, until OPENAI_API_KEY or OPENAI_BASE_URL is set.');
   return lines;
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ExecutionArgs, GraphQLError } from 'graphql';
+import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { CloseCode } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
@@ -95,17 +95,29 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
           return [new GraphQLError('The operation could not be begun.', { extensions: { code: 'INTERNAL_SERVER_ERROR' } })];
         }
       },
+      onNext(_context, _id, _payload, _args, result) {
+        return result.errors ? { ...result, errors: withoutStatus(result.errors) } : undefined;
+      },
       onComplete({ extra }, id) {
         extra.open?.delete(id);
       },
-      onError({ extra }, id) {
+      onError({ extra }, id, _payload, errors) {
         extra.open?.delete(id);
+        return withoutStatus(errors);
       },
     },
     sockets,
     keepAliveMs,
   );
 }
+
+/** The status that an error would have over HTTP is of no use to a socket. */
+const withoutStatus = (errors: readonly GraphQLError[]): GraphQLFormattedError[] =>
+  errors.map((error) => {
+    const { extensions, ...rest } = error.toJSON();
+    const { http: _, ...shown } = extensions ?? {};
+    return { ...rest, extensions: shown };
+  });
 
 type Enveloped = ExecutionArgs & { execute: (args: ExecutionArgs) => never; subscribe: (args: ExecutionArgs) => never };
 

@@ -1,6 +1,6 @@
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { NoSchemaIntrospectionCustomRule } from 'graphql';
-import { createYoga, type Plugin } from 'graphql-yoga';
+import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
 import { createErrorMask } from '../graph/mask-errors.ts';
@@ -23,6 +23,16 @@ const useIntrospection = (allowed: boolean): Plugin => ({
   },
 });
 
+/**
+ * Gives an operation its context, accessors and all. Yoga's own option copies values: it would ask for the viewer of everybody, also of
+ * somebody who only wants to sign in, and would keep the answer beyond the end of the token.
+ */
+const useContext = (make: (given: YogaInitialContext & SocketContext) => Promise<Context>): Plugin<YogaInitialContext & SocketContext> => ({
+  async onContextBuilding({ context }) {
+    Object.defineProperties(context, Object.getOwnPropertyDescriptors(await make(context)));
+  },
+});
+
 /** The GraphQL server over HTTP and SSE; its pipeline also serves the sockets. */
 export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps) =>
   createYoga<SocketContext, Context>({
@@ -40,9 +50,11 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
       useIntrospection(config.http.introspection),
+      useContext(
+        async ({ request, socketContext }) =>
+          socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),
+      ),
     ],
-    context: async ({ request, socketContext }) =>
-      socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),
   });
 
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;

@@ -4,7 +4,7 @@ import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
 import type { Conversation, Message, Turn, Usage, User } from '../generated/prisma/client.ts';
 import type { Context } from './context.ts';
-import type { PageShape } from './paging.ts';
+import type { PageShape } from './page-shape.ts';
 
 type Text = { Input: string; Output: { toString(): string } };
 

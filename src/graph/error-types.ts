@@ -44,6 +44,7 @@ const ErrorCode = builder.enumType('ErrorCode', {
 
 export const ApiError = builder.interfaceRef<AppError>('ApiError').implement({
   description: 'An expected refusal or failure. `... on ApiError { message code retryable }` catches them all.',
+  resolveType: (value) => typeOfRefusal(value) ?? undefined,
   fields: (t) => ({
     message: t.exposeString('message', { description: 'What happened and what to do about it, for a person.' }),
     code: t.field({ type: ErrorCode, description: 'The class of the error, for a program.', resolve: ({ code }) => code }),
@@ -61,6 +62,7 @@ const Issue = builder.objectRef<{ path: string[]; message: string }>('Validation
 
 builder.objectType(ValidationError, {
   name: 'ValidationError',
+  isTypeOf: isRefusal('ValidationError'),
   description: 'The input is not acceptable.',
   interfaces: [ApiError],
   fields: (t) => ({ issues: t.field({ type: [Issue], description: 'Everything that is wrong, at once.', resolve: ({ issues }) => issues }) }),
@@ -68,6 +70,7 @@ builder.objectType(ValidationError, {
 
 builder.objectType(NotFoundError, {
   name: 'NotFoundError',
+  isTypeOf: isRefusal('NotFoundError'),
   description: "There is no such object for this viewer; another owner's object is not told apart from an unknown one.",
   interfaces: [ApiError],
   fields: (t) => ({ id: t.exposeID('id', { nullable: true, description: 'The id that was asked for, as it came.' }) }),
@@ -75,18 +78,21 @@ builder.objectType(NotFoundError, {
 
 builder.objectType(ForbiddenError, {
   name: 'ForbiddenError',
+  isTypeOf: isRefusal('ForbiddenError'),
   description: 'The viewer may not do this.',
   interfaces: [ApiError],
 });
 
 builder.objectType(ConflictError, {
   name: 'ConflictError',
+  isTypeOf: isRefusal('ConflictError'),
   description: 'The present state does not allow this.',
   interfaces: [ApiError],
 });
 
 builder.objectType(ProviderError, {
   name: 'ProviderError',
+  isTypeOf: isRefusal('ProviderError'),
   description: 'A model provider failed, refused, or is not configured.',
   interfaces: [ApiError],
   fields: (t) => ({
@@ -98,6 +104,7 @@ builder.objectType(ProviderError, {
 
 builder.objectType(InternalError, {
   name: 'InternalError',
+  isTypeOf: isRefusal('InternalError'),
   description: 'A fault on our side, without its insides.',
   interfaces: [ApiError],
 });
@@ -109,13 +116,25 @@ export async function orRefusal<T>(listed: readonly Refusals[], work: () => Prom
   try {
     return await work();
   } catch (error) {
-    if (error instanceof AppError && (listed as readonly string[]).includes(refusalType(error))) return error;
+    if (error instanceof AppError && (listed as readonly string[]).includes(typeNameOf(error))) return asData(error);
     throw error;
   }
 }
 
-/** The GraphQL type of an error: its own class, or the one it specialises. */
-export function refusalType(error: AppError): string {
-  if (error instanceof ConflictError) return 'ConflictError';
-  return error.constructor.name;
+/** The type in the schema: the error's own class, or the one it specialises. */
+const typeNameOf = (error: AppError): string => (error instanceof ConflictError ? 'ConflictError' : error.constructor.name);
+
+/** The error as a resolver may return it: GraphQL throws whatever is an `Error`, also where it is meant as data. */
+export function asData<E extends AppError>(error: E): E {
+  const { message, code, retryable } = error;
+  return { ...error, message, code, retryable, refusal: typeNameOf(error) } as E;
+}
+
+/** The type of an error that `asData` made; null for anything else. */
+export const typeOfRefusal = (value: unknown): string | null =>
+  typeof value === 'object' && value !== null && 'refusal' in value ? String(value.refusal) : null;
+
+/** Tells one type of error from the others of a union. */
+export function isRefusal(name: string) {
+  return (value: unknown): boolean => typeOfRefusal(value) === name;
 }

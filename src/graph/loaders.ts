@@ -1,16 +1,21 @@
 import DataLoader from 'dataloader';
 import type { MessagePart } from '../contracts/message.ts';
-import type { TotalsRecord } from '../contracts/turn-event.ts';
+import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
-import type { EventLog } from '../events/index.ts';
 import type { Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/db.ts';
 import { createWindowLoader } from './window.ts';
 
+/** What a loader reads of the event log. */
+export type LogReads = {
+  heads(conversationIds: readonly string[]): Promise<Map<string, { head: number; epoch: number }>>;
+  readTurn(turnId: string, after: number, limit?: number): Promise<{ events: LogEvent[]; full: boolean }>;
+};
+
 /** What a loader needs of the rooms whose tables it reads. */
 export type LoaderSources = {
   query: Database['query'];
-  log: EventLog;
+  log: LogReads;
   /** Rows of many parents in one statement, by parent. Each list is bounded by what one turn or one queue can have. */
   rowsOf: {
     unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Turn[]>>;
@@ -57,7 +62,7 @@ const batched = <T>(load: (keys: readonly string[]) => Promise<Map<string, T>>):
   });
 
 /** At most one message of a conversation streams at a time, so this runs once for a conversation that is shown. */
-async function foldMessage(log: EventLog, messageId: string, turnId: string): Promise<MessagePart[]> {
+async function foldMessage(log: LogReads, messageId: string, turnId: string): Promise<MessagePart[]> {
   let view = foldAll([]);
   for (let after = 0, full = true; full; ) {
     const page = await log.readTurn(turnId, after, 2_000);

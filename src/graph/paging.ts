@@ -2,6 +2,7 @@ import type { FieldMap, ObjectRef } from '@pothos/core';
 import { decodeCursor, encodeCursor } from '../kernel/cursor.ts';
 import { ValidationError } from '../kernel/errors.ts';
 import { builder, type Types } from './builder.ts';
+import type { PageShape } from './page-shape.ts';
 
 export const maxPageSize = 100;
 
@@ -10,15 +11,6 @@ export type Key = string | number;
 
 /** A page to read: `limit` rows after `from` in the list's order, or before it and in reverse where `backward`. */
 export type PageRequest = { limit: number; backward: boolean; from: Key[] | null };
-
-export type PageShape<T> = {
-  edges: { node: T; cursor: string }[];
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
-  count: () => Promise<number>;
-  /** Sums over the whole list, for the lists that have them. */
-  totals?: () => Promise<unknown>;
-};
 
 /** What was asked for, or a refusal that names the argument. `list` names the list in its cursors. */
 export function parsePage(list: string, args: PageArgs, defaultSize = 20): PageRequest {

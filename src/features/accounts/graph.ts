@@ -1,6 +1,6 @@
 import { builder } from '../../graph/builder.ts';
 import { Role, ViewerAction } from '../../graph/enums.ts';
-import { orRefusal } from '../../graph/error-types.ts';
+import { orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { ValidationError } from '../../kernel/errors.ts';
 import { may } from './roles.ts';
@@ -85,7 +85,7 @@ const GuestSessionSuccess = builder.objectRef<GuestSession>('GuestSessionSuccess
 const GuestSessionResult = builder.unionType('GuestSessionResult', {
   description: 'A guest session, or why there is none.',
   types: [GuestSessionSuccess, ValidationError],
-  resolveType: (value) => (value instanceof ValidationError ? 'ValidationError' : 'GuestSessionSuccess'),
+  resolveType: (value) => typeOfRefusal(value) ?? 'GuestSessionSuccess',
 });
 
 builder.mutationField('createGuestSession', (t) =>

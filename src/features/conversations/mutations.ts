@@ -1,8 +1,8 @@
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus } from '../../graph/enums.ts';
-import { orRefusal, refusalType } from '../../graph/error-types.ts';
+import { orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { idOf, toGlobalId } from '../../graph/ids.ts';
-import { AppError, ConflictError, ForbiddenError, NotFoundError, ProviderError, ValidationError } from '../../kernel/errors.ts';
+import { ConflictError, ForbiddenError, NotFoundError, ProviderError, ValidationError } from '../../kernel/errors.ts';
 import { readConversation } from './read.ts';
 import { Conversation } from './types.ts';
 
@@ -47,7 +47,7 @@ const DeleteSuccess = builder.objectRef<{ deletedId: string }>('DeleteSuccess').
   fields: (t) => ({ deletedId: t.exposeID('deletedId', { description: 'The global id of what was deleted.' }) }),
 });
 
-const typeOr = (success: string) => (value: unknown) => (value instanceof AppError ? refusalType(value) : success);
+const typeOr = (success: string) => (value: unknown) => typeOfRefusal(value) ?? success;
 
 const ConversationResult = builder.unionType('ConversationResult', {
   description: 'The conversation, or why nothing was changed.',

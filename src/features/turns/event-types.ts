@@ -2,7 +2,7 @@ import type { ObjectFieldBuilder } from '@pothos/core';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { builder, type Types } from '../../graph/builder.ts';
 import { FinishReason, TurnStatus } from '../../graph/enums.ts';
-import { ApiError } from '../../graph/error-types.ts';
+import { ApiError, asData } from '../../graph/error-types.ts';
 import { toGlobalId } from '../../graph/ids.ts';
 import { readConversation } from '../conversations/index.ts';
 import { UsageTotals } from '../usage/index.ts';
@@ -168,7 +168,7 @@ const types = [
         type: ApiError,
         nullable: true,
         description: 'Why it failed; null where it did not.',
-        resolve: ({ body }) => body.error && fromRecord(body.error),
+        resolve: ({ body }) => body.error && asData(fromRecord(body.error)),
       }),
     }),
   ),

@@ -1,17 +1,9 @@
 import { encodeEventCursor } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
-import { orRefusal, refusalType } from '../../graph/error-types.ts';
+import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
-import {
-  AppError,
-  ConflictError,
-  ForbiddenError,
-  IdempotencyConflictError,
-  NotFoundError,
-  ProviderError,
-  ValidationError,
-} from '../../kernel/errors.ts';
+import { ConflictError, ForbiddenError, IdempotencyConflictError, NotFoundError, ProviderError, ValidationError } from '../../kernel/errors.ts';
 import { readConversation } from '../conversations/index.ts';
 import type { Admitted } from './admission.ts';
 import { SendMessageInput, StopTurnInput, textOf } from './inputs.ts';
@@ -46,6 +38,7 @@ const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').impl
 
 builder.objectType(IdempotencyConflictError, {
   name: 'IdempotencyConflictError',
+  isTypeOf: isRefusal('IdempotencyConflictError'),
   description: 'The idempotency key was used for another request.',
   interfaces: ['ApiError' as never],
   fields: (t) => ({
@@ -71,7 +64,7 @@ const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; 
   }),
 });
 
-const typeOr = (success: string) => (value: unknown) => (value instanceof AppError ? refusalType(value) : success);
+const typeOr = (success: string) => (value: unknown) => typeOfRefusal(value) ?? success;
 
 const SendMessageResult = builder.unionType('SendMessageResult', {
   description: 'The admitted turn, or why there is none.',

@@ -2,7 +2,7 @@ import type { ErrorRecord } from '../../contracts/turn-event.ts';
 import { isTerminal } from '../../engine/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { AttemptOutcome, FinishReason, RecoveryMode, TurnStatus, TurnTrigger } from '../../graph/enums.ts';
-import { ApiError } from '../../graph/error-types.ts';
+import { ApiError, asData } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf } from '../../graph/paging.ts';
 import { readConversation, visibleTo } from '../conversations/index.ts';
@@ -76,7 +76,7 @@ export const Turn = builder.prismaObject('Turn', {
       type: ApiError,
       nullable: true,
       description: 'Why it failed; null where it did not.',
-      resolve: ({ error }) => (error ? fromRecord(error as ErrorRecord) : null),
+      resolve: ({ error }) => (error ? asData(fromRecord(error as ErrorRecord)) : null),
     }),
     model: t.exposeString('model', { description: 'The model that answers.' }),
     provider: t.exposeString('provider', { description: 'Its provider.' }),
