@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
 import { countsOfUsers } from '../features/conversations/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
-import { sumByTurn } from '../features/usage/index.ts';
+import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
 import type { Context } from '../graph/context.ts';
 import { createLoaders } from '../graph/loaders.ts';
 import { currentRequestId } from '../graph/request-id.ts';
@@ -18,6 +18,12 @@ export function createContexts(database: Database, { services }: Pick<Compositio
       query: database.query,
       log: services.log,
       rowsOf: createTurnRows(db),
+      rowsById: {
+        messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] } } }),
+        turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] } } }),
+        usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
+      },
+      totalsOfConversations: (ids) => sumByConversation(db, ids),
       totalsOfTurns: (ids) => sumByTurn(db, ids),
       countsOfUsers: (ids) => countsOfUsers(db, ids),
       queuePositions: (ids) => queuePositions(db, ids),

@@ -4,7 +4,7 @@ import { pause } from '../kernel/async.ts';
 import { AppError, InternalError } from '../kernel/errors.ts';
 import type { Call, EnginePorts, Interruption } from './ports.ts';
 import { retryDelay } from './retry.ts';
-import { runStep } from './step.ts';
+import { runStep, type StepEnd } from './step.ts';
 import { createTranscript, type Transcript } from './transcript.ts';
 
 export type TurnWork = {
@@ -30,11 +30,14 @@ export type TurnEnd = {
 /** The turn is no longer ours to end: another worker has it, or it is handed over. */
 export class HandedOver extends Error {
   readonly interruption: Interruption;
+  /** The call that was cut off; null where none was under way. */
+  readonly call: Call | null;
 
-  constructor(interruption: Interruption) {
+  constructor(interruption: Interruption, call: Call | null) {
     super(`The turn was left: ${interruption.kind}`);
     this.name = 'HandedOver';
     this.interruption = interruption;
+    this.call = call;
   }
 }
 
@@ -49,21 +52,37 @@ export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortS
   const cuts = transcript.restart('done again by another worker');
   if (cuts.length > 0) await ports.emit(cuts);
   const context = await ports.context();
+  const { model, generation } = work;
+  const request = { model, messages: context.messages, generation };
   let attempt = work.attempt;
   for (let tries = 1; ; tries++) {
     await ports.requesting(attempt, context.tokens);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
-    const request = { model: work.model, messages: context.messages, generation: work.generation };
     const step = await runStep(request, attempt, context.tokens, transcript, ports, signal);
-    if (signal.aborted) return interrupted(signal, transcript, step.call, ports);
-    if ('finishReason' in step) return finished(step.finishReason, transcript, step.call, ports);
-    const delay = transcript.isEmpty ? retryDelay(step.error, tries, ports) : null;
-    if (delay === null) return failed(step.error, transcript, step.call, ports);
+    const next = await decide(step, tries, transcript, ports, signal);
+    if ('end' in next) return next.end;
     attempt = await ports.retrying(step.call);
-    await pause(delay, signal);
+    await pause(next.retryIn, signal);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
   }
 }
+
+/** What a call that is over means for the turn: its end, or another try. */
+async function decide(
+  step: StepEnd,
+  tries: number,
+  transcript: Transcript,
+  ports: EnginePorts,
+  signal: AbortSignal,
+): Promise<{ end: TurnEnd } | { retryIn: number }> {
+  // An answer that is whole is settled, also by a worker that is being drained; only a user's stop goes before it.
+  if ('finishReason' in step && !isStopped(signal)) return { end: await finished(step.finishReason, transcript, step.call, ports) };
+  if (signal.aborted || 'finishReason' in step) return { end: await interrupted(signal, transcript, step.call, ports) };
+  const retryIn = transcript.isEmpty ? retryDelay(step.error, tries, ports) : null;
+  return retryIn === null ? { end: await failed(step.error, transcript, step.call, ports) } : { retryIn };
+}
+
+const isStopped = ({ aborted, reason }: AbortSignal): boolean => aborted && (reason as Interruption).kind === 'stopped';
 
 async function finished(finishReason: FinishReason, transcript: Transcript, call: Call, ports: EnginePorts): Promise<TurnEnd> {
   await ports.flushed();
@@ -78,7 +97,7 @@ async function failed(cause: unknown, transcript: Transcript, call: Call, ports:
 
 async function interrupted(signal: AbortSignal, transcript: Transcript, call: Call | null, ports: EnginePorts): Promise<TurnEnd> {
   const interruption = signal.reason as Interruption;
-  if (interruption.kind !== 'stopped') throw new HandedOver(interruption);
+  if (interruption.kind !== 'stopped') throw new HandedOver(interruption, call);
   const cuts = transcript.stop(interruption.request);
   if (cuts.length > 0) await ports.emit(cuts);
   await ports.flushed();

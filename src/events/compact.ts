@@ -8,9 +8,10 @@ type Run = { events: Delta[]; length: number };
 export type CompactionPlan = { remove: number[]; replace: { seq: number; body: DeltaBody }[] };
 
 /**
- * Merges the deltas of each part to one a run, where a run ends at a `part-replaced`. The merged delta stands at the last seq of its run,
- * and its marks say what each merged row was, so that every old cursor still gets the exact rest. Text that a later cut removed is
- * dropped: whoever had it gets the cut, whoever had not needs neither. Pure; compacting twice changes nothing.
+ * Merges the deltas of each part to one a run, where a run ends at a `part-replaced` and wherever another event lies between. The merged
+ * delta stands at the last seq of its run, and its marks say what each merged row was, so that every old cursor still gets the exact rest.
+ * No other row lies inside a run: whoever reads the compacted log page by page would end there, and seem to have what it never got.
+ * Text that a later cut removed is dropped: whoever had it gets the cut, whoever had not needs neither. Pure; compacting twice changes nothing.
  */
 export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
   const runs: Run[] = [];
@@ -28,7 +29,7 @@ const keyOf = ({ messageId, partIndex }: { messageId: string; partIndex: number 
 function extend(runs: Run[], open: Map<string, Run>, event: Delta): void {
   const key = keyOf(event.body);
   const run = open.get(key);
-  if (run) {
+  if (run && run.events.at(-1)!.seq === event.seq - 1) {
     run.events.push(event);
     run.length += event.body.text.length;
   } else {

@@ -11,7 +11,7 @@ export async function compactTurn(database: Database, turnId: string): Promise<v
     );
     if (!waiting[0]) return;
     const rows = await tx.$queryRawUnsafe<LogEvent[]>(
-      'SELECT seq::float8 AS seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid ORDER BY seq',
+      'SELECT seq::float8 AS seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid ORDER BY event.seq',
       turnId,
     );
     const { remove, replace } = planCompaction(rows);

@@ -100,7 +100,7 @@ function createInbox() {
     behind: true,
     onBatch(batch: Batch): void {
       newest = Math.max(newest, batch.to);
-      size += batch.events?.length ?? 0;
+      size += batch.events?.length ?? 1; // numbers without events take room, too
       if (size > maxWaitingEvents) {
         inbox.behind = true;
         batches = [];

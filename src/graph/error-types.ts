@@ -116,18 +116,18 @@ export async function orRefusal<T>(listed: readonly Refusals[], work: () => Prom
   try {
     return await work();
   } catch (error) {
-    if (error instanceof AppError && (listed as readonly string[]).includes(typeNameOf(error))) return asData(error);
+    if (error instanceof AppError && (listed as readonly string[]).includes(refusalType(error))) return asData(error);
     throw error;
   }
 }
 
 /** The type in the schema: the error's own class, or the one it specialises. */
-const typeNameOf = (error: AppError): string => (error instanceof ConflictError ? 'ConflictError' : error.constructor.name);
+export const refusalType = (error: AppError): string => (error instanceof ConflictError ? 'ConflictError' : error.constructor.name);
 
 /** The error as a resolver may return it: GraphQL throws whatever is an `Error`, also where it is meant as data. */
 export function asData<E extends AppError>(error: E): E {
   const { message, code, retryable } = error;
-  return { ...error, message, code, retryable, refusal: typeNameOf(error) } as E;
+  return { ...error, message, code, retryable, refusal: refusalType(error) } as E;
 }
 
 /** The type of an error that `asData` made; null for anything else. */

@@ -4,7 +4,7 @@ import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
 import type { Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/db.ts';
-import { createWindowLoader } from './window.ts';
+import { createCountLoader, createWindowLoader } from './window.ts';
 
 /** What a loader reads of the event log. */
 export type LogReads = {
@@ -23,18 +23,30 @@ export type LoaderSources = {
     turnAttempts(turnIds: readonly string[]): Promise<Map<string, TurnAttempt[]>>;
     turnUsage(turnIds: readonly string[]): Promise<Map<string, Usage[]>>;
   };
+  /** Rows by their own ids, in any order. */
+  rowsById: {
+    messages(ids: readonly string[]): Promise<Message[]>;
+    turns(ids: readonly string[]): Promise<Turn[]>;
+    usage(ids: readonly string[]): Promise<Usage[]>;
+  };
+  totalsOfConversations(conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   totalsOfTurns(turnIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   countsOfUsers(userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>>;
   queuePositions(turnIds: readonly string[]): Promise<Map<string, number>>;
 };
 
 /** The reads that Prisma does not batch by itself: aggregates, and what lives in the event log. */
-export function createLoaders({ query, log, rowsOf, totalsOfTurns, countsOfUsers, queuePositions }: LoaderSources) {
+export function createLoaders({ query, log, rowsOf, rowsById, totalsOfConversations, totalsOfTurns, countsOfUsers, queuePositions }: LoaderSources) {
   const ofConversation = { parent: 'conversation_id', descending: false } as const;
   return {
     messages: createWindowLoader(query, { ...ofConversation, table: 'message', order: 'ordinal' }),
     turns: createWindowLoader(query, { ...ofConversation, table: 'turn', order: 'ordinal', descending: true }),
     usage: createWindowLoader(query, { ...ofConversation, table: 'usage', order: 'id', descending: true }),
+    turnCount: createCountLoader(query, { ...ofConversation, table: 'turn' }),
+    usageCount: createCountLoader(query, { ...ofConversation, table: 'usage' }),
+    messageRows: byId(rowsById.messages),
+    turnRows: byId(rowsById.turns),
+    usageRows: byId(rowsById.usage),
     /** Unfinished turns of a conversation in the order they are served. */
     unfinishedTurns: batched(rowsOf.unfinishedTurns),
     turnMessages: batched(rowsOf.turnMessages),
@@ -42,6 +54,7 @@ export function createLoaders({ query, log, rowsOf, totalsOfTurns, countsOfUsers
     turnUsage: batched(rowsOf.turnUsage),
     /** Position of a conversation's log. Asked for before the rest of the conversation is read, so that it is never later than the rest. */
     logHead: batched((ids) => log.heads(ids)),
+    conversationTotals: batched(totalsOfConversations),
     turnTotals: batched(totalsOfTurns),
     userCounts: batched(countsOfUsers),
     queuePosition: batched(queuePositions),
@@ -60,6 +73,13 @@ const batched = <T>(load: (keys: readonly string[]) => Promise<Map<string, T>>):
     const found = await load(keys);
     return keys.map((key) => found.get(key) ?? null);
   });
+
+const byId = <T extends { id: string }>(load: (ids: readonly string[]) => Promise<T[]>): DataLoader<string, T | null> =>
+  batched(async (ids) => new Map((await load(ids)).map((row) => [row.id, row])));
+
+/** The rows with these ids, in this order. One that has gone meanwhile is left out. */
+export const present = async <T>(loader: DataLoader<string, T | null>, ids: readonly string[]): Promise<T[]> =>
+  (await Promise.all(ids.map((id) => loader.load(id)))).filter((row) => row !== null);
 
 /** At most one message of a conversation streams at a time, so this runs once for a conversation that is shown. */
 async function foldMessage(log: LogReads, messageId: string, turnId: string): Promise<MessagePart[]> {

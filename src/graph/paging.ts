@@ -1,5 +1,5 @@
 import type { FieldMap, ObjectRef } from '@pothos/core';
-import { decodeCursor, encodeCursor } from '../kernel/cursor.ts';
+import { decodeCursor, encodeCursor, ordinalKey } from '../kernel/cursor.ts';
 import { ValidationError } from '../kernel/errors.ts';
 import { builder, type Types } from './builder.ts';
 import type { PageShape } from './page-shape.ts';
@@ -12,8 +12,10 @@ export type Key = string | number;
 /** A page to read: `limit` rows after `from` in the list's order, or before it and in reverse where `backward`. */
 export type PageRequest = { limit: number; backward: boolean; from: Key[] | null };
 
-/** What was asked for, or a refusal that names the argument. `list` names the list in its cursors. */
-export function parsePage(list: string, args: PageArgs, defaultSize = 20): PageRequest {
+const defaultSize = 20;
+
+/** What was asked for, or a refusal that names the argument. `list` names the list in its cursors, `keys` what these are made of. */
+export function parsePage(list: string, args: PageArgs, keys: readonly RegExp[] = [ordinalKey]): PageRequest {
   refuseMixtures(args);
   const { first, after, last, before } = args;
   const backward = last != null || before != null;
@@ -21,7 +23,15 @@ export function parsePage(list: string, args: PageArgs, defaultSize = 20): PageR
   if (limit < 1 || limit > maxPageSize)
     throw ValidationError.of(last != null ? 'last' : 'first', `must be between 1 and ${maxPageSize}, but is ${limit}`);
   const cursor = backward ? before : after;
-  return { limit, backward, from: cursor == null ? null : decodeCursor(list, cursor, backward ? 'before' : 'after') };
+  return { limit, backward, from: cursor == null ? null : keysIn(list, cursor, backward ? 'before' : 'after', keys) };
+}
+
+/** A cursor is opaque, but anybody can make one: what no row can have is refused. */
+function keysIn(list: string, cursor: string, argument: string, expected: readonly RegExp[]): Key[] {
+  const keys = decodeCursor(list, cursor, argument);
+  const fits = keys.length === expected.length && expected.every((pattern, index) => pattern.test(String(keys[index])));
+  if (!fits) throw ValidationError.of(argument, 'is not a cursor of this list');
+  return keys;
 }
 
 /** A page is read forwards (first, after) or backwards (last, before). */

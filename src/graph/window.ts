@@ -15,9 +15,11 @@ export type Windowed = {
 export type WindowRequest = {
   parentId: string;
   page: PageRequest;
-  /** A condition on the rows, from the code and never from a caller; `$4` stands for `values`, where there are any. */
-  only?: { sql: string; values: readonly string[] };
+  only?: Condition;
 };
+
+/** A condition on the rows `r`, from the code and never from a caller; `?` stands for `values`, where there are any. */
+export type Condition = { sql: string; values: readonly string[] };
 
 /**
  * One page each of many parents' lists in one statement: the database walks each parent's index to its limit. Without it a list of
@@ -31,11 +33,11 @@ export function createWindowLoader(query: Database['query'], list: Windowed): Da
       const found = new Map<string, string[]>();
       for (const group of groups.values()) {
         const { page, only } = group[0]!;
-        const rows = await query<{ parent: string; ids: string[] }>(statementOf(list, page, only?.sql), [
+        const rows = await query<{ parent: string; ids: string[] }>(statementOf(list, page, sqlOf(only, '$4')), [
           group.map(({ parentId }) => parentId),
           page.limit + 1,
           page.from?.[0] ?? null,
-          ...(only && only.values.length > 0 ? [only.values] : []),
+          ...valuesOf(only),
         ]);
         const ids = new Map(rows.map((row) => [row.parent, row.ids]));
         for (const request of group) found.set(keyOf(request), ids.get(request.parentId) ?? []);
@@ -46,7 +48,33 @@ export function createWindowLoader(query: Database['query'], list: Windowed): Da
   );
 }
 
-function statementOf({ table, parent, order, descending }: Windowed, { backward, from }: PageRequest, only = 'true'): string {
+const sqlOf = (only: Condition | undefined, place: string): string => only?.sql.replace('?', place) ?? 'true';
+const valuesOf = (only: Condition | undefined): (readonly string[])[] => (only && only.values.length > 0 ? [only.values] : []);
+
+export type CountRequest = { parentId: string; only?: Condition };
+
+/** How long many parents' lists are, in one statement. */
+export function createCountLoader(query: Database['query'], { table, parent }: Pick<Windowed, 'table' | 'parent'>) {
+  const load = async (requests: readonly CountRequest[]): Promise<Map<string, number>> => {
+    const { only } = requests[0]!;
+    const rows = await query<{ parent: string; count: number }>(
+      `SELECT p.id AS parent, (SELECT count(*) FROM ${table} r WHERE r.${parent} = p.id AND ${sqlOf(only, '$2')}) AS count FROM unnest($1::uuid[]) AS p(id)`,
+      [requests.map(({ parentId }) => parentId), ...valuesOf(only)],
+    );
+    return new Map(rows.map((row) => [row.parent, row.count]));
+  };
+  return new DataLoader<CountRequest, number, string>(
+    async (requests) => {
+      const keyOf = ({ only }: CountRequest) => JSON.stringify(only ?? null);
+      const counts = new Map<string, Map<string, number>>();
+      for (const [key, group] of groupBy(requests, keyOf)) counts.set(key, await load(group));
+      return requests.map((request) => counts.get(keyOf(request))!.get(request.parentId) ?? 0);
+    },
+    { cacheKeyFn: ({ parentId, only }) => JSON.stringify([parentId, only]) },
+  );
+}
+
+function statementOf({ table, parent, order, descending }: Windowed, { backward, from }: PageRequest, only: string): string {
   const down = descending !== backward;
   const type = order === 'id' ? 'uuid' : 'bigint';
   // PostgreSQL must be told the type of a parameter that this page does not use.

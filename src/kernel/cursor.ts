@@ -18,3 +18,7 @@ export function decodeCursor(list: string, cursor: string, argument: string): (s
   if (!Array.isArray(parsed) || parsed[0] !== list || !parsed.every((key) => typeof key === 'string' || typeof key === 'number')) throw refuse();
   return parsed.slice(1);
 }
+
+/** What the keys of a cursor must look like before the database is asked: an ordinal, or an id. */
+export const ordinalKey = /^\d{1,18}$/;
+export const idKey = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
 
@@ -23,6 +24,12 @@ const statementMs = 30_000;
 const answerMs = statementMs + 5_000;
 /** A process that was stopped in the middle of a transaction must not keep its rows locked from the others. */
 const idleInTransactionMs = 8_000;
+
+/**
+ * Every statement as it is sent, for operators and tests that want to watch: `{ text, values }` on the diagnostics channel
+ * `colloquy.statement`. The values are what people wrote: they stay in the process.
+ */
+const statements = channel('colloquy.statement');
 
 /** A client that gives up connecting sooner than the pool gives up waiting. */
 class Client extends pg.Client {
@@ -50,8 +57,20 @@ export function createPool({ max, log, to, unlimited = false }: PoolOptions): pg
   });
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection was lost'));
   // A connection may fail while it is lent and nothing is under way on it: an error that nobody listens to would end the process.
-  pool.on('connect', (client) => client.on('error', () => {}));
+  pool.on('connect', (client) => tellStatements(client).on('error', () => {}));
   return pool;
+}
+
+type Given = string | { text?: string; values?: unknown[] };
+
+function tellStatements(client: pg.PoolClient): pg.PoolClient {
+  const query = client.query.bind(client) as (...given: unknown[]) => unknown;
+  const told = (given: Given, values?: unknown, ...more: unknown[]): unknown => {
+    if (statements.hasSubscribers)
+      statements.publish(typeof given === 'string' ? { text: given, values } : { text: given.text, values: given.values });
+    return query(given, values, ...more);
+  };
+  return Object.assign(client, { query: told as pg.PoolClient['query'] });
 }
 
 const settings = (timed: boolean): string =>

@@ -6,11 +6,14 @@ const reconnect = (tries: number): number => Math.min(1_000, 50 * 2 ** Math.min(
 
 /**
  * A connection for commands. A dead Redis fails them at once and a frozen one within half a second: what Redis carries may be lost,
- * and nothing of a turn may wait for it.
+ * and nothing of a turn may wait for it. A connection that brings no answer is given up, or what waits to be sent on it would grow for
+ * as long as Redis is frozen.
  */
 export function openRedisCommands({ url, onFault }: Options): Redis {
   const redis = new Redis(url, {
     commandTimeout: 500,
+    socketTimeout: 1_000,
+    autoResendUnfulfilledCommands: false,
     connectTimeout: 2_000,
     enableOfflineQueue: false,
     enableAutoPipelining: true,

@@ -53,7 +53,7 @@ export function createProviders({ openai: config }: ProvidersConfig): Providers 
   const provider = configured ? createOpenAIProvider({ ...config, name, client: createClient(config), models: offered }) : null;
 
   const find = (model: string, wanted?: string | null): FoundModel | null => {
-    if (!provider || (wanted && wanted !== name) || !model.trim()) return null;
+    if (!provider || (wanted && wanted !== name) || !isName(model)) return null;
     const listed = offered.find(({ id }) => id === model);
     if (listed) return { provider, info: listed };
     const facts = anyModel ? describeModel(model) : config.scripted ? null : knownModel(model);
@@ -75,6 +75,9 @@ export function createProviders({ openai: config }: ProvidersConfig): Providers 
     defaultModel: config.scripted ? scriptedModel : config.defaultModel,
   };
 }
+
+/** What can be the name of a model at all: its columns hold a hundred characters, and no control characters. */
+const isName = (model: string): boolean => /^[^\p{C}]{1,100}$/u.test(model) && model.trim() !== '';
 
 const toInfo = ({ reasons: _, ...facts }: ModelFacts, provider: string, configured: boolean): ModelInfo => ({ ...facts, provider, configured });
 

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { describe } from 'vitest';
 import { type App, startApp } from '../../src/app/build-app.ts';
 import { loadConfig } from '../../src/app/config.ts';
+import type { Role } from '../../src/contracts/viewer.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createTokens } from '../../src/platform/tokens.ts';
 import { type ScriptedServer, startScriptedServer } from '../../src/providers/index.ts';
@@ -13,10 +14,10 @@ import { createTestClient, type TestClient } from './client.ts';
 import { storages, type TestStorage } from './databases.ts';
 
 export const secret = 'a secret for tests, of more than thirty-two bytes';
-const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
+export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
 /** A user's token, as an identity provider would sign it. */
-export async function tokenFor(user: string, { ttlSeconds = 3_600, roles = ['USER'] as const } = {}): Promise<string> {
+export async function tokenFor(user: string, { ttlSeconds = 3_600, roles = ['USER'] as readonly Role[] } = {}): Promise<string> {
   const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy' });
   return (await tokens.sign({ subject: user, roles: [...roles], name: user, ttlSeconds })).token;
 }

@@ -11,7 +11,7 @@ export function createReader() {
   const parts = new Map<string, string[]>();
   const events: EventFragment[] = [];
   let cursor: string | null = null;
-  let seq = 0n;
+  let seq = -1n;
 
   function textOf(messageId: string): string[] {
     const text = parts.get(messageId) ?? [];

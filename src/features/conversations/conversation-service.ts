@@ -34,8 +34,8 @@ type Deps = {
   defaultLanguage: string;
   /** The model and provider to use for what was asked; refuses one that is not configured. */
   chooseModel: ModelChoice;
-  /** Ends the turns of a conversation that is going away, in the same transaction. Set by the turns room. */
-  beforeDelete: ((tx: Db, append: Append, conversationId: string) => Promise<void>)[];
+  /** Ends the turns of a conversation that is going away, in the same transaction; what it returns is done after it. Set by the turns room. */
+  beforeDelete: ((tx: Db, append: Append, conversationId: string) => Promise<() => void>)[];
 };
 
 /** Creates, changes, archives, ends and deletes conversations. Each change is an event in the same transaction. */
@@ -55,7 +55,8 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
 
   function changedRow(current: LockedConversation, changes: ConversationChanges): Prisma.ConversationUncheckedUpdateInput {
     const { title, status, language, metadata, model, provider } = changes;
-    if (status === 'ACTIVE' && current.status === 'COMPLETED') throw new ConflictError('An ended conversation cannot be reopened.');
+    if (status != null && current.status === 'COMPLETED' && status !== 'COMPLETED')
+      throw new ConflictError('This conversation has ended for good: it cannot be reopened or put away.');
     const row: Prisma.ConversationUncheckedUpdateInput = {};
     if (title != null) Object.assign(row, { title: parseTitle(title), titleSource: 'USER' });
     if (status != null) row.status = status;
@@ -90,13 +91,17 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
       await update(viewer, id, givenId, { status: 'COMPLETED' });
     },
     /** Gone at once for everybody; its rows follow within minutes. The account of what it cost stays. */
-    remove: (viewer: Viewer, id: string, givenId: string): Promise<void> =>
-      log.transact(async (tx, append) => {
+    async remove(viewer: Viewer, id: string, givenId: string): Promise<void> {
+      const after = await log.transact(async (tx, append) => {
         if (!(await lockConversation(tx, viewer, id))) throw new NotFoundError('conversation', givenId);
-        for (const end of beforeDelete) await end(tx, append, id);
+        const later: (() => void)[] = [];
+        for (const end of beforeDelete) later.push(await end(tx, append, id));
         await updateConversation(tx, id, { deletedAt: clock.now() });
         await append(id, null, [{ type: 'conversation-deleted' }]);
-      }),
+        return later;
+      });
+      for (const finish of after) finish();
+    },
   };
 }
 

@@ -17,14 +17,17 @@ export type LockedConversation = {
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
 
-/** The conversation with its row locked until the transaction ends: sends, stops and deletions of one conversation take turns. */
+/**
+ * The conversation with its row locked until the transaction ends: sends, stops and deletions of one conversation take turns. Not FOR UPDATE:
+ * an append holds the log's row and asks for the key of the conversation, while a send holds the conversation and asks for the log.
+ */
 export async function lockConversation(tx: Db, viewer: Viewer, id: string): Promise<LockedConversation | null> {
   const rows = await tx.$queryRaw<LockedConversation[]>`
     SELECT id, owner_id AS "ownerId", session_id AS "sessionId", status::text AS status, title_source::text AS "titleSource",
            provider, model, message_count AS "messageCount"
     FROM conversation
     WHERE id = ${id}::uuid AND owner_id = ${viewer.userId}::uuid AND deleted_at IS NULL
-    FOR UPDATE`;
+    FOR NO KEY UPDATE`;
   return rows[0] ?? null;
 }
 

@@ -1,29 +1,29 @@
 import type { Conversation, Prisma } from '../../generated/prisma/client.ts';
 import type { Key, PageRequest } from '../../graph/paging.ts';
-import { ValidationError } from '../../kernel/errors.ts';
+import { idKey } from '../../kernel/cursor.ts';
 import type { Db } from '../../platform/db.ts';
 
 export const orders = ['UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'] as const;
 export type ConversationOrder = (typeof orders)[number];
 
 type Column = 'updatedAt' | 'createdAt' | 'title' | 'totalCost';
-type Sorting = { column: Column; descending: boolean; toKey: (row: Conversation) => string; fromKey: (key: string) => Date | string };
+type Sorting = { column: Column; descending: boolean; toKey: (row: Conversation) => string; fromKey: (key: string) => Date | string; key: RegExp };
 
-const moment = (key: string): Date => {
-  const date = new Date(key);
-  if (Number.isNaN(date.getTime())) throw ValidationError.of('after', 'is not a cursor of this list');
-  return date;
-};
+const moment = { fromKey: (key: string) => new Date(key), key: /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])(:[0-5]\d){2}\.\d{3}Z$/ };
+const verbatim = (key: string): string => key;
 
 const sortings: Record<ConversationOrder, Sorting> = {
-  UPDATED_DESC: { column: 'updatedAt', descending: true, toKey: ({ updatedAt }) => updatedAt.toISOString(), fromKey: moment },
-  CREATED_DESC: { column: 'createdAt', descending: true, toKey: ({ createdAt }) => createdAt.toISOString(), fromKey: moment },
-  TITLE_ASC: { column: 'title', descending: false, toKey: ({ title }) => title, fromKey: (key) => key },
-  COST_DESC: { column: 'totalCost', descending: true, toKey: ({ totalCost }) => totalCost.toFixed(6), fromKey: (key) => key },
+  UPDATED_DESC: { column: 'updatedAt', descending: true, toKey: ({ updatedAt }) => updatedAt.toISOString(), ...moment },
+  CREATED_DESC: { column: 'createdAt', descending: true, toKey: ({ createdAt }) => createdAt.toISOString(), ...moment },
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what PostgreSQL refuses
+  TITLE_ASC: { column: 'title', descending: false, toKey: ({ title }) => title, fromKey: verbatim, key: /^[^\u0000\ud800-\udfff]*$/u },
+  COST_DESC: { column: 'totalCost', descending: true, toKey: ({ totalCost }) => totalCost.toFixed(6), fromKey: verbatim, key: /^\d{1,12}\.\d{6}$/ },
 };
 
 /** The cursor of a row: its sort key, and its id for rows that share it. A cursor goes with one order. */
 export const listName = (order: ConversationOrder): string => `conversations:${order}`;
+/** What the keys of such a cursor look like. */
+export const keyPatterns = (order: ConversationOrder): RegExp[] => [sortings[order].key, idKey];
 export const keysOf =
   (order: ConversationOrder) =>
   (row: Conversation): Key[] => [sortings[order].toKey(row), row.id];

@@ -59,19 +59,32 @@ export async function supersedeMessage(tx: Db, id: string, conversationId: strin
   await tx.conversation.update({ where: { id: conversationId }, data: { messageCount: { decrement: 1 } } });
 }
 
-/** The newest messages up to an ordinal that a model may be shown, newest first. Never more than `limit`, however long the conversation. */
+/**
+ * The newest messages that a model may be shown with the one at ordinal `upTo`, newest first. Never more than `limit`, however long the
+ * conversation. An answer stands right after its question, also where it was given when the next question waited already.
+ */
 export async function listForContext(db: Db, conversationId: string, upTo: bigint, limit: number) {
   const rows = await db.message.findMany({
-    where: { conversationId, ordinal: { lte: upTo }, status: { in: ['COMPLETE', 'STOPPED'] }, role: { in: ['USER', 'ASSISTANT'] } },
+    where: {
+      conversationId,
+      OR: [{ ordinal: { lte: upTo } }, { role: 'ASSISTANT' }],
+      status: { in: ['COMPLETE', 'STOPPED'] },
+      role: { in: ['USER', 'ASSISTANT'] },
+    },
     orderBy: { ordinal: 'desc' },
     take: limit,
-    select: { role: true, parts: true, tokenCount: true },
+    select: { id: true, parentId: true, ordinal: true, role: true, parts: true, tokenCount: true },
   });
-  return rows.map(({ role, parts, tokenCount }) => ({
-    role: role === 'USER' ? ('user' as const) : ('assistant' as const),
-    content: contentOf(partsOf(parts)) ?? '',
-    tokens: tokenCount,
-  }));
+  const ordinals = new Map(rows.map(({ id, ordinal }) => [id, ordinal]));
+  const placeOf = ({ parentId, ordinal }: (typeof rows)[number]) => (parentId && ordinals.get(parentId)) || ordinal;
+  return rows
+    .sort((a, b) => Number(placeOf(b) - placeOf(a)))
+    .map(({ role, parts, tokenCount }) => ({
+      role: role === 'USER' ? ('user' as const) : ('assistant' as const),
+      content: contentOf(partsOf(parts)) ?? '',
+      tokens: tokenCount,
+    }))
+    .filter(({ content }) => content !== ''); // stopped before its first word: nothing to show, and some providers refuse it
 }
 
 /** The JSON column as what it holds: only this file and settlement write it. */

@@ -4,8 +4,10 @@ import { idOf } from '../../graph/ids.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
 import { byIds } from '../../graph/rows.ts';
 import { selects } from '../../graph/selection.ts';
+import { ValidationError } from '../../kernel/errors.ts';
+import { storable } from '../../kernel/text.ts';
 import { visibleTo } from './access.ts';
-import { type ConversationOrder, findPage, keysOf, listName } from './list.ts';
+import { type ConversationOrder, findPage, keyPatterns, keysOf, listName } from './list.ts';
 import { findMessage } from './message-store.ts';
 import { Message } from './message-types.ts';
 import { readVisible } from './read.ts';
@@ -31,12 +33,21 @@ const ConversationFilter = builder.inputType('ConversationFilter', {
   }),
 });
 
+const defaultFirst = 20;
+const maxSearch = 200;
+
 type Filter = typeof ConversationFilter.$inferInput;
+
+/** Prisma passes `%` and `_` on, where the database takes them for anything. */
+function parseSearch(search: string): string {
+  if (search.length > maxSearch) throw ValidationError.of('filter.search', `must have at most ${maxSearch} characters, but has ${search.length}`);
+  return storable(search).replace(/[\\%_]/g, '\\$&');
+}
 
 const where = ({ status, search, language, updatedSince }: Filter) => ({
   status: { in: status ?? (['ACTIVE', 'COMPLETED'] as const) },
-  ...(search ? { title: { contains: search.slice(0, 200), mode: 'insensitive' as const } } : {}),
-  ...(language ? { language } : {}),
+  ...(search ? { title: { contains: parseSearch(search), mode: 'insensitive' as const } } : {}),
+  ...(language ? { language: storable(language) } : {}),
   ...(updatedSince ? { updatedAt: { gte: updatedSince } } : {}),
 });
 
@@ -53,13 +64,13 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'A conversation by its session id; null where none exists for the viewer.',
     args: { sessionId: t.arg.string({ required: true, description: 'Its `sessionId`.' }) },
-    resolve: (_root, { sessionId }, context, info) => readVisible(context, { sessionId: sessionId.slice(0, 300) }, info),
+    resolve: (_root, { sessionId }, context, info) => readVisible(context, { sessionId: storable(sessionId.slice(0, 300)) }, info),
   }),
   conversations: t.field({
     type: ConversationConnection,
     description: "The viewer's conversations.",
     args: {
-      first: t.arg.int({ defaultValue: 20, description: 'How many from the start: 1 to 100.' }),
+      first: t.arg.int({ defaultValue: defaultFirst, description: 'How many from the start: 1 to 100.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
       last: t.arg.int({ description: 'How many from the end: 1 to 100; set `first: null` with it.' }),
       before: t.arg.string({ description: 'Only what comes before this cursor.' }),
@@ -68,8 +79,9 @@ builder.queryFields((t) => ({
     },
     resolve: async (_root, { filter, orderBy, first, ...args }, { db, viewer, loaders }, info) => {
       const order: ConversationOrder = orderBy ?? 'UPDATED_DESC';
-      // The default of `first` is not a wish: `last` alone means what it says.
-      const page = parsePage(listName(order), { ...args, first: args.last == null ? first : null });
+      // The default of `first` is not a wish: `last` or `before` alone mean what they say.
+      const isDefault = first === defaultFirst && (args.last != null || args.before != null);
+      const page = parsePage(listName(order), { ...args, first: isDefault ? null : first }, keyPatterns(order));
       const visible = { ...visibleTo(viewer), ...where(filter ?? {}) };
       let rows = await findPage(db, visible, order, page);
       if (selects(info, 'eventCursor')) {

@@ -17,7 +17,10 @@ export function parseTitle(title: string, path = 'input.title'): string {
 
 /** The title before anybody made one: the beginning of the first message. */
 export function titleFrom(firstMessage: string): string {
-  const line = firstMessage.replace(/\s+/g, ' ').trim();
+  const line = firstMessage
+    .replace(/^[\s\p{Cf}\p{Cc}]+/u, '')
+    .replace(/\s+/g, ' ')
+    .trim();
   return line.length <= 50 ? line : `${line.slice(0, wholeEnd(line, 50)).trimEnd()}…`;
 }
 
@@ -25,7 +28,7 @@ export function titleFrom(firstMessage: string): string {
 export const datedTitle = (now: Date): string => `Conversation of ${now.toISOString().slice(0, 10)}`;
 
 export function parseLanguage(language: string): string {
-  if (!/^[a-z]{2,3}(-[A-Za-z]{2})?$/.test(language) || language.length > 5)
+  if (!/^[A-Za-z]{2,3}(-[A-Za-z]{2})?$/.test(language) || language.length > 5)
     throw ValidationError.of(
       'input.language',
       `must be a language tag of at most 5 characters such as "es" or "pt-BR", not "${language.slice(0, 20)}"`,
@@ -42,12 +45,19 @@ export function parseSystemPrompt(prompt: string): string {
 export function parseMetadata(metadata: unknown): JsonObject {
   if (metadata === null || typeof metadata !== 'object' || Array.isArray(metadata))
     throw ValidationError.of('input.metadata', 'must be a JSON object');
-  const text = JSON.stringify(metadata);
-  const size = Buffer.byteLength(text);
+  const clean = storableValue(metadata, 0) as JsonObject; // first: what is nested without end cannot even be measured
+  const size = Buffer.byteLength(JSON.stringify(clean));
   if (size > maxMetadata) throw ValidationError.of('input.metadata', `must have at most ${maxMetadata} bytes as JSON, but has ${size}`);
-  return JSON.parse(storableJson(text)) as JsonObject;
+  return clean;
 }
 
-/** JSON text without what PostgreSQL's jsonb refuses: escaped NULs and escaped halves of surrogate pairs. */
-const storableJson = (text: string): string =>
-  JSON.stringify(JSON.parse(text, (_key, value: unknown) => (typeof value === 'string' ? storable(value) : value)));
+const maxDepth = 64;
+
+/** A JSON value without what PostgreSQL's jsonb refuses: NULs and halves of surrogate pairs, also in names, and bottomless nesting. */
+function storableValue(value: unknown, depth: number): unknown {
+  if (depth > maxDepth) throw ValidationError.of('input.metadata', `must not be nested deeper than ${maxDepth} levels`);
+  if (typeof value === 'string') return storable(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((each) => storableValue(each, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [storable(name), storableValue(each, depth + 1)]));
+}

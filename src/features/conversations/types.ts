@@ -1,9 +1,9 @@
 import { encodeEventCursor } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus, TitleSource } from '../../graph/enums.ts';
+import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf, parsePage, toPage } from '../../graph/paging.ts';
-import { byIds } from '../../graph/rows.ts';
 import { selects } from '../../graph/selection.ts';
 import { orderKey } from '../../graph/window.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
@@ -61,11 +61,11 @@ export const Conversation = builder.prismaObject('Conversation', {
         before: t.arg.string({ description: 'Only what comes before this cursor.' }),
         leaf: t.arg.id({ description: 'The last message of the branch to read. Conversations have one branch as yet: leave it out.' }),
       },
-      resolve: async ({ id, messageCount }, { leaf, ...args }, { db, loaders }) => {
+      resolve: async ({ id, messageCount }, { leaf, ...args }, { loaders }) => {
         if (leaf != null) throw ValidationError.of('leaf', 'is not supported yet: conversations have one branch');
         const page = parsePage(messageList, args);
         const ids = await loaders.messages.load({ parentId: id, page, only: shown });
-        const rows = await byIds(db.message, ids);
+        const rows = await present(loaders.messageRows, ids);
         return toPage(
           messageList,
           page,

@@ -49,7 +49,10 @@ export type AdmissionDeps = {
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
 export function createAdmission({ log, conversations, findModel, countTokens, maxMessageChars }: AdmissionDeps) {
-  /** One transaction that looks for the key first; when two come at once, the database lets one in and the other finds it. */
+  /**
+   * One transaction that looks for the key first; when two come at once, the database lets one in and the other finds it. What the first
+   * one did may also be what the other is refused for.
+   */
   async function once(viewer: Viewer, key: string, hash: string, admit: (tx: Db, append: Append) => Promise<Admitted>): Promise<Admitted> {
     const work = () =>
       log.transact(async (tx, append) => {
@@ -59,7 +62,7 @@ export function createAdmission({ log, conversations, findModel, countTokens, ma
     try {
       return await work();
     } catch (error) {
-      if (isUniqueViolation(error)) return work();
+      if (isUniqueViolation(error) || error instanceof ConflictError) return work();
       throw error;
     }
   }

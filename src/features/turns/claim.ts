@@ -38,11 +38,12 @@ export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promi
   log.transact(async (tx, append) => {
     const row = await take(tx, worker, leaseMs);
     if (!row) return null;
+    await insertAttempt(tx, { turnId: row.id, number: row.attempt, worker, recovery: 'FRESH' });
+    const messageId = row.messageId ?? (await beginAnswer(tx, row));
+    // After the conversation's row, as everybody takes the two in this order.
     await tx.$executeRaw`
       UPDATE conversation_log SET writer_turn_id = ${row.id}::uuid, writer_fence = ${row.fence}, writer_batch = 0
       WHERE conversation_id = ${row.conversationId}::uuid`;
-    await insertAttempt(tx, { turnId: row.id, number: row.attempt, worker, recovery: 'FRESH' });
-    const messageId = row.messageId ?? (await beginAnswer(tx, row));
     await append(row.conversationId, row.id, claimEvents(row, messageId));
     return { ...row, messageId };
   });
@@ -50,12 +51,12 @@ export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promi
 async function take(tx: Db, worker: string, leaseMs: number): Promise<ClaimedRow | null> {
   const rows = await tx.$queryRaw<ClaimedRow[]>`
     WITH expired AS (
-      SELECT id FROM turn WHERE status IN ('RUNNING', 'RECOVERING') AND lease_until < now() ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+      SELECT id FROM turn WHERE status IN ('RUNNING', 'RECOVERING') AND lease_until < now() ORDER BY created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
     ), queued AS (
       SELECT t.id FROM turn t
       WHERE t.status = 'QUEUED' AND NOT EXISTS (
         SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
-      ORDER BY t.created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
     ), due AS (
       SELECT id, true AS recovering FROM expired UNION ALL SELECT id, false FROM queued LIMIT 1
     )

@@ -22,7 +22,7 @@ const generationShape = (maxOutputTokens: number) =>
     frequencyPenalty: range(-2, 2),
     presencePenalty: range(-2, 2),
     stop: z
-      .array(z.string().min(1, 'must not be empty').max(100, 'must have at most 100 characters'))
+      .array(z.string().min(1, 'must not be empty').max(100, 'must have at most 100 characters').transform(storable))
       .max(4, 'must have at most 4 sequences')
       .nullish(),
   });

@@ -53,6 +53,8 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
 
 /** Refuses to go on inside a transaction where the turn is another worker's by now. */
 export async function holdTurn(tx: Parameters<Parameters<EventLog['transact']>[0]>[0], { id, fence }: ClaimedTurn): Promise<void> {
-  const rows = await tx.$queryRaw<unknown[]>`SELECT 1 FROM turn WHERE id = ${id}::uuid AND fence = ${fence} AND finished_at IS NULL FOR UPDATE`;
+  const rows = await tx.$queryRaw<
+    unknown[]
+  >`SELECT 1 FROM turn WHERE id = ${id}::uuid AND fence = ${fence} AND finished_at IS NULL FOR NO KEY UPDATE`;
   if (rows.length === 0) throw new FencedError();
 }

@@ -52,17 +52,20 @@ async function* conversationFrames(context: Context, source: Source, fromNow: bo
 async function* turnFrames(context: Context, source: Source, turnId: string, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
   let first = true;
   for await (const frame of open(context, source, signal)) {
-    const events = frame.events!.filter((event) => event.turnId === turnId);
-    if (events.length > 0 || first) yield seen({ ...frame, events } satisfies Frame);
+    // Null where the cursor is of another epoch: the reader gets the present state, as of a conversation.
+    const events = frame.events?.filter((event) => event.turnId === turnId) ?? null;
+    if (events === null || events.length > 0 || first) yield seen({ ...frame, events } satisfies Frame);
     first = false;
-    if (events.some(({ body }) => body.type === 'turn-finished')) return;
-    if (frame.replayed && frame.caughtUp && (await hasEnded(context, turnId))) return;
+    if (events?.some(({ body }) => body.type === 'turn-finished')) return;
+    if (frame.replayed && frame.caughtUp && (await hasEnded(context, turnId, frame.seq))) return;
   }
 }
 
-async function hasEnded({ db }: Context, id: string): Promise<boolean> {
+/** Whether the turn has ended, and its terminal event lies before the position: one that has just been committed is still to come. */
+async function hasEnded({ db, services: { log } }: Context, id: string, seq: number): Promise<boolean> {
   const turn = await db.turn.findUnique({ where: { id }, select: { status: true } });
-  return !turn || isTerminal(turn.status);
+  if (turn && !isTerminal(turn.status)) return false;
+  return (await log.readTurn(id, seq, 1)).events.length === 0;
 }
 
 async function headOf({ services: { log } }: Context, conversationId: string): Promise<{ seq: number; epoch: number }> {

@@ -40,20 +40,37 @@ const mark = (turnId: string, point: TurnPoint): void => {
 /** Runs one claimed turn to its end: builds the engine's ports, runs it, settles. Never throws: what can't be settled is recovered by lease. */
 export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<void> {
   const logger = deps.logger.child({ turnId: turn.id, attempt: turn.attempt });
+  const current = { attempt: turn.attempt };
   mark(turn.id, 'claimed');
   try {
-    const current = { attempt: turn.attempt };
-    const end = await run(turn, deps, logger, signal, current);
-    if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
-    mark(turn.id, 'finishing');
-    const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
-    await settle(deps.log, { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account });
-    mark(turn.id, 'settled');
-    await compactTurn(deps.database, turn.id);
+    await runAndSettle(turn, deps, logger, signal, current);
   } catch (error) {
+    await leave(turn, deps, current.attempt, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
     if (error instanceof FencedError || error instanceof HandedOver) logger.info({ reason: error.message }, 'turn left to another worker');
     else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
   }
+}
+
+async function runAndSettle(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: { attempt: number }): Promise<void> {
+  const end = await run(turn, deps, logger, signal, current);
+  if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
+  mark(turn.id, 'finishing');
+  const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
+  await settle(deps.log, { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account });
+  mark(turn.id, 'settled');
+  await compactTurn(deps.database, turn.id);
+}
+
+/** A worker that is drained accounts what its call used, so that the next worker does not take it for a crash. */
+async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attempt: number, error: unknown): Promise<void> {
+  if (!(error instanceof HandedOver) || error.interruption.kind !== 'drained') return;
+  const { call } = error;
+  const account = call && (await accountOf(call, modelOf(turn), countTokens));
+  await log.transact(async (tx, append) => {
+    await holdTurn(tx, turn);
+    const ended = await endAttempt(tx, turn.id, attempt, { outcome: 'SUPERSEDED', providerResponseId: call?.responseId ?? null });
+    if (ended && account) await append(turn.conversationId, turn.id, [await book(tx, bookingOf(turn), call, account)]);
+  });
 }
 
 const modelOf = ({ provider, model }: ClaimedTurn) => ({ provider, model });

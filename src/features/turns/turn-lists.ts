@@ -1,9 +1,10 @@
 import { builder } from '../../graph/builder.ts';
 import { TurnStatus } from '../../graph/enums.ts';
 import { idOf } from '../../graph/ids.ts';
+import { present } from '../../graph/loaders.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
-import { byIds } from '../../graph/rows.ts';
 import { orderKey } from '../../graph/window.ts';
+import { storable } from '../../kernel/text.ts';
 import { findTurn, findTurnByKey } from './turn-store.ts';
 import { Turn, TurnConnection } from './types.ts';
 
@@ -29,17 +30,16 @@ builder.prismaObjectFields('Conversation', (t) => ({
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
       status: t.arg({ type: [TurnStatus], description: 'Only turns in one of these states.' }),
     },
-    resolve: async ({ id }, { status, ...args }, { db, loaders }) => {
+    resolve: async ({ id }, { status, ...args }, { loaders }) => {
       const page = parsePage(list, args);
-      const only = status ? { sql: 'r.status = ANY($4::turn_status[])', values: status } : undefined;
-      const rows = await byIds(db.turn, await loaders.turns.load({ parentId: id, page, ...(only ? { only } : {}) }));
-      const where = { conversationId: id, ...(status ? { status: { in: status } } : {}) };
+      const of = { parentId: id, ...(status ? { only: { sql: 'r.status = ANY(?::turn_status[])', values: status } } : {}) };
+      const rows = await present(loaders.turnRows, await loaders.turns.load({ ...of, page }));
       return toPage(
         list,
         page,
         rows,
         ({ ordinal }) => orderKey(ordinal),
-        () => db.turn.count({ where }),
+        () => loaders.turnCount.load(of),
       );
     },
   }),
@@ -58,6 +58,6 @@ builder.queryFields((t) => ({
     nullable: true,
     description: "The viewer's turn that was admitted with this key: how a client learns whether a send whose answer was lost had arrived.",
     args: { key: t.arg.string({ required: true, description: 'The idempotency key.' }) },
-    resolve: (_root, { key }, { db, viewer }) => findTurnByKey(db, viewer, key.slice(0, 300)),
+    resolve: (_root, { key }, { db, viewer }) => findTurnByKey(db, viewer, storable(key.slice(0, 300))),
   }),
 }));

@@ -113,10 +113,17 @@ export function createTurnService(deps: TurnServiceDeps) {
       return { turnId: turn.id, conversationId: turn.conversationId, from };
     },
 
-    /** Ends every turn of a conversation that is being deleted, in that transaction: queued ones at once, a live one by its worker. */
-    async endAllIn(tx: Db, append: Append, conversationId: string): Promise<void> {
+    /**
+     * Ends every turn of a conversation that is being deleted, in that transaction: queued ones at once, a live one by its worker, which is
+     * told by the function that this gives, after the commit.
+     */
+    async endAllIn(tx: Db, append: Append, conversationId: string): Promise<() => void> {
       await cancelQueued(tx, append, conversationId, null);
-      for (const { id } of await lockUnfinished(tx, conversationId)) await requestStop(tx, id, { keepPartial: true, seen: null });
+      const live = await lockUnfinished(tx, conversationId);
+      for (const { id } of live) await requestStop(tx, id, { keepPartial: true, seen: null });
+      return () => {
+        for (const { id } of live) bus.signal({ kind: 'turn-stop', turnId: id });
+      };
     },
   };
 }

@@ -21,15 +21,15 @@ export const insertTurn = (tx: Db, data: Prisma.TurnUncheckedCreateInput) => tx.
 export const countAhead = (db: Db, conversationId: string, ordinal: bigint): Promise<number> =>
   db.turn.count({ where: { conversationId, finishedAt: null, ordinal: { lt: ordinal } } });
 
-/** Live and queued turns of a conversation, locked, oldest first. */
+/** Live and queued turns of a conversation, locked, oldest first. The key stays free: appends refer to it while they hold the log. */
 export const lockUnfinished = (tx: Db, conversationId: string): Promise<{ id: string; status: TurnStatus; inputMessageId: string | null }[]> =>
   tx.$queryRaw`
     SELECT id, status::text AS status, input_message_id AS "inputMessageId" FROM turn
-    WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal FOR UPDATE`;
+    WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE`;
 
 /** The status of one turn, with its row locked. */
 export async function lockTurn(tx: Db, id: string): Promise<TurnStatus | null> {
-  const rows = await tx.$queryRaw<{ status: TurnStatus }[]>`SELECT status::text AS status FROM turn WHERE id = ${id}::uuid FOR UPDATE`;
+  const rows = await tx.$queryRaw<{ status: TurnStatus }[]>`SELECT status::text AS status FROM turn WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
   return rows[0]?.status ?? null;
 }
 

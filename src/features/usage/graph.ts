@@ -1,11 +1,12 @@
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
 import { builder } from '../../graph/builder.ts';
 import { UsageKind, UsageSource } from '../../graph/enums.ts';
+import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf, parsePage, toPage } from '../../graph/paging.ts';
-import { byIds } from '../../graph/rows.ts';
 import { orderKey } from '../../graph/window.ts';
-import { sumByConversation } from './usage-store.ts';
+import { idKey } from '../../kernel/cursor.ts';
+import { noTotals } from './usage-store.ts';
 
 const average = (sum: number, { requests }: TotalsRecord): number => (requests === 0 ? 0 : sum / requests);
 
@@ -101,11 +102,12 @@ builder.prismaObjectField('Conversation', 'usage', (t) =>
       first: t.arg.int({ description: 'How many from the start: 1 to 100; 20 when nothing is said.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
     },
-    resolve: async ({ id }, args, { db, loaders }) => {
-      const page = parsePage(list, args);
-      const rows = await byIds(db.usage, await loaders.usage.load({ parentId: id, page }));
-      const count = () => db.usage.count({ where: { conversationId: id } });
-      return { ...toPage(list, page, rows, (row) => orderKey(row.id), count), totals: () => sumByConversation(db, id) };
+    resolve: async ({ id }, args, { loaders }) => {
+      const page = parsePage(list, args, [idKey]);
+      const rows = await present(loaders.usageRows, await loaders.usage.load({ parentId: id, page }));
+      const count = () => loaders.usageCount.load({ parentId: id });
+      const totals = async () => (await loaders.conversationTotals.load(id)) ?? noTotals;
+      return { ...toPage(list, page, rows, (row) => orderKey(row.id), count), totals };
     },
   }),
 );

@@ -1,5 +1,5 @@
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
-import type { Prisma } from '../../generated/prisma/client.ts';
+import { Prisma } from '../../generated/prisma/client.ts';
 import type { Db } from '../../platform/db.ts';
 
 /** Adds a row to the ledger. A second row for the same call is refused by the database. */
@@ -11,15 +11,21 @@ type SumRow = { key: string; inputTokens: bigint; outputTokens: bigint; totalTok
 export const noTotals: TotalsRecord = { inputTokens: 0, outputTokens: 0, totalTokens: 0, costUsd: '0.000000', requests: 0, unpricedRequests: 0 };
 
 /** The sums of the ledger for each of these turns, in one statement; a turn without rows has zeros. */
-export async function sumByTurn(db: Db, turnIds: readonly string[]): Promise<Map<string, TotalsRecord>> {
+export const sumByTurn = (db: Db, turnIds: readonly string[]): Promise<Map<string, TotalsRecord>> => sumBy(db, Prisma.sql`turn_id`, turnIds);
+
+/** The same for the whole ledgers of conversations. */
+export const sumByConversation = (db: Db, conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>> =>
+  sumBy(db, Prisma.sql`conversation_id`, conversationIds);
+
+async function sumBy(db: Db, column: Prisma.Sql, ids: readonly string[]): Promise<Map<string, TotalsRecord>> {
   const rows = await db.$queryRaw<SumRow[]>`
-    SELECT turn_id AS key, sum(input_tokens) AS "inputTokens", sum(output_tokens) AS "outputTokens", sum(total_tokens) AS "totalTokens",
+    SELECT ${column} AS key, sum(input_tokens) AS "inputTokens", sum(output_tokens) AS "outputTokens", sum(total_tokens) AS "totalTokens",
            coalesce(sum(cost_usd), 0)::numeric(18, 6)::text AS "costUsd", count(*) AS requests, count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced
-    FROM usage WHERE turn_id = ANY(${turnIds}::uuid[]) GROUP BY turn_id`;
+    FROM usage WHERE ${column} = ANY(${ids}::uuid[]) GROUP BY ${column}`;
   return new Map(rows.map((row) => [row.key, totalsOf(row)]));
 }
 
-const totalsOf = ({ inputTokens, outputTokens, totalTokens, costUsd, requests, unpriced }: Omit<SumRow, 'key'>): TotalsRecord => ({
+const totalsOf = ({ inputTokens, outputTokens, totalTokens, costUsd, requests, unpriced }: SumRow): TotalsRecord => ({
   inputTokens: Number(inputTokens),
   outputTokens: Number(outputTokens),
   totalTokens: Number(totalTokens),
@@ -27,12 +33,3 @@ const totalsOf = ({ inputTokens, outputTokens, totalTokens, costUsd, requests, u
   requests: Number(requests),
   unpricedRequests: Number(unpriced),
 });
-
-/** The sums over one conversation's whole ledger. */
-export async function sumByConversation(db: Db, conversationId: string): Promise<TotalsRecord> {
-  const [row] = await db.$queryRaw<Omit<SumRow, 'key'>[]>`
-    SELECT coalesce(sum(input_tokens), 0) AS "inputTokens", coalesce(sum(output_tokens), 0) AS "outputTokens", coalesce(sum(total_tokens), 0) AS "totalTokens",
-           coalesce(sum(cost_usd), 0)::numeric(18, 6)::text AS "costUsd", count(*) AS requests, count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced
-    FROM usage WHERE conversation_id = ${conversationId}::uuid`;
-  return totalsOf(row!);
-}

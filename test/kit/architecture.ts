@@ -1,0 +1,177 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import ts from 'typescript';
+import { groupBy } from '../../src/kernel/group.ts';
+
+/** Source files by their path below src. */
+export type Sources = ReadonlyMap<string, string>;
+type Import = { from: string; what: string; typeOnly: boolean };
+export type House = { files: ReadonlyMap<string, ts.SourceFile>; edges: { from: string; to: string; typeOnly: boolean }[]; packages: Import[] };
+
+/** What was written by hand: generated code answers to its generator. */
+export function readSources(root: string): Sources {
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.startsWith('generated'));
+  return new Map(files.sort().map((file) => [file, readFileSync(join(root, file), 'utf8')]));
+}
+
+/** Every import and re-export, also dynamic ones and those of types inside types. */
+function importsOf(from: string, source: ts.SourceFile): Import[] {
+  const found: Import[] = [];
+  const add = (node: ts.Node | undefined, typeOnly: boolean) => {
+    if (node && ts.isStringLiteral(node)) found.push({ from, what: node.text, typeOnly });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly ?? false);
+    if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], false);
+    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+export function survey(sources: Sources): House {
+  const files = new Map([...sources].map(([file, text]) => [file, ts.createSourceFile(file, text, ts.ScriptTarget.ES2023, true)]));
+  const imports = [...files].flatMap(([file, source]) => importsOf(file, source));
+  const isOurs = ({ what }: Import) => what.startsWith('.');
+  return {
+    files,
+    edges: imports.filter(isOurs).map(({ from, what, typeOnly }) => ({ from, to: normalize(join(dirname(from), what)), typeOnly })),
+    packages: imports.filter((each) => !isOurs(each)),
+  };
+}
+
+const floors = ['kernel|generated', 'contracts', 'platform|graph', 'providers|events|jobs|engine', 'features', 'app|main.ts'];
+const floorOf = (file: string): number => floors.findIndex((floor) => new RegExp(`^(${floor})(/|$)`).test(file));
+const topOf = (file: string): string => file.split('/')[0]!;
+const nameOf = (file: string): string => file.split('/').at(-1)!;
+/** A feature, a folder of providers, or a folder right below src. */
+export const roomOf = (file: string): string => dirname(file);
+const featureOf = (file: string): string | null => /^features\/([^/]+)\//.exec(file)?.[1] ?? null;
+
+/** A later one may know an earlier one, never the other way round. */
+const featureOrder = ['accounts', 'models', 'conversations', 'usage', 'turns'];
+/** The files of a feature that speak GraphQL. */
+const graphFile = /^(graph|types|.+-types|queries|.+-queries|mutations|subscriptions|inputs|.+-lists|read)\.ts$/;
+const speaksGraphQL = (file: string): boolean =>
+  topOf(file) === 'graph' || floorOf(file) === 5 || (featureOf(file) !== null && graphFile.test(nameOf(file)));
+
+const told = ({ from, to, typeOnly }: House['edges'][number]): string => `${from} imports ${typeOnly ? 'types of ' : ''}${to}`;
+const lines = (source: ts.SourceFile): number => source.text.split('\n').length - 1;
+const matching = ({ files }: House, pattern: RegExp, except: RegExp): string[] =>
+  [...files].filter(([file, { text }]) => pattern.test(text) && !except.test(file)).map(([file]) => file);
+const outside = ({ packages }: House, name: RegExp, allowed: (file: string) => boolean): string[] =>
+  packages.filter(({ from, what }) => name.test(what) && !allowed(from)).map(({ from, what }) => `${from} imports ${what}`);
+
+/** Files that do something when they are run, and so when they are imported. */
+const entrances = /^(main\.ts|app\/print-schema\.ts|app\/commands\/[^/]+)$/;
+const starters =
+  /^(setTimeout|setInterval|setImmediate|fetch|createServer|createPool|openDatabase|openPglite|openRedis\w+|startApp|startScriptedServer)$/;
+const livingThings = /^(Redis|Pool|Client|PrismaClient|PGlite|WebSocketServer|Worker|LRUCache)$/;
+
+/** What a module does while it is imported: calls and constructions that are in no function. */
+function onImport(source: ts.SourceFile): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) || ts.isTypeNode(node)) return;
+    if (ts.isPropertyDeclaration(node) && !node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword)) return;
+    const last = (expression: ts.Expression) => (ts.isPropertyAccessExpression(expression) ? expression.name : expression).getText(source);
+    if (ts.isCallExpression(node) && starters.test(last(node.expression))) found.push(`${last(node.expression)}()`);
+    if (ts.isNewExpression(node) && livingThings.test(last(node.expression))) found.push(`new ${last(node.expression)}`);
+    if (ts.isAwaitExpression(node)) found.push('await');
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+/** Every way round that leads back to where it began, told once. */
+export function cyclesOf(edges: readonly { from: string; to: string }[]): string[] {
+  const next = groupBy(edges, ({ from }) => from);
+  const state = new Map<string, 'open' | 'done'>();
+  const found: string[] = [];
+  const path: string[] = [];
+  const visit = (file: string): void => {
+    if (state.get(file) === 'done') return;
+    if (state.get(file) === 'open') return void found.push([...path.slice(path.indexOf(file)), file].join(' > '));
+    state.set(file, 'open');
+    path.push(file);
+    for (const { to } of next.get(file) ?? []) visit(to);
+    path.pop();
+    state.set(file, 'done');
+  };
+  for (const file of next.keys()) visit(file);
+  return found;
+}
+
+/** Each rule of the house: what breaks it. */
+export const rules = {
+  'no import goes upstairs': ({ edges }) =>
+    edges.filter(({ from, to, typeOnly }) => floorOf(to) > floorOf(from) && !(from === 'graph/context.ts' && typeOnly)).map(told),
+  'every folder has a floor': ({ files }) => [...files.keys()].filter((file) => floorOf(file) < 0),
+  'machines never know one another': ({ edges }) =>
+    edges.filter(({ from, to }) => floorOf(from) === 3 && floorOf(to) === 3 && topOf(from) !== topOf(to)).map(told),
+  'of the two drivers, only graph knows the other, and only its types': ({ edges }) =>
+    edges
+      .filter(
+        ({ from, to, typeOnly }) =>
+          (topOf(from) === 'platform' && topOf(to) === 'graph') || (topOf(from) === 'graph' && topOf(to) === 'platform' && !typeOnly),
+      )
+      .map(told),
+  'the engine is pure': ({ edges, packages }) => [
+    ...edges.filter(({ from, to }) => topOf(from) === 'engine' && !['engine', 'kernel', 'contracts'].includes(topOf(to))).map(told),
+    ...packages
+      .filter(({ from, what }) => topOf(from) === 'engine' && !/^(node:perf_hooks|gpt-tokenizer\/.+)$/.test(what))
+      .map(({ from, what }) => `${from} imports ${what}`),
+  ],
+  'a feature is entered by its front door': ({ edges }) =>
+    edges
+      .filter(
+        ({ from, to }) =>
+          featureOf(to) && featureOf(from) !== featureOf(to) && nameOf(to) !== 'index.ts' && !(topOf(from) === 'app' && nameOf(to) === 'graph.ts'),
+      )
+      .map(told),
+  'features know only earlier features': ({ edges }) =>
+    edges
+      .filter(({ from, to }) => featureOf(from) && featureOf(to) && featureOf(from) !== featureOf(to))
+      .filter(({ from, to }) => featureOrder.indexOf(featureOf(to)!) >= featureOrder.indexOf(featureOf(from)!))
+      .map(told),
+  'every feature has a place in the order': ({ files }) =>
+    [...new Set([...files.keys()].map(featureOf))].filter((feature) => feature !== null && !featureOrder.includes(feature)) as string[],
+  'machines are entered by their front doors': ({ edges }) =>
+    edges.filter(({ from, to }) => floorOf(to) === 3 && topOf(from) !== topOf(to) && nameOf(to) !== 'index.ts').map(told),
+  // The context names the services, whose rooms use the builder, whose type names the context: types alone, and the one exception.
+  'no import leads back to itself': ({ edges }) => cyclesOf(edges.filter(({ from }) => from !== 'graph/context.ts')),
+  'the environment is read in one place': (house) => matching(house, /process\.env\b/, /^(app\/config\.ts|main\.ts|app\/commands\/[^/]+)$/),
+  'only drivers and stores hold the database client': ({ edges, packages }) => [
+    ...edges
+      .filter(({ from, to, typeOnly }) => to.startsWith('generated/prisma') && !typeOnly && topOf(from) !== 'platform' && !from.endsWith('-store.ts'))
+      .map(told),
+    ...packages
+      .filter(({ from, what, typeOnly }) => /^(@prisma\/|pg$|@electric-sql\/)/.test(what) && !typeOnly && topOf(from) !== 'platform')
+      .map(({ from, what }) => `${from} imports ${what}`),
+  ],
+  'only the driver and the bus speak to Redis': (house) =>
+    outside(house, /^ioredis/, (file) => topOf(file) === 'platform' || file === 'events/redis-bus.ts'),
+  'only its adapter speaks to OpenAI': (house) => outside(house, /^openai/, (file) => file.startsWith('providers/openai/')),
+  'only graph files speak GraphQL': (house) => [
+    ...outside(house, /^(graphql|@pothos|@graphql-yoga|dataloader)/, speaksGraphQL),
+    ...house.edges.filter(({ from, to, typeOnly }) => topOf(to) === 'graph' && !typeOnly && !speaksGraphQL(from)).map(told),
+  ],
+  'files are short': ({ files }) => [...files].filter(([, source]) => lines(source) > 300).map(([file, source]) => `${file}: ${lines(source)} lines`),
+  'rooms are small': ({ files }) =>
+    [...groupBy(files, ([file]) => roomOf(file))]
+      .map(([room, inside]) => ({ room, count: inside.length, length: inside.reduce((sum, [, source]) => sum + lines(source), 0) }))
+      .filter(({ count, length }) => count > 15 || length > 1_700)
+      .map(({ room, count, length }) => `${room}: ${count} files, ${length} lines`),
+  'names say what is inside': ({ files }) =>
+    [...files.keys()].filter((file) => /(^|[/.-])(utils?|helpers?|common|misc|managers?)([/.-]|$)/i.test(file) || /[^a-z0-9./-]/.test(file)),
+  'importing starts nothing': ({ files }) =>
+    [...files].filter(([file]) => !entrances.test(file)).flatMap(([file, source]) => onImport(source).map((what) => `${file}: ${what}`)),
+  'nothing knows that it is tested': (house) => matching(house, /NODE_ENV\s*[!=]==?\s*['"]test['"]|VITEST/, /^$/),
+  'nothing is left to do': (house) => matching(house, /\b(TODO|FIXME|XXX|HACK)\b/, /^$/),
+  'comments are sentences, not banners': (house) => matching(house, /^\s*(\/\/|\*)\s*[-=*#]{4,}/m, /^$/),
+} satisfies Record<string, (house: House) => string[]>;
+
+export type Rule = keyof typeof rules;

@@ -1,0 +1,83 @@
+import type { ModelEvent } from '../../src/contracts/model-event.ts';
+import type { ModelProvider, ModelRequest } from '../../src/contracts/model-provider.ts';
+import type { EventBody } from '../../src/contracts/turn-event.ts';
+import type { Call, EnginePorts } from '../../src/engine/index.ts';
+import { ProviderError } from '../../src/kernel/errors.ts';
+
+/** What a model does at one call: events batch by batch, an error at its end, or a wait. */
+export type Script = (signal: AbortSignal, request: ModelRequest) => AsyncGenerator<readonly ModelEvent[], void>;
+
+export const text = (said: string): ModelEvent => ({ kind: 'text-delta', text: said });
+export const finish = (reason: 'STOP' | 'LENGTH' = 'STOP'): ModelEvent => ({ kind: 'finish', reason });
+export const accepted: ModelEvent = { kind: 'accepted', requestId: 'req-1' };
+
+/** Says these batches, then throws what is to be thrown. */
+export const saying = (batches: readonly (readonly ModelEvent[])[], error?: unknown): Script =>
+  async function* () {
+    for (const batch of batches) yield batch;
+    if (error) throw error;
+  };
+
+export const passing = () => new ProviderError('busy', { provider: 'fake', retryable: true, retryAfterMs: 0 });
+export const lasting = () => new ProviderError('no such model', { provider: 'fake', code: 'INVALID_MODEL' });
+
+/** Ports that write down what is asked of them. `scripts` answer the calls in order; the last one answers all further ones. */
+export function createPorts(scripts: readonly Script[], more: Partial<EnginePorts> = {}) {
+  const told: {
+    events: EventBody[];
+    requested: number[];
+    retried: Call[];
+    marks: string[];
+    requests: ModelRequest[];
+    open: number;
+    flushes: number;
+  } = {
+    events: [],
+    requested: [],
+    retried: [],
+    marks: [],
+    requests: [],
+    open: 0,
+    flushes: 0,
+  };
+  const provider: ModelProvider = {
+    name: 'fake',
+    models: () => [],
+    async *stream(request, signal) {
+      told.requests.push(request);
+      told.open += 1;
+      try {
+        yield* scripts[Math.min(told.requests.length, scripts.length) - 1]!(signal, request);
+      } finally {
+        told.open -= 1;
+      }
+    },
+  };
+  let now = 0;
+  const ports: EnginePorts = {
+    provider,
+    emit: async (bodies) => void told.events.push(...bodies),
+    flushed: async () => {
+      told.flushes += 1;
+    },
+    context: async () => ({ messages: [{ role: 'user', content: 'Hello?' }], tokens: 7 }),
+    requesting: async (attempt) => void told.requested.push(attempt),
+    retrying: async (call) => {
+      told.retried.push(call);
+      return call.attempt + 1;
+    },
+    countTokens: async (said) => said.length,
+    mark: (point) => void told.marks.push(point),
+    clock: {
+      now: () => new Date(0),
+      elapsed: () => {
+        now += 10;
+        return now;
+      },
+    },
+    random: () => 0,
+    maxRetries: 2,
+    ...more,
+  };
+  return { ports, told };
+}
