@@ -1,0 +1,65 @@
+import { expect, it } from 'vitest';
+import { createTranscript } from '../../src/engine/index.ts';
+import { runStep } from '../../src/engine/step.ts';
+import { FencedError } from '../../src/events/index.ts';
+import { accepted, createPorts, finish, passing, type Script, saying, text } from '../kit/engine.ts';
+
+const request = { model: 'm-1', messages: [], generation: {} };
+const never = new AbortController().signal;
+
+function step(script: Script, more: Parameters<typeof createPorts>[1] = {}) {
+  const { ports, told } = createPorts([script], more);
+  const transcript = createTranscript('m');
+  return { told, transcript, end: runStep(request, 4, 11, transcript, ports, never) };
+}
+
+it('tells what one read of the network held at once, neighbours joined', async () => {
+  const batches: unknown[] = [];
+  const { end } = step(saying([[text('a'), text('b')], [text('c'), { kind: 'reasoning-delta', text: 'd' }], [finish()]]), {
+    emit: async (bodies) => void batches.push(bodies.map((body) => ('text' in body ? body.text : body.type))),
+  });
+  await end;
+  expect(batches).toEqual([['ab'], ['c', 'd']]);
+});
+
+it('accounts a call that breaks off: what was generated, for how long, and that it may be billed', async () => {
+  const { end } = step(saying([[accepted], [{ kind: 'response', responseId: 'r', model: 'm-1-2026' }, text('Hel')]], passing()));
+  expect(await end).toMatchObject({
+    error: { message: 'busy' },
+    call: { attempt: 4, accepted: true, requestId: 'req-1', responseId: 'r', model: 'm-1-2026', generated: 'Hel', promptTokens: 11, usage: null },
+  });
+  const { call } = await end;
+  expect(call.durationMs).toBeGreaterThan(call.firstTokenMs!);
+  expect(call.firstTokenMs).toBeGreaterThan(0);
+});
+
+it('counts a refusal as generated and shows it with the message only', async () => {
+  const { end, told, transcript } = step(saying([[{ kind: 'refusal-delta', text: 'No.' }, finish()]]));
+  expect(await end).toMatchObject({ finishReason: 'STOP', call: { generated: 'No.', firstTokenMs: null } });
+  expect(told.events).toEqual([]);
+  expect(transcript.parts).toEqual([{ type: 'refusal', text: 'No.' }]);
+});
+
+it('marks the moments that operators watch', async () => {
+  const { end, told } = step(saying([[text('a')], [text('b')], [finish()]]));
+  await end;
+  expect(told.marks).toEqual(['request-sent', 'first-delta', 'delta']);
+});
+
+it('closes the connection to the model when the turn is no longer its own', async () => {
+  let asked = 0;
+  const endless: Script = async function* () {
+    for (;;) {
+      asked += 1;
+      yield [text('more ')];
+    }
+  };
+  const { end, told } = step(endless, {
+    emit: async () => {
+      throw new FencedError();
+    },
+  });
+  await expect(end).rejects.toBeInstanceOf(FencedError);
+  expect(told.open).toBe(0);
+  expect(asked).toBe(1);
+});
