@@ -6,9 +6,7 @@ const sources = readSources(resolve('src'));
 const house = survey(sources);
 
 /** Broken knowingly: what, and why. An excuse that nobody needs any more fails too. */
-const excused: Partial<Record<Rule, Record<string, string>>> = {
-  'rooms are small': { 'features/turns': 'admission, running and telling of turns are three rooms in one: to be split' },
-};
+const excused: Partial<Record<Rule, Record<string, string>>> = {};
 
 describe('the house', () => {
   it('was looked at: its files, its rooms and the ways between them', () => {

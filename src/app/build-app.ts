@@ -70,7 +70,12 @@ async function listen(config: Config, logger: Logger, composition: Composed, dat
   const yoga = createGraphQLServer({ config, logger, viewers, contexts });
   let stopping = false;
   const isReady = async () => !stopping && (await Promise.race([answers(database), pause(2_000).then(() => false)]));
-  const server = createHttpServer({ yoga, graphiql: config.http.graphiql, isReady });
+  const server = createHttpServer({
+    yoga,
+    graphiql: config.http.graphiql,
+    isReady,
+    onFault: (err) => logger.error({ err }, 'GraphiQL could not be served'),
+  });
   const sockets = attachSockets(server, { config: config.http, logger, yoga, viewers, contexts });
   server.listen(config.http.port, config.http.host);
   await once(server, 'listening');

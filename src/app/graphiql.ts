@@ -24,7 +24,11 @@ export function createGraphiQL() {
   return {
     async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
       made ??= make();
-      const page = await made;
+      const page = await made.catch((error: unknown) => {
+        made = null; // the next visitor may have more luck
+        response.writeHead(500).end();
+        throw error;
+      });
       const headers = { etag: page.etag, 'cache-control': 'private, max-age=0, must-revalidate', vary: 'accept, accept-encoding' };
       if (request.headers['if-none-match'] === page.etag) return void response.writeHead(304, headers).end();
       response

@@ -4,10 +4,10 @@ import { withRequestId } from '../graph/request-id.ts';
 import { createGraphiQL, wantsGraphiQL } from './graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
-type Deps = { yoga: GraphQLServer; graphiql: boolean; isReady: () => Promise<boolean> };
+type Deps = { yoga: GraphQLServer; graphiql: boolean; isReady: () => Promise<boolean>; onFault: (error: unknown) => void };
 
 /** The HTTP server: GraphQL, the workbench and the two health checks. */
-export function createHttpServer({ yoga, graphiql, isReady }: Deps): Server {
+export function createHttpServer({ yoga, graphiql, isReady, onFault }: Deps): Server {
   const page = createGraphiQL();
   const server = createServer(
     { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
@@ -21,7 +21,7 @@ export function createHttpServer({ yoga, graphiql, isReady }: Deps): Server {
 
   function route(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?', 1)[0];
-    if (path === graphqlPath && graphiql && wantsGraphiQL(request)) void page.serve(request, response);
+    if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
     else if (path === graphqlPath) void yoga(request, response);
     else if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') void ready(response);

@@ -70,6 +70,12 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
   };
 }
 
+/** The head of a log inside a transaction. */
+export async function headIn(tx: Db, conversationId: string): Promise<number> {
+  const { head } = await tx.conversationLog.findUniqueOrThrow({ where: { conversationId }, select: { head: true } });
+  return Number(head);
+}
+
 export type EventLog = ReturnType<typeof createEventLog>;
 
 async function appendTo(tx: Db, conversationId: string, turnId: string | null, bodies: readonly EventBody[]): Promise<Batch> {

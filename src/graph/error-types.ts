@@ -9,6 +9,7 @@ import {
   ValidationError,
 } from '../kernel/errors.ts';
 import { builder } from './builder.ts';
+import type { Context } from './context.ts';
 
 const codeDescriptions: Partial<Record<string, string>> = {
   UNAUTHENTICATED: 'No valid token came with the request.',
@@ -111,10 +112,14 @@ builder.objectType(InternalError, {
 
 type Refusals = 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'ConflictError' | 'ProviderError' | 'IdempotencyConflictError';
 
-/** Runs a mutation: refusals that its result union lists become data, everything else is an error of the operation. */
-export async function orRefusal<T>(listed: readonly Refusals[], work: () => Promise<T>): Promise<T | AppError> {
+/**
+ * Runs a mutation: refusals that its result union lists become data, everything else is an error of the operation. What it answers is
+ * read anew, also where an earlier mutation of the same document had read it.
+ */
+export async function orRefusal<T>(context: Context, listed: readonly Refusals[], work: (context: Context) => Promise<T>): Promise<T | AppError> {
+  context.renewLoaders();
   try {
-    return await work();
+    return await work(context);
   } catch (error) {
     if (error instanceof AppError && (listed as readonly string[]).includes(refusalType(error))) return asData(error);
     throw error;

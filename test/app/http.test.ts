@@ -140,7 +140,7 @@ describe('an HTTP server that is told to show less', () => {
 });
 
 it('is not ready while its stores do not answer, though it lives', async () => {
-  const server = createHttpServer({ yoga: (() => {}) as never, graphiql: false, isReady: async () => false });
+  const server = createHttpServer({ yoga: (() => {}) as never, graphiql: false, isReady: async () => false, onFault: () => {} });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };

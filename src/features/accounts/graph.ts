@@ -93,7 +93,7 @@ builder.mutationField('createGuestSession', (t) =>
     type: GuestSessionResult,
     description: 'A token for a visitor without an account; the conversations can later be claimed by a signed-in user.',
     args: { displayName: t.arg.string({ description: 'The name to show; "Guest" when nothing is said.' }) },
-    resolve: (_root, { displayName }, { services }) =>
-      orRefusal(['ValidationError'], () => services.guests.start(displayName)) as Promise<GuestSession>,
+    resolve: (_root, { displayName }, context) =>
+      orRefusal(context, ['ValidationError'], ({ services }) => services.guests.start(displayName)) as Promise<GuestSession>,
   }),
 );

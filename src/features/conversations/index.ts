@@ -15,7 +15,7 @@ export {
   purgeDeleted,
   updateConversation,
 } from './conversation-store.ts';
-export { appendMessage, completeMessage, findMessage, listForContext, partsOf, supersedeMessage } from './message-store.ts';
+export { appendMessage, completeMessage, findMessage, linkToTurn, listForContext, partsOf, supersedeAnswers } from './message-store.ts';
 export { CreateConversationInput } from './mutations.ts';
 export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';

@@ -53,10 +53,20 @@ export async function completeMessage(
   return { contentLength: facts.contentLength, contentSha256: facts.contentSha256 };
 }
 
-/** Takes an answer out of the conversation because another takes its place. */
-export async function supersedeMessage(tx: Db, id: string, conversationId: string): Promise<void> {
-  await tx.message.update({ where: { id }, data: { status: 'SUPERSEDED', updatedAt: new Date() } });
-  await tx.conversation.update({ where: { id: conversationId }, data: { messageCount: { decrement: 1 } } });
+/** Says which turn a message began. */
+export async function linkToTurn(tx: Db, id: string, turnId: string): Promise<void> {
+  await tx.message.update({ where: { id }, data: { turnId } });
+}
+
+/** Takes the answers of a turn out of the conversation because another takes their place. Returns their ids. */
+export async function supersedeAnswers(tx: Db, turnId: string, conversationId: string): Promise<string[]> {
+  const answers = await tx.message.updateManyAndReturn({
+    where: { turnId, role: 'ASSISTANT', status: { not: 'SUPERSEDED' } },
+    data: { status: 'SUPERSEDED', updatedAt: new Date() },
+    select: { id: true },
+  });
+  await tx.conversation.update({ where: { id: conversationId }, data: { messageCount: { decrement: answers.length } } });
+  return answers.map(({ id }) => id);
 }
 
 /**

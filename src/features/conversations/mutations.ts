@@ -69,15 +69,17 @@ builder.mutationFields((t) => ({
     type: ConversationResult,
     description: 'Creates a conversation. `sendMessage` can do it on the way.',
     args: { input: t.arg({ type: CreateConversationInput, required: true, description: 'What it is like.' }) },
-    resolve: (_root, { input }, { viewer, services }) =>
-      orRefusal(refusals, async () => ({ conversationId: (await services.conversations.create(viewer, input)).id })) as Promise<Success>,
+    resolve: (_root, { input }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services }) => ({
+        conversationId: (await services.conversations.create(viewer, input)).id,
+      })) as Promise<Success>,
   }),
   updateConversation: t.field({
     type: ConversationResult,
     description: 'Changes what a conversation says of itself.',
     args: { input: t.arg({ type: UpdateConversationInput, required: true, description: 'What to change.' }) },
-    resolve: (_root, { input: { id, ...changes } }, { viewer, services }) =>
-      orRefusal(refusals, async () => {
+    resolve: (_root, { input: { id, ...changes } }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'input.id');
         await services.conversations.update(viewer, conversationId, id, changes);
         return { conversationId };
@@ -90,8 +92,8 @@ builder.mutationFields((t) => ({
       id: t.arg.id({ required: true, description: 'Its global id.' }),
       archived: t.arg.boolean({ defaultValue: true, description: 'False takes it out of the archive.' }),
     },
-    resolve: (_root, { id, archived }, { viewer, services }) =>
-      orRefusal(refusals, async () => {
+    resolve: (_root, { id, archived }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'id');
         await services.conversations.archive(viewer, conversationId, id, archived ?? true);
         return { conversationId };
@@ -101,8 +103,8 @@ builder.mutationFields((t) => ({
     type: ConversationResult,
     description: 'Ends a conversation for good: it can be read, and takes no messages any more.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
-    resolve: (_root, { id }, { viewer, services }) =>
-      orRefusal(refusals, async () => {
+    resolve: (_root, { id }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'id');
         await services.conversations.end(viewer, conversationId, id);
         return { conversationId };
@@ -112,8 +114,8 @@ builder.mutationFields((t) => ({
     type: DeleteResult,
     description: 'Deletes a conversation with all its messages. A turn that runs is stopped. The account of what it cost stays.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
-    resolve: (_root, { id }, { viewer, services }) =>
-      orRefusal(refusals, async () => {
+    resolve: (_root, { id }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'id');
         await services.conversations.remove(viewer, conversationId, id);
         return { deletedId: toGlobalId('Conversation', conversationId) };

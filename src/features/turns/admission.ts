@@ -1,7 +1,7 @@
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { Append, EventLog } from '../../events/index.ts';
+import { type Append, type EventLog, headIn } from '../../events/index.ts';
 import type { Prisma, Turn } from '../../generated/prisma/client.ts';
 import { ConflictError, IdempotencyConflictError, NotFoundError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
@@ -12,14 +12,15 @@ import {
   appendMessage,
   type ConversationService,
   type LockedConversation,
+  linkToTurn,
   lockConversation,
   type NewConversation,
-  supersedeMessage,
+  supersedeAnswers,
   titleFrom,
   updateConversation,
 } from '../conversations/index.ts';
+import { countAhead, findAdmitted, findLastTurn, insertTurn } from '../turn-runs/index.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
-import { countAhead, findAdmitted, findLastTurn, insertTurn } from './turn-store.ts';
 
 export type SendMessage = {
   /** An existing conversation (with the id as the caller gave it, for the refusal) or a new one. */
@@ -106,7 +107,7 @@ export function createAdmission({ log, conversations, findModel, countTokens, ma
         takesMessages(conversation);
         await refuseUnlessRetryable(tx, turn);
         const info = findModel({ model: turn.model, provider: turn.provider });
-        const events = await supersedeAnswers(tx, turn);
+        const events = await replaceAnswers(tx, turn);
         const { inputMessageId, generation } = turn;
         return admitTurn(tx, append, viewer, conversation, {
           key,
@@ -122,6 +123,9 @@ export function createAdmission({ log, conversations, findModel, countTokens, ma
   };
 }
 
+/** Turns that may wait in one conversation. */
+const maxWaiting = 100;
+
 type NewTurn = {
   key: string;
   hash: string;
@@ -136,7 +140,10 @@ type NewTurn = {
 async function admitTurn(tx: Db, append: Append, viewer: Viewer, { id: conversationId }: LockedConversation, turn: NewTurn): Promise<Admitted> {
   const { inputMessageId, info, key, hash, trigger, events } = turn;
   const ordinal = ((await findLastTurn(tx, conversationId))?.ordinal ?? 0n) + 1n;
-  const logStart = await headOf(tx, conversationId);
+  const position = await countAhead(tx, conversationId, ordinal);
+  if (position > maxWaiting)
+    throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
+  const logStart = await headIn(tx, conversationId);
   const { id } = await insertTurn(tx, {
     conversationId,
     ownerId: viewer.userId,
@@ -150,8 +157,7 @@ async function admitTurn(tx: Db, append: Append, viewer: Viewer, { id: conversat
     generation: turn.generation as Prisma.InputJsonObject,
     logStart,
   });
-  if (trigger === 'SEND') await tx.message.update({ where: { id: inputMessageId! }, data: { turnId: id } });
-  const position = await countAhead(tx, conversationId, ordinal);
+  if (trigger === 'SEND') await linkToTurn(tx, inputMessageId!, id);
   await append(conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]);
   return { turnId: id, conversationId, messageId: inputMessageId, logStart: Number(logStart), deduplicated: false };
 }
@@ -178,11 +184,6 @@ async function entitle(tx: Db, { id, titleSource, messageCount }: LockedConversa
   return [{ type: 'conversation-updated', changed: ['title'] }];
 }
 
-async function headOf(tx: Db, conversationId: string): Promise<bigint> {
-  const { head } = await tx.conversationLog.findUniqueOrThrow({ where: { conversationId }, select: { head: true } });
-  return head;
-}
-
 async function refuseUnlessRetryable(tx: Db, { id, conversationId }: Turn): Promise<void> {
   const last = await findLastTurn(tx, conversationId);
   if (last?.id !== id) throw new ConflictError('Only the newest turn of a conversation can be run again.');
@@ -190,8 +191,7 @@ async function refuseUnlessRetryable(tx: Db, { id, conversationId }: Turn): Prom
     throw new ConflictError(`Only a failed or stopped turn can be run again; this one is ${last.status}.`);
 }
 
-async function supersedeAnswers(tx: Db, { id, conversationId }: Turn): Promise<EventBody[]> {
-  const answers = await tx.message.findMany({ where: { turnId: id, role: 'ASSISTANT', status: { not: 'SUPERSEDED' } }, select: { id: true } });
-  for (const answer of answers) await supersedeMessage(tx, answer.id, conversationId);
-  return answers.map((answer) => ({ type: 'message-updated', messageId: answer.id, changed: ['status'] }));
+async function replaceAnswers(tx: Db, { id, conversationId }: Turn): Promise<EventBody[]> {
+  const answers = await supersedeAnswers(tx, id, conversationId);
+  return answers.map((messageId) => ({ type: 'message-updated', messageId, changed: ['status'] }));
 }

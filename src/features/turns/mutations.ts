@@ -89,8 +89,8 @@ builder.mutationFields((t) => ({
     type: SendMessageResult,
     description: 'Sends a message. A worker answers it, whether or not anybody watches; a turn that runs already is waited for in the queue.',
     args: { input: t.arg({ type: SendMessageInput, required: true, description: 'What, where, and how to answer.' }) },
-    resolve: (_root, { input }, { viewer, services: { turns }, signal }) =>
-      orRefusal(refusals, async () => {
+    resolve: (_root, { input }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services: { turns }, signal }) => {
         const { conversation, idempotencyKey, generation, waitFor, timeoutMs } = input;
         const target =
           conversation.id == null
@@ -113,8 +113,8 @@ builder.mutationFields((t) => ({
     description: `Stops a turn, wherever it runs, and aborts the request to the model. Answers with the settled turn; where its worker takes more than a few
 seconds, with the turn as it is.`,
     args: { input: t.arg({ type: StopTurnInput, required: true, description: 'Which turn, and what to keep.' }) },
-    resolve: (_root, { input: { target, seen, keepPartial, clearQueue } }, { viewer, services: { turns }, signal }) =>
-      orRefusal(refusals, () => {
+    resolve: (_root, { input: { target, seen, keepPartial, clearQueue } }, context) =>
+      orRefusal(context, refusals, ({ viewer, services: { turns }, signal }) => {
         const what =
           target.turnId == null
             ? { conversationId: idOf('Conversation', target.conversationId!, 'input.target.conversationId'), givenId: target.conversationId! }
@@ -136,8 +136,8 @@ seconds, with the turn as it is.`,
       turnId: t.arg.id({ required: true, description: 'Global id of the failed turn.' }),
       idempotencyKey: t.arg.string({ required: true, description: 'Made by the client, 1 to 255 characters; the same key never retries twice.' }),
     },
-    resolve: (_root, { turnId, idempotencyKey }, { viewer, services: { turns } }) =>
-      orRefusal(refusals, async () =>
+    resolve: (_root, { turnId, idempotencyKey }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services: { turns } }) =>
         started(await turns.retry(viewer, { turnId: idOf('Turn', turnId, 'turnId'), givenId: turnId, idempotencyKey })),
       ) as Promise<Started>,
   }),

@@ -7,10 +7,8 @@ import type { Turn } from '../../generated/prisma/client.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Db } from '../../platform/db.ts';
 import { findConversation } from '../conversations/index.ts';
+import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, type Admitted, createAdmission, type SendMessage } from './admission.ts';
-import { TurnNotActiveError } from './errors.ts';
-import { settleQueued } from './settle.ts';
-import { findTurn, lockTurn, lockUnfinished, requestStop } from './turn-store.ts';
 import { waitForEnd } from './wait.ts';
 
 export type TurnServiceDeps = AdmissionDeps & {

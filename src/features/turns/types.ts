@@ -6,8 +6,8 @@ import { ApiError, asData } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf } from '../../graph/paging.ts';
 import { readConversation, visibleTo } from '../conversations/index.ts';
+import { fromRecord } from '../turn-runs/index.ts';
 import { noTotals, UsageTotals } from '../usage/index.ts';
-import { fromRecord } from './errors.ts';
 
 export const TurnAttempt = builder.prismaObject('TurnAttempt', {
   description: 'One try at a turn by one worker: at most one call of the provider.',

@@ -5,10 +5,10 @@ import { FinishReason, TurnStatus } from '../../graph/enums.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
 import { toGlobalId } from '../../graph/ids.ts';
 import { readConversation } from '../conversations/index.ts';
+import { fromRecord } from '../turn-runs/index.ts';
+import { Turn } from '../turns/index.ts';
 import { UsageTotals } from '../usage/index.ts';
-import { fromRecord } from './errors.ts';
 import type { SeenEvent } from './frames.ts';
-import { Turn } from './types.ts';
 
 type Body = SeenEvent['body'];
 type Kind = Body['type'];

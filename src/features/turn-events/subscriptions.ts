@@ -5,10 +5,10 @@ import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
+import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
 import { type SeenFrame, seen } from './frames.ts';
 import { streamFor } from './stream.ts';
-import { findTurn } from './turn-store.ts';
 
 export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame').implement({
   description: 'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to remember.',

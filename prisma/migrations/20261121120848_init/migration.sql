@@ -251,6 +251,9 @@ CREATE INDEX "turn_unfinished" ON "turn"("conversation_id", "ordinal") WHERE (fi
 CREATE INDEX "turn_live" ON "turn"("created_at") WHERE (status IN ('RUNNING', 'RECOVERING'));
 
 -- CreateIndex
+CREATE INDEX "turn_input_message_id_idx" ON "turn"("input_message_id");
+
+-- CreateIndex
 CREATE INDEX "turn_queue" ON "turn"("created_at") WHERE (status = 'QUEUED');
 
 -- CreateIndex

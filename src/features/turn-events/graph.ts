@@ -1,0 +1,3 @@
+import './event-types.ts';
+import './subscriptions.ts';
+import './event-queries.ts';

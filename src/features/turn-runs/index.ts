@@ -1,0 +1,9 @@
+/**
+ * Turn runs: the life of a turn in the hands of workers. Owns tables `turn` and `turn_attempt`.
+ * Promises: a turn has one worker at a time, and a worker that lost it writes nothing of it; every attempt ends once, with one ledger row
+ * for its call; a turn has exactly one terminal event, its last; a settled turn never changes.
+ */
+export { fromRecord, TurnNotActiveError } from './errors.ts';
+export { settleQueued } from './settle.ts';
+export { countAhead, findAdmitted, findLastTurn, findTurn, findTurnByKey, insertTurn, lockTurn, lockUnfinished, requestStop } from './turn-store.ts';
+export { createWorker, type Worker, type WorkerDeps } from './worker.ts';
