@@ -44,7 +44,7 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
 
   let closing: Promise<void> | null = null;
   async function close(graceMs: number): Promise<void> {
-    await front?.stop();
+    front?.stop();
     await composition.worker?.drain(graceMs);
     await front?.close();
     await composition.close();
@@ -82,12 +82,12 @@ async function listen(config: Config, logger: Logger, composition: Composed, dat
   const { address, port, family } = server.address() as AddressInfo;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    /** No new connections, and not ready any more; streams go on while the worker drains. */
-    async stop(): Promise<void> {
+    /** Not ready any more, so that nobody is sent here; who is here is served while the worker drains. */
+    stop(): void {
       stopping = true;
-      server.close();
     },
     async close(): Promise<void> {
+      server.close();
       await sockets.close();
       server.closeAllConnections();
     },

@@ -58,7 +58,8 @@ describeSettings(
       const { process, here, where, closings, reader, reading, calls } = await inMidAnswer();
       process.kill('SIGTERM');
       await isDraining(process);
-      await expect(fetch(`${here.url}/readyz`)).rejects.toThrow('fetch failed');
+      expect((await fetch(`${here.url}/readyz`)).status).toBe(503);
+      expect((await fetch(`${here.url}/healthz`)).status).toBe(200);
       world.model.release();
       expect(await process.exited).toEqual({ code: 0, signal: null });
       await reading;
@@ -81,7 +82,7 @@ describeSettings(
       expect(reader.finished).toEqual([]);
       expect(calls()).toMatchObject([{ aborted: true }]);
 
-      await finishElsewhere(where, reader, calls);
+      await finishElsewhere(where, reader, calls, 'SUPERSEDED'); // handed over, not lost
     });
 
     it('ends at once when it is asked a second time, and loses nothing by it', async () => {
@@ -93,21 +94,21 @@ describeSettings(
       expect(await process.exited).toEqual({ code: 1, signal: null });
       expect(performance.now() - start).toBeLessThan(2_000);
       await reading;
-      await finishElsewhere(where, reader, calls);
+      await finishElsewhere(where, reader, calls, 'CRASHED');
     });
 
     async function finishElsewhere(
       where: { conversationId: string; turnId: string },
       reader: Reader,
       calls: () => readonly unknown[],
+      first: 'SUPERSEDED' | 'CRASHED',
     ): Promise<void> {
       const worker = await world.start({ ROLE: 'worker', LOG_LEVEL: 'silent' });
       try {
         await until(() => calls().length === 2 && world.model.release(), 'the next worker to ask the model again');
         await follow(there, { id: where.conversationId, after: reader.cursor }, undefined, reader);
         const turn = await checkFinishedTurn(there, where, reader, 2);
-        expect(turn.attempts).toHaveLength(2);
-        expect(turn.attempts[1]).toMatchObject({ outcome: 'COMPLETED' });
+        expect(turn.attempts).toMatchObject([{ outcome: first }, { outcome: 'COMPLETED' }]);
       } finally {
         await worker.close(0);
       }

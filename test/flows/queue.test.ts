@@ -5,7 +5,7 @@ import { ConversationDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import type { Reader } from '../kit/reader.ts';
-import { ask, follow, send, stop, textSoFar, turnOf } from '../kit/story.ts';
+import { ask, follow, send, stop, textSoFar, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 const callsAbout = (world: World, marker: string) =>
@@ -139,4 +139,35 @@ describeSettings(
     });
   },
   (setting) => setting.storage.name === 'postgres',
+);
+
+describeSettings(
+  'a long queue',
+  ({ storage, redis }) => {
+    let world: World;
+    let alice: TestClient;
+
+    beforeAll(async () => {
+      world = await createWorld(storage, { redis });
+      alice = await world.client(await world.start());
+    });
+    afterAll(() => world.close());
+
+    it('is refused its 101st waiting turn, and can be cleared with the turn before it', async () => {
+      const first = await send(alice, 'One [[hold]]');
+      const to = first.conversation.id;
+      await follow(alice, { id: to, after: first.cursor }, (reader) => textSoFar(reader) !== '');
+      for (let waiting = 0; waiting < 100; waiting += 10)
+        await Promise.all(Array.from({ length: 10 }, (_, index) => send(alice, `Waiting ${waiting + index}`, { to })));
+      expect(await trySend(alice, 'One too many', { to })).toMatchObject({
+        __typename: 'ConflictError',
+        retryable: true,
+        message: 'This conversation has 100 turns waiting already: send more when some have ended.',
+      });
+      await stop(alice, first.turn.id, { clearQueue: true });
+      const { conversation } = await alice.request(ConversationDocument, { id: to });
+      expect(conversation).toMatchObject({ activeTurn: null, queuedTurns: [] });
+    });
+  },
+  ({ storage, redis }) => storage.name === 'embedded' && !redis,
 );

@@ -73,8 +73,9 @@ describeStorages('migrations', ({ name: storage, create }) => {
     ]);
   });
 
-  // A second process on the embedded database is refused by the lock of its data directory.
-  it.skipIf(storage === 'embedded')('apply once when several start at the same time, or while one is half done', async () => {
+  // A second process on the embedded database is refused by the lock of its data directory, so there this cannot happen.
+  const onServer = storage === 'postgres' ? it : () => {};
+  onServer('apply once when several start at the same time, or while one is half done', async () => {
     await write(first, 'CREATE TABLE note (id int); SELECT pg_sleep(0.5);');
     const others = await Promise.all([openDatabase(place), openDatabase(place)]);
     const early = Promise.all([apply(), apply(others[0])]);
