@@ -1,5 +1,6 @@
 import { startApp } from './app/build-app.ts';
 import { ConfigError, describeConfig, loadConfig } from './app/config.ts';
+import { StartError } from './app/start-error.ts';
 import { welcome } from './app/welcome.ts';
 import { DataDirInUseError } from './platform/data-dir-lock.ts';
 import { createLogger } from './platform/logger.ts';
@@ -27,7 +28,8 @@ try {
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
 } catch (error) {
-  if (!(error instanceof ConfigError || error instanceof MigrationError || error instanceof DataDirInUseError)) throw error;
-  console.error(error.message);
+  const isTold = [ConfigError, StartError, MigrationError, DataDirInUseError].some((kind) => error instanceof kind);
+  if (!isTold) throw error;
+  console.error((error as Error).message);
   process.exit(1);
 }

@@ -10,6 +10,7 @@ import { createContexts } from './context.ts';
 import { createHttpServer } from './http.ts';
 import { resolveSecret } from './secret.ts';
 import { compose } from './services.ts';
+import { databaseFault, listenFault } from './start-error.ts';
 import { attachSockets } from './ws.ts';
 import { createGraphQLServer } from './yoga.ts';
 
@@ -31,6 +32,7 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
   const database = await openDatabase({ url: databaseUrl, dataDir, poolSize, log: logger });
   let scripted: ScriptedServer | null = null;
   try {
+    if (databaseUrl) await reach(database, databaseUrl);
     await applyMigrations(database, logger);
     scripted = given.providers.openai.scripted ? await startScriptedServer({ tokensPerSecond: given.providers.scripted.tokensPerSecond }) : null;
   } catch (error) {
@@ -39,8 +41,15 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
   }
   const config = scripted ? withModel(given, scripted.url) : given;
   const composition = compose({ config, database, logger, secret });
-  const front = config.role === 'worker' ? null : await listen(config, logger, composition, database);
+  const front = config.role === 'worker' ? null : await listen(config, logger, composition, database).catch(abandon);
   composition.worker?.start();
+
+  async function abandon(error: unknown): Promise<never> {
+    await composition.close();
+    await scripted?.close();
+    await database.close();
+    throw error;
+  }
 
   let closing: Promise<void> | null = null;
   async function close(graceMs: number): Promise<void> {
@@ -78,7 +87,9 @@ async function listen(config: Config, logger: Logger, composition: Composed, dat
   });
   const sockets = attachSockets(server, { config: config.http, logger, yoga, viewers, contexts });
   server.listen(config.http.port, config.http.host);
-  await once(server, 'listening');
+  await once(server, 'listening').catch((error: unknown) => {
+    throw listenFault(config.http, error);
+  });
   const { address, port, family } = server.address() as AddressInfo;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
@@ -92,6 +103,12 @@ async function listen(config: Config, logger: Logger, composition: Composed, dat
       server.closeAllConnections();
     },
   };
+}
+
+async function reach(database: Opened, url: string): Promise<void> {
+  await database.query('SELECT 1').catch((error: unknown) => {
+    throw databaseFault(url, error);
+  });
 }
 
 const answers = (database: Opened): Promise<boolean> =>
