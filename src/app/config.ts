@@ -24,6 +24,9 @@ export const environment = z.object({
     .describe('Origins, separated by commas, whose pages may call this server from a browser. Without it only pages this server serves may.'),
   GRAPHIQL: truth.default(true).describe('Whether a browser that opens /graphql gets the GraphiQL workbench.'),
   INTROSPECTION: truth.default(true).describe('Whether clients may read the schema. GraphiQL needs it.'),
+  MAX_QUERY_OBJECTS: whole(100, 1_000_000)
+    .default(5_000)
+    .describe('Objects that one operation may ask for, by the sizes of its pages; a larger one is refused before anything is read.'),
   SUBSCRIPTIONS_PER_SOCKET: whole(1, 10_000).default(100).describe('How many operations one WebSocket may hold open at once.'),
 
   DATABASE_URL: databaseUrl
@@ -147,6 +150,7 @@ function grouped(env: Environment) {
       corsOrigins: env.CORS_ORIGIN,
       graphiql: env.GRAPHIQL,
       introspection: env.INTROSPECTION,
+      maxQueryObjects: env.MAX_QUERY_OBJECTS,
       subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
     },
     log: { level: env.LOG_LEVEL, production },

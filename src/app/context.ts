@@ -5,10 +5,13 @@ import { createTurnRows, queuePositions } from '../features/turns/index.ts';
 import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
 import type { Context } from '../graph/context.ts';
 import { createLoaders } from '../graph/loaders.ts';
-import { currentRequestId } from '../graph/request-id.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
+import { currentRequestId } from '../kernel/request-id.ts';
 import type { Database } from '../platform/db.ts';
 import type { Composition } from './services.ts';
+
+/** What belongs to a deleted conversation is gone with it, also where the ledger still points to it. */
+const ofLiving = { conversation: { deletedAt: null } };
 
 /** Makes the context of one operation for whoever asks; null for somebody without a token. */
 export function createContexts(database: Database, { services }: Pick<Composition, 'services'>) {
@@ -19,8 +22,8 @@ export function createContexts(database: Database, { services }: Pick<Compositio
       log: services.log,
       rowsOf: createTurnRows(db),
       rowsById: {
-        messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] } } }),
-        turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] } } }),
+        messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
+        turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
         usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
       },
       totalsOfConversations: (ids) => sumByConversation(db, ids),

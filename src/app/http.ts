@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { withRequestId } from '../graph/request-id.ts';
+import { withRequestId } from '../kernel/request-id.ts';
 import { createGraphiQL, wantsGraphiQL } from './graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 

@@ -13,12 +13,13 @@ import type { Contexts } from './context.ts';
 import { type GraphQLServer, graphqlPath, maxBody } from './yoga.ts';
 
 type Deps = { config: Config['http']; logger: Logger; yoga: GraphQLServer; viewers: Viewers; contexts: Contexts };
-type Connected = Extra &
-  Record<PropertyKey, unknown> & { viewer?: Viewer | null; expiry?: NodeJS.Timeout; gone?: AbortController; open?: Set<string> };
+type Connected = Extra & Record<PropertyKey, unknown> & { viewer?: Viewer | null; expiry?: NodeJS.Timeout; gone?: AbortController; open?: number };
 
 /** The longest that a timer of Node can wait, in milliseconds. */
 const maxTimer = 2 ** 31 - 1;
 const keepAliveMs = 12_000;
+/** How long a client may take to answer that its socket is closing. */
+const closingMs = 2_000;
 
 /** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
@@ -26,6 +27,8 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
   const disposable = serve(sockets, deps);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // Node hands the socket over without its listener: a client that resets it must not end the process.
+    socket.on('error', () => socket.destroy());
     if (request.url?.split('?', 1)[0] !== graphqlPath) refuse(socket, '404 Not Found');
     else if (!isAllowedOrigin(request, deps.config.corsOrigins)) refuse(socket, '403 Forbidden');
     else sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
@@ -40,7 +43,11 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
       server.off('upgrade', upgrade);
       // 1012: clients of graphql-ws reconnect at once, to whatever process now answers.
       for (const client of sockets.clients) client.close(1012, 'Service restart');
+      const patience = setTimeout(() => {
+        for (const client of sockets.clients) client.terminate();
+      }, closingMs);
       await disposable.dispose();
+      clearTimeout(patience);
     },
   };
 }
@@ -53,11 +60,15 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
       execute: (args) => (args as Enveloped).execute(args),
       subscribe: (args) => (args as Enveloped).subscribe(args),
       async onConnect({ extra, connectionParams }) {
-        const viewer = await authenticate(viewers, connectionParams);
+        const viewer = await authenticate(viewers, connectionParams).catch((err: unknown) => {
+          logger.error({ err }, 'a socket could not be authenticated');
+          extra.socket.close(1013, 'Try again later'); // clients return; the code that a fault gets by itself would end them
+          return 'refused' as const;
+        });
         if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
         extra.viewer = viewer;
         extra.gone = new AbortController();
-        extra.open = new Set();
+        extra.open = 0;
         if (viewer) {
           const left = viewer.expiresAt.getTime() - Date.now();
           extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(left, maxTimer));
@@ -69,8 +80,8 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
         clearTimeout(extra.expiry);
         extra.gone?.abort();
       },
-      async onSubscribe({ extra }, id, { query, operationName, variables }) {
-        if (extra.open!.size >= config.subscriptionsPerSocket)
+      async onSubscribe({ extra }, _id, { query, operationName, variables }) {
+        if (extra.open! >= config.subscriptionsPerSocket)
           return [
             new GraphQLError(`One socket may hold ${config.subscriptionsPerSocket} operations open at once: end one, or open another socket.`, {
               extensions: { code: 'RATE_LIMITED' },
@@ -85,7 +96,7 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
           const document = parse(query);
           const errors = validate(schema, document);
           if (errors.length > 0) return errors as GraphQLError[];
-          extra.open!.add(id);
+          extra.open! += 1;
           const args = { schema, operationName, document, variableValues: variables, contextValue: await contextFactory(), execute, subscribe };
           return args as ExecutionArgs;
         } catch (error) {
@@ -98,13 +109,10 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
       onNext(_context, _id, _payload, _args, result) {
         return result.errors ? { ...result, errors: withoutStatus(result.errors) } : undefined;
       },
-      onComplete({ extra }, id) {
-        extra.open?.delete(id);
+      onComplete({ extra }) {
+        extra.open! -= 1;
       },
-      onError({ extra }, id, _payload, errors) {
-        extra.open?.delete(id);
-        return withoutStatus(errors);
-      },
+      onError: (_context, _id, _payload, errors) => withoutStatus(errors),
     },
     sockets,
     keepAliveMs,

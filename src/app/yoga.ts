@@ -1,8 +1,9 @@
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type DocumentNode, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
+import { parseWithin, refuseTooComplex } from '../graph/limits.ts';
 import { createErrorMask } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
@@ -21,6 +22,15 @@ const useIntrospection = (allowed: boolean): Plugin => ({
   onValidate({ addValidationRule }) {
     if (!allowed) addValidationRule(NoSchemaIntrospectionCustomRule);
   },
+});
+
+/** Before validation, which costs more than parsing; and again with the variables, before anything is read. */
+const useLimits = (maxObjects: number): Plugin => ({
+  onParse({ parseFn, setParseFn }) {
+    setParseFn((source, options) => parseWithin((within) => parseFn(source, { ...options, ...within }) as DocumentNode, maxObjects));
+  },
+  onExecute: ({ args }) => refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
+  onSubscribe: ({ args }) => refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
 });
 
 /**
@@ -49,6 +59,7 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
     plugins: [
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
+      useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
       useContext(
         async ({ request, socketContext }) =>

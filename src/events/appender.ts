@@ -27,18 +27,32 @@ const patienceMs = 20_000;
  * conversations of this process together. No timer: an idle log adds one commit, a busy one writes fewer rows.
  */
 export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFault: (error: unknown) => void) {
-  let waiting = new Map<string, Pending>();
+  /** What waits, by conversation: the batches of one writer, and behind them those of a writer that took the turn over. */
+  const waiting = new Map<string, Pending[]>();
   const batches = new WeakMap<Writer, number>();
+  /** Writers of which a batch was lost: nothing that comes after the gap may be stored. */
+  const broken = new WeakMap<Writer, unknown>();
   let busy = false;
 
   async function flush(): Promise<void> {
     busy = true;
-    while (waiting.size > 0) {
-      const taken = waiting;
-      waiting = new Map();
-      await store([...taken.values()]);
-    }
+    while (waiting.size > 0) await store(takeHeads());
     busy = false;
+  }
+
+  /** The first batch of each conversation: one statement takes at most one a conversation. */
+  function takeHeads(): Pending[] {
+    const heads: Pending[] = [];
+    for (const [conversationId, queue] of waiting) {
+      heads.push(queue.shift()!);
+      if (queue.length === 0) waiting.delete(conversationId);
+    }
+    return heads;
+  }
+
+  function fail(pending: Pending, error: unknown): void {
+    broken.set(pending.writer, error);
+    pending.done.reject(error);
   }
 
   function number({ writer, bodies }: Pending): Slot {
@@ -47,7 +61,9 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     return { conversation: writer.conversationId, turn: writer.turnId, fence: writer.fence, batch, bodies };
   }
 
-  async function store(pendings: Pending[]): Promise<void> {
+  async function store(taken: Pending[]): Promise<void> {
+    const pendings = taken.filter(({ writer, done }) => !broken.has(writer) || done.reject(broken.get(writer)));
+    if (pendings.length === 0) return;
     const slots = pendings.map(number);
     try {
       const heads = await insist(slots);
@@ -56,7 +72,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
       });
     } catch (error) {
       if (isDataFault(error) && pendings.length > 1) return storeEach(pendings);
-      for (const { done } of pendings) done.reject(error);
+      for (const pending of pendings) fail(pending, error);
     }
   }
 
@@ -89,8 +105,8 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
       const events = numbered(bodies, row, writer.turnId);
       bus.publish({ conversationId: writer.conversationId, from: row.head - bodies.length, to: row.head, events });
       done.resolve();
-    } else if (repeated) void confirm(slot).then(done.resolve, done.reject);
-    else done.reject(new FencedError());
+    } else if (repeated) void confirm(slot).then(done.resolve, (error: unknown) => fail(pending, error));
+    else fail(pending, new FencedError());
   }
 
   /** A batch that was sent again and not stored: either the first try had stored it unheard (readers find it in the log), or it is fenced. */
@@ -104,14 +120,12 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
 
   /** Resolves when the events are committed (and on their way to readers); rejects with FencedError when the turn is somebody else's. */
   return function append(writer: Writer, bodies: readonly EventBody[]): Promise<void> {
-    const current = waiting.get(writer.conversationId);
-    if (current && current.writer !== writer) {
-      // Two writers of one conversation, one of them fenced: they take their turns in separate statements.
-      const after = () => append(writer, bodies);
-      return current.done.promise.then(after, after);
-    }
-    const pending = current ?? { writer, bodies: [], done: defer<void>() };
-    waiting.set(writer.conversationId, pending);
+    if (broken.has(writer)) return Promise.reject(broken.get(writer));
+    const queue = waiting.get(writer.conversationId) ?? [];
+    waiting.set(writer.conversationId, queue);
+    const last = queue.at(-1);
+    const pending = last?.writer === writer ? last : { writer, bodies: [], done: defer<void>() };
+    if (pending !== last) queue.push(pending);
     for (const body of bodies) pushMerged(pending.bodies, body);
     if (!busy) void flush();
     return pending.done.promise;

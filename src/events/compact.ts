@@ -2,7 +2,8 @@ import { type DeltaBody, isDelta, type LogEvent } from '../contracts/turn-event.
 import { mergeRun } from './marks.ts';
 
 type Delta = LogEvent & { body: DeltaBody };
-type Run = { events: Delta[]; length: number };
+/** `length`: what survives of its text. `end`: the offset where the next delta must begin. */
+type Run = { events: Delta[]; length: number; end: number };
 
 /** What compaction makes of the events of a settled turn: rows to remove, and rows that get another body. */
 export type CompactionPlan = { remove: number[]; replace: { seq: number; body: DeltaBody }[] };
@@ -29,11 +30,13 @@ const keyOf = ({ messageId, partIndex }: { messageId: string; partIndex: number 
 function extend(runs: Run[], open: Map<string, Run>, event: Delta): void {
   const key = keyOf(event.body);
   const run = open.get(key);
-  if (run && run.events.at(-1)!.seq === event.seq - 1) {
+  if (run && run.events.at(-1)!.seq === event.seq - 1 && run.end === event.body.offset) {
     run.events.push(event);
     run.length += event.body.text.length;
+    run.end += event.body.text.length;
   } else {
-    const fresh = { events: [event], length: event.body.text.length };
+    const { offset, text } = event.body;
+    const fresh = { events: [event], length: text.length, end: offset + text.length };
     runs.push(fresh);
     open.set(key, fresh);
   }

@@ -48,9 +48,10 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
       const rows = await database.query<Row>(readAfter, [conversationId, after, limit]);
       if (!rows[0]) throw new NotFoundError('conversation', null);
       const { head, epoch } = rows[0];
-      const events = rows.filter((row) => row.seq !== null).map(({ seq, at, turnId, body }) => eventAfter({ seq: seq!, at, turnId, body }, after));
-      const full = rows.length === limit;
-      return { events: events.filter((event) => event !== null), head, epoch, seq: full ? rows.at(-1)!.seq! : head, full };
+      const stored = rows.filter((row): row is Row & { seq: number } => row.seq !== null);
+      const events = stored.map(({ seq, at, turnId, body }) => eventAfter({ seq, at, turnId, body }, after));
+      const full = stored.length === limit;
+      return { events: events.filter((event) => event !== null), head, epoch, seq: full ? stored.at(-1)!.seq : head, full };
     },
 
     /** Up to `limit` events of one turn after `after`, oldest first. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { AppError, httpStatusOf, InternalError } from '../kernel/errors.ts';
+import { currentRequestId } from '../kernel/request-id.ts';
 import type { Logger } from '../platform/logger.ts';
-import { currentRequestId } from './request-id.ts';
 
 /**
  * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; everything else as

@@ -18,7 +18,7 @@ export type WindowRequest = {
   only?: Condition;
 };
 
-/** A condition on the rows `r`, from the code and never from a caller; `?` stands for `values`, where there are any. */
+/** A condition on the rows `r`, from the code and never from a caller; `?` stands for `values`, which may be empty. */
 export type Condition = { sql: string; values: readonly string[] };
 
 /**
@@ -49,7 +49,7 @@ export function createWindowLoader(query: Database['query'], list: Windowed): Da
 }
 
 const sqlOf = (only: Condition | undefined, place: string): string => only?.sql.replace('?', place) ?? 'true';
-const valuesOf = (only: Condition | undefined): (readonly string[])[] => (only && only.values.length > 0 ? [only.values] : []);
+const valuesOf = (only: Condition | undefined): (readonly string[])[] => (only?.sql.includes('?') ? [only.values] : []);
 
 export type CountRequest = { parentId: string; only?: Condition };
 

@@ -20,7 +20,15 @@ describe('without any variable', () => {
     const config = loadConfig({});
     expect(config).toMatchObject({
       role: 'all',
-      http: { port: 4_000, host: '127.0.0.1', corsOrigins: [], graphiql: true, introspection: true, subscriptionsPerSocket: 100 },
+      http: {
+        port: 4_000,
+        host: '127.0.0.1',
+        corsOrigins: [],
+        graphiql: true,
+        introspection: true,
+        maxQueryObjects: 5_000,
+        subscriptionsPerSocket: 100,
+      },
       log: { level: 'info', production: false },
       stores: { databaseUrl: null, dataDir: './data', poolSize: 10, redisUrl: null, redisPrefix: 'colloquy' },
       auth: { secret: null, issuer: 'colloquy', audience: 'colloquy', jwksUrl: null, allowGuests: true, guestTokenHours: 24 },

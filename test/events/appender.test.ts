@@ -172,14 +172,33 @@ describe('data that the database refuses', () => {
     expect(of('b').stored).toEqual([delta(0, 'b')]);
   });
 
-  it('does not stop what comes later', async () => {
+  it('keeps out what the same writer sends later, which would leave a hole, and lets other writers go on', async () => {
     const { append, of } = createLog(async (_slots, call) => {
       if (call === 1) throw fault('22P05');
       return undefined;
     });
     const a = writer('a');
     await expect(append(a, [delta(0, 'bad')])).rejects.toMatchObject({ code: '22P05' });
-    await append(a, [delta(0, 'good')]);
+    await expect(append(a, [delta(3, 'after the hole')])).rejects.toMatchObject({ code: '22P05' });
+    await append(writer('a'), [delta(0, 'good')]);
     expect(of('a').stored).toEqual([delta(0, 'good')]);
+  });
+});
+
+describe('two writers of one conversation', () => {
+  it('are stored each in its own order, the later one behind the earlier', async () => {
+    const gate: Deferred<undefined> = defer();
+    const { append, of } = createLog((_slots, call) => (call === 1 ? gate.promise : undefined));
+    const other = append(writer('b'), [delta(0, 'busy')]);
+    const [old, fresh] = [writer('a'), writer('a', 2)];
+    const all = [append(old, [delta(0, 'old')]), append(fresh, [delta(0, 'first')])];
+    gate.resolve(undefined);
+    await other;
+    of('a').fence = 2;
+    of('a').batch = 0;
+    all.push(append(fresh, [delta(5, 'second')]));
+    await Promise.allSettled(all);
+    const texts = of('a').stored.map((body) => ('text' in body ? body.text : ''));
+    expect(texts.join('').endsWith('firstsecond')).toBe(true);
   });
 });

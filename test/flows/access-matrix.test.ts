@@ -115,7 +115,10 @@ describeSettings(
     let seed: Seed;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { tokensPerSecond: 5_000, env: { MODEL_MAX_RETRIES: '0', MODEL_IDLE_TIMEOUT_MS: '600000' } });
+      world = await createWorld(storage, {
+        tokensPerSecond: 5_000,
+        env: { MODEL_MAX_RETRIES: '0', MODEL_IDLE_TIMEOUT_MS: '600000', MAX_QUERY_OBJECTS: '1000000' },
+      });
       const app = await world.start();
       owner = { name: 'the owner', client: await world.client(app, 'olga') };
       nobody = { name: 'nobody', client: await world.client(app, null) };

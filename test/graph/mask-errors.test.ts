@@ -1,8 +1,8 @@
 import { GraphQLError } from 'graphql';
 import { expect, it } from 'vitest';
 import { createErrorMask } from '../../src/graph/mask-errors.ts';
-import { withRequestId } from '../../src/graph/request-id.ts';
 import { NotFoundError, UnauthenticatedError, ValidationError } from '../../src/kernel/errors.ts';
+import { withRequestId } from '../../src/kernel/request-id.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 
 function createMask() {

@@ -78,6 +78,8 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
     });
 
   return {
+    /** Refuses what `createIn` would refuse, before anything is done. */
+    check: (input: NewConversation): void => void newRow(input),
     /** Creates a conversation inside a transaction that has more to do. */
     createIn: create,
     create: (viewer: Viewer, input: NewConversation): Promise<{ id: string }> => log.transact((tx) => create(tx, viewer, input)),

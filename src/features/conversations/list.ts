@@ -9,7 +9,10 @@ export type ConversationOrder = (typeof orders)[number];
 type Column = 'updatedAt' | 'createdAt' | 'title' | 'totalCost';
 type Sorting = { column: Column; descending: boolean; toKey: (row: Conversation) => string; fromKey: (key: string) => Date | string; key: RegExp };
 
-const moment = { fromKey: (key: string) => new Date(key), key: /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])(:[0-5]\d){2}\.\d{3}Z$/ };
+const moment = {
+  fromKey: (key: string) => new Date(key),
+  key: /^(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])(:[0-5]\d){2}\.\d{3}Z$/,
+};
 const verbatim = (key: string): string => key;
 
 const sortings: Record<ConversationOrder, Sorting> = {

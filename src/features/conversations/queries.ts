@@ -44,11 +44,17 @@ function parseSearch(search: string): string {
   return storable(search).replace(/[\\%_]/g, '\\$&');
 }
 
+/** PostgreSQL's calendar has no year 0. */
+function parseSince(since: Date): Date {
+  if (since.getUTCFullYear() < 1) throw ValidationError.of('filter.updatedSince', 'must be in the year 1 or later');
+  return since;
+}
+
 const where = ({ status, search, language, updatedSince }: Filter) => ({
   status: { in: status ?? (['ACTIVE', 'COMPLETED'] as const) },
   ...(search ? { title: { contains: parseSearch(search), mode: 'insensitive' as const } } : {}),
   ...(language ? { language: storable(language) } : {}),
-  ...(updatedSince ? { updatedAt: { gte: updatedSince } } : {}),
+  ...(updatedSince ? { updatedAt: { gte: parseSince(updatedSince) } } : {}),
 });
 
 builder.queryFields((t) => ({

@@ -3,9 +3,12 @@ import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts
 import type { TurnPoint } from '../../contracts/turn.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd } from '../../engine/index.ts';
 import { compactTurn, type EventLog, FencedError, type Writer } from '../../events/index.ts';
+import { pause } from '../../kernel/async.ts';
+import { backoff } from '../../kernel/backoff.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
+import { isConnectionLoss } from '../../platform/db-retry.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
@@ -56,9 +59,31 @@ async function runAndSettle(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger
   if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
   mark(turn.id, 'finishing');
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
-  await settle(deps.log, { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account });
+  await insist(turn, deps, () => settle(deps.log, { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account }));
   mark(turn.id, 'settled');
-  await compactTurn(deps.database, turn.id);
+  // Whatever keeps it from being compacted now, the sweep of some worker does it later.
+  await compactTurn(deps.database, turn.id).catch((err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet'));
+}
+
+/** How long a whole answer waits for a database that is away, before it is left to another worker. */
+const patienceMs = 15_000;
+
+/** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
+async function insist({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<void>): Promise<void> {
+  const end = Date.now() + patienceMs;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence))) return; // an earlier try had gone through unheard
+      if (!isConnectionLoss(error) || Date.now() > end) throw error;
+      await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }));
+    }
+  }
+}
+
+async function isSettled({ prisma }: Database, id: string, fence: number): Promise<boolean> {
+  return (await prisma.turn.count({ where: { id, fence, finishedAt: { not: null } } })) === 1;
 }
 
 /** A worker that is drained accounts what its call used, so that the next worker does not take it for a crash. */

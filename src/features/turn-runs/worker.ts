@@ -31,6 +31,8 @@ export function createWorker(deps: WorkerDeps) {
     running.set(turn.id, { turn, abort, done });
   }
 
+  let claiming: Promise<unknown> = Promise.resolve();
+
   async function claimAll(): Promise<void> {
     while (!stopping.signal.aborted && running.size < concurrency) {
       const turn = await claimNext(log, worker, leaseMs);
@@ -81,8 +83,9 @@ export function createWorker(deps: WorkerDeps) {
         else if (running.has(signal.turnId))
           renewAll().catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
       });
+      claiming = repeat((signal) => bell.rung(signal, deps.pollMs), claimAll, stopping.signal);
       loops = Promise.all([
-        repeat((signal) => bell.rung(signal, deps.pollMs), claimAll, stopping.signal),
+        claiming,
         repeat((signal) => pause(leaseMs / 3, signal), renewAll, stopped.signal),
         repeat((signal) => pause(deps.sweepMs, signal), sweep, stopping.signal),
       ]);
@@ -99,6 +102,7 @@ export function createWorker(deps: WorkerDeps) {
     async drain(graceMs: number): Promise<void> {
       stopping.abort();
       unlisten();
+      await claiming; // a claim that is under way still brings a turn
       const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
       const patience = new AbortController();
       await Promise.race([all(), pause(graceMs, patience.signal)]);

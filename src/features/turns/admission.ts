@@ -42,7 +42,7 @@ export type Admitted = {
 
 export type AdmissionDeps = {
   log: EventLog;
-  conversations: Pick<ConversationService, 'createIn'>;
+  conversations: Pick<ConversationService, 'check' | 'createIn'>;
   findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
   countTokens: (text: string) => Promise<number>;
   maxMessageChars: number;
@@ -83,6 +83,7 @@ export function createAdmission({ log, conversations, findModel, countTokens, ma
     async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const text = parseText(request.text, maxMessageChars);
+      if ('new' in request.conversation) conversations.check(request.conversation.new);
       const tokenCount = await countTokens(text);
       const hash = sha256(stableStringify({ ...request, text, idempotencyKey: undefined }));
       return once(viewer, key, hash, async (tx, append) => {

@@ -120,6 +120,6 @@ builder.prismaObjectField('Usage', 'turn', (t) =>
   t.field({
     ...turnOf,
     description: 'The turn that made the call; null when it was deleted.',
-    resolve: ({ turnId }, _args, { db }) => (turnId ? db.turn.findUnique({ where: { id: turnId } }) : null),
+    resolve: ({ turnId }, _args, { loaders }) => (turnId ? loaders.turnRows.load(turnId) : null),
   }),
 );

@@ -56,7 +56,7 @@ export const Usage = builder.prismaObject('Usage', {
       type: 'Message',
       nullable: true,
       description: 'The message that it wrote.',
-      resolve: ({ messageId }, _args, { db }) => (messageId ? db.message.findUnique({ where: { id: messageId } }) : null),
+      resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
     }),
     sessionId: t.exposeString('sessionId', { nullable: true, description: 'The `sessionId` of the conversation, kept when that is deleted.' }),
     kind: t.field({ type: UsageKind, description: 'What for.', resolve: ({ kind }) => kind }),

@@ -194,8 +194,8 @@ function onFinish(state: State, word: string): void {
   else state.reason ??= reasons[word] ?? (word.startsWith('content_filter') ? 'CONTENT_FILTER' : 'STOP');
 }
 
-/** A count that fits the ledger's column. */
-const count = (value: unknown): number => (typeof value === 'number' && value > 0 ? Math.min(Math.floor(value), 2_147_483_647) : 0);
+/** A count that fits the ledger's column, also when it is added to another. */
+const count = (value: unknown): number => (typeof value === 'number' && value > 0 ? Math.min(Math.floor(value), 1_000_000_000) : 0);
 
 const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
 

@@ -1,0 +1,118 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  GraphQLError,
+  Kind,
+  type SelectionNode,
+  type SelectionSetNode,
+  valueFromASTUntyped,
+} from 'graphql';
+import { maxPageSize } from './paging.ts';
+
+/** Levels of fields below each other, introspection left out. */
+const maxDepth = 15;
+
+/** What a list counts for where the query does not say how long it may be: the default of a page, and what hangs on one turn or message. */
+const defaultPage = 20;
+const plainList = 5;
+/** Of many events, few lead to objects: deltas, the most of them, are text. */
+const eventObjects = 10;
+
+type Variables = Readonly<Record<string, unknown>>;
+type Walk = { fragments: Map<string, FragmentDefinitionNode>; variables: Variables; done: Map<string, Size> };
+type Size = { objects: number; depth: number };
+
+const nothing: Size = { objects: 0, depth: 0 };
+const refusal = (message: string) => new GraphQLError(message, { extensions: { code: 'QUERY_TOO_COMPLEX', http: { status: 400 } } });
+
+/** Parses a document of at most as many tokens as it may ask for objects (GraphiQL's largest has some 500), and refuses one that is too long, too deep to be parsed, or too complex whatever its variables are. */
+export function parseWithin(parse: (limits: { maxTokens: number }) => DocumentNode, maxObjects: number): DocumentNode {
+  try {
+    const document = parse({ maxTokens: maxObjects });
+    refuseTooComplex(document, maxObjects);
+    return document;
+  } catch (error) {
+    if (error instanceof RangeError) throw refusal(`The query is more than ${maxDepth} levels deep. Ask for less at once.`); // the parser's stack ended
+    throw error;
+  }
+}
+
+/** Refuses a document that is too deep, or asks for too many objects. `variables` may be left out before they are known. */
+export function refuseTooComplex(document: DocumentNode, maxObjects: number, variables: Variables = {}): void {
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  const walk: Walk = { fragments, variables, done: new Map() };
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    const { objects, depth } = sizeOfSet(definition.selectionSet, walk, 0);
+    if (depth > maxDepth) throw refusal(`The query is more than ${maxDepth} levels deep. Ask for less at once.`);
+    if (objects > maxObjects)
+      throw refusal(`The query may give ${objects} objects, and the limit is ${maxObjects}. Ask for shorter pages, or for less at once.`);
+  }
+}
+
+function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, level: number): Size {
+  // Far below the limit nothing is looked at any more: a document made to be endless is refused, not walked.
+  if (!set || level > maxDepth + 1) return { objects: 0, depth: level > maxDepth ? 1 : 0 };
+  let objects = 0;
+  let depth = 0;
+  const byType = new Map<string, number>();
+  for (const selection of set.selections) {
+    const [type, size] = measured(selection, walk, level);
+    depth = Math.max(depth, size.depth);
+    if (type === null) objects += size.objects;
+    else byType.set(type, (byType.get(type) ?? 0) + size.objects);
+  }
+  // An object is of one type: of fragments on several, those on one apply.
+  return { objects: Math.min(objects + Math.max(0, ...byType.values()), Number.MAX_SAFE_INTEGER), depth };
+}
+
+/** What a selection asks for, and the type that it is limited to, where it is. */
+function measured(selection: SelectionNode, walk: Walk, level: number): [type: string | null, size: Size] {
+  if (selection.kind === Kind.FIELD) return [null, sizeOfField(selection, walk, level)];
+  if (selection.kind === Kind.INLINE_FRAGMENT) return [selection.typeCondition?.name.value ?? null, sizeOfSet(selection.selectionSet, walk, level)];
+  const name = selection.name.value;
+  return [walk.fragments.get(name)?.typeCondition.name.value ?? null, sizeOfFragment(name, walk, level)];
+}
+
+/** Each fragment is measured once, however often it is spread; one that spreads itself is refused by validation. */
+function sizeOfFragment(name: string, walk: Walk, level: number): Size {
+  const key = `${name} ${level}`;
+  const known = walk.done.get(key);
+  if (known) return known;
+  walk.done.set(key, nothing);
+  const size = sizeOfSet(walk.fragments.get(name)?.selectionSet, walk, level);
+  walk.done.set(key, size);
+  return size;
+}
+
+function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
+  const name = field.name.value;
+  if (!field.selectionSet || name.startsWith('__')) return nothing;
+  const below = sizeOfSet(field.selectionSet, walk, level + 1);
+  const times = lengthOf(field, walk.variables);
+  const own = wrappers.has(name) ? 0 : 1;
+  return { objects: times * (own + below.objects), depth: 1 + below.depth };
+}
+
+/** What only stands between a list and its objects. */
+const wrappers = new Set(['edges', 'nodes', 'node', 'pageInfo']);
+
+/** Lists whose length is not their parent's, and that nobody can ask for by number. */
+const plainLists = new Set(['output', 'attempts', 'usage', 'parts', 'models']);
+
+function lengthOf({ name, arguments: given = [] }: FieldNode, variables: Variables): number {
+  if (name.value === 'events') return eventObjects;
+  const sizes = given
+    .filter((argument) => ['first', 'last', 'ids'].includes(argument.name.value))
+    .map(({ value }) => valueFromASTUntyped(value, variables as Record<string, unknown>))
+    .map((value) => (Array.isArray(value) ? value.length : value))
+    .filter((value): value is number => typeof value === 'number' && value > 0);
+  // What is beyond the largest page is refused by its own name, not here.
+  if (sizes.length > 0) return Math.min(Math.max(...sizes), maxPageSize);
+  if (pages.has(name.value)) return defaultPage;
+  return plainLists.has(name.value) ? plainList : 1;
+}
+
+const pages = new Set(['messages', 'conversations', 'turns', 'queuedTurns']);
