@@ -73,6 +73,7 @@ describeStorages('the event log', (storage) => {
             before.log.append(old, [tagged(tag)]).then(() => void stored.push(tag), refused.push.bind(refused) as (error: unknown) => void),
           );
           if (random() < 0.7) await Promise.all(pending);
+          await breathe(); // a refused writer is refused at once: others must have their turn
         }
         await Promise.all(pending);
       })();

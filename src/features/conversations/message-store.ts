@@ -1,7 +1,6 @@
 import { contentOf, type FinishReason, type MessagePart, type MessageRole, type MessageStatus } from '../../contracts/message.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
-import { groupBy } from '../../kernel/group.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Db } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
@@ -71,26 +70,25 @@ export async function supersedeAnswers(tx: Db, turnId: string, conversationId: s
 }
 
 /**
- * The newest messages that a model may be shown with the question at ordinal `upTo`, newest first: questions, each with its answers right
- * behind it, also where an answer was given when later questions waited already. Never more than `limit`, however long the conversation.
+ * The newest messages that a model may be shown with the one at ordinal `upTo`, newest first. Never more than `limit`, however long the
+ * conversation. An answer stands right after its question, also where it was given when the next question waited already.
  */
 export async function listForContext(db: Db, conversationId: string, upTo: bigint, limit: number) {
-  const usable = { conversationId, status: { in: ['COMPLETE', 'STOPPED'] } } satisfies Prisma.MessageWhereInput;
-  const select = { id: true, parentId: true, ordinal: true, role: true, parts: true, tokenCount: true } as const;
-  const newestFirst = { ordinal: 'desc' } as const;
-  const questions = await db.message.findMany({
-    where: { ...usable, role: 'USER', ordinal: { lte: upTo } },
-    orderBy: newestFirst,
+  const rows = await db.message.findMany({
+    where: {
+      conversationId,
+      OR: [{ ordinal: { lte: upTo } }, { role: 'ASSISTANT' }],
+      status: { in: ['COMPLETE', 'STOPPED'] },
+      role: { in: ['USER', 'ASSISTANT'] },
+    },
+    orderBy: { ordinal: 'desc' },
     take: limit,
-    select,
+    select: { id: true, parentId: true, ordinal: true, role: true, parts: true, tokenCount: true },
   });
-  const ids = questions.map(({ id }) => id);
-  const oldest = questions.at(-1)?.ordinal ?? upTo;
-  const given = { ...usable, role: 'ASSISTANT', ordinal: { gt: oldest }, parentId: { in: ids } } satisfies Prisma.MessageWhereInput;
-  const answers = groupBy(await db.message.findMany({ where: given, orderBy: newestFirst, take: limit, select }), ({ parentId }) => parentId);
-  return questions
-    .flatMap((question) => [...(answers.get(question.id) ?? []), question])
-    .slice(0, limit)
+  const ordinals = new Map(rows.map(({ id, ordinal }) => [id, ordinal]));
+  const placeOf = ({ parentId, ordinal }: (typeof rows)[number]) => (parentId && ordinals.get(parentId)) || ordinal;
+  return rows
+    .sort((a, b) => Number(placeOf(b) - placeOf(a)))
     .map(({ role, parts, tokenCount }) => ({
       role: role === 'USER' ? ('user' as const) : ('assistant' as const),
       content: contentOf(partsOf(parts)) ?? '',
