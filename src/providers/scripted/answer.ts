@@ -16,6 +16,10 @@ export const questionOf = (messages: readonly ScriptedMessage[]): string => mess
 /** `count` tokens of nothing in particular, for load and for long answers. */
 export const filler = (count: number): string => Array.from({ length: count }, (_, at) => `word${at + 1}`).join(' ');
 
+/** A token that says when it left: this is put in its place as it is written. Sixteen characters, as many as microseconds will need for a while. */
+export const stamp = '@@@@@@@@@@@@@@@ ';
+export const stampNow = (): string => `${(process.hrtime.bigint() / 1_000n).toString().padStart(stamp.length - 1, '0')} `;
+
 const dull = new Set(
   'about after also because been before being could does from have here into just like make more most much only other over please should some such tell than that their them then there these they this those very want were what when where which while will with would your explain'.split(
     ' ',

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { breathe, pause } from '../../kernel/async.ts';
-import { answerTo, filler, promptTokens, type ScriptedMessage, wordsOf } from './answer.ts';
+import { answerTo, filler, promptTokens, type ScriptedMessage, stamp, stampNow, wordsOf } from './answer.ts';
 import { type Step, stepOf } from './script.ts';
 
 /** One answer to be played. */
@@ -34,11 +34,7 @@ const refusal = 'I am sorry, but my script does not let me answer this.';
 export function compose({ messages, maxTokens, steps }: Pick<Recital, 'messages' | 'maxTokens' | 'steps'>): Part {
   const has = (kind: Step['do']) => stepOf(steps, kind) !== undefined;
   const thoughts = has('reasoning') ? wordsOf(thought) : [];
-  const words = has('refuse')
-    ? wordsOf(refusal)
-    : has('surrogates')
-      ? ['Half ', '\ud83d', '\ude80', ' and half.']
-      : wordsOf(textFor(messages, steps));
+  const words = wordsFor(messages, steps);
   const cut = has('length') || has('filter');
   const room = Math.min(cut ? Math.ceil(words.length / 2) : words.length, maxTokens ?? words.length);
   const field: Field = has('refuse') ? 'refusal' : 'content';
@@ -47,6 +43,13 @@ export function compose({ messages, maxTokens, steps }: Pick<Recital, 'messages'
 }
 
 const toDeltas = (field: Field, words: string[]): Delta[] => words.map((text) => ({ field, text }));
+
+function wordsFor(messages: readonly ScriptedMessage[], steps: readonly Step[]): string[] {
+  if (stepOf(steps, 'refuse')) return wordsOf(refusal);
+  if (stepOf(steps, 'surrogates')) return ['Half ', '\ud83d', '\ude80', ' and half.'];
+  const stamps = stepOf(steps, 'stamps');
+  return stamps ? Array<string>(stamps.count).fill(stamp) : wordsOf(textFor(messages, steps));
+}
 
 const textFor = (messages: readonly ScriptedMessage[], steps: readonly Step[]): string =>
   stepOf(steps, 'say')?.text ?? (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : answerTo(messages));
@@ -114,8 +117,9 @@ async function sendAtPace(response: ServerResponse, recital: Recital, frames: st
   }
 }
 
-async function write(response: ServerResponse, { signal, sent }: Recital, frames: string[]): Promise<void> {
-  const isFull = !response.write(frames.join(''));
+async function write(response: ServerResponse, { signal, sent, steps }: Recital, frames: string[]): Promise<void> {
+  const text = frames.join('');
+  const isFull = !response.write(stepOf(steps, 'stamps') ? text.replaceAll(stamp, stampNow()) : text);
   sent(frames.length);
   if (isFull) await drained(response, signal);
 }

@@ -6,6 +6,7 @@
  * |--------------------------|--------------------------------------------------------------------------------------------------|
  * | `[[say text]]`           | answers with this text                                                                           |
  * | `[[tokens 500]]`         | answers with so many tokens of filler ("word1 word2 …")                                          |
+ * | `[[stamps 500]]`         | the same with the time at which each token leaves: microseconds of the monotonic clock           |
  * | `[[speed 1000]]`         | tokens per second for this answer; 0 is as fast as the connection takes them                     |
  * | `[[pause 2000]]`         | waits so many milliseconds before the first token                                                |
  * | `[[hold]]`               | stops after the first delta until it is released (`release()`, `POST /v1/scripted/release`)      |
@@ -32,6 +33,7 @@
 export type Step =
   | { do: 'say'; text: string }
   | { do: 'tokens'; count: number }
+  | { do: 'stamps'; count: number }
   | { do: 'speed'; tokensPerSecond: number }
   | { do: 'pause'; ms: number }
   | { do: 'fail'; status: number; code?: string; retryAfter?: number; times?: number }
@@ -72,6 +74,7 @@ function toFail(words: string[]): StepOf<'fail'> {
 const withArguments: Record<string, (words: string[], text: string) => Step> = {
   say: (_, text) => ({ do: 'say', text }),
   tokens: ([count]) => ({ do: 'tokens', count: whole(count, 100, maxTokens) }),
+  stamps: ([count]) => ({ do: 'stamps', count: whole(count, 100, maxTokens) }),
   speed: ([rate]) => ({ do: 'speed', tokensPerSecond: whole(rate, 25, 1_000_000) }),
   pause: ([ms]) => ({ do: 'pause', ms: whole(ms, 1_000, maxPauseMs) }),
   fail: toFail,

@@ -1,0 +1,182 @@
+import type { Clients } from './clients.ts';
+import type { Target } from './driver.ts';
+import type { Summary } from './loads.ts';
+import { cpuOf, cpuOfAll, type Measured } from './processes.ts';
+import type { Stage } from './stage.ts';
+import { percentile } from './stats.ts';
+
+export type Figures = Record<string, number>;
+/** What a scenario measures with. */
+export type Bench = { stage: Stage; clients: Clients; quick: boolean };
+/** One piece of work, done by one target at a time. `figures` names what is reported, in its order. */
+export type Scenario = {
+  title: string;
+  /** How long the piece of work is and whatever else a reader must know. */
+  about: string;
+  figures: Record<string, string>;
+  /** Only the product can do it. */
+  alone?: true;
+  run(bench: Bench, target: Target, server: Measured): Promise<Figures>;
+};
+
+const losses = ({ missing, faults }: Pick<Summary, 'missing' | 'faults'>): Figures => {
+  for (const fault of faults) console.error(`  fault: ${fault}`);
+  return { lost: Math.abs(missing) + faults.length };
+};
+
+/** What a run cost in processor time: of the server, and of PostgreSQL beside it. */
+async function costing<T>({ pid }: Measured, work: () => Promise<T>): Promise<{ result: T; cpu: number; databaseCpu: number }> {
+  const before = { cpu: cpuOf(pid), databaseCpu: cpuOfAll('postgres') };
+  const result = await work();
+  return { result, cpu: cpuOf(pid) - before.cpu, databaseCpu: cpuOfAll('postgres') - before.databaseCpu };
+}
+
+/** What runs for the first time is compiled, and connections are opened: nobody's figure. */
+export const warmUp = ({ clients }: Bench, target: Target) => clients.run('streams', { target, streams: 20, tokens: 200, speed: 500 });
+
+const fullSpeed: Scenario = {
+  title: 'Full speed: 200 streams',
+  about: '200 streams at once, each as fast as the model sends it, one reader each. The database’s own processor time is apart.',
+  figures: { perSecond: 'deltas/s', cpu: 'CPU s per million', databaseCpu: 'PostgreSQL CPU s per million', lost: 'lost' },
+  async run({ clients, quick }, target, server) {
+    const tokens = quick ? 1_000 : 3_000;
+    const { result, cpu, databaseCpu } = await costing(server, () => clients.run('streams', { target, streams: 200, tokens, speed: 0 }));
+    const millions = (200 * tokens) / 1e6;
+    return { perSecond: result.perSecond, cpu: cpu / millions, databaseCpu: databaseCpu / millions, ...losses(result) };
+  },
+};
+
+const latency: Scenario = {
+  title: 'Latency: 20 streams of 50 tokens a second',
+  about: 'From the moment the model lets a token go to the moment a client has it, for every token; frames as soon as they can (`coalesceMs: 0`).',
+  figures: { p50: 'p50 ms', p99: 'p99 ms', firstP50: 'request to first token, p50 ms', lost: 'lost' },
+  async run({ clients, quick }, target) {
+    const tokens = quick ? 200 : 750;
+    const result = await clients.run('streams', { target, streams: 20, tokens, speed: 50, coalesceMs: 0 });
+    return { p50: result.p50, p99: result.p99, firstP50: percentile(result.starts, 0.5), ...losses(result) };
+  },
+};
+
+/** The most streams of 50 tokens a second with which 99 of 100 tokens arrive within 100 ms. */
+const capacity: Scenario = {
+  title: 'Capacity: streams of 50 tokens a second',
+  about: 'The most streams with which the p99 of a token stays under 100 ms; found by halving, to 25 streams.',
+  figures: { streams: 'streams', p99: 'p99 ms there', cpu: 'CPU ms per token there', lost: 'lost' },
+  async run({ clients, quick }, target, server) {
+    const tokens = quick ? 200 : 300;
+    let lost = 0;
+    let best: Figures = { streams: 0, p99: Number.NaN, cpu: Number.NaN };
+    const holds = async (streams: number): Promise<boolean> => {
+      const { result, cpu } = await costing(server, () => clients.run('streams', { target, streams, tokens, speed: 50 }));
+      lost += losses(result).lost!;
+      const good = result.p99 <= 100;
+      if (good) best = { streams, p99: result.p99, cpu: (cpu * 1_000) / (streams * tokens) };
+      return good;
+    };
+    let low = 0;
+    let high = 200;
+    while (high <= 3_200 && (await holds(high))) [low, high] = [high, high * 2];
+    while (high - low > 25) {
+      const middle = Math.round((low + high) / 50) * 25;
+      if (await holds(middle)) low = middle;
+      else high = middle;
+    }
+    return { ...best, lost };
+  },
+};
+
+const fanOut: Scenario = {
+  title: 'Fan-out: one stream to 500 readers',
+  about: 'One stream as fast as the model sends it, read over 500 sockets.',
+  figures: { perSecond: 'deltas/s', cpu: 'CPU s per million', lost: 'lost' },
+  async run({ clients, quick }, target, server) {
+    const tokens = quick ? 1_000 : 4_000;
+    const { result, cpu } = await costing(server, () => clients.run('fanOut', { target, readers: 500, tokens }));
+    return { perSecond: result.perSecond, cpu: (cpu * 1e6) / (500 * tokens), ...losses(result) };
+  },
+};
+
+const idle: Scenario = {
+  title: 'Memory: idle subscriptions',
+  about: 'A socket and a subscription each: heap and what hangs on it after a collection of garbage; and the growth of resident memory.',
+  figures: { kilobytes: 'KB held per subscription', resident: 'KB resident per subscription' },
+  async run({ clients, quick }, target, server) {
+    const sockets = quick ? 2_000 : 5_000;
+    await clients.run('idleSockets', { target, sockets: 200 }); // what the first ones need once
+    await clients.run('idleSockets', { target, sockets: 0 });
+    const before = await settled(server);
+    await clients.run('idleSockets', { target, sockets });
+    const after = await settled(server);
+    await clients.run('idleSockets', { target, sockets: 0 });
+    const each = (bytes: number) => bytes / sockets / 1_024;
+    return { kilobytes: each(after.held - before.held), resident: each(after.rss - before.rss) };
+  },
+};
+
+/** What a server holds once it has come to rest. */
+async function settled(server: Measured): Promise<{ held: number; rss: number }> {
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  return server.memory();
+}
+
+const durable: Scenario = {
+  title: 'Durable turns: 300 of 25 tokens a second',
+  about: 'Every token of 300 turns stored before it is shown, one reader each, for a minute.',
+  figures: {
+    p50: 'p50 ms',
+    p99: 'p99 ms',
+    megabytes: 'MB resident at the end',
+    cpu: 'cores used',
+    databaseCpu: 'PostgreSQL cores used',
+    lost: 'lost',
+  },
+  alone: true,
+  async run({ clients, quick }, target, server) {
+    const seconds = quick ? 15 : 60;
+    const { result, cpu, databaseCpu } = await costing(server, () =>
+      clients.run('streams', { target, streams: 300, tokens: 25 * seconds, speed: 25 }),
+    );
+    const megabytes = (await server.memory()).rss / 1_048_576;
+    return { p50: result.p50, p99: result.p99, megabytes, cpu: cpu / seconds, databaseCpu: databaseCpu / seconds, ...losses(result) };
+  },
+};
+
+const replay: Scenario = {
+  title: 'Replay of a turn of 5,000 events',
+  about: 'A reader that begins at the first of 5,000 stored events of a turn that is still under way.',
+  figures: { firstMs: 'first text ms', allMs: 'all ms', rows: 'rows read', frames: 'frames', lost: 'lost' },
+  alone: true,
+  async run({ clients, stage, quick }, target) {
+    const events = quick ? 2_000 : 5_000;
+    const result = await clients.run('replay', { target, events });
+    const { rows } = await stage.database.query(
+      'SELECT count(*)::int AS rows FROM event WHERE conversation_id = (SELECT conversation_id FROM turn ORDER BY created_at DESC LIMIT 1)',
+    );
+    const { firstMs, allMs, frames, tokens, faults } = result;
+    return { firstMs, allMs, rows: rows[0].rows, frames, ...losses({ missing: events - tokens, faults }) };
+  },
+};
+
+const reconnect: Scenario = {
+  title: 'Reconnecting: 1,000 clients at once in mid-turn',
+  about: '1,000 readers of 50 running turns lose their sockets in one moment and come back with their cursors.',
+  figures: { allMs: 'all caught up ms', p50Ms: 'half caught up ms', statements: 'statements/s meanwhile', lost: 'lost' },
+  alone: true,
+  async run({ clients, stage, quick }, target) {
+    const options = { target, clients: quick ? 300 : 1_000, turns: 50, tokens: 400 };
+    const count = async () => {
+      const { rows } = await stage.database.query(
+        'SELECT (xact_commit + xact_rollback)::float8 AS n FROM pg_stat_database WHERE datname = current_database()',
+      );
+      return rows[0].n as number;
+    };
+    const seen: Record<string, { at: number; n: number }> = {};
+    const result = await clients.run('reconnect', options, async (phase) => {
+      seen[phase] = { at: performance.now(), n: await count() };
+    });
+    const seconds = (seen.back!.at - seen.cut!.at) / 1_000;
+    return { allMs: result.allMs, p50Ms: result.p50Ms, statements: (seen.back!.n - seen.cut!.n) / seconds, ...losses(result) };
+  },
+};
+
+export const scenarios = { fullSpeed, latency, capacity, fanOut, idle, durable, replay, reconnect } satisfies Record<string, Scenario>;

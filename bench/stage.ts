@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { createTokens } from '../src/platform/tokens.ts';
+import { type Measured, startChild, startProduct } from './processes.ts';
+
+const adminUrl = process.env.BENCH_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres';
+const redisUrl = process.env.BENCH_REDIS_URL ?? 'redis://127.0.0.1:6379';
+const secret = 'a secret for benchmarks, of more than thirty-two bytes';
+
+/** What both targets run on: one model, one PostgreSQL, one Redis. */
+export type Stage = {
+  model: Measured;
+  database: pg.Client;
+  /** A token of a user of its own. */
+  token(user: string): Promise<string>;
+  startColloquy(execArgv?: string[]): Promise<Measured>;
+  startRelay(execArgv?: string[]): Promise<Measured>;
+  close(): Promise<void>;
+};
+
+export async function setStage(): Promise<Stage> {
+  const name = `colloquy_bench_${randomUUID().slice(0, 8)}`;
+  const admin = new pg.Client({ connectionString: adminUrl });
+  await admin.connect();
+  await admin.query(`CREATE DATABASE "${name}"`);
+  const databaseUrl = Object.assign(new URL(adminUrl), { pathname: `/${name}` }).href;
+  const database = new pg.Client({ connectionString: databaseUrl });
+  await database.connect();
+  const dataDir = await mkdtemp(join(tmpdir(), 'colloquy-bench-'));
+  const model = await startChild('model.ts');
+  const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy' });
+  const running = new Set<Measured>();
+  const keep = (started: Measured): Measured => {
+    running.add(started);
+    return started;
+  };
+  return {
+    model,
+    database,
+    token: async (user) => (await tokens.sign({ subject: user, roles: ['USER'], name: user, ttlSeconds: 7_200 })).token,
+    async startColloquy(execArgv) {
+      return keep(
+        await startProduct(
+          {
+            DATABASE_URL: databaseUrl,
+            REDIS_URL: redisUrl,
+            REDIS_PREFIX: name,
+            DATA_DIR: dataDir,
+            JWT_SECRET: secret,
+            OPENAI_BASE_URL: model.ready.url,
+            OPENAI_API_KEY: 'scripted',
+            LOG_LEVEL: 'warn',
+            NODE_ENV: 'production',
+            PORT: '0',
+            WORKER_CONCURRENCY: '5000',
+          },
+          execArgv,
+        ),
+      );
+    },
+    startRelay: async (execArgv) => keep(await startChild('relay.ts', { MODEL_URL: model.ready.url, REDIS_URL: redisUrl, PREFIX: name }, execArgv)),
+    async close() {
+      for (const one of running) await one.stop();
+      await model.stop();
+      await database.end();
+      await admin.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+      await admin.end();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
