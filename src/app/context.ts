@@ -4,7 +4,7 @@ import { countsOfUsers } from '../features/conversations/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
 import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
 import type { Context } from '../graph/context.ts';
-import { createLoaders } from '../graph/loaders.ts';
+import { createLoaders, type Loaders } from '../graph/loaders.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import { currentRequestId } from '../kernel/request-id.ts';
 import type { Database } from '../platform/db.ts';
@@ -32,7 +32,8 @@ export function createContexts(database: Database, { services }: Pick<Compositio
       queuePositions: (ids) => queuePositions(db, ids),
     });
 
-  return (viewer: Viewer | null, signal: AbortSignal): Context => {
+  return (viewer: Viewer | null, signal: AbortSignal, endsWithToken = false): Context => {
+    let loaders: Loaders | null = null;
     return {
       get viewer() {
         if (!viewer || viewer.expiresAt.getTime() <= Date.now()) throw new UnauthenticatedError();
@@ -40,10 +41,14 @@ export function createContexts(database: Database, { services }: Pick<Compositio
       },
       db,
       services,
-      loaders: newLoaders(),
-      renewLoaders() {
-        this.loaders = newLoaders();
+      get loaders() {
+        loaders ??= newLoaders();
+        return loaders;
       },
+      renewLoaders() {
+        loaders = null;
+      },
+      endsWithToken,
       signal,
       requestId: currentRequestId() ?? randomUUID(),
     };

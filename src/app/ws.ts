@@ -1,19 +1,27 @@
+import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { CloseCode } from 'graphql-ws';
-import { type Extra, useServer } from 'graphql-ws/use/ws';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { Viewers } from '../features/accounts/index.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
+import { direct } from './delivery/direct.ts';
+import { bind, send } from './delivery/wire.ts';
 import { type GraphQLServer, graphqlPath, maxBody } from './yoga.ts';
 
 type Deps = { config: Config['http']; logger: Logger; yoga: GraphQLServer; viewers: Viewers; contexts: Contexts };
-type Connected = Extra & Record<PropertyKey, unknown> & { viewer?: Viewer | null; expiry?: NodeJS.Timeout; gone?: AbortController; open?: number };
+type Connected = Record<PropertyKey, unknown> & {
+  socket: WebSocket;
+  viewer?: Viewer | null;
+  expiry?: NodeJS.Timeout;
+  gone?: AbortController;
+  open?: number;
+};
 
 /** The longest that a timer of Node can wait, in milliseconds. */
 const maxTimer = 2 ** 31 - 1;
@@ -24,7 +32,7 @@ const closingMs = 2_000;
 /** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBody });
-  const disposable = serve(sockets, deps);
+  const binding = serve(sockets, deps);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Node hands the socket over without its listener: a client that resets it must not end the process.
@@ -46,77 +54,90 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
       const patience = setTimeout(() => {
         for (const client of sockets.clients) client.terminate();
       }, closingMs);
-      await disposable.dispose();
+      sockets.close();
+      if (sockets.clients.size > 0) await once(sockets, 'close');
       clearTimeout(patience);
+      binding.close();
     },
   };
 }
 
 function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contexts }: Deps) {
-  return useServer<Record<string, unknown>, Connected>(
-    {
-      connectionInitWaitTimeout: 5_000,
-      // The pipeline of the HTTP server: one parser, one set of rules, one mask for errors.
-      execute: (args) => (args as Enveloped).execute(args),
-      subscribe: (args) => (args as Enveloped).subscribe(args),
-      async onConnect({ extra, connectionParams }) {
-        const viewer = await authenticate(viewers, connectionParams).catch((err: unknown) => {
-          logger.error({ err }, 'a socket could not be authenticated');
-          extra.socket.close(1013, 'Try again later'); // clients return; the code that a fault gets by itself would end them
-          return 'refused' as const;
-        });
-        if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
-        extra.viewer = viewer;
-        extra.gone = new AbortController();
-        extra.open = 0;
-        if (viewer) {
-          const left = viewer.expiresAt.getTime() - Date.now();
-          extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(left, maxTimer));
-          extra.expiry.unref();
-        }
-        return true;
-      },
-      onClose({ extra }) {
-        clearTimeout(extra.expiry);
-        extra.gone?.abort();
-      },
-      async onSubscribe({ extra }, _id, { query, operationName, variables }) {
-        if (extra.open! >= config.subscriptionsPerSocket)
-          return [
-            new GraphQLError(`One socket may hold ${config.subscriptionsPerSocket} operations open at once: end one, or open another socket.`, {
-              extensions: { code: 'RATE_LIMITED' },
-            }),
-          ];
-        const socketContext = () => contexts(extra.viewer ?? null, extra.gone!.signal);
-        const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({
-          socketContext,
-          params: { query, operationName, variables },
-        });
-        try {
-          const document = parse(query);
-          const errors = validate(schema, document);
-          if (errors.length > 0) return errors as GraphQLError[];
-          extra.open! += 1;
-          const args = { schema, operationName, document, variableValues: variables, contextValue: await contextFactory(), execute, subscribe };
-          return args as ExecutionArgs;
-        } catch (error) {
-          // A bad operation is answered; the socket and its other operations go on.
-          if (error instanceof GraphQLError) return [error];
-          logger.error({ err: error }, 'an operation could not be begun');
-          return [new GraphQLError('The operation could not be begun.', { extensions: { code: 'INTERNAL_SERVER_ERROR' } })];
-        }
-      },
-      onNext(_context, _id, _payload, _args, result) {
-        return result.errors ? { ...result, errors: withoutStatus(result.errors) } : undefined;
-      },
-      onComplete({ extra }) {
-        extra.open! -= 1;
-      },
-      onError: (_context, _id, _payload, errors) => withoutStatus(errors),
-    },
-    sockets,
+  return bind<Connected>(sockets, (socket) => ({ socket }), {
     keepAliveMs,
-  );
+    onFault: (err) => logger.error({ err }, 'a message of a socket could not be handled'),
+    connectionInitWaitTimeout: 5_000,
+    // The pipeline of the HTTP server: one parser, one set of rules, one mask for errors.
+    execute: (args) => (args as Enveloped).execute(args),
+    subscribe: async (args) => {
+      const { subscribe, id, socket } = args as Enveloped;
+      return direct(await subscribe(args), id, (message) => send(socket, message)) as never;
+    },
+    async onConnect({ extra, connectionParams }) {
+      const viewer = await authenticate(viewers, connectionParams).catch((err: unknown) => {
+        logger.error({ err }, 'a socket could not be authenticated');
+        extra.socket.close(1013, 'Try again later'); // clients return; the code that a fault gets by itself would end them
+        return 'refused' as const;
+      });
+      if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
+      extra.viewer = viewer;
+      extra.gone = new AbortController();
+      extra.open = 0;
+      if (viewer) {
+        const left = viewer.expiresAt.getTime() - Date.now();
+        extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(left, maxTimer));
+        extra.expiry.unref();
+      }
+      return true;
+    },
+    onClose({ extra }) {
+      clearTimeout(extra.expiry);
+      extra.gone?.abort();
+    },
+    async onSubscribe({ extra }, id, { query, operationName, variables }) {
+      if (extra.open! >= config.subscriptionsPerSocket)
+        return [
+          new GraphQLError(`One socket may hold ${config.subscriptionsPerSocket} operations open at once: end one, or open another socket.`, {
+            extensions: { code: 'RATE_LIMITED' },
+          }),
+        ];
+      const socketContext = () => contexts(extra.viewer ?? null, extra.gone!.signal, true);
+      const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({
+        socketContext,
+        params: { query, operationName, variables },
+      });
+      try {
+        const document = parse(query);
+        const errors = validate(schema, document);
+        if (errors.length > 0) return errors as GraphQLError[];
+        extra.open! += 1;
+        const args = {
+          schema,
+          operationName,
+          document,
+          variableValues: variables,
+          contextValue: await contextFactory(),
+          execute,
+          subscribe,
+          id,
+          socket: extra.socket,
+        };
+        return args as ExecutionArgs;
+      } catch (error) {
+        // A bad operation is answered; the socket and its other operations go on.
+        if (error instanceof GraphQLError) return [error];
+        logger.error({ err: error }, 'an operation could not be begun');
+        return [new GraphQLError('The operation could not be begun.', { extensions: { code: 'INTERNAL_SERVER_ERROR' } })];
+      }
+    },
+    onNext(_context, _id, _payload, _args, result) {
+      return result.errors ? { ...result, errors: withoutStatus(result.errors) } : undefined;
+    },
+    onComplete({ extra }) {
+      extra.open! -= 1;
+    },
+    onError: (_context, _id, _payload, errors) => withoutStatus(errors),
+  });
 }
 
 /** The status that an error would have over HTTP is of no use to a socket. */
@@ -127,7 +148,12 @@ const withoutStatus = (errors: readonly GraphQLError[]): GraphQLFormattedError[]
     return { ...rest, extensions: shown };
   });
 
-type Enveloped = ExecutionArgs & { execute: (args: ExecutionArgs) => never; subscribe: (args: ExecutionArgs) => never };
+type Enveloped = ExecutionArgs & {
+  execute: (args: ExecutionArgs) => never;
+  subscribe: (args: ExecutionArgs) => PromiseLike<ExecutionResult | AsyncIterable<ExecutionResult>>;
+  id: string;
+  socket: WebSocket;
+};
 
 /** The token of `connection_init`, under the name that the HTTP header has. Nobody without one may still ask for a guest session. */
 async function authenticate(viewers: Viewers, params: Record<string, unknown> | undefined): Promise<Viewer | null | 'refused'> {

@@ -8,6 +8,7 @@ import { createErrorMask } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
+import { useFrames } from './delivery/frames.ts';
 import { schema } from './schema.ts';
 
 export const graphqlPath = '/graphql';
@@ -61,6 +62,7 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
+      useFrames(),
       useContext(
         async ({ request, socketContext }) =>
           socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),

@@ -1,5 +1,4 @@
-import type { LogEvent } from '../contracts/turn-event.ts';
-import { createBell, pause } from '../kernel/async.ts';
+import { pause } from '../kernel/async.ts';
 import { StaleCursorError } from '../kernel/errors.ts';
 import type { Batch } from './bus.ts';
 import { type Frame, mergeDeltas } from './frame.ts';
@@ -29,6 +28,7 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
   const { conversationId, coalesceMs, signal } = options;
   const inbox = createInbox();
   const leave = await hub.listen(conversationId, inbox);
+  signal.addEventListener('abort', inbox.wake, { once: true });
   try {
     const reader = { seq: options.after.seq, epoch: options.after.epoch, told: false };
     let lastFrameAt = Number.NEGATIVE_INFINITY;
@@ -37,11 +37,12 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
       if (frame) {
         lastFrameAt = performance.now();
         yield frame;
-      } else if (!inbox.behind) await inbox.wait(signal);
+      } else if (!inbox.behind) await inbox.wait();
       const early = lastFrameAt + coalesceMs - performance.now();
       if (early > 0 && !inbox.behind) await pause(early, signal);
     }
   } finally {
+    signal.removeEventListener('abort', inbox.wake);
     leave();
   }
 }
@@ -71,27 +72,37 @@ function snapshot(reader: Reader, conversationId: string, { head, epoch }: LogPa
   return { conversationId, epoch, seq: head, events: null, caughtUp: true, replayed: true };
 }
 
+/** Frames that were made of live batches, by the last of them: readers at the same place get the same frame, made once. */
+const made = new WeakMap<Batch, { from: number; frame: Frame }>();
+
 /** What has arrived since, in order and without what the reader has. A gap sends the reader back to the log. */
 function live(inbox: Inbox, reader: Reader, conversationId: string): Frame | null {
-  const events: LogEvent[] = [];
+  const batches: Batch[] = [];
+  const from = reader.seq;
   for (const batch of inbox.take()) {
     if (batch.to <= reader.seq) continue;
     if (batch.from > reader.seq || !batch.events) {
       inbox.behind = true;
       break;
     }
-    for (const event of batch.events) if (event.seq > reader.seq) events.push(event);
+    batches.push(batch);
     reader.seq = batch.to;
   }
-  if (events.length === 0) return null;
-  return { conversationId, epoch: reader.epoch!, seq: reader.seq, events: mergeDeltas(events), caughtUp: true, replayed: false };
+  const last = batches.at(-1);
+  if (!last) return null;
+  const known = made.get(last);
+  if (known?.from === from && known.frame.epoch === reader.epoch) return known.frame;
+  const events = batches.flatMap((batch) => batch.events!).filter((event) => event.seq > from);
+  const frame = { conversationId, epoch: reader.epoch!, seq: reader.seq, events: mergeDeltas(events), caughtUp: true, replayed: false };
+  made.set(last, { from, frame });
+  return frame;
 }
 
 type Inbox = ReturnType<typeof createInbox>;
 
 /** Bounded: a reader that does not keep up loses its place in memory, never its place in the log. */
 function createInbox() {
-  const bell = createBell();
+  let wake: (() => void) | null = null;
   let batches: Batch[] = [];
   let size = 0;
   let newest = 0;
@@ -106,7 +117,7 @@ function createInbox() {
         batches = [];
         size = 0;
       } else batches.push(batch);
-      bell.ring();
+      inbox.wake();
     },
     /** The log was read up to here: word of this head brings nothing new. */
     seen(head: number): void {
@@ -116,7 +127,7 @@ function createInbox() {
       if (head <= newest) return;
       newest = head;
       inbox.behind = true;
-      bell.ring();
+      inbox.wake();
     },
     take(): Batch[] {
       const taken = batches;
@@ -124,7 +135,12 @@ function createInbox() {
       size = 0;
       return taken.sort((a, b) => a.from - b.from);
     },
-    wait: (signal: AbortSignal) => bell.rung(signal),
+    /** Resolves when there is something new, or when somebody wakes the reader for another reason. */
+    wait: (): Promise<void> =>
+      new Promise((resolve) => {
+        wake = resolve;
+      }),
+    wake: (): void => wake?.(),
   };
   return inbox;
 }

@@ -26,9 +26,11 @@ export type Context = {
   db: Database['prisma'];
   services: Services;
   /** Batched reads of this execution; renewed for each payload of a subscription, so that none shows old values. */
-  loaders: Loaders;
+  readonly loaders: Loaders;
   renewLoaders(): void;
   /** Aborted when the caller goes away, or when its token stops being good. */
   signal: AbortSignal;
+  /** Whether the caller's connection itself ends with its token, so that what runs on it need not watch for that. */
+  endsWithToken: boolean;
   requestId: string;
 };

@@ -1,15 +1,29 @@
-import type { EventBody, LogEvent } from '../../contracts/turn-event.ts';
+import { type EventBody, isDelta, type LogEvent } from '../../contracts/turn-event.ts';
 import type { Frame } from '../../events/index.ts';
 
 /** An event as GraphQL sees it: it knows its conversation, and one kind is made rather than read. */
 export type SeenEvent<B = EventBody | { type: 'snapshot' }> = Omit<LogEvent, 'body'> & { conversationId: string; body: B };
 export type SeenFrame = Omit<Frame, 'events'> & { events: readonly SeenEvent[] };
 
+/** What readers of one conversation share stays shared: a frame is seen once. */
+const known = new WeakMap<Frame, SeenFrame>();
+
 /** A frame whose events were too many becomes one event: the conversation as it is. */
 export function seen(frame: Frame): SeenFrame {
+  const earlier = known.get(frame);
+  if (earlier) return earlier;
   const { conversationId, seq } = frame;
   const events = frame.events?.map((event) => ({ ...event, conversationId })) ?? [
     { seq, at: new Date(), turnId: null, conversationId, body: { type: 'snapshot' as const } },
   ];
-  return { ...frame, events };
+  const made = { ...frame, events };
+  known.set(frame, made);
+  return made;
 }
+
+/** Whether a payload is a frame of text and nothing else: what GraphQL says of it depends on no viewer and reads nothing. */
+export const isTextOnly = (payload: unknown): payload is SeenFrame =>
+  typeof payload === 'object' &&
+  payload !== null &&
+  'events' in payload &&
+  (payload as SeenFrame).events.every(({ body }) => body.type !== 'snapshot' && isDelta(body));

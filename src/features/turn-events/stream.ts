@@ -9,10 +9,11 @@ const maxTimer = 2 ** 31 - 1;
  * just ended would look finished.
  */
 export function streamFor<T>(context: Context, make: (signal: AbortSignal) => AsyncGenerator<T, void>): AsyncIterableIterator<T> {
+  if (context.endsWithToken) return abortable(context.signal, make);
   const left = context.viewer.expiresAt.getTime() - Date.now();
   const expiry = AbortSignal.timeout(Math.min(Math.max(left, 0), maxTimer));
-  return abortable(AbortSignal.any([context.signal, expiry]), async function* (signal) {
-    yield* make(signal);
+  return abortable(context.signal, async function* (signal) {
+    yield* make(AbortSignal.any([signal, expiry]));
     if (expiry.aborted) void context.viewer; // refuses, now that it has expired
   });
 }

@@ -54,7 +54,9 @@ async function* turnFrames(context: Context, source: Source, turnId: string, sig
   for await (const frame of open(context, source, signal)) {
     // Null where the cursor is of another epoch: the reader gets the present state, as of a conversation.
     const events = frame.events?.filter((event) => event.turnId === turnId) ?? null;
-    if (events === null || events.length > 0 || first) yield seen({ ...frame, events } satisfies Frame);
+    // A frame that is all of this turn is the one that other readers get.
+    const own: Frame = events?.length === frame.events?.length ? frame : { ...frame, events };
+    if (events === null || events.length > 0 || first) yield seen(own);
     first = false;
     if (events?.some(({ body }) => body.type === 'turn-finished')) return;
     if (frame.replayed && frame.caughtUp && (await hasEnded(context, turnId, frame.seq))) return;
@@ -93,10 +95,7 @@ builder.subscriptionFields((t) => ({
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
       return streamFor(context, (signal) => conversationFrames(context, source, args.after == null, signal));
     },
-    resolve: (frame, _args, context) => {
-      context.renewLoaders();
-      return frame;
-    },
+    resolve: (frame) => frame,
   }),
   turnEvents: t.field({
     type: ConversationFrame,
@@ -114,9 +113,6 @@ builder.subscriptionFields((t) => ({
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: Number.POSITIVE_INFINITY };
       return streamFor(context, (signal) => turnFrames(context, source, id, signal));
     },
-    resolve: (frame, _args, context) => {
-      context.renewLoaders();
-      return frame;
-    },
+    resolve: (frame) => frame,
   }),
 }));
