@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
-import { createConversationService } from '../features/conversations/index.ts';
+import { createConversationService, createVisibility } from '../features/conversations/index.ts';
 import { createWorker, type Worker } from '../features/turn-runs/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
 import type { Services } from '../graph/context.ts';
@@ -72,7 +72,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   });
 
   return {
-    services: { conversations, turns, guests, log, hub, maxReplay, models: () => providers.models() },
+    services: { conversations, isVisible: createVisibility(database.prisma), turns, guests, log, hub, maxReplay, models: () => providers.models() },
     viewers: createViewers({ db: database.prisma, tokens, clock }),
     worker,
     bus,

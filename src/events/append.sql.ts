@@ -34,13 +34,16 @@ WITH head AS (
 )
 SELECT head::float8 AS head, now() AS at FROM head`;
 
-/** read-after: the log after a cursor together with its head, in one snapshot. $1 conversation, $2 after, $3 limit. No row: no such log. */
+/**
+ * read-after: logs after a cursor each, together with their heads, in one snapshot. $1 conversations, $2 cursors, $3 limits, of equal length.
+ * `want` says which of them a row answers, from 1. No row: no such log.
+ */
 export const readAfter = `
-SELECT l.head, l.epoch, e.seq, e.at, e.turn_id AS "turnId", e.body
-FROM conversation_log l
-LEFT JOIN LATERAL (SELECT * FROM event WHERE conversation_id = l.conversation_id AND seq > $2 ORDER BY seq LIMIT $3) e ON true
-WHERE l.conversation_id = $1::uuid
-ORDER BY e.seq`;
+SELECT w.want::int AS want, l.head, l.epoch, e.seq, e.at, e.turn_id AS "turnId", e.body
+FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY AS w(id, after, size, want)
+JOIN conversation_log l ON l.conversation_id = w.id
+LEFT JOIN LATERAL (SELECT * FROM event WHERE conversation_id = w.id AND seq > w.after ORDER BY seq LIMIT w.size) e ON true
+ORDER BY w.want, e.seq`;
 
 /** read-turn: the same for the events of one turn. $1 turn, $2 after, $3 limit. */
 export const readTurn = `

@@ -1,5 +1,7 @@
 import type { EventBody, LogEvent } from '../contracts/turn-event.ts';
+import { createBatcher } from '../kernel/batcher.ts';
 import { NotFoundError } from '../kernel/errors.ts';
+import { groupBy } from '../kernel/group.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn } from './append.sql.ts';
 import { createAppender, numbered } from './appender.ts';
@@ -19,11 +21,12 @@ export type LogPage = {
 /** Appends events inside the transaction they belong to; they are published after it commits. Returns the head before and after them. */
 export type Append = (conversationId: string, turnId: string | null, bodies: readonly EventBody[]) => Promise<{ from: number; to: number }>;
 
-type Row = { head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
+type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
 
 /** The event log of record: what it has not stored, nobody sees. */
 export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void) {
   const append = createAppender(database, bus, onFault);
+  const readPage = createBatcher<Wanted, LogPage | null>(together, (wanted) => readPages(database, wanted));
 
   return {
     append,
@@ -43,15 +46,11 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
       return result;
     },
 
-    /** Up to `limit` events after `after`, oldest first. */
+    /** Up to `limit` events after `after`, oldest first. Readers that come together, as after a lost connection of many, are read together. */
     async read(conversationId: string, after: number, limit = 500): Promise<LogPage> {
-      const rows = await database.query<Row>(readAfter, [conversationId, after, limit]);
-      if (!rows[0]) throw new NotFoundError('conversation', null);
-      const { head, epoch } = rows[0];
-      const stored = rows.filter((row): row is Row & { seq: number } => row.seq !== null);
-      const events = stored.map(({ seq, at, turnId, body }) => eventAfter({ seq, at, turnId, body }, after));
-      const full = stored.length === limit;
-      return { events: events.filter((event) => event !== null), head, epoch, seq: full ? stored.at(-1)!.seq : head, full };
+      const page = await readPage({ conversationId, after, limit });
+      if (!page) throw new NotFoundError('conversation', null);
+      return page;
     },
 
     /** Up to `limit` events of one turn after `after`, oldest first. */
@@ -69,6 +68,26 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
       return new Map(rows.map(({ id, head, epoch }) => [id, { head, epoch }]));
     },
   };
+}
+
+type Wanted = { conversationId: string; after: number; limit: number };
+
+/** A statement holds all its pages in memory, so there are not many in one. */
+const together = { max: 10, parallel: 2, nameOf: ({ conversationId, after, limit }: Wanted) => `${conversationId} ${after} ${limit}` };
+
+async function readPages(database: Pick<Database, 'query'>, wanted: readonly Wanted[]): Promise<(LogPage | null)[]> {
+  const lists = [wanted.map(({ conversationId }) => conversationId), wanted.map(({ after }) => after), wanted.map(({ limit }) => limit)];
+  const pages = groupBy(await database.query<Row>(readAfter, lists), ({ want }) => want);
+  return wanted.map((one, index) => pageOf(pages.get(index + 1) ?? [], one));
+}
+
+function pageOf(rows: readonly Row[], { after, limit }: Wanted): LogPage | null {
+  if (!rows[0]) return null;
+  const { head, epoch } = rows[0];
+  const stored = rows.filter((row): row is Row & { seq: number } => row.seq !== null);
+  const events = stored.map(({ seq, at, turnId, body }) => eventAfter({ seq, at, turnId, body }, after));
+  const full = stored.length === limit;
+  return { events: events.filter((event) => event !== null), head, epoch, seq: full ? stored.at(-1)!.seq : head, full };
 }
 
 /** The head of a log inside a transaction. */

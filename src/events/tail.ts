@@ -1,5 +1,7 @@
 import { pause } from '../kernel/async.ts';
+import { backoff } from '../kernel/backoff.ts';
 import { StaleCursorError } from '../kernel/errors.ts';
+import { isConnectionLoss } from '../platform/db-retry.ts';
 import type { Batch } from './bus.ts';
 import { type Frame, mergeDeltas } from './frame.ts';
 import type { Hub } from './hub.ts';
@@ -19,6 +21,8 @@ export type TailOptions = {
 /** What waits in memory for one reader at the most; beyond it the reader goes back to the log, at its own pace. */
 const maxWaitingEvents = 1_000;
 const pageSize = 500;
+/** How long a stream waits for a database that is away before its reader is told. */
+const patienceMs = 30_000;
 
 /**
  * Replay after a cursor, then live: listen first, read the log, then take what arrives, dropping what was read and reading again
@@ -50,9 +54,10 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
 type Reader = { seq: number; epoch: number | null; told: boolean };
 
 /** One page of the log after the reader's position, or the word that it is too far behind. Null where there is nothing new to tell. */
-async function replay(log: EventLog, inbox: Inbox, reader: Reader, { conversationId, maxReplay }: TailOptions): Promise<Frame | null> {
+async function replay(log: EventLog, inbox: Inbox, reader: Reader, { conversationId, maxReplay, signal }: TailOptions): Promise<Frame | null> {
   inbox.behind = false; // before the read: what arrives during it is kept, and a gap sets it again
-  const page = await log.read(conversationId, reader.seq, pageSize);
+  const page = await insist(() => log.read(conversationId, reader.seq, pageSize), signal);
+  if (!page) return null;
   const stale = reader.epoch !== null && reader.epoch !== page.epoch;
   if (!stale && reader.seq > page.head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
   reader.epoch = page.epoch;
@@ -64,6 +69,20 @@ async function replay(log: EventLog, inbox: Inbox, reader: Reader, { conversatio
   if (page.full) inbox.behind = true;
   if (page.events.length === 0 && !first) return null;
   return { conversationId, epoch: page.epoch, seq: reader.seq, events: mergeDeltas(page.events), caughtUp: !page.full, replayed: true };
+}
+
+/** Reads again while the database is away: a stream outlives its restart. Null where the reader has left meanwhile. */
+async function insist(read: () => Promise<LogPage>, signal: AbortSignal): Promise<LogPage | null> {
+  const end = performance.now() + patienceMs;
+  for (let tries = 1; !signal.aborted; tries++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isConnectionLoss(error) || performance.now() > end) throw error;
+      await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }), signal);
+    }
+  }
+  return null;
 }
 
 function snapshot(reader: Reader, conversationId: string, { head, epoch }: LogPage): Frame {

@@ -3,7 +3,7 @@
  * Promises: another owner's conversation behaves exactly like one that does not exist; messages have a dense order of their own;
  * an archived or ended conversation takes no messages; every change is an event in the same transaction.
  */
-export { visibleTo } from './access.ts';
+export { createVisibility, visibleTo } from './access.ts';
 export { type ConversationService, createConversationService, type NewConversation } from './conversation-service.ts';
 export {
   addUsage,

@@ -4,7 +4,6 @@ import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
-import { findConversation } from '../conversations/index.ts';
 import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
 import { type SeenFrame, seen } from './frames.ts';
@@ -90,7 +89,8 @@ builder.subscriptionFields((t) => ({
     },
     subscribe: async (_root, args, context) => {
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
-      if (!(await findConversation(context.db, context.viewer, conversationId))) throw new NotFoundError('conversation', args.conversationId);
+      if (!(await context.services.isVisible({ viewer: context.viewer, id: conversationId })))
+        throw new NotFoundError('conversation', args.conversationId);
       const after = args.after == null ? await headOf(context, conversationId) : positionIn(conversationId, args.after);
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
       return streamFor(context, (signal) => conversationFrames(context, source, args.after == null, signal));

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { createHub, createLocalBus, type EventLog, type LogPage, tail } from '../../src/events/index.ts';
+
+const conversationId = '0191d0de-0000-7000-8000-000000000000';
+const page: LogPage = { events: [], head: 7, epoch: 1, seq: 7, full: false };
+const lost = () => Object.assign(new Error('the server is restarting'), { code: '57P01' });
+
+/** A log whose reads go as told, one after another. */
+function follow(reads: (() => LogPage)[], signal = new AbortController().signal) {
+  let count = 0;
+  const log = {
+    heads: async () => new Map(),
+    read: async () => reads[Math.min(count++, reads.length - 1)]!(),
+  } as unknown as EventLog;
+  const hub = createHub(log, createLocalBus(), { pollMs: 60_000, onFault: () => {} });
+  const frames = tail(log, hub, { conversationId, after: { seq: 7, epoch: 1 }, coalesceMs: 0, maxReplay: 100, signal });
+  return { frames, hub, count: () => count };
+}
+
+const fail = (error: Error) => () => {
+  throw error;
+};
+
+describe('a stream', () => {
+  it('outlives a database that is away for a moment', async () => {
+    const { frames, count } = follow([fail(lost()), fail(lost()), () => page]);
+    expect((await frames.next()).value).toMatchObject({ seq: 7, caughtUp: true });
+    expect(count()).toBe(3);
+    await frames.return();
+  });
+
+  it('ends with the error where its log cannot be read for another reason', async () => {
+    const { frames, count } = follow([fail(new Error('no such column'))]);
+    await expect(frames.next()).rejects.toThrow('no such column');
+    expect(count()).toBe(1);
+  });
+
+  it('lets its reader leave while the database is away, and leaves nothing behind', async () => {
+    const reader = new AbortController();
+    const { frames, hub } = follow([fail(lost())], reader.signal);
+    const next = frames.next();
+    reader.abort();
+    expect((await next).done).toBe(true);
+    expect(hub.size).toBe(0);
+  });
+});
