@@ -4,6 +4,7 @@ import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
 import { withRetry } from './db-retry.ts';
 import { createPool, type DatabaseLog, rawTypes } from './pg-pool.ts';
 import { openPglite } from './pglite.ts';
+import { createStatementNames } from './statement-names.ts';
 
 /** What stores take first: the client, or a transaction of it. */
 export type Db = Prisma.TransactionClient;
@@ -64,7 +65,7 @@ async function openServer(url: string, { poolSize = 10, log = silent }: Database
   const release = async () => {
     await Promise.all([...new Set([pool, raw])].map((each) => each.end()));
   };
-  return assemble('postgres', { pool, raw, exclusively, release });
+  return assemble('postgres', { pool, raw, exclusively, release, nameOf: createStatementNames(url) });
 }
 
 async function openEmbedded({ dataDir, log = silent }: DatabaseOptions): Promise<Database> {
@@ -75,20 +76,21 @@ async function openEmbedded({ dataDir, log = silent }: DatabaseOptions): Promise
     await server.close();
   };
   // The lock of the data directory already keeps others out.
-  return assemble('embedded', { pool, raw: pool, exclusively: (work) => work(pool), release });
+  return assemble('embedded', { pool, raw: pool, exclusively: (work) => work(pool), release, nameOf: () => '' });
 }
 
-type Parts = Pick<Database, 'exclusively'> & { pool: pg.Pool; raw: pg.Pool; release: () => Promise<void> };
+type Parts = Pick<Database, 'exclusively'> & { pool: pg.Pool; raw: pg.Pool; release: () => Promise<void>; nameOf: (text: string) => string };
 
-function assemble(kind: Database['kind'], { pool, raw, exclusively, release }: Parts): Database {
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool), transactionOptions: { maxWait: 10_000, timeout: 15_000 }, errorFormat: 'minimal' });
+function assemble(kind: Database['kind'], { pool, raw, exclusively, release, nameOf }: Parts): Database {
+  const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) });
+  const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 10_000, timeout: 15_000 }, errorFormat: 'minimal' });
   let closing: Promise<void> | null = null;
   return {
     kind,
     prisma,
     exclusively,
     async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
-      const { rows } = await raw.query({ text, values: [...params], types: rawTypes });
+      const { rows } = await raw.query({ name: nameOf(text), text, values: [...params], types: rawTypes });
       return rows as Row[];
     },
     transact<T>(work: (tx: Db) => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createHub, createLocalBus, type EventLog, type LogPage, tail } from '../../src/events/index.ts';
+import { createHub, createLocalBus, type EventLog, tail } from '../../src/events/index.ts';
+import type { LogPage } from '../../src/events/log.ts';
 
 const conversationId = '0191d0de-0000-7000-8000-000000000000';
 const page: LogPage = { events: [], head: 7, epoch: 1, seq: 7, full: false };
