@@ -109,10 +109,16 @@ await inScratch(async (url) => {
       pick: /FROM message r/,
     },
     {
-      title: 'What a model is shown',
-      why: 'The same index, walked backwards from the message that is answered: the hundred newest messages, however many there are.',
+      title: 'What a model is shown: the questions',
+      why: 'The same index, walked backwards from the message that is answered: the hundred newest questions, however many messages there are.',
       run: () => listForContext(database.prisma, deep, 40_000n, 100),
-      pick: /"message"/,
+      pick: /"ordinal" <= \$/,
+    },
+    {
+      title: 'What a model is shown: their answers',
+      why: 'The same index again, walked from the end back to the oldest of those questions and no further; `parent_id` says whose an answer is.',
+      run: () => listForContext(database.prisma, deep, 40_000n, 100),
+      pick: /"parent_id" IN/,
     },
     {
       title: 'Conversations by their last change',

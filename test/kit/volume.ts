@@ -52,8 +52,8 @@ export async function plant(database: Database, { ownerId, conversations, turns,
     [...size, eventsPerTurn, ownerId],
   );
   await database.query(
-    `INSERT INTO message (id, conversation_id, turn_id, role, status, parts, ordinal, token_count, content_length, created_at)
-     SELECT test_id(n * 2 + half, $1 || 'm'), test_id(c, $1), test_id(n, $1 || 't'), (ARRAY['USER', 'ASSISTANT'])[half + 1]::message_role, 'COMPLETE',
+    `INSERT INTO message (id, conversation_id, turn_id, parent_id, role, status, parts, ordinal, token_count, content_length, created_at)
+     SELECT test_id(n * 2 + half, $1 || 'm'), test_id(c, $1), test_id(n, $1 || 't'), CASE half WHEN 1 THEN test_id(n * 2, $1 || 'm') END, (ARRAY['USER', 'ASSISTANT'])[half + 1]::message_role, 'COMPLETE',
             json_build_array(json_build_object('type', 'text', 'text', ${text}))::jsonb, k * 2 - 1 + half, 20, 80, now()
      FROM ${each}, generate_series(0, 1) AS half`,
     size,

@@ -1,6 +1,7 @@
 import { contentOf, type FinishReason, type MessagePart, type MessageRole, type MessageStatus } from '../../contracts/message.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
+import { groupBy } from '../../kernel/group.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Db } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
@@ -70,25 +71,26 @@ export async function supersedeAnswers(tx: Db, turnId: string, conversationId: s
 }
 
 /**
- * The newest messages that a model may be shown with the one at ordinal `upTo`, newest first. Never more than `limit`, however long the
- * conversation. An answer stands right after its question, also where it was given when the next question waited already.
+ * The newest messages that a model may be shown with the question at ordinal `upTo`, newest first and that question before all: each
+ * earlier question with its answers, also where they were given when later questions waited already. Never more than `limit`, however
+ * long the conversation.
  */
 export async function listForContext(db: Db, conversationId: string, upTo: bigint, limit: number) {
-  const rows = await db.message.findMany({
-    where: {
-      conversationId,
-      OR: [{ ordinal: { lte: upTo } }, { role: 'ASSISTANT' }],
-      status: { in: ['COMPLETE', 'STOPPED'] },
-      role: { in: ['USER', 'ASSISTANT'] },
-    },
+  const shown = { conversationId, status: { in: ['COMPLETE', 'STOPPED'] } } satisfies Prisma.MessageWhereInput;
+  const newest = {
     orderBy: { ordinal: 'desc' },
     take: limit,
     select: { id: true, parentId: true, ordinal: true, role: true, parts: true, tokenCount: true },
-  });
-  const ordinals = new Map(rows.map(({ id, ordinal }) => [id, ordinal]));
-  const placeOf = ({ parentId, ordinal }: (typeof rows)[number]) => (parentId && ordinals.get(parentId)) || ordinal;
-  return rows
-    .sort((a, b) => Number(placeOf(b) - placeOf(a)))
+  } satisfies Prisma.MessageFindManyArgs;
+  const questions = await db.message.findMany({ where: { ...shown, role: 'USER', ordinal: { lte: upTo } }, ...newest });
+  const earlier = questions.filter(({ ordinal }) => ordinal < upTo).map(({ id }) => id);
+  // The answers stand behind the oldest question, so the walk ends there and not at the beginning of the conversation.
+  const from = questions.at(-1)?.ordinal ?? upTo;
+  const answers = await db.message.findMany({ where: { ...shown, role: 'ASSISTANT', ordinal: { gt: from }, parentId: { in: earlier } }, ...newest });
+  const answersTo = groupBy(answers, ({ parentId }) => parentId);
+  return questions
+    .flatMap((question) => [...(answersTo.get(question.id) ?? []), question])
+    .slice(0, limit)
     .map(({ role, parts, tokenCount }) => ({
       role: role === 'USER' ? ('user' as const) : ('assistant' as const),
       content: contentOf(partsOf(parts)) ?? '',
