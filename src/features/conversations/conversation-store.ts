@@ -31,6 +31,11 @@ export async function lockConversation(tx: Db, viewer: Viewer, id: string): Prom
   return rows[0] ?? null;
 }
 
+/** Locks a conversation the same way for what needs nothing of it, a worker's transaction above all. It may be deleted, and stays so. */
+export async function holdConversation(tx: Db, id: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM conversation WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
+}
+
 /** A conversation and its empty log. */
 export const insertConversation = (tx: Db, data: Prisma.ConversationUncheckedCreateInput) =>
   tx.conversation.create({ data: { ...data, log: { create: {} } } });

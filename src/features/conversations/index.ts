@@ -9,6 +9,7 @@ export {
   addUsage,
   countsOfUsers,
   findConversation,
+  holdConversation,
   insertConversation,
   type LockedConversation,
   lockConversation,

@@ -32,7 +32,8 @@ type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null };
 
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
- * Database time decides, and a row that another worker is taking is passed over.
+ * Database time decides, and a row that another worker is taking is passed over; so is one whose conversation somebody is changing just now,
+ * who rings or whose turn the next look finds.
  */
 export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promise<ClaimedTurn | null> =>
   log.transact(async (tx, append) => {
@@ -40,7 +41,6 @@ export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promi
     if (!row) return null;
     await insertAttempt(tx, { turnId: row.id, number: row.attempt, worker, recovery: 'FRESH' });
     const messageId = row.messageId ?? (await beginAnswer(tx, row));
-    // After the conversation's row, as everybody takes the two in this order.
     await tx.$executeRaw`
       UPDATE conversation_log SET writer_turn_id = ${row.id}::uuid, writer_fence = ${row.fence}, writer_batch = 0
       WHERE conversation_id = ${row.conversationId}::uuid`;
@@ -51,12 +51,14 @@ export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promi
 async function take(tx: Db, worker: string, leaseMs: number): Promise<ClaimedRow | null> {
   const rows = await tx.$queryRaw<ClaimedRow[]>`
     WITH expired AS (
-      SELECT id FROM turn WHERE status IN ('RUNNING', 'RECOVERING') AND lease_until < now() ORDER BY created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
+      WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now()
+      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
     ), queued AS (
-      SELECT t.id FROM turn t
+      SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
       WHERE t.status = 'QUEUED' AND NOT EXISTS (
         SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
-      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
     ), due AS (
       SELECT id, true AS recovering FROM expired UNION ALL SELECT id, false FROM queued LIMIT 1
     )

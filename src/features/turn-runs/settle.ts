@@ -3,7 +3,7 @@ import { statesBefore, type TurnEnd } from '../../engine/index.ts';
 import { type Append, type EventLog, FencedError } from '../../events/index.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Db } from '../../platform/db.ts';
-import { completeMessage } from '../conversations/index.ts';
+import { completeMessage, holdConversation } from '../conversations/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
 import { endAttempt } from './attempt-store.ts';
 import { type Booking, book } from './book.ts';
@@ -32,6 +32,7 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<void> =>
     const { turnId, conversationId, messageId } = booking;
     const { call, status, finishReason } = end;
     const firstTokenAt = call?.firstTokenMs == null ? {} : { firstTokenAt: new Date(call.startedAt + call.firstTokenMs) };
+    await holdConversation(tx, conversationId);
     const moved = await finishTurn(tx, turnId, statesBefore(status), fence, { status, finishReason, ...errorColumn(end), ...firstTokenAt });
     if (!moved) throw new FencedError();
     const text = await completeMessage(tx, messageId, {
@@ -50,7 +51,7 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<void> =>
     await finish(tx, append, { turnId, conversationId, end, before: events });
   });
 
-/** Ends a turn that no worker has begun, inside the transaction that decided so. */
+/** Ends a turn that no worker has begun, inside the transaction that decided so and holds the conversation. */
 export async function settleQueued(tx: Db, append: Append, { turnId, conversationId }: { turnId: string; conversationId: string }): Promise<void> {
   const moved = await finishTurn(tx, turnId, ['QUEUED'], null, { status: 'CANCELLED', finishReason: 'USER_STOPPED' });
   if (!moved) throw new FencedError();

@@ -6,7 +6,7 @@ import type { Append, Bus, EventLog, Hub } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Db } from '../../platform/db.ts';
-import { findConversation } from '../conversations/index.ts';
+import { findConversation, holdConversation } from '../conversations/index.ts';
 import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, type Admitted, createAdmission, type SendMessage } from './admission.ts';
 import { waitForEnd } from './wait.ts';
@@ -100,6 +100,7 @@ export function createTurnService(deps: TurnServiceDeps) {
       const turn = await findTarget(viewer, target);
       const from = (await log.heads([turn.conversationId])).get(turn.conversationId)?.head ?? 0;
       await log.transact(async (tx, append) => {
+        await holdConversation(tx, turn.conversationId);
         if (clearQueue) await cancelQueued(tx, append, turn.conversationId, turn.id);
         const status = await lockTurn(tx, turn.id);
         if (!status || isTerminal(status)) throw new TurnNotActiveError(status ?? 'it is gone');
