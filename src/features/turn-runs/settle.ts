@@ -8,7 +8,7 @@ import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
 import { endAttempt } from './attempt-store.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
-import { finishTurn } from './turn-store.ts';
+import { cancelTurns, finishTurn } from './turn-store.ts';
 
 const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STOPPED' } as const;
 const attemptOutcome = { COMPLETED: 'COMPLETED', FAILED: 'PROVIDER_ERROR', CANCELLED: 'COMPLETED' } as const;
@@ -48,29 +48,42 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<void> =>
     await endAttempt(tx, turnId, attempt, { outcome: attemptOutcome[status], providerResponseId: call?.responseId ?? null });
     const events: EventBody[] = [{ type: 'message-completed', messageId, finishReason, ...text }];
     if (call && account) events.push(await book(tx, booking, call, account));
-    await finish(tx, append, { turnId, conversationId, end, before: events });
+    await finish(tx, append, booking, end, events);
   });
 
-/** Ends a turn that no worker has begun, inside the transaction that decided so and holds the conversation. */
-export async function settleQueued(tx: Db, append: Append, { turnId, conversationId }: { turnId: string; conversationId: string }): Promise<void> {
-  const moved = await finishTurn(tx, turnId, ['QUEUED'], null, { status: 'CANCELLED', finishReason: 'USER_STOPPED' });
-  if (!moved) throw new FencedError();
+/**
+ * Ends turns that no worker has begun, in the order given, inside the transaction that decided so and holds their conversation. There is
+ * nothing to compact and no writer to close: nothing was said yet.
+ */
+export async function settleQueued(tx: Db, append: Append, conversationId: string, turnIds: readonly string[]): Promise<void> {
+  if (turnIds.length === 0) return;
   const end = { status: 'CANCELLED', finishReason: 'USER_STOPPED', error: null } as const;
-  await finish(tx, append, { turnId, conversationId, end, before: [] });
+  if ((await cancelTurns(tx, turnIds)) !== turnIds.length) throw new FencedError();
+  const totals = await sumByTurn(tx, turnIds);
+  await append(
+    conversationId,
+    turnIds,
+    turnIds.map((turnId) => finished(turnId, end, totals)),
+  );
 }
 
-type Finish = { turnId: string; conversationId: string; end: Pick<TurnEnd, 'status' | 'finishReason' | 'error'>; before: EventBody[] };
+type Ending = Pick<TurnEnd, 'status' | 'finishReason' | 'error'>;
 
-async function finish(tx: Db, append: Append, { turnId, conversationId, end, before }: Finish): Promise<void> {
-  const totals: TotalsRecord = (await sumByTurn(tx, [turnId])).get(turnId) ?? noTotals;
-  const error = end.error ? toRecord(end.error) : null;
+async function finish(tx: Db, append: Append, { turnId, conversationId }: Booking, end: Ending, before: EventBody[]): Promise<void> {
+  const totals = await sumByTurn(tx, [turnId]);
   await tx.compaction.create({ data: { turnId } });
   await closeWriter(tx, turnId, conversationId);
-  await append(conversationId, turnId, [
-    ...before,
-    { type: 'turn-finished', turnId, status: end.status, finishReason: end.finishReason, totals, error },
-  ]);
+  await append(conversationId, turnId, [...before, finished(turnId, end, totals)]);
 }
+
+const finished = (turnId: string, { status, finishReason, error }: Ending, totals: Map<string, TotalsRecord>): EventBody => ({
+  type: 'turn-finished',
+  turnId,
+  status,
+  finishReason,
+  totals: totals.get(turnId) ?? noTotals,
+  error: error && toRecord(error),
+});
 
 /** Nothing is appended after the terminal event, however late a write of the worker comes. */
 const closeWriter = (tx: Db, turnId: string, conversationId: string): Promise<number> =>

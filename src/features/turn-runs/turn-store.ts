@@ -21,10 +21,10 @@ export const insertTurn = (tx: Db, data: Prisma.TurnUncheckedCreateInput) => tx.
 export const countAhead = (db: Db, conversationId: string, ordinal: bigint): Promise<number> =>
   db.turn.count({ where: { conversationId, finishedAt: null, ordinal: { lt: ordinal } } });
 
-/** Live and queued turns of a conversation, locked, oldest first. The key stays free: appends refer to it while they hold the log. */
-export const lockUnfinished = (tx: Db, conversationId: string): Promise<{ id: string; status: TurnStatus; inputMessageId: string | null }[]> =>
+/** Live and queued turns of a conversation, locked, in the order of its queue. The key stays free: appends refer to it while they hold the log. */
+export const lockUnfinished = (tx: Db, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> =>
   tx.$queryRaw`
-    SELECT id, status::text AS status, input_message_id AS "inputMessageId" FROM turn
+    SELECT id, status::text AS status FROM turn
     WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE`;
 
 /** The status of one turn, with its row locked. */
@@ -51,6 +51,12 @@ export async function finishTurn(
   });
   return count === 1;
 }
+
+/** Cancels turns that no worker has begun, and returns how many those were. */
+export const cancelTurns = (tx: Db, ids: readonly string[]): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE turn SET status = 'CANCELLED', finish_reason = 'USER_STOPPED', finished_at = now(), lease_until = NULL
+    WHERE id = ANY(${ids}::uuid[]) AND status = 'QUEUED'`;
 
 /** Prolongs the leases of the turns this process runs. Returns those it still holds, with any request to stop. */
 export const renewLeases = (
