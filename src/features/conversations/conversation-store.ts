@@ -53,15 +53,6 @@ export async function addUsage(tx: Db, id: string, tokens: number, costUsd: stri
   return { totalTokens: row.totalTokens, totalCost: row.totalCost.toFixed(6) };
 }
 
-/** Conversations deleted long enough ago that every reader has had the word, with no turn left that could still write. */
-export const purgeDeleted = (db: Db, limit: number): Promise<number> =>
-  db.$executeRaw`
-    DELETE FROM conversation WHERE id IN (
-      SELECT c.id FROM conversation c
-      WHERE c.deleted_at < now() - interval '1 minute'
-        AND NOT EXISTS (SELECT 1 FROM turn t WHERE t.conversation_id = c.id AND t.finished_at IS NULL)
-      LIMIT ${limit} FOR UPDATE SKIP LOCKED)`;
-
 /** How many conversations each of these users has, and how many messages are in them. */
 export async function countsOfUsers(db: Db, userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>> {
   const rows = await db.conversation.groupBy({

@@ -1,10 +1,22 @@
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
 import { Prisma } from '../../generated/prisma/client.ts';
 import type { Db } from '../../platform/db.ts';
+import { changeSlice, type Slice } from '../../platform/slice.ts';
 
 /** Adds a row to the ledger. A second row for the same call is refused by the database. */
 export const insertUsage = (tx: Db, data: Prisma.UsageUncheckedCreateInput): Promise<{ id: string }> =>
   tx.usage.create({ data, select: { id: true } });
+
+const ofConversation = {
+  change: 'UPDATE usage SET conversation_id = NULL, message_id = NULL, turn_id = NULL',
+  table: 'usage',
+  order: 'id',
+  type: 'uuid',
+} as const;
+
+/** Keeps the oldest rows of a conversation that is purged, without what they pointed to. */
+export const unlinkUsage = (tx: Db, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
+  changeSlice(tx, ofConversation, conversationId, after, limit);
 
 type SumRow = { key: string; inputTokens: bigint; outputTokens: bigint; totalTokens: bigint; costUsd: string; requests: bigint; unpriced: bigint };
 
