@@ -5,6 +5,7 @@ import { groupBy } from '../../kernel/group.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Db } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
+import type { LockedConversation } from './conversation-store.ts';
 
 export const findMessage = (db: Db, viewer: Viewer, id: string) => db.message.findFirst({ where: { id, conversation: visibleTo(viewer) } });
 
@@ -17,13 +18,15 @@ type NewMessage = {
   parts: MessagePart[];
   tokenCount?: number;
   model?: string;
+  /** The time of the transaction, by the clock of the database. */
+  at: Date;
 };
 
 /** Adds a message at the end of its conversation. Takes the conversation's row lock, which orders it among all others. */
-export async function appendMessage(tx: Db, { parts, ...message }: NewMessage): Promise<{ id: string; ordinal: bigint }> {
+export async function appendMessage(tx: Db, { parts, at, ...message }: NewMessage): Promise<{ id: string; ordinal: bigint }> {
   const { lastOrdinal } = await tx.conversation.update({
     where: { id: message.conversationId },
-    data: { lastOrdinal: { increment: 1 }, messageCount: { increment: 1 }, lastMessageAt: new Date(), updatedAt: new Date() },
+    data: { lastOrdinal: { increment: 1 }, messageCount: { increment: 1 }, lastMessageAt: at, updatedAt: at },
     select: { lastOrdinal: true },
   });
   return tx.message.create({
@@ -41,6 +44,7 @@ type Completion = {
   requestId: string | null;
   responseTimeMs: number | null;
   timeToFirstTokenMs: number | null;
+  updatedAt: Date;
 };
 
 /** Writes the final text and facts of a message. Returns what `message-completed` says of its text. */
@@ -50,7 +54,7 @@ export async function completeMessage(
   { parts, ...completion }: Completion,
 ): Promise<{ contentLength: number; contentSha256: string }> {
   const facts = textFacts(parts);
-  await tx.message.update({ where: { id }, data: { ...completion, ...facts, updatedAt: new Date() } });
+  await tx.message.update({ where: { id }, data: { ...completion, ...facts } });
   return { contentLength: facts.contentLength, contentSha256: facts.contentSha256 };
 }
 
@@ -60,10 +64,10 @@ export async function linkToTurn(tx: Db, id: string, turnId: string): Promise<vo
 }
 
 /** Takes the answers of a turn out of the conversation because another takes their place. Returns their ids. */
-export async function supersedeAnswers(tx: Db, turnId: string, conversationId: string): Promise<string[]> {
+export async function supersedeAnswers(tx: Db, turnId: string, { id: conversationId, at }: Pick<LockedConversation, 'id' | 'at'>): Promise<string[]> {
   const answers = await tx.message.updateManyAndReturn({
     where: { turnId, role: 'ASSISTANT', status: { not: 'SUPERSEDED' } },
-    data: { status: 'SUPERSEDED', updatedAt: new Date() },
+    data: { status: 'SUPERSEDED', updatedAt: at },
     select: { id: true },
   });
   await tx.conversation.update({ where: { id: conversationId }, data: { messageCount: { decrement: answers.length } } });

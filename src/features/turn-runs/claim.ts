@@ -28,7 +28,7 @@ export type ClaimedTurn = {
   recovering: boolean;
 };
 
-type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null };
+type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null; at: Date };
 
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
@@ -37,14 +37,15 @@ type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null };
  */
 export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promise<ClaimedTurn | null> =>
   log.transact(async (tx, append) => {
-    const row = await take(tx, worker, leaseMs);
-    if (!row) return null;
+    const taken = await take(tx, worker, leaseMs);
+    if (!taken) return null;
+    const { at: _, ...row } = taken;
     await insertAttempt(tx, { turnId: row.id, number: row.attempt, worker, recovery: 'FRESH' });
-    const messageId = row.messageId ?? (await beginAnswer(tx, row));
+    const messageId = row.messageId ?? (await beginAnswer(tx, taken));
     await tx.$executeRaw`
       UPDATE conversation_log SET writer_turn_id = ${row.id}::uuid, writer_fence = ${row.fence}, writer_batch = 0
       WHERE conversation_id = ${row.conversationId}::uuid`;
-    await append(row.conversationId, row.id, claimEvents(row, messageId));
+    await append(row.conversationId, row.id, claimEvents(taken, messageId));
     return { ...row, messageId };
   });
 
@@ -69,14 +70,14 @@ async function take(tx: Db, worker: string, leaseMs: number): Promise<ClaimedRow
     WHERE t.id = due.id AND c.id = t.conversation_id
     RETURNING t.id, t.conversation_id AS "conversationId", t.owner_id AS "ownerId", c.session_id AS "sessionId", c.system_prompt AS "systemPrompt",
       t.input_message_id AS "inputMessageId", t.provider, t.model, t.generation, t.fence, t.attempt, t.log_start::float8 AS "logStart",
-      t.stop_request AS "stopRequest", due.recovering,
+      t.stop_request AS "stopRequest", due.recovering, now() AS at,
       coalesce((SELECT m.ordinal FROM message m WHERE m.id = t.input_message_id), 0) AS "inputOrdinal",
       (SELECT m.id FROM message m WHERE m.turn_id = t.id AND m.role = 'ASSISTANT' AND m.status = 'STREAMING' LIMIT 1) AS "messageId"`;
   return rows[0] ?? null;
 }
 
-async function beginAnswer(tx: Db, { conversationId, id, inputMessageId, model }: ClaimedRow): Promise<string> {
-  const answer = { conversationId, turnId: id, parentId: inputMessageId, role: 'ASSISTANT', status: 'STREAMING', parts: [], model } as const;
+async function beginAnswer(tx: Db, { conversationId, id, inputMessageId, model, at }: ClaimedRow): Promise<string> {
+  const answer = { conversationId, turnId: id, parentId: inputMessageId, role: 'ASSISTANT', status: 'STREAMING', model, at } as const;
   return (await appendMessage(tx, { ...answer, parts: [] })).id;
 }
 

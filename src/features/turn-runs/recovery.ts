@@ -31,10 +31,10 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
     const generated = events.map(({ body }) => (isDelta(body) && body.attempt === number ? body.text : '')).join('');
     const account = requestedAt && (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
     await log.transact(async (tx, append) => {
-      await holdTurn(tx, turn);
+      const at = await holdTurn(tx, turn);
       const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0 });
       if (!ended || !account) return;
-      const event = await book(tx, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
+      const event = await book(tx, at, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
       await append(turn.conversationId, turn.id, [event]);
     });
   }
@@ -52,11 +52,15 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
   return events;
 }
 
-/** Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's by now. */
-export async function holdTurn(tx: Db, { id, conversationId, fence }: ClaimedTurn): Promise<void> {
-  await holdConversation(tx, conversationId);
+/**
+ * Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's by now. Returns the
+ * time of the transaction, by the clock of the database.
+ */
+export async function holdTurn(tx: Db, { id, conversationId, fence }: ClaimedTurn): Promise<Date> {
+  const at = await holdConversation(tx, conversationId);
   const rows = await tx.$queryRaw<
     unknown[]
   >`SELECT 1 FROM turn WHERE id = ${id}::uuid AND fence = ${fence} AND finished_at IS NULL FOR NO KEY UPDATE`;
   if (rows.length === 0) throw new FencedError();
+  return at;
 }

@@ -5,7 +5,7 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Db } from '../../platform/db.ts';
 import { completeMessage, holdConversation } from '../conversations/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
-import { endAttempt } from './attempt-store.ts';
+import { endAttempt, firstTokenOf } from './attempt-store.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
 import { cancelTurns, finishTurn } from './turn-store.ts';
@@ -31,9 +31,9 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<void> =>
     const { booking, fence, attempt, end, account } = settlement;
     const { turnId, conversationId, messageId } = booking;
     const { call, status, finishReason } = end;
-    const firstTokenAt = call?.firstTokenMs == null ? {} : { firstTokenAt: new Date(call.startedAt + call.firstTokenMs) };
-    await holdConversation(tx, conversationId);
-    const moved = await finishTurn(tx, turnId, statesBefore(status), fence, { status, finishReason, ...errorColumn(end), ...firstTokenAt });
+    const finishedAt = await holdConversation(tx, conversationId);
+    const firstTokenAt = call?.firstTokenMs == null ? null : await firstTokenOf(tx, turnId, call.attempt, call.firstTokenMs);
+    const moved = await finishTurn(tx, turnId, statesBefore(status), fence, { status, finishReason, finishedAt, firstTokenAt, ...errorColumn(end) });
     if (!moved) throw new FencedError();
     const text = await completeMessage(tx, messageId, {
       status: messageStatus[status],
@@ -44,10 +44,11 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<void> =>
       requestId: call?.requestId ?? null,
       responseTimeMs: call?.durationMs ?? null,
       timeToFirstTokenMs: call?.firstTokenMs ?? null,
+      updatedAt: finishedAt,
     });
     await endAttempt(tx, turnId, attempt, { outcome: attemptOutcome[status], providerResponseId: call?.responseId ?? null });
     const events: EventBody[] = [{ type: 'message-completed', messageId, finishReason, ...text }];
-    if (call && account) events.push(await book(tx, booking, call, account));
+    if (call && account) events.push(await book(tx, finishedAt, booking, call, account));
     await finish(tx, append, booking, end, events);
   });
 

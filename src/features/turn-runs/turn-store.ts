@@ -35,7 +35,8 @@ export async function lockTurn(tx: Db, id: string): Promise<TurnStatus | null> {
 
 /** Asks the worker to stop. The first request counts: what its client saw is what is kept. */
 export const requestStop = (tx: Db, id: string, request: StopRequest) =>
-  tx.turn.updateMany({ where: { id, stopRequestedAt: null }, data: { stopRequestedAt: new Date(), stopRequest: request } });
+  tx.$executeRaw`
+    UPDATE turn SET stop_requested_at = now(), stop_request = ${JSON.stringify(request)}::jsonb WHERE id = ${id}::uuid AND stop_requested_at IS NULL`;
 
 /** Moves a turn to a terminal state, where it may move there and this writer still holds it. False: it may not, or does not. */
 export async function finishTurn(
@@ -43,11 +44,11 @@ export async function finishTurn(
   id: string,
   from: TurnStatus[],
   fence: number | null,
-  data: Prisma.TurnUncheckedUpdateManyInput,
+  data: Prisma.TurnUncheckedUpdateManyInput & { finishedAt: Date },
 ): Promise<boolean> {
   const { count } = await tx.turn.updateMany({
     where: { id, status: { in: from }, ...(fence === null ? {} : { fence }) },
-    data: { ...data, finishedAt: new Date(), leaseUntil: null },
+    data: { ...data, leaseUntil: null },
   });
   return count === 1;
 }

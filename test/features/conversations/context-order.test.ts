@@ -14,7 +14,15 @@ describeStorages('what a model is shown in a long queue', (storage) => {
 
   const say = (role: 'USER' | 'ASSISTANT', text: string, more: { parentId?: string; status?: 'STOPPED' | 'FAILED' | 'SUPERSEDED' } = {}) =>
     database.transact((tx) =>
-      appendMessage(tx, { conversationId, role, status: 'COMPLETE', ...more, parts: text ? [{ type: 'text', text }] : [], tokenCount: 1 }),
+      appendMessage(tx, {
+        conversationId,
+        at: new Date(),
+        role,
+        status: 'COMPLETE',
+        ...more,
+        parts: text ? [{ type: 'text', text }] : [],
+        tokenCount: 1,
+      }),
     );
   const shown = async (number: number, limit: number) =>
     (await listForContext(database.prisma, conversationId, ordinals[number - 1]!, limit)).map(({ content }) => content);
