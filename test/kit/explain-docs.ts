@@ -189,7 +189,7 @@ await inScratch(async (url) => {
     },
     {
       title: 'Claiming a turn when none was lost',
-      why: 'The same statement when no lease has run out: the oldest waiting turn whose conversation has nothing before it, which `turn_unfinished` answers for each candidate.',
+      why: 'The same statement when no lease has run out: the oldest waiting turn whose conversation has nothing before it. `turn_queue` leaves out the turns behind others, however many wait; `turn_unfinished` makes sure.',
       run: async () => {
         await database.query(`UPDATE turn SET lease_until = now() + interval '1 hour' WHERE status IN ('RUNNING', 'RECOVERING')`);
         await claimNext(log, 'explain', 6_000);

@@ -57,7 +57,7 @@ async function take(tx: Db, worker: string, leaseMs: number): Promise<ClaimedRow
       ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
     ), queued AS (
       SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
-      WHERE t.status = 'QUEUED' AND NOT EXISTS (
+      WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
         SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
       ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
     ), due AS (

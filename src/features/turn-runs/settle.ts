@@ -8,7 +8,7 @@ import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
 import { endAttempt, firstTokenOf } from './attempt-store.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
-import { cancelTurns, finishTurn } from './turn-store.ts';
+import { cancelTurns, finishTurn, unblockNext } from './turn-store.ts';
 
 const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STOPPED' } as const;
 const attemptOutcome = { COMPLETED: 'COMPLETED', FAILED: 'PROVIDER_ERROR', CANCELLED: 'COMPLETED' } as const;
@@ -60,6 +60,7 @@ export async function settleQueued(tx: Db, append: Append, conversationId: strin
   if (turnIds.length === 0) return;
   const end = { status: 'CANCELLED', finishReason: 'USER_STOPPED', error: null } as const;
   if ((await cancelTurns(tx, turnIds)) !== turnIds.length) throw new FencedError();
+  await unblockNext(tx, conversationId);
   const totals = await sumByTurn(tx, turnIds);
   await append(
     conversationId,
@@ -71,6 +72,7 @@ export async function settleQueued(tx: Db, append: Append, conversationId: strin
 type Ending = Pick<TurnEnd, 'status' | 'finishReason' | 'error'>;
 
 async function finish(tx: Db, append: Append, { turnId, conversationId }: Booking, end: Ending, before: EventBody[]): Promise<void> {
+  await unblockNext(tx, conversationId);
   const totals = await sumByTurn(tx, [turnId]);
   await tx.compaction.create({ data: { turnId } });
   await closeWriter(tx, turnId, conversationId);

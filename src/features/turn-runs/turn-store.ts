@@ -59,6 +59,25 @@ export const cancelTurns = (tx: Db, ids: readonly string[]): Promise<number> =>
     UPDATE turn SET status = 'CANCELLED', finish_reason = 'USER_STOPPED', finished_at = now(), lease_until = NULL
     WHERE id = ANY(${ids}::uuid[]) AND status = 'QUEUED'`;
 
+/** Makes the next turn of a conversation one that may be claimed, when the one before it has ended. Under the lock of the conversation. */
+export const unblockNext = (tx: Db, conversationId: string): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE turn SET blocked = false WHERE blocked AND id = (
+      SELECT id FROM turn WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal LIMIT 1)`;
+
+/**
+ * The same for whatever nobody unblocked: where the turn before was ended by a hand in the database, or by a process of a version that
+ * blocks none. A queue must not wait for ever.
+ */
+export const unblockStrays = (database: Database, limit: number): Promise<unknown> =>
+  database.query(
+    `UPDATE turn SET blocked = false WHERE blocked AND id IN (
+       SELECT id FROM (
+         SELECT DISTINCT ON (conversation_id) id, blocked FROM turn WHERE finished_at IS NULL ORDER BY conversation_id, ordinal) AS head
+       WHERE blocked LIMIT $1)`,
+    [limit],
+  );
+
 /** Prolongs the leases of the turns this process runs. Returns those it still holds, with any request to stop. */
 export const renewLeases = (
   database: Database,

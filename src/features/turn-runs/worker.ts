@@ -4,7 +4,7 @@ import { createBell, pause } from '../../kernel/async.ts';
 import { type ClaimedTurn, claimNext } from './claim.ts';
 import { purgeDeleted } from './purge.ts';
 import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
-import { releaseLease, renewLeases } from './turn-store.ts';
+import { releaseLease, renewLeases, unblockStrays } from './turn-store.ts';
 
 export type WorkerDeps = TurnJobDeps & { bus: Bus; leaseMs: number; concurrency: number; pollMs: number; sweepMs: number };
 
@@ -65,6 +65,7 @@ export function createWorker(deps: WorkerDeps) {
       if (stopping.signal.aborted) return;
       await compactTurn(database, turnId);
     }
+    await unblockStrays(database, 100);
     await purgeDeleted(database, 10, stopping.signal);
   }
 

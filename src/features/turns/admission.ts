@@ -149,6 +149,7 @@ async function admitTurn(tx: Db, append: Append, viewer: Viewer, { id: conversat
     conversationId,
     ownerId: viewer.userId,
     ordinal,
+    blocked: position > 0,
     trigger,
     idempotencyKey: key,
     requestHash: hash,
