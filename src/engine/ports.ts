@@ -20,7 +20,6 @@ export type Call = {
   generated: string;
   /** Estimate of the prompt in tokens, made before the call. */
   promptTokens: number;
-  startedAt: number;
   firstTokenMs: number | null;
   durationMs: number;
 };

@@ -24,7 +24,7 @@ export async function runStep(
 ): Promise<StepEnd> {
   const { clock } = ports;
   const start = clock.elapsed();
-  const call = createCall(attempt, promptTokens, clock.now().getTime());
+  const call = createCall(attempt, promptTokens);
   const generated: string[] = [];
   let finishReason: FinishReason | null = null;
   const end = (): Call => ({ ...call, generated: generated.join(''), durationMs: Math.round(clock.elapsed() - start) });
@@ -91,7 +91,7 @@ function take(event: Exclude<ModelEvent, { kind: 'finish' }>, { call, transcript
   }
 }
 
-const createCall = (attempt: number, promptTokens: number, startedAt: number): Call => ({
+const createCall = (attempt: number, promptTokens: number): Call => ({
   attempt,
   accepted: false,
   requestId: null,
@@ -100,7 +100,6 @@ const createCall = (attempt: number, promptTokens: number, startedAt: number): C
   usage: null,
   generated: '',
   promptTokens,
-  startedAt,
   firstTokenMs: null,
   durationMs: 0,
 });

@@ -22,14 +22,14 @@ SELECT conversation_id AS "conversationId", head, now() AS at FROM head`;
 
 /**
  * append: the same for one conversation inside the caller's transaction, whose own rows are the fence.
- * $1 conversation, $2 turn or null, $3 JSON array of bodies. Returns the new head; no row: there is no such log.
+ * $1 conversation, $2 the turn of each body or null, $3 JSON array of bodies. Returns the new head; no row: there is no such log.
  */
 export const appendOne = `
 WITH head AS (
   UPDATE conversation_log SET head = head + json_array_length($3::json) WHERE conversation_id = $1::uuid RETURNING head
 ), stored AS (
   INSERT INTO event (conversation_id, seq, turn_id, at, body)
-  SELECT $1::uuid, h.head - json_array_length($3::json) + e.ord, $2::uuid, now(), e.body
+  SELECT $1::uuid, h.head - json_array_length($3::json) + e.ord, ($2::uuid[])[e.ord], now(), e.body
   FROM head h CROSS JOIN LATERAL json_array_elements($3::json) WITH ORDINALITY AS e(body, ord)
 )
 SELECT head::float8 AS head, now() AS at FROM head`;

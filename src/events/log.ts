@@ -18,8 +18,15 @@ export type LogPage = {
   full: boolean;
 };
 
-/** Appends events inside the transaction they belong to; they are published after it commits. Returns the head before and after them. */
-export type Append = (conversationId: string, turnId: string | null, bodies: readonly EventBody[]) => Promise<{ from: number; to: number }>;
+/**
+ * Appends events inside the transaction they belong to; they are published after it commits. `turn` is that of all of them, or a list with
+ * that of each. Returns the head before and after them.
+ */
+export type Append = (
+  conversationId: string,
+  turn: string | null | readonly string[],
+  bodies: readonly EventBody[],
+) => Promise<{ from: number; to: number }>;
 
 type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
 
@@ -36,8 +43,9 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
       let batches: Batch[] = [];
       const result = await database.transact((tx) => {
         batches = []; // the transaction may be tried again
-        return work(tx, async (conversationId, turnId, bodies) => {
-          const batch = await appendTo(tx, conversationId, turnId, bodies);
+        return work(tx, async (conversationId, turn, bodies) => {
+          const turnIds = Array.isArray(turn) ? turn : bodies.map(() => turn);
+          const batch = await appendTo(tx, conversationId, turnIds, bodies);
           batches.push(batch);
           return batch;
         });
@@ -98,8 +106,9 @@ export async function headIn(tx: Db, conversationId: string): Promise<number> {
 
 export type EventLog = ReturnType<typeof createEventLog>;
 
-async function appendTo(tx: Db, conversationId: string, turnId: string | null, bodies: readonly EventBody[]): Promise<Batch> {
-  const [row] = await tx.$queryRawUnsafe<{ head: number; at: Date }[]>(appendOne, conversationId, turnId, JSON.stringify(bodies));
+async function appendTo(tx: Db, conversationId: string, turnIds: readonly (string | null)[], bodies: readonly EventBody[]): Promise<Batch> {
+  const [row] = await tx.$queryRawUnsafe<{ head: number; at: Date }[]>(appendOne, conversationId, turnIds, JSON.stringify(bodies));
   if (!row) throw new NotFoundError('conversation', null);
-  return { conversationId, from: row.head - bodies.length, to: row.head, events: numbered(bodies, row, turnId) };
+  const events = numbered(bodies, row, null).map((event, index) => ({ ...event, turnId: turnIds[index] ?? null }));
+  return { conversationId, from: row.head - bodies.length, to: row.head, events };
 }

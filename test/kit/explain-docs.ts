@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import pg from 'pg';
 import { loadConfig } from '../../src/app/config.ts';
 import { compactTurn, createEventLog, createLocalBus, findUncompacted } from '../../src/events/index.ts';
-import { listForContext, purgeDeleted } from '../../src/features/conversations/index.ts';
+import { findPurgeable, listForContext } from '../../src/features/conversations/index.ts';
 import { claimNext } from '../../src/features/turn-runs/claim.ts';
+import { purgeDeleted } from '../../src/features/turn-runs/purge.ts';
 import { findAdmitted, findLastTurn, renewLeases } from '../../src/features/turn-runs/turn-store.ts';
 import { toGlobalId } from '../../src/graph/ids.ts';
 import { encodeCursor } from '../../src/kernel/cursor.ts';
@@ -109,10 +110,16 @@ await inScratch(async (url) => {
       pick: /FROM message r/,
     },
     {
-      title: 'What a model is shown',
-      why: 'The same index, walked backwards from the message that is answered: the hundred newest messages, however many there are.',
+      title: 'What a model is shown: the questions',
+      why: 'The same index, walked backwards from the message that is answered: the hundred newest questions, however many messages there are.',
       run: () => listForContext(database.prisma, deep, 40_000n, 100),
-      pick: /"message"/,
+      pick: /"ordinal" <= \$/,
+    },
+    {
+      title: 'What a model is shown: their answers',
+      why: 'The same index again, walked from the end back to the oldest of those questions and no further; `parent_id` says whose an answer is.',
+      run: () => listForContext(database.prisma, deep, 40_000n, 100),
+      pick: /"parent_id" IN/,
     },
     {
       title: 'Conversations by their last change',
@@ -182,7 +189,7 @@ await inScratch(async (url) => {
     },
     {
       title: 'Claiming a turn when none was lost',
-      why: 'The same statement when no lease has run out: the oldest waiting turn whose conversation has nothing before it, which `turn_unfinished` answers for each candidate.',
+      why: 'The same statement when no lease has run out: the oldest waiting turn whose conversation has nothing before it. `turn_queue` leaves out the turns behind others, however many wait; `turn_unfinished` makes sure.',
       run: async () => {
         await database.query(`UPDATE turn SET lease_until = now() + interval '1 hour' WHERE status IN ('RUNNING', 'RECOVERING')`);
         await claimNext(log, 'explain', 6_000);
@@ -223,10 +230,16 @@ await inScratch(async (url) => {
       pick: /SELECT seq/,
     },
     {
-      title: 'Purging what was deleted',
-      why: '`conversation_deleted` holds only deleted conversations, so the sweep costs nothing while there are none; the cascade finds what hangs on a conversation by the keys that begin with it, and what hangs on its turns and messages by `message_turn_id_idx`, `event_turn_id_seq_idx`, `usage_turn_id_attempt_kind_key` and `usage_message_id_idx`.',
-      run: () => purgeDeleted(database.prisma, 10),
-      pick: /DELETE FROM conversation/,
+      title: 'What is to be purged',
+      why: '`conversation_deleted` holds only deleted conversations, so the sweep costs nothing while there are none.',
+      run: () => findPurgeable(database, 10),
+      pick: /c.deleted_at </,
+    },
+    {
+      title: 'Purging a slice of events',
+      why: 'The log in its order, from where the slice before ended: `event_pkey` again. The other tables go the same way, and what hangs on their rows is found by `message_turn_id_idx`, `event_turn_id_seq_idx`, `turn_input_message_id_idx`, `usage_turn_id_attempt_kind_key` and `usage_message_id_idx`.',
+      run: () => purgeDeleted(database, 1, new AbortController().signal),
+      pick: /DELETE FROM event/,
     },
   ];
 

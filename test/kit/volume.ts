@@ -52,8 +52,8 @@ export async function plant(database: Database, { ownerId, conversations, turns,
     [...size, eventsPerTurn, ownerId],
   );
   await database.query(
-    `INSERT INTO message (id, conversation_id, turn_id, role, status, parts, ordinal, token_count, content_length, created_at)
-     SELECT test_id(n * 2 + half, $1 || 'm'), test_id(c, $1), test_id(n, $1 || 't'), (ARRAY['USER', 'ASSISTANT'])[half + 1]::message_role, 'COMPLETE',
+    `INSERT INTO message (id, conversation_id, turn_id, parent_id, role, status, parts, ordinal, token_count, content_length, created_at)
+     SELECT test_id(n * 2 + half, $1 || 'm'), test_id(c, $1), test_id(n, $1 || 't'), CASE half WHEN 1 THEN test_id(n * 2, $1 || 'm') END, (ARRAY['USER', 'ASSISTANT'])[half + 1]::message_role, 'COMPLETE',
             json_build_array(json_build_object('type', 'text', 'text', ${text}))::jsonb, k * 2 - 1 + half, 20, 80, now()
      FROM ${each}, generate_series(0, 1) AS half`,
     size,
@@ -88,9 +88,10 @@ export async function plant(database: Database, { ownerId, conversations, turns,
 /** One more turn in each of these conversations: it waits, runs, or ran until its worker was lost. */
 export const plantUnfinished = (database: Database, ids: readonly string[], state: 'QUEUED' | 'RUNNING' | 'LOST'): Promise<unknown> =>
   database.query(
-    `INSERT INTO turn (id, conversation_id, owner_id, ordinal, status, idempotency_key, request_hash, provider, model, log_start, fence, attempt, lease_until, created_at)
+    `INSERT INTO turn (id, conversation_id, owner_id, ordinal, status, idempotency_key, request_hash, provider, model, log_start, fence, attempt, lease_until, created_at, blocked)
      SELECT gen_random_uuid(), c.id, c.owner_id, 1 + (SELECT coalesce(max(o.ordinal), 0) FROM turn o WHERE o.conversation_id = c.id),
-            $2::turn_status, gen_random_uuid()::text, repeat('0', 64), 'openai', 'gpt-4o-mini', 0, 1, 1, $3::timestamptz, now()
+            $2::turn_status, gen_random_uuid()::text, repeat('0', 64), 'openai', 'gpt-4o-mini', 0, 1, 1, $3::timestamptz, now(),
+            $2 = 'QUEUED' AND EXISTS (SELECT 1 FROM turn o WHERE o.conversation_id = c.id AND o.finished_at IS NULL)
      FROM conversation c WHERE c.id = ANY($1::uuid[])`,
     [ids, state === 'QUEUED' ? 'QUEUED' : 'RUNNING', state === 'QUEUED' ? null : new Date(Date.now() + (state === 'LOST' ? -60_000 : 3_600_000))],
   );

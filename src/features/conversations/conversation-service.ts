@@ -73,7 +73,7 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
       const data = changedRow(current, changes);
       const changed = Object.keys(data);
       if (changed.length === 0) throw new ValidationError([{ path: ['input'], message: 'names nothing to change' }]);
-      await updateConversation(tx, id, data);
+      await updateConversation(tx, current, data);
       await append(id, null, [{ type: 'conversation-updated', changed }]);
     });
 
@@ -95,10 +95,11 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
     /** Gone at once for everybody; its rows follow within minutes. The account of what it cost stays. */
     async remove(viewer: Viewer, id: string, givenId: string): Promise<void> {
       const after = await log.transact(async (tx, append) => {
-        if (!(await lockConversation(tx, viewer, id))) throw new NotFoundError('conversation', givenId);
+        const conversation = await lockConversation(tx, viewer, id);
+        if (!conversation) throw new NotFoundError('conversation', givenId);
         const later: (() => void)[] = [];
         for (const end of beforeDelete) later.push(await end(tx, append, id));
-        await updateConversation(tx, id, { deletedAt: clock.now() });
+        await updateConversation(tx, conversation, { deletedAt: conversation.at });
         await append(id, null, [{ type: 'conversation-deleted' }]);
         return later;
       });

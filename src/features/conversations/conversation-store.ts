@@ -13,6 +13,8 @@ export type LockedConversation = {
   provider: string;
   model: string;
   messageCount: number;
+  /** The time of the transaction, by the clock of the database: the one that stored times are taken from. */
+  at: Date;
 };
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
@@ -24,38 +26,38 @@ export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conve
 export async function lockConversation(tx: Db, viewer: Viewer, id: string): Promise<LockedConversation | null> {
   const rows = await tx.$queryRaw<LockedConversation[]>`
     SELECT id, owner_id AS "ownerId", session_id AS "sessionId", status::text AS status, title_source::text AS "titleSource",
-           provider, model, message_count AS "messageCount"
+           provider, model, message_count AS "messageCount", now() AS at
     FROM conversation
     WHERE id = ${id}::uuid AND owner_id = ${viewer.userId}::uuid AND deleted_at IS NULL
     FOR NO KEY UPDATE`;
   return rows[0] ?? null;
 }
 
+/**
+ * Locks a conversation the same way for what needs nothing of it, a worker's transaction above all. It may be deleted, or gone. Returns the
+ * time of the transaction, by the clock of the database.
+ */
+export async function holdConversation(tx: Db, id: string): Promise<Date> {
+  const [row] = await tx.$queryRaw<[{ at: Date }]>`
+    WITH held AS MATERIALIZED (SELECT 1 FROM conversation WHERE id = ${id}::uuid FOR NO KEY UPDATE)
+    SELECT now() AS at, (SELECT count(*) FROM held)`;
+  return row.at;
+}
+
 /** A conversation and its empty log. */
 export const insertConversation = (tx: Db, data: Prisma.ConversationUncheckedCreateInput) =>
   tx.conversation.create({ data: { ...data, log: { create: {} } } });
 
-export const updateConversation = (tx: Db, id: string, data: Prisma.ConversationUncheckedUpdateInput) =>
-  tx.conversation.update({ where: { id }, data: { ...data, updatedAt: new Date() } });
+export const updateConversation = (tx: Db, { id, at }: Pick<LockedConversation, 'id' | 'at'>, data: Prisma.ConversationUncheckedUpdateInput) =>
+  tx.conversation.update({ where: { id }, data: { ...data, updatedAt: at } });
 
 /** Adds what one settled call cost, and returns the new sums. */
 export async function addUsage(tx: Db, id: string, tokens: number, costUsd: string | null): Promise<{ totalTokens: bigint; totalCost: string }> {
-  const row = await tx.conversation.update({
-    where: { id },
-    data: { totalTokens: { increment: tokens }, totalCost: { increment: costUsd ?? 0 }, updatedAt: new Date() },
-    select: { totalTokens: true, totalCost: true },
-  });
-  return { totalTokens: row.totalTokens, totalCost: row.totalCost.toFixed(6) };
+  const rows = await tx.$queryRaw<[{ totalTokens: bigint; totalCost: string }]>`
+    UPDATE conversation SET total_tokens = total_tokens + ${tokens}::int, total_cost = total_cost + ${costUsd ?? '0'}::numeric, updated_at = now()
+    WHERE id = ${id}::uuid RETURNING total_tokens AS "totalTokens", total_cost::text AS "totalCost"`;
+  return rows[0];
 }
-
-/** Conversations deleted long enough ago that every reader has had the word, with no turn left that could still write. */
-export const purgeDeleted = (db: Db, limit: number): Promise<number> =>
-  db.$executeRaw`
-    DELETE FROM conversation WHERE id IN (
-      SELECT c.id FROM conversation c
-      WHERE c.deleted_at < now() - interval '1 minute'
-        AND NOT EXISTS (SELECT 1 FROM turn t WHERE t.conversation_id = c.id AND t.finished_at IS NULL)
-      LIMIT ${limit} FOR UPDATE SKIP LOCKED)`;
 
 /** How many conversations each of these users has, and how many messages are in them. */
 export async function countsOfUsers(db: Db, userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>> {

@@ -9,13 +9,14 @@ export {
   addUsage,
   countsOfUsers,
   findConversation,
+  holdConversation,
   insertConversation,
   type LockedConversation,
   lockConversation,
-  purgeDeleted,
   updateConversation,
 } from './conversation-store.ts';
 export { appendMessage, completeMessage, findMessage, linkToTurn, listForContext, partsOf, supersedeAnswers } from './message-store.ts';
 export { CreateConversationInput } from './mutations.ts';
+export { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';

@@ -18,12 +18,22 @@ export type Booking = {
 /** What the ledger keeps of a call besides its tokens. */
 export type BookedCall = { attempt: number; requestId: string | null; durationMs: number | null };
 
-/** Writes the one ledger row of a call and raises the sums that hang on it. Returns the event that tells readers. */
-export async function book(tx: Db, booking: Booking, call: BookedCall, { source, ...account }: CallAccount): Promise<EventBody> {
+/** Writes the one ledger row of a call and raises the sums that hang on it, at the time of the transaction. Returns the event that tells readers. */
+export async function book(tx: Db, at: Date, booking: Booking, call: BookedCall, { source, ...account }: CallAccount): Promise<EventBody> {
   const { turnId, conversationId, messageId, ownerId, sessionId, provider, model } = booking;
   const { attempt, requestId, durationMs } = call;
   const ids = { turnId, conversationId, messageId, userId: ownerId, sessionId };
-  const { id } = await insertUsage(tx, { ...ids, attempt, kind: 'CHAT', source, provider, model, ...account, requestId, responseTimeMs: durationMs });
+  const { id } = await insertUsage(tx, at, {
+    ...ids,
+    attempt,
+    kind: 'CHAT',
+    source,
+    provider,
+    model,
+    ...account,
+    requestId,
+    responseTimeMs: durationMs,
+  });
   const sums = await addUsage(tx, conversationId, account.totalTokens, account.costUsd);
   if (ownerId) await addTokens(tx, ownerId, account.totalTokens);
   return { type: 'usage-recorded', usageId: id, conversationTokens: String(sums.totalTokens), conversationCost: sums.totalCost };

@@ -28,35 +28,38 @@ export type ClaimedTurn = {
   recovering: boolean;
 };
 
-type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null };
+type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null; at: Date };
 
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
- * Database time decides, and a row that another worker is taking is passed over.
+ * Database time decides, and a row that another worker is taking is passed over; so is one whose conversation somebody is changing just now,
+ * who rings or whose turn the next look finds.
  */
 export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promise<ClaimedTurn | null> =>
   log.transact(async (tx, append) => {
-    const row = await take(tx, worker, leaseMs);
-    if (!row) return null;
+    const taken = await take(tx, worker, leaseMs);
+    if (!taken) return null;
+    const { at: _, ...row } = taken;
     await insertAttempt(tx, { turnId: row.id, number: row.attempt, worker, recovery: 'FRESH' });
-    const messageId = row.messageId ?? (await beginAnswer(tx, row));
-    // After the conversation's row, as everybody takes the two in this order.
+    const messageId = row.messageId ?? (await beginAnswer(tx, taken));
     await tx.$executeRaw`
       UPDATE conversation_log SET writer_turn_id = ${row.id}::uuid, writer_fence = ${row.fence}, writer_batch = 0
       WHERE conversation_id = ${row.conversationId}::uuid`;
-    await append(row.conversationId, row.id, claimEvents(row, messageId));
+    await append(row.conversationId, row.id, claimEvents(taken, messageId));
     return { ...row, messageId };
   });
 
 async function take(tx: Db, worker: string, leaseMs: number): Promise<ClaimedRow | null> {
   const rows = await tx.$queryRaw<ClaimedRow[]>`
     WITH expired AS (
-      SELECT id FROM turn WHERE status IN ('RUNNING', 'RECOVERING') AND lease_until < now() ORDER BY created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
+      WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now()
+      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
     ), queued AS (
-      SELECT t.id FROM turn t
-      WHERE t.status = 'QUEUED' AND NOT EXISTS (
+      SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
+      WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
         SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
-      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
     ), due AS (
       SELECT id, true AS recovering FROM expired UNION ALL SELECT id, false FROM queued LIMIT 1
     )
@@ -67,14 +70,14 @@ async function take(tx: Db, worker: string, leaseMs: number): Promise<ClaimedRow
     WHERE t.id = due.id AND c.id = t.conversation_id
     RETURNING t.id, t.conversation_id AS "conversationId", t.owner_id AS "ownerId", c.session_id AS "sessionId", c.system_prompt AS "systemPrompt",
       t.input_message_id AS "inputMessageId", t.provider, t.model, t.generation, t.fence, t.attempt, t.log_start::float8 AS "logStart",
-      t.stop_request AS "stopRequest", due.recovering,
+      t.stop_request AS "stopRequest", due.recovering, now() AS at,
       coalesce((SELECT m.ordinal FROM message m WHERE m.id = t.input_message_id), 0) AS "inputOrdinal",
       (SELECT m.id FROM message m WHERE m.turn_id = t.id AND m.role = 'ASSISTANT' AND m.status = 'STREAMING' LIMIT 1) AS "messageId"`;
   return rows[0] ?? null;
 }
 
-async function beginAnswer(tx: Db, { conversationId, id, inputMessageId, model }: ClaimedRow): Promise<string> {
-  const answer = { conversationId, turnId: id, parentId: inputMessageId, role: 'ASSISTANT', status: 'STREAMING', parts: [], model } as const;
+async function beginAnswer(tx: Db, { conversationId, id, inputMessageId, model, at }: ClaimedRow): Promise<string> {
+  const answer = { conversationId, turnId: id, parentId: inputMessageId, role: 'ASSISTANT', status: 'STREAMING', model, at } as const;
   return (await appendMessage(tx, { ...answer, parts: [] })).id;
 }
 

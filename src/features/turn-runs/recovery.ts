@@ -2,7 +2,8 @@ import type { MessagePart } from '../../contracts/message.ts';
 import { isDelta, type LogEvent } from '../../contracts/turn-event.ts';
 import { foldAll } from '../../contracts/turn-fold.ts';
 import { type EventLog, FencedError } from '../../events/index.ts';
-import type { Database } from '../../platform/db.ts';
+import type { Database, Db } from '../../platform/db.ts';
+import { holdConversation } from '../conversations/index.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, findAbandoned } from './attempt-store.ts';
 import { book } from './book.ts';
@@ -30,10 +31,10 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
     const generated = events.map(({ body }) => (isDelta(body) && body.attempt === number ? body.text : '')).join('');
     const account = requestedAt && (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
     await log.transact(async (tx, append) => {
-      await holdTurn(tx, turn);
+      const at = await holdTurn(tx, turn);
       const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0 });
       if (!ended || !account) return;
-      const event = await book(tx, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
+      const event = await book(tx, at, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
       await append(turn.conversationId, turn.id, [event]);
     });
   }
@@ -51,10 +52,15 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
   return events;
 }
 
-/** Refuses to go on inside a transaction where the turn is another worker's by now. */
-export async function holdTurn(tx: Parameters<Parameters<EventLog['transact']>[0]>[0], { id, fence }: ClaimedTurn): Promise<void> {
+/**
+ * Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's by now. Returns the
+ * time of the transaction, by the clock of the database.
+ */
+export async function holdTurn(tx: Db, { id, conversationId, fence }: ClaimedTurn): Promise<Date> {
+  const at = await holdConversation(tx, conversationId);
   const rows = await tx.$queryRaw<
     unknown[]
   >`SELECT 1 FROM turn WHERE id = ${id}::uuid AND fence = ${fence} AND finished_at IS NULL FOR NO KEY UPDATE`;
   if (rows.length === 0) throw new FencedError();
+  return at;
 }

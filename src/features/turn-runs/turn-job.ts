@@ -92,9 +92,9 @@ async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attem
   const { call } = error;
   const account = call && (await accountOf(call, modelOf(turn), countTokens));
   await log.transact(async (tx, append) => {
-    await holdTurn(tx, turn);
+    const at = await holdTurn(tx, turn);
     const ended = await endAttempt(tx, turn.id, attempt, { outcome: 'SUPERSEDED', providerResponseId: call?.responseId ?? null });
-    if (ended && account) await append(turn.conversationId, turn.id, [await book(tx, bookingOf(turn), call, account)]);
+    if (ended && account) await append(turn.conversationId, turn.id, [await book(tx, at, bookingOf(turn), call, account)]);
   });
 }
 
@@ -172,9 +172,9 @@ function createPorts(
 async function retry(turn: ClaimedTurn, call: Call, { log, countTokens, worker }: TurnJobDeps): Promise<number> {
   const account = await accountOf(call, modelOf(turn), countTokens);
   return log.transact(async (tx, append) => {
-    await holdTurn(tx, turn);
+    const at = await holdTurn(tx, turn);
     await endAttempt(tx, turn.id, call.attempt, { outcome: 'PROVIDER_ERROR', providerResponseId: call.responseId });
-    const event = await book(tx, bookingOf(turn), call, account);
+    const event = await book(tx, at, bookingOf(turn), call, account);
     const { attempt } = await tx.turn.update({ where: { id: turn.id }, data: { attempt: { increment: 1 } }, select: { attempt: true } });
     await insertAttempt(tx, { turnId: turn.id, number: attempt, worker });
     await append(turn.conversationId, turn.id, [event]);

@@ -21,10 +21,10 @@ export const insertTurn = (tx: Db, data: Prisma.TurnUncheckedCreateInput) => tx.
 export const countAhead = (db: Db, conversationId: string, ordinal: bigint): Promise<number> =>
   db.turn.count({ where: { conversationId, finishedAt: null, ordinal: { lt: ordinal } } });
 
-/** Live and queued turns of a conversation, locked, oldest first. The key stays free: appends refer to it while they hold the log. */
-export const lockUnfinished = (tx: Db, conversationId: string): Promise<{ id: string; status: TurnStatus; inputMessageId: string | null }[]> =>
+/** Live and queued turns of a conversation, locked, in the order of its queue. The key stays free: appends refer to it while they hold the log. */
+export const lockUnfinished = (tx: Db, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> =>
   tx.$queryRaw`
-    SELECT id, status::text AS status, input_message_id AS "inputMessageId" FROM turn
+    SELECT id, status::text AS status FROM turn
     WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE`;
 
 /** The status of one turn, with its row locked. */
@@ -35,7 +35,8 @@ export async function lockTurn(tx: Db, id: string): Promise<TurnStatus | null> {
 
 /** Asks the worker to stop. The first request counts: what its client saw is what is kept. */
 export const requestStop = (tx: Db, id: string, request: StopRequest) =>
-  tx.turn.updateMany({ where: { id, stopRequestedAt: null }, data: { stopRequestedAt: new Date(), stopRequest: request } });
+  tx.$executeRaw`
+    UPDATE turn SET stop_requested_at = now(), stop_request = ${JSON.stringify(request)}::jsonb WHERE id = ${id}::uuid AND stop_requested_at IS NULL`;
 
 /** Moves a turn to a terminal state, where it may move there and this writer still holds it. False: it may not, or does not. */
 export async function finishTurn(
@@ -43,14 +44,39 @@ export async function finishTurn(
   id: string,
   from: TurnStatus[],
   fence: number | null,
-  data: Prisma.TurnUncheckedUpdateManyInput,
+  data: Prisma.TurnUncheckedUpdateManyInput & { finishedAt: Date },
 ): Promise<boolean> {
   const { count } = await tx.turn.updateMany({
     where: { id, status: { in: from }, ...(fence === null ? {} : { fence }) },
-    data: { ...data, finishedAt: new Date(), leaseUntil: null },
+    data: { ...data, leaseUntil: null },
   });
   return count === 1;
 }
+
+/** Cancels turns that no worker has begun, and returns how many those were. */
+export const cancelTurns = (tx: Db, ids: readonly string[]): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE turn SET status = 'CANCELLED', finish_reason = 'USER_STOPPED', finished_at = now(), lease_until = NULL
+    WHERE id = ANY(${ids}::uuid[]) AND status = 'QUEUED'`;
+
+/** Makes the next turn of a conversation one that may be claimed, when the one before it has ended. Under the lock of the conversation. */
+export const unblockNext = (tx: Db, conversationId: string): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE turn SET blocked = false WHERE blocked AND id = (
+      SELECT id FROM turn WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal LIMIT 1)`;
+
+/**
+ * The same for whatever nobody unblocked: where the turn before was ended by a hand in the database, or by a process of a version that
+ * blocks none. A queue must not wait for ever.
+ */
+export const unblockStrays = (database: Database, limit: number): Promise<unknown> =>
+  database.query(
+    `UPDATE turn SET blocked = false WHERE blocked AND id IN (
+       SELECT id FROM (
+         SELECT DISTINCT ON (conversation_id) id, blocked FROM turn WHERE finished_at IS NULL ORDER BY conversation_id, ordinal) AS head
+       WHERE blocked LIMIT $1)`,
+    [limit],
+  );
 
 /** Prolongs the leases of the turns this process runs. Returns those it still holds, with any request to stop. */
 export const renewLeases = (

@@ -1,10 +1,10 @@
 import type { Interruption } from '../../engine/index.ts';
 import { type Bus, compactTurn, findUncompacted } from '../../events/index.ts';
 import { createBell, pause } from '../../kernel/async.ts';
-import { purgeDeleted } from '../conversations/index.ts';
 import { type ClaimedTurn, claimNext } from './claim.ts';
+import { purgeDeleted } from './purge.ts';
 import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
-import { releaseLease, renewLeases } from './turn-store.ts';
+import { releaseLease, renewLeases, unblockStrays } from './turn-store.ts';
 
 export type WorkerDeps = TurnJobDeps & { bus: Bus; leaseMs: number; concurrency: number; pollMs: number; sweepMs: number };
 
@@ -61,8 +61,12 @@ export function createWorker(deps: WorkerDeps) {
   }
 
   async function sweep(): Promise<void> {
-    for (const { turnId } of await findUncompacted(database, 100)) await compactTurn(database, turnId);
-    await purgeDeleted(database.prisma, 10);
+    for (const { turnId } of await findUncompacted(database, 100)) {
+      if (stopping.signal.aborted) return;
+      await compactTurn(database, turnId);
+    }
+    await unblockStrays(database, 100);
+    await purgeDeleted(database, 10, stopping.signal);
   }
 
   async function repeat(every: (signal: AbortSignal) => Promise<unknown>, work: () => Promise<void>, until: AbortSignal): Promise<void> {

@@ -90,7 +90,7 @@ export function createAdmission({ log, conversations, findModel, countTokens, ma
         const conversation = await open(tx, viewer, request.conversation);
         const info = findModel(modelFor(request.generation, conversation));
         const generation = parseGeneration(request.generation, info);
-        const message = { conversationId: conversation.id, role: 'USER', status: 'COMPLETE', tokenCount } as const;
+        const message = { conversationId: conversation.id, at: conversation.at, role: 'USER', status: 'COMPLETE', tokenCount } as const;
         const { id: messageId } = await appendMessage(tx, { ...message, parts: [{ type: 'text', text }] });
         const events: EventBody[] = [{ type: 'message-added', messageId }, ...(await entitle(tx, conversation, text))];
         const turn = { key, hash, inputMessageId: messageId, trigger: 'SEND', info, generation, events } as const;
@@ -108,7 +108,7 @@ export function createAdmission({ log, conversations, findModel, countTokens, ma
         takesMessages(conversation);
         await refuseUnlessRetryable(tx, turn);
         const info = findModel({ model: turn.model, provider: turn.provider });
-        const events = await replaceAnswers(tx, turn);
+        const events = await replaceAnswers(tx, turn.id, conversation);
         const { inputMessageId, generation } = turn;
         return admitTurn(tx, append, viewer, conversation, {
           key,
@@ -149,6 +149,7 @@ async function admitTurn(tx: Db, append: Append, viewer: Viewer, { id: conversat
     conversationId,
     ownerId: viewer.userId,
     ordinal,
+    blocked: position > 0,
     trigger,
     idempotencyKey: key,
     requestHash: hash,
@@ -179,9 +180,10 @@ function takesMessages(conversation: LockedConversation): LockedConversation {
 const modelFor = ({ model }: GenerationRequest, conversation: LockedConversation) =>
   model == null ? { model: conversation.model, provider: conversation.provider } : { model };
 
-async function entitle(tx: Db, { id, titleSource, messageCount }: LockedConversation, text: string): Promise<EventBody[]> {
+async function entitle(tx: Db, conversation: LockedConversation, text: string): Promise<EventBody[]> {
+  const { titleSource, messageCount } = conversation;
   if (titleSource !== 'FALLBACK' || messageCount > 0) return [];
-  await updateConversation(tx, id, { title: titleFrom(text) });
+  await updateConversation(tx, conversation, { title: titleFrom(text) });
   return [{ type: 'conversation-updated', changed: ['title'] }];
 }
 
@@ -192,7 +194,7 @@ async function refuseUnlessRetryable(tx: Db, { id, conversationId }: Turn): Prom
     throw new ConflictError(`Only a failed or stopped turn can be run again; this one is ${last.status}.`);
 }
 
-async function replaceAnswers(tx: Db, { id, conversationId }: Turn): Promise<EventBody[]> {
-  const answers = await supersedeAnswers(tx, id, conversationId);
+async function replaceAnswers(tx: Db, turnId: string, conversation: LockedConversation): Promise<EventBody[]> {
+  const answers = await supersedeAnswers(tx, turnId, conversation);
   return answers.map((messageId) => ({ type: 'message-updated', messageId, changed: ['status'] }));
 }

@@ -1,12 +1,12 @@
 import { channel } from 'node:diagnostics_channel';
-import type { StopRequest, TurnPoint } from '../../contracts/turn.ts';
+import type { StopRequest, TurnPoint, TurnStatus } from '../../contracts/turn.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import { isTerminal } from '../../engine/index.ts';
 import type { Append, Bus, EventLog, Hub } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Db } from '../../platform/db.ts';
-import { findConversation } from '../conversations/index.ts';
+import { findConversation, holdConversation } from '../conversations/index.ts';
 import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, type Admitted, createAdmission, type SendMessage } from './admission.ts';
 import { waitForEnd } from './wait.ts';
@@ -100,11 +100,12 @@ export function createTurnService(deps: TurnServiceDeps) {
       const turn = await findTarget(viewer, target);
       const from = (await log.heads([turn.conversationId])).get(turn.conversationId)?.head ?? 0;
       await log.transact(async (tx, append) => {
-        if (clearQueue) await cancelQueued(tx, append, turn.conversationId, turn.id);
+        await holdConversation(tx, turn.conversationId);
         const status = await lockTurn(tx, turn.id);
         if (!status || isTerminal(status)) throw new TurnNotActiveError(status ?? 'it is gone');
-        if (status === 'QUEUED') await settleQueued(tx, append, { turnId: turn.id, conversationId: turn.conversationId });
-        else await requestStop(tx, turn.id, request);
+        if (clearQueue) await cancelQueued(tx, append, turn.conversationId);
+        else if (status === 'QUEUED') await settleQueued(tx, append, turn.conversationId, [turn.id]);
+        if (status !== 'QUEUED') await requestStop(tx, turn.id, request);
       });
       bus.signal({ kind: 'turn-stop', turnId: turn.id });
       await wait(turn.id, stopWaitMs, signal);
@@ -116,8 +117,7 @@ export function createTurnService(deps: TurnServiceDeps) {
      * told by the function that this gives, after the commit.
      */
     async endAllIn(tx: Db, append: Append, conversationId: string): Promise<() => void> {
-      await cancelQueued(tx, append, conversationId, null);
-      const live = await lockUnfinished(tx, conversationId);
+      const live = await cancelQueued(tx, append, conversationId);
       for (const { id } of live) await requestStop(tx, id, { keepPartial: true, seen: null });
       return () => {
         for (const { id } of live) bus.signal({ kind: 'turn-stop', turnId: id });
@@ -126,7 +126,10 @@ export function createTurnService(deps: TurnServiceDeps) {
   };
 }
 
-async function cancelQueued(tx: Db, append: Append, conversationId: string, except: string | null): Promise<void> {
-  for (const { id, status } of await lockUnfinished(tx, conversationId))
-    if (status === 'QUEUED' && id !== except) await settleQueued(tx, append, { turnId: id, conversationId });
+/** Ends what waits in a conversation. Returns what does not wait: the turn that runs, where one does. */
+async function cancelQueued(tx: Db, append: Append, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> {
+  const unfinished = await lockUnfinished(tx, conversationId);
+  const waiting = unfinished.filter(({ status }) => status === 'QUEUED').map(({ id }) => id);
+  await settleQueued(tx, append, conversationId, waiting);
+  return unfinished.filter(({ status }) => status !== 'QUEUED');
 }

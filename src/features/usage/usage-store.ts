@@ -1,10 +1,26 @@
+import { v7 as uuidv7 } from 'uuid';
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
 import { Prisma } from '../../generated/prisma/client.ts';
 import type { Db } from '../../platform/db.ts';
+import { changeSlice, type Slice } from '../../platform/slice.ts';
 
-/** Adds a row to the ledger. A second row for the same call is refused by the database. */
-export const insertUsage = (tx: Db, data: Prisma.UsageUncheckedCreateInput): Promise<{ id: string }> =>
-  tx.usage.create({ data, select: { id: true } });
+/**
+ * Adds a row to the ledger. A second row for the same call is refused by the database. Its id is made from the time of the transaction by
+ * the database's clock, since ids are what lists of the ledger are ordered by.
+ */
+export const insertUsage = (tx: Db, at: Date, data: Omit<Prisma.UsageUncheckedCreateInput, 'id'>): Promise<{ id: string }> =>
+  tx.usage.create({ data: { ...data, id: uuidv7({ msecs: at.getTime() }) }, select: { id: true } });
+
+const ofConversation = {
+  change: 'UPDATE usage SET conversation_id = NULL, message_id = NULL, turn_id = NULL',
+  table: 'usage',
+  order: 'id',
+  type: 'uuid',
+} as const;
+
+/** Keeps the oldest rows of a conversation that is purged, without what they pointed to. */
+export const unlinkUsage = (tx: Db, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
+  changeSlice(tx, ofConversation, conversationId, after, limit);
 
 type SumRow = { key: string; inputTokens: bigint; outputTokens: bigint; totalTokens: bigint; costUsd: string; requests: bigint; unpriced: bigint };
 

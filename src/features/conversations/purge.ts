@@ -1,0 +1,29 @@
+import type { Database, Db } from '../../platform/db.ts';
+import { changeSlice, type Slice } from '../../platform/slice.ts';
+
+const messages = { change: 'DELETE FROM message', table: 'message', order: 'ordinal', type: 'bigint' } as const;
+
+/** Conversations deleted long enough ago that every reader has had the word, with no turn left that could still write. */
+export const findPurgeable = (database: Database, limit: number): Promise<{ id: string }[]> =>
+  database.query(
+    `SELECT c.id FROM conversation c
+     WHERE c.deleted_at < now() - interval '1 minute'
+       AND NOT EXISTS (SELECT 1 FROM turn t WHERE t.conversation_id = c.id AND t.finished_at IS NULL)
+     ORDER BY c.deleted_at LIMIT $1`,
+    [limit],
+  );
+
+/** Locks a deleted conversation for one step of its purge; false where another worker has it. */
+export async function holdForPurge(tx: Db, id: string): Promise<boolean> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM conversation WHERE id = ${id}::uuid AND deleted_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED`;
+  return rows.length === 1;
+}
+
+export const purgeMessages = (tx: Db, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
+  changeSlice(tx, messages, conversationId, after, limit);
+
+/** The last step: the row that all others hung on. */
+export async function purgeConversation(tx: Db, id: string): Promise<void> {
+  await tx.conversation.deleteMany({ where: { id, deletedAt: { not: null } } });
+}

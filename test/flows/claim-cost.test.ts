@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createEventLog, createLocalBus, type EventLog } from '../../src/events/index.ts';
+import { claimNext } from '../../src/features/turn-runs/claim.ts';
+import { settle } from '../../src/features/turn-runs/settle.ts';
+import { unblockStrays } from '../../src/features/turn-runs/turn-store.ts';
+import { type Bare, createBare } from '../kit/bare.ts';
+import { describeStorages } from '../kit/databases.ts';
+import { type Cost, costsOf } from '../kit/statements.ts';
+import { plant, plantUnfinished, plantUser } from '../kit/volume.ts';
+
+describeStorages('a claim among ten thousand turns that wait behind others', (storage) => {
+  let bare: Bare;
+  let log: EventLog;
+  let ids: string[];
+  let before: Cost;
+
+  const claim = () => claimNext(log, 'a worker', 60_000);
+  const cost = async (): Promise<Cost> => (await costsOf(bare.database, claim, /WITH expired/))[0]!;
+  const waiting = async (): Promise<number> =>
+    (await bare.database.query<{ n: number }>(`SELECT count(*) AS n FROM turn WHERE status = 'QUEUED'`))[0]!.n;
+
+  beforeAll(async () => {
+    bare = await createBare(storage);
+    log = createEventLog(bare.database, createLocalBus(), () => {});
+    const ownerId = await plantUser(bare.database);
+    ids = await plant(bare.database, { ownerId, conversations: 100, turns: 2, eventsPerTurn: 1 });
+    await plantUnfinished(bare.database, ids, 'RUNNING');
+    await bare.database.query('VACUUM ANALYZE');
+    before = await cost();
+    for (let turn = 0; turn < 100; turn++) await plantUnfinished(bare.database, ids, 'QUEUED');
+    await bare.database.query('VACUUM ANALYZE');
+  });
+  afterAll(() => bare.close());
+
+  it('costs what it costs without them', async () => {
+    expect(await waiting()).toBe(10_000);
+    expect(await claim()).toBeNull();
+    const among = await cost();
+    expect(among.rows).toBeLessThanOrEqual(before.rows + 2);
+    expect(among.buffers).toBeLessThanOrEqual(before.buffers + 12);
+  });
+
+  it('would be seen to cost more, were each of them looked at', async () => {
+    await bare.database.query('UPDATE turn SET blocked = false WHERE blocked');
+    expect((await cost()).rows).toBeGreaterThan(before.rows + 10_000);
+    await bare.database.query(`UPDATE turn SET blocked = true WHERE status = 'QUEUED'`);
+    await bare.database.query('VACUUM ANALYZE');
+  });
+
+  it('finds the next of a queue when the one before it has ended, and only that', async () => {
+    const [id] = ids as [string];
+    const [live] = await bare.database.query<{ id: string }>(`SELECT id FROM turn WHERE conversation_id = $1 AND status = 'RUNNING'`, [id]);
+    await bare.database.query(`UPDATE turn SET lease_until = now() - interval '1 second' WHERE id = $1`, [live!.id]);
+    for (let ordinal = 3; ordinal < 6; ordinal++) {
+      const turn = (await claim())!;
+      expect([turn.conversationId, await claim()]).toEqual([id, null]);
+      const [row] = await bare.database.query<{ ordinal: number }>('SELECT ordinal FROM turn WHERE id = $1', [turn.id]);
+      expect(row!.ordinal).toBe(ordinal);
+      const booking = { ...turn, turnId: turn.id };
+      const end = { status: 'COMPLETED', finishReason: 'STOP', parts: [], call: null, error: null } as const;
+      await settle(log, { booking, fence: turn.fence, attempt: turn.attempt, end: { ...end, parts: [] }, account: null });
+    }
+  });
+
+  it('finds one that nobody unblocked, after the next sweep', async () => {
+    const [, id] = ids as [string, string];
+    while (await claim());
+    await bare.database.query(`UPDATE turn SET status = 'FAILED', finished_at = now() WHERE conversation_id = $1 AND status = 'RUNNING'`, [id]);
+    expect(await claim()).toBeNull();
+    await unblockStrays(bare.database, 100);
+    expect(await claim()).toMatchObject({ conversationId: id });
+    expect(await claim()).toBeNull();
+  });
+});
