@@ -33,11 +33,11 @@ type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null; a
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
  * Database time decides, and a row that another worker is taking is passed over; so is one whose conversation somebody is changing just now,
- * who rings or whose turn the next look finds.
+ * who rings or whose turn the next look finds. What this worker runs itself it does not take from itself, however late its renewals come.
  */
-export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promise<ClaimedTurn | null> =>
+export const claimNext = (log: EventLog, worker: string, leaseMs: number, running: readonly string[] = []): Promise<ClaimedTurn | null> =>
   log.transact(async (tx, append) => {
-    const taken = await take(tx, worker, leaseMs);
+    const taken = await take(tx, worker, leaseMs, running);
     if (!taken) return null;
     const { at: _, ...row } = taken;
     await insertAttempt(tx, { turnId: row.id, number: row.attempt, worker, recovery: 'FRESH' });
@@ -49,11 +49,11 @@ export const claimNext = (log: EventLog, worker: string, leaseMs: number): Promi
     return { ...row, messageId };
   });
 
-async function take(tx: Db, worker: string, leaseMs: number): Promise<ClaimedRow | null> {
+async function take(tx: Db, worker: string, leaseMs: number, running: readonly string[]): Promise<ClaimedRow | null> {
   const rows = await tx.$queryRaw<ClaimedRow[]>`
     WITH expired AS (
       SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
-      WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now()
+      WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL(${running}::uuid[])
       ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
     ), queued AS (
       SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id

@@ -78,17 +78,26 @@ export const unblockStrays = (database: Database, limit: number): Promise<unknow
     [limit],
   );
 
-/** Prolongs the leases of the turns this process runs. Returns those it still holds, with any request to stop. */
+/**
+ * Prolongs the leases of the turns this process runs. Returns those it still holds, with any request to stop. A row that somebody has locked
+ * is passed over: one settlement that takes its time must not keep the leases of all the others waiting until they run out.
+ */
 export const renewLeases = (
   database: Database,
   held: readonly { id: string; fence: number }[],
   leaseMs: number,
 ): Promise<{ id: string; stopRequest: StopRequest | null }[]> =>
   database.query(
-    `UPDATE turn t SET lease_until = now() + $2::int * interval '1 millisecond'
-     FROM json_to_recordset($1::json) AS h(id uuid, fence int)
-     WHERE t.id = h.id AND t.fence = h.fence AND t.finished_at IS NULL
-     RETURNING t.id, t.stop_request AS "stopRequest"`,
+    `WITH held AS (
+       SELECT t.id, t.stop_request FROM json_to_recordset($1::json) AS h(id uuid, fence int) JOIN turn t ON t.id = h.id
+       WHERE t.fence = h.fence AND t.finished_at IS NULL
+     ), free AS (
+       SELECT t.id FROM turn t JOIN json_to_recordset($1::json) AS h(id uuid, fence int) ON t.id = h.id AND t.fence = h.fence
+       WHERE t.finished_at IS NULL FOR NO KEY UPDATE OF t SKIP LOCKED
+     ), renewed AS (
+       UPDATE turn t SET lease_until = now() + $2::int * interval '1 millisecond' FROM free WHERE t.id = free.id
+     )
+     SELECT id, stop_request AS "stopRequest" FROM held`,
     [JSON.stringify(held), leaseMs],
   );
 

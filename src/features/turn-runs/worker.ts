@@ -35,9 +35,8 @@ export function createWorker(deps: WorkerDeps) {
 
   async function claimAll(): Promise<void> {
     while (!stopping.signal.aborted && running.size < concurrency) {
-      const turn = await claimNext(log, worker, leaseMs);
+      const turn = await claimNext(log, worker, leaseMs, [...running.keys()]);
       if (!turn) return;
-      running.get(turn.id)?.abort.abort({ kind: 'fenced' } satisfies Interruption); // our own earlier run, whose lease ran out
       begin(turn);
     }
   }
