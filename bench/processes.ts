@@ -3,18 +3,21 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+/** Bytes on the heap and beside it, bytes resident, and the statements that were sent to the database so far. */
+export type Memory = { held: number; rss: number; statements: number };
+
 /** A process that is measured. */
 export type Measured = {
   pid: number;
   /** What it said when it was ready. */
   ready: { url: string };
-  /** Bytes that it holds on its heap and beside it after a collection of garbage, and bytes resident. Needs collect.mjs. */
-  memory(): Promise<{ held: number; rss: number }>;
+  /** What it says of itself after a collection of garbage. Needs collect.mjs. */
+  memory(): Promise<Memory>;
   stop(): Promise<void>;
 };
 
 const memoryOf = (child: ChildProcess) => async () => {
-  const said = once(child, 'message') as Promise<[{ memory: { held: number; rss: number } }]>;
+  const said = once(child, 'message') as Promise<[{ memory: Memory }]>;
   child.kill('SIGUSR2');
   return (await said)[0].memory;
 };

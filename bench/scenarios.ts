@@ -1,23 +1,38 @@
 import type { Clients } from './clients.ts';
 import type { Target } from './driver.ts';
 import type { Summary } from './loads.ts';
-import { cpuOf, cpuOfAll, type Measured } from './processes.ts';
+import { cpuOf, cpuOfAll, type Measured, type Memory } from './processes.ts';
 import type { Stage } from './stage.ts';
 import { percentile } from './stats.ts';
 
 export type Figures = Record<string, number>;
 /** What a scenario measures with. */
 export type Bench = { stage: Stage; clients: Clients; quick: boolean };
+/** What a figure is to reach: in words, and whether it does, given the product's and the relay's. */
+export type Goal = { text: string; met(colloquy: number, relay: number, figures: Figures): boolean };
 /** One piece of work, done by one target at a time. `figures` names what is reported, in its order. */
 export type Scenario = {
   title: string;
   /** How long the piece of work is and whatever else a reader must know. */
   about: string;
   figures: Record<string, string>;
+  goals: Record<string, Goal>;
   /** Only the product can do it. */
   alone?: true;
   run(bench: Bench, target: Target, server: Measured): Promise<Figures>;
 };
+
+const none: Goal = { text: '0', met: (colloquy) => colloquy === 0 };
+const atMost = (limit: number): Goal => ({ text: `at most ${limit.toLocaleString('en-US')}`, met: (colloquy) => colloquy <= limit });
+const timesRelay = (factor: number): Goal =>
+  factor < 1 || factor === 1.6
+    ? { text: `at most ${factor} times the relay's`, met: (colloquy, relay) => colloquy <= factor * relay }
+    : { text: `at least ${factor} times the relay's`, met: (colloquy, relay) => colloquy >= factor * relay };
+const commitAnd = (ms: number): Goal => ({
+  text: `at most one commit and ${ms}`,
+  met: (colloquy, _relay, { commit }) => colloquy <= commit! + ms,
+});
+const overRelay = (ms: number): Goal => ({ text: `at most the relay's and ${ms}`, met: (colloquy, relay) => colloquy <= relay + ms });
 
 const losses = ({ missing, faults }: Pick<Summary, 'missing' | 'faults'>): Figures => {
   for (const fault of faults) console.error(`  fault: ${fault}`);
@@ -38,6 +53,7 @@ const fullSpeed: Scenario = {
   title: 'Full speed: 200 streams',
   about: '200 streams at once, each as fast as the model sends it, one reader each. The database’s own processor time is apart.',
   figures: { perSecond: 'deltas/s', cpu: 'CPU s per million', databaseCpu: 'PostgreSQL CPU s per million', lost: 'lost' },
+  goals: { perSecond: timesRelay(2.5), cpu: timesRelay(0.5), lost: none },
   async run({ clients, quick }, target, server) {
     const tokens = quick ? 1_000 : 3_000;
     const { result, cpu, databaseCpu } = await costing(server, () => clients.run('streams', { target, streams: 200, tokens, speed: 0 }));
@@ -49,19 +65,34 @@ const fullSpeed: Scenario = {
 const latency: Scenario = {
   title: 'Latency: 20 streams of 50 tokens a second',
   about: 'From the moment the model lets a token go to the moment a client has it, for every token; frames as soon as they can (`coalesceMs: 0`).',
-  figures: { p50: 'p50 ms', p99: 'p99 ms', firstP50: 'request to first token, p50 ms', lost: 'lost' },
-  async run({ clients, quick }, target) {
+  figures: { p50: 'p50 ms', p99: 'p99 ms', firstP50: 'request to first token, p50 ms', commit: 'one commit, p50 ms', lost: 'lost' },
+  goals: { p50: commitAnd(1.5), p99: commitAnd(6), firstP50: overRelay(5), lost: none },
+  async run({ clients, stage, quick }, target) {
     const tokens = quick ? 200 : 750;
+    const commit = await commitTime(stage);
     const result = await clients.run('streams', { target, streams: 20, tokens, speed: 50, coalesceMs: 0 });
-    return { p50: result.p50, p99: result.p99, firstP50: percentile(result.starts, 0.5), ...losses(result) };
+    return { p50: result.p50, p99: result.p99, firstP50: percentile(result.starts, 0.5), commit, ...losses(result) };
   },
 };
+
+/** How long the database takes to make one row durable, alone. */
+async function commitTime({ database }: Stage): Promise<number> {
+  await database.query('CREATE TABLE IF NOT EXISTS commit_probe (n int)');
+  const times: number[] = [];
+  for (let n = 0; n < 200; n++) {
+    const at = performance.now();
+    await database.query('INSERT INTO commit_probe VALUES ($1)', [n]);
+    times.push(performance.now() - at);
+  }
+  return percentile(times, 0.5);
+}
 
 /** The most streams of 50 tokens a second with which 99 of 100 tokens arrive within 100 ms. */
 const capacity: Scenario = {
   title: 'Capacity: streams of 50 tokens a second',
   about: 'The most streams with which the p99 of a token stays under 100 ms; found by halving, to 25 streams.',
   figures: { streams: 'streams', p99: 'p99 ms there', cpu: 'CPU ms per token there', lost: 'lost' },
+  goals: { streams: timesRelay(1), lost: none },
   async run({ clients, quick }, target, server) {
     const tokens = quick ? 200 : 300;
     let lost = 0;
@@ -89,6 +120,7 @@ const fanOut: Scenario = {
   title: 'Fan-out: one stream to 500 readers',
   about: 'One stream as fast as the model sends it, read over 500 sockets.',
   figures: { perSecond: 'deltas/s', cpu: 'CPU s per million', lost: 'lost' },
+  goals: { perSecond: timesRelay(1), lost: none },
   async run({ clients, quick }, target, server) {
     const tokens = quick ? 1_000 : 4_000;
     const { result, cpu } = await costing(server, () => clients.run('fanOut', { target, readers: 500, tokens }));
@@ -100,6 +132,7 @@ const idle: Scenario = {
   title: 'Memory: idle subscriptions',
   about: 'A socket and a subscription each: heap and what hangs on it after a collection of garbage; and the growth of resident memory.',
   figures: { kilobytes: 'KB held per subscription', resident: 'KB resident per subscription' },
+  goals: { kilobytes: timesRelay(1.6) },
   async run({ clients, quick }, target, server) {
     const sockets = quick ? 2_000 : 5_000;
     await clients.run('idleSockets', { target, sockets: 200 }); // what the first ones need once
@@ -114,7 +147,7 @@ const idle: Scenario = {
 };
 
 /** What a server holds once it has come to rest. */
-async function settled(server: Measured): Promise<{ held: number; rss: number }> {
+async function settled(server: Measured): Promise<Memory> {
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   return server.memory();
 }
@@ -130,6 +163,7 @@ const durable: Scenario = {
     databaseCpu: 'PostgreSQL cores used',
     lost: 'lost',
   },
+  goals: { p50: atMost(40), p99: atMost(150), megabytes: atMost(400), lost: none },
   alone: true,
   async run({ clients, quick }, target, server) {
     const seconds = quick ? 15 : 60;
@@ -145,6 +179,7 @@ const replay: Scenario = {
   title: 'Replay of a turn of 5,000 events',
   about: 'A reader that begins at the first of 5,000 stored events of a turn that is still under way.',
   figures: { firstMs: 'first text ms', allMs: 'all ms', rows: 'rows read', frames: 'frames', lost: 'lost' },
+  goals: { firstMs: atMost(50), allMs: atMost(300), lost: none },
   alone: true,
   async run({ clients, stage, quick }, target) {
     const events = quick ? 2_000 : 5_000;
@@ -161,6 +196,7 @@ const reconnect: Scenario = {
   title: 'Reconnecting: 1,000 clients at once in mid-turn',
   about: '1,000 readers of 50 running turns lose their sockets in one moment and come back with their cursors.',
   figures: { allMs: 'all caught up ms', p50Ms: 'half caught up ms', statements: 'statements/s meanwhile', lost: 'lost' },
+  goals: { allMs: atMost(5_000), statements: atMost(200), lost: none },
   alone: true,
   async run({ clients, stage, quick }, target) {
     const options = { target, clients: quick ? 300 : 1_000, turns: 50, tokens: 400 };
@@ -179,4 +215,41 @@ const reconnect: Scenario = {
   },
 };
 
-export const scenarios = { fullSpeed, latency, capacity, fanOut, idle, durable, replay, reconnect } satisfies Record<string, Scenario>;
+/** What a turn costs in a short conversation and in long ones, one after another in turns, so that all meet the same machine. */
+const lengths: Scenario = {
+  title: 'Turns in conversations of 10, 1,000 and 100,000 messages',
+  about: 'Turns of 50 tokens, one after another, in three conversations by turns; the medians, and how much the longest takes of the shortest.',
+  figures: {
+    short: '10 messages, ms a turn',
+    middle: '1,000 messages, ms a turn',
+    long: '100,000 messages, ms a turn',
+    ratio: 'longest to shortest, time',
+    statementsShort: '10 messages, statements a turn',
+    statementsLong: '100,000 messages, statements a turn',
+    heldLong: '100,000 messages, KB more held than by 10',
+  },
+  goals: { ratio: atMost(1.2) },
+  alone: true,
+  async run({ clients, stage, quick }, target, server) {
+    const conversations = await stage.plant('bench', [5, 500, quick ? 5_000 : 50_000]);
+    const ms: number[][] = [[], [], []];
+    const statements = [0, 0, 0];
+    const held = [0, 0, 0];
+    const turns = quick ? 5 : 20;
+    for (let round = 0; round < 4; round++)
+      for (const [index, conversation] of conversations.entries()) {
+        const before = await server.memory();
+        const result = await clients.run('turnsIn', { target, conversation, turns });
+        const after = await server.memory();
+        if (round === 0) continue; // what runs for the first time in a conversation is nobody's figure
+        ms[index]!.push(...result.ms);
+        statements[index]! += (after.statements - before.statements) / turns / 3;
+        held[index] = after.held;
+      }
+    const [short, middle, long] = ms.map((values) => percentile(values, 0.5)) as [number, number, number];
+    const [statementsShort, , statementsLong] = statements as [number, number, number];
+    return { short, middle, long, ratio: long / short, statementsShort, statementsLong, heldLong: (held[2]! - held[0]!) / 1_024 };
+  },
+};
+
+export const scenarios = { fullSpeed, latency, capacity, fanOut, idle, durable, replay, reconnect, lengths } satisfies Record<string, Scenario>;

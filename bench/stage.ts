@@ -3,7 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { toGlobalId } from '../src/graph/ids.ts';
+import { openDatabase } from '../src/platform/db.ts';
 import { createTokens } from '../src/platform/tokens.ts';
+import { plant } from '../test/kit/volume.ts';
 import { type Measured, startChild, startProduct } from './processes.ts';
 
 const adminUrl = process.env.BENCH_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres';
@@ -14,6 +17,8 @@ const secret = 'a secret for benchmarks, of more than thirty-two bytes';
 export type Stage = {
   model: Measured;
   database: pg.Client;
+  /** Conversations of so many finished turns each, of a user who has been seen; their global ids. */
+  plant(user: string, turns: readonly number[]): Promise<string[]>;
   /** A token of a user of its own. */
   token(user: string): Promise<string>;
   startColloquy(execArgv?: string[]): Promise<Measured>;
@@ -40,6 +45,15 @@ export async function setStage(): Promise<Stage> {
   return {
     model,
     database,
+    async plant(user, turns) {
+      const { rows } = await database.query('SELECT id FROM user_account WHERE subject = $1', [user]);
+      const filler = await openDatabase({ url: databaseUrl, dataDir: null, poolSize: 2 });
+      const ids: string[] = [];
+      for (const count of turns) ids.push(...(await plant(filler, { ownerId: rows[0].id, conversations: 1, turns: count })));
+      await filler.close();
+      await database.query('ANALYZE');
+      return ids.map((id) => toGlobalId('Conversation', id));
+    },
     token: async (user) => (await tokens.sign({ subject: user, roles: ['USER'], name: user, ttlSeconds: 7_200 })).token,
     async startColloquy(execArgv) {
       return keep(
