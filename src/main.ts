@@ -6,18 +6,26 @@ import { DataDirInUseError } from './platform/data-dir-lock.ts';
 import { createLogger } from './platform/logger.ts';
 import { MigrationError } from './platform/migrate.ts';
 
+/**
+ * From the signal to the end, whatever hangs: the grace of running turns and some seconds for sockets and stores. Orchestrators kill after
+ * thirty seconds, and then nobody would know why.
+ */
+const deadlineMs = 28_000;
+
 try {
   const config = loadConfig(process.env);
   const logger = createLogger(config.log);
   for (const line of describeConfig(config)) logger.debug(line);
   const app = await startApp(config, logger);
-  for (const line of await welcome(config, app)) console.log(line);
-
   let asked = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (asked) process.exit(1); // the second time means now
     asked = true;
     logger.info({ signal }, 'draining; once more ends at once');
+    setTimeout(() => {
+      logger.error({ waitingFor: app.closing }, `could not drain in ${deadlineMs / 1_000} seconds; ends anyway, and others recover what it held`);
+      process.exit(1);
+    }, deadlineMs);
     void app.close().then(
       () => process.exit(0),
       (err: unknown) => {
@@ -27,6 +35,8 @@ try {
     );
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
+  // After the line before: whoever reads the greeting may ask for the end at once.
+  for (const line of await welcome(config, app)) console.log(line);
 } catch (error) {
   const isTold = [ConfigError, StartError, MigrationError, DataDirInUseError].some((kind) => error instanceof kind);
   if (!isTold) throw error;

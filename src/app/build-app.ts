@@ -21,6 +21,8 @@ export type App = {
   scripted: ScriptedServer | null;
   /** Stops taking turns and requests, lets what runs finish for a while, hands over the rest. */
   close(graceMs?: number): Promise<void>;
+  /** What `close` waits for now; null before it and after it. */
+  readonly closing: string | null;
 };
 
 const defaultGraceMs = 20_000;
@@ -52,16 +54,31 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
   }
 
   let closing: Promise<void> | null = null;
+  let open: string | null = null;
   async function close(graceMs: number): Promise<void> {
     front?.stop();
-    await composition.worker?.drain(graceMs);
-    await front?.close();
-    await composition.close();
-    await scripted?.close();
-    await database.close();
+    const parts: [name: string, close: () => Promise<void> | undefined][] = [
+      ['the worker', () => composition.worker?.drain(graceMs)],
+      ['the sockets', () => front?.close()],
+      ['Redis and the streams', () => composition.close()],
+      ['the scripted model', () => scripted?.close()],
+      ['the database', () => database.close()],
+    ];
+    for (const [name, end] of parts) {
+      open = name;
+      await end();
+    }
+    open = null;
   }
 
-  return { url: front?.url ?? null, scripted, close: (graceMs = defaultGraceMs) => (closing ??= close(graceMs)) };
+  return {
+    url: front?.url ?? null,
+    scripted,
+    close: (graceMs = defaultGraceMs) => (closing ??= close(graceMs)),
+    get closing() {
+      return open;
+    },
+  };
 }
 
 /** The scripted server is spoken to as any other compatible server; only its address and a key for form's sake are set. */

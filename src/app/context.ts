@@ -22,6 +22,7 @@ export function createContexts(database: Database, { services }: Pick<Compositio
       log: services.log,
       rowsOf: createTurnRows(db),
       rowsById: {
+        conversations: (ids) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } }),
         messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
         turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
         usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),

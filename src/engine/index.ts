@@ -7,5 +7,4 @@ export { type Candidate, fitToWindow } from './context-window.ts';
 export type { Call, EnginePorts, Interruption } from './ports.ts';
 export { HandedOver, runTurn, type TurnEnd, type TurnWork } from './run-turn.ts';
 export { countTokens } from './token-count.ts';
-export { createTranscript } from './transcript.ts';
-export { canMove, isTerminal, statesBefore, turnStatuses } from './turn-machine.ts';
+export { isTerminal, statesBefore } from './turn-machine.ts';

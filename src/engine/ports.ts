@@ -40,7 +40,6 @@ export type EnginePorts = {
   requesting(number: number, promptTokens: number): Promise<void>;
   /** Ends a failed attempt, with the account of its call, and begins the next. Returns the new attempt's number. */
   retrying(call: Call): Promise<number>;
-  countTokens(text: string): Promise<number>;
   mark(point: TurnPoint): void;
   clock: Clock;
   random(): number;

@@ -1,16 +1,19 @@
 /**
  * append-fenced: numbers and stores one batch each of many conversations, where the writer still holds the turn.
  * $1: JSON array of { conversation, turn, fence, batch, bodies }, at most one element a conversation.
- * Returns the new head of each batch that was stored. No row: a newer fence exists, or this batch number was stored before.
+ * Returns the new head of each batch that was stored, and null for one whose row somebody else holds: it must come again, and the others
+ * did not wait for it. No row: a newer fence exists, this batch number was stored before, or the log is gone.
  * The one row that is updated is fence, numbering and lock in one, so a claim waits for an append and an append sees a claim.
  */
 export const appendFenced = `
 WITH batch AS (
   SELECT * FROM json_to_recordset($1::json) AS b(conversation uuid, turn uuid, fence int, batch int, bodies json)
+), free AS MATERIALIZED (
+  SELECT l.conversation_id FROM conversation_log l JOIN batch b ON b.conversation = l.conversation_id FOR NO KEY UPDATE OF l SKIP LOCKED
 ), head AS (
   UPDATE conversation_log l
   SET head = l.head + json_array_length(b.bodies), writer_batch = b.batch
-  FROM batch b
+  FROM batch b JOIN free f ON f.conversation_id = b.conversation
   WHERE l.conversation_id = b.conversation AND l.writer_turn_id = b.turn AND l.writer_fence = b.fence AND l.writer_batch < b.batch
   RETURNING l.conversation_id, l.head, b.turn, b.bodies
 ), stored AS (
@@ -18,7 +21,10 @@ WITH batch AS (
   SELECT h.conversation_id, h.head - json_array_length(h.bodies) + e.ord, h.turn, now(), e.body
   FROM head h CROSS JOIN LATERAL json_array_elements(h.bodies) WITH ORDINALITY AS e(body, ord)
 )
-SELECT conversation_id AS "conversationId", head, now() AS at FROM head`;
+SELECT conversation_id AS "conversationId", head, now() AS at FROM head
+UNION ALL
+SELECT l.conversation_id, NULL, now() FROM batch b JOIN conversation_log l ON l.conversation_id = b.conversation
+WHERE NOT EXISTS (SELECT 1 FROM free f WHERE f.conversation_id = b.conversation)`;
 
 /**
  * append: the same for one conversation inside the caller's transaction, whose own rows are the fence.

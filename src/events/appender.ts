@@ -32,18 +32,21 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   const batches = new WeakMap<Writer, number>();
   /** Writers of which a batch was lost: nothing that comes after the gap may be stored. */
   const broken = new WeakMap<Writer, unknown>();
+  /** Conversations whose first batch waits for a row that somebody else holds; what comes after it waits behind it. */
+  const held = new Set<string>();
   let busy = false;
 
   async function flush(): Promise<void> {
     busy = true;
-    while (waiting.size > 0) await store(takeHeads());
+    for (let heads = takeHeads(); heads.length > 0; heads = takeHeads()) await store(heads);
     busy = false;
   }
 
-  /** The first batch of each conversation: one statement takes at most one a conversation. */
+  /** The first batch of each conversation that is not held up: one statement takes at most one a conversation. */
   function takeHeads(): Pending[] {
     const heads: Pending[] = [];
     for (const [conversationId, queue] of waiting) {
+      if (held.has(conversationId)) continue;
       heads.push(queue.shift()!);
       if (queue.length === 0) waiting.delete(conversationId);
     }
@@ -81,10 +84,11 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     for (const pending of pendings) await store([pending]);
   }
 
-  type Head = { conversationId: string; head: number; at: Date };
+  type Head = { conversationId: string; head: number | null; at: Date };
+  type Heads = { stored: Map<string, Head>; repeated: boolean };
 
   /** The statement, again while the database is away: the batch number keeps what was stored unheard from being stored twice. */
-  async function insist(slots: Slot[]): Promise<{ stored: Map<string, Head>; repeated: boolean }> {
+  async function insist(slots: Slot[]): Promise<Heads> {
     const end = Date.now() + patienceMs;
     for (let tries = 1; ; tries++) {
       try {
@@ -98,15 +102,50 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     }
   }
 
-  function settle(pending: Pending, slot: Slot, { stored, repeated }: { stored: Map<string, Head>; repeated: boolean }): void {
+  function settle(pending: Pending, slot: Slot, { stored, repeated }: Heads): void {
     const { writer, done, bodies } = pending;
     const row = stored.get(writer.conversationId);
-    if (row) {
-      const events = numbered(bodies, row, writer.turnId);
-      bus.publish({ conversationId: writer.conversationId, from: row.head - bodies.length, to: row.head, events });
+    if (row?.head === null) void waitOut(pending, slot, repeated);
+    else if (row) {
+      const { head, at } = row;
+      bus.publish({
+        conversationId: writer.conversationId,
+        from: head - bodies.length,
+        to: head,
+        events: numbered(bodies, { head, at }, writer.turnId),
+      });
       done.resolve();
     } else if (repeated) void confirm(slot).then(done.resolve, (error: unknown) => fail(pending, error));
     else fail(pending, new FencedError());
+  }
+
+  /** One transaction that keeps its row must not hold up all other conversations: this one goes on by itself until the row is free. */
+  async function waitOut(pending: Pending, slot: Slot, repeated: boolean): Promise<void> {
+    const id = pending.writer.conversationId;
+    held.add(id);
+    try {
+      const heads = await whenFree(slot, repeated);
+      held.delete(id);
+      settle(pending, slot, heads);
+    } catch (error) {
+      held.delete(id);
+      fail(pending, error);
+    }
+    if (!busy) void flush();
+  }
+
+  /** `repeated` stays true once it was: any of the tries may have stored the batch unheard. */
+  async function whenFree(slot: Slot, sentBefore: boolean): Promise<Heads> {
+    let repeated = sentBefore;
+    const end = performance.now() + patienceMs;
+    for (let tries = 1; ; tries++) {
+      await pause(backoff(tries, { baseMs: 2, maxMs: 50 }));
+      const heads = await insist([slot]);
+      repeated ||= heads.repeated;
+      if (heads.stored.get(slot.conversation)?.head !== null) return { ...heads, repeated };
+      if (performance.now() > end)
+        throw new Error(`A transaction has held the log of conversation ${slot.conversation} for ${patienceMs / 1_000} seconds.`);
+    }
   }
 
   /** A batch that was sent again and not stored: either the first try had stored it unheard (readers find it in the log), or it is fenced. */

@@ -2,7 +2,7 @@ import DataLoader from 'dataloader';
 import type { MessagePart } from '../contracts/message.ts';
 import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
-import type { Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
+import type { Conversation, Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/db.ts';
 import { createCountLoader, createWindowLoader } from './window.ts';
 
@@ -25,6 +25,7 @@ export type LoaderSources = {
   };
   /** Rows by their own ids, in any order. */
   rowsById: {
+    conversations(ids: readonly string[]): Promise<Conversation[]>;
     messages(ids: readonly string[]): Promise<Message[]>;
     turns(ids: readonly string[]): Promise<Turn[]>;
     usage(ids: readonly string[]): Promise<Usage[]>;
@@ -44,6 +45,7 @@ export function createLoaders({ query, log, rowsOf, rowsById, totalsOfConversati
     usage: createWindowLoader(query, { ...ofConversation, table: 'usage', order: 'id', descending: true }),
     turnCount: createCountLoader(query, { ...ofConversation, table: 'turn' }),
     usageCount: createCountLoader(query, { ...ofConversation, table: 'usage' }),
+    conversationRows: byId(rowsById.conversations),
     messageRows: byId(rowsById.messages),
     turnRows: byId(rowsById.turns),
     usageRows: byId(rowsById.usage),

@@ -28,7 +28,7 @@ export async function changeSlice(
      ), changed AS (
        ${change} WHERE conversation_id = $1::uuid AND ${order} > $2::${type} AND ${order} <= (SELECT at FROM slice ORDER BY at DESC LIMIT 1)
      )
-     SELECT count(*)::int AS rows, (SELECT at::text FROM slice ORDER BY at DESC LIMIT 1) AS last FROM slice`,
+     SELECT count(*)::int AS rows, (SELECT s.at::text FROM slice s ORDER BY s.at DESC LIMIT 1) AS last FROM slice`,
     conversationId,
     after ?? least[type],
     limit,

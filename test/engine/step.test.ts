@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { createTranscript } from '../../src/engine/index.ts';
 import { runStep } from '../../src/engine/step.ts';
+import { createTranscript } from '../../src/engine/transcript.ts';
 import { FencedError } from '../../src/events/index.ts';
 import { accepted, createPorts, finish, passing, type Script, saying, text } from '../kit/engine.ts';
 

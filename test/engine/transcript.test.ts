@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
 import { foldAll, settledParts } from '../../src/contracts/turn-fold.ts';
-import { createTranscript } from '../../src/engine/index.ts';
+import { createTranscript } from '../../src/engine/transcript.ts';
 
 const say = (text: string) => ({ kind: 'text-delta', text }) as const;
 const think = (text: string) => ({ kind: 'reasoning-delta', text }) as const;

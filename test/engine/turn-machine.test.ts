@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { canMove, isTerminal, statesBefore, turnStatuses } from '../../src/engine/index.ts';
+import { canMove, isTerminal, statesBefore, turnStatuses } from '../../src/engine/turn-machine.ts';
 
 const terminal = ['COMPLETED', 'FAILED', 'CANCELLED', 'SUPERSEDED'] as const;
 

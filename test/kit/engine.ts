@@ -66,7 +66,6 @@ export function createPorts(scripts: readonly Script[], more: Partial<EnginePort
       told.retried.push(call);
       return call.attempt + 1;
     },
-    countTokens: async (said) => said.length,
     mark: (point) => void told.marks.push(point),
     clock: {
       now: () => new Date(0),

@@ -37,12 +37,12 @@ describe('the migrations in the repository', () => {
   it('differ from the schema when a condition of an index does, and the new migration keeps it', async () => {
     await cp(migrationsFolder, folder, { recursive: true });
     for (const { name, sql } of await readMigrations(folder))
-      await write(name, sql.replace("WHERE (status = 'QUEUED')", "WHERE (status = 'FAILED')"));
+      await write(name, sql.replace('WHERE (finished_at IS NULL)', 'WHERE (finished_at IS NOT NULL)'));
     const path = await writeMigration('requeue', new Date('2030-01-02T03:04:05Z'), folder);
     expect(path).toBe(join(folder, '20300102030405_requeue', 'migration.sql'));
     const sql = await readFile(path!, 'utf8');
-    expect(sql).toContain('DROP INDEX "turn_queue"');
-    expect(sql).toMatch(/CREATE INDEX "turn_queue" .* WHERE .*QUEUED/);
+    expect(sql).toContain('DROP INDEX "turn_unfinished"');
+    expect(sql).toMatch(/CREATE INDEX "turn_unfinished" .* WHERE .*finished_at IS NULL/);
     expect(await newMigrationSql(folder)).toBeNull();
   }, 60_000);
 });

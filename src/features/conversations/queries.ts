@@ -1,8 +1,8 @@
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus } from '../../graph/enums.ts';
 import { idOf } from '../../graph/ids.ts';
+import { present } from '../../graph/loaders.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
-import { byIds } from '../../graph/rows.ts';
 import { selects } from '../../graph/selection.ts';
 import { ValidationError } from '../../kernel/errors.ts';
 import { storable } from '../../kernel/text.ts';
@@ -92,8 +92,8 @@ builder.queryFields((t) => ({
       let rows = await findPage(db, visible, order, page);
       if (selects(info, 'eventCursor')) {
         await loaders.logHead.loadMany(rows.map(({ id }) => id));
-        rows = await byIds(
-          db.conversation,
+        rows = await present(
+          loaders.conversationRows,
           rows.map(({ id }) => id),
         ); // read again, now that the cursors are older
       }

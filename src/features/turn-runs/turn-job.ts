@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
 import type { TurnPoint } from '../../contracts/turn.ts';
+import { settledParts } from '../../contracts/turn-fold.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd } from '../../engine/index.ts';
 import { compactTurn, type EventLog, FencedError, type Writer } from '../../events/index.ts';
 import { pause } from '../../kernel/async.ts';
@@ -122,7 +123,7 @@ async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal:
 const failed = (error: AppError, { parts }: Pick<Remains, 'parts'>): TurnEnd => ({
   status: 'FAILED',
   finishReason: 'ERROR',
-  parts: [...parts],
+  parts: settledParts(parts),
   call: null,
   error,
 });
@@ -160,7 +161,6 @@ function createPorts(
       current.attempt = await retry(turn, call, deps);
       return current.attempt;
     },
-    countTokens: deps.countTokens,
     mark: (point) => mark(turn.id, point),
     clock: deps.clock,
     random: Math.random,

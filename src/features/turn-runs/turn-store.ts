@@ -9,7 +9,7 @@ export const findTurn = (db: Db, viewer: Viewer, id: string) => db.turn.findFirs
 export const findTurnByKey = (db: Db, viewer: Viewer, idempotencyKey: string) =>
   db.turn.findFirst({ where: { ownerId: viewer.userId, idempotencyKey, conversation: visibleTo(viewer) } });
 
-/** Any turn of this key, also of a conversation that was deleted since: the key stays used. */
+/** Any turn of this key, also of a conversation that was deleted since: the key stays used until that is purged. */
 export const findAdmitted = (db: Db, viewer: Viewer, idempotencyKey: string) =>
   db.turn.findFirst({ where: { ownerId: viewer.userId, idempotencyKey } });
 

@@ -1,13 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createGuestService, createViewers } from '../../../src/features/accounts/index.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { ValidationError } from '../../../src/kernel/errors.ts';
 import { type Database, openDatabase } from '../../../src/platform/db.ts';
 import { createTokens } from '../../../src/platform/tokens.ts';
-import { storages, type TestDatabase } from '../../kit/databases.ts';
+import { describeStorages, type TestDatabase } from '../../kit/databases.ts';
 
-describe.each(storages)('over $name', ({ available, create }) => {
-  if (!available) return it.skip('no such database here', () => {});
+describeStorages('guest sessions', ({ create }) => {
   let place: TestDatabase;
   let database: Database;
   beforeAll(async () => {

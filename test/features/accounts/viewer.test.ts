@@ -4,10 +4,9 @@ import { createViewers } from '../../../src/features/accounts/index.ts';
 import { UnauthenticatedError } from '../../../src/kernel/errors.ts';
 import { type Database, type Db, openDatabase } from '../../../src/platform/db.ts';
 import { createTokens } from '../../../src/platform/tokens.ts';
-import { storages, type TestDatabase } from '../../kit/databases.ts';
+import { describeStorages, type TestDatabase } from '../../kit/databases.ts';
 
-describe.each(storages)('over $name', ({ available, create }) => {
-  if (!available) return it.skip('no such database here', () => {});
+describeStorages('viewers', ({ create }) => {
   let place: TestDatabase;
   let database: Database;
   beforeAll(async () => {

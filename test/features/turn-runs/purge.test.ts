@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { purgeEvents } from '../../../src/events/index.ts';
 import { purgeDeleted } from '../../../src/features/turn-runs/purge.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStorages } from '../../kit/databases.ts';
@@ -105,5 +106,11 @@ describeStorages('a deleted conversation', (storage) => {
     await bare.database.query('UPDATE conversation SET deleted_at = now() WHERE id = $1', [id]);
     await purgeDeleted(bare.database, 10, forever);
     expect(await count('event')).toBe(100);
+  });
+
+  it('is walked by numbers and not by their digits', async () => {
+    await deleted(100);
+    const slice = await bare.database.transact((tx) => purgeEvents(tx, id, null, 11));
+    expect(slice).toEqual({ rows: 11, last: '11' });
   });
 });
