@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { withRequestId } from '../kernel/request-id.ts';
-import { createGraphiQL, wantsGraphiQL } from './graphiql.ts';
+import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
 type Deps = { yoga: GraphQLServer; graphiql: boolean; isReady: () => Promise<boolean>; onFault: (error: unknown) => void };

@@ -48,7 +48,7 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
   createYoga<SocketContext, Context>({
     schema,
     graphqlEndpoint: graphqlPath,
-    graphiql: false, // served by graphiql.ts: compressed, cached, and without a CDN
+    graphiql: false, // served by workbench/graphiql.ts: compressed, cached, and without a CDN
     landingPage: false,
     batching: false,
     maxRequestBodySize: maxBody,
