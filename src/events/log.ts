@@ -2,7 +2,7 @@ import type { EventBody, LogEvent } from '../contracts/turn-event.ts';
 import { NotFoundError } from '../kernel/errors.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn } from './append.sql.ts';
-import { createAppender, numbered } from './appender.ts';
+import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
 import { eventAfter } from './marks.ts';
 
@@ -22,8 +22,8 @@ export type Append = (conversationId: string, turnId: string | null, bodies: rea
 type Row = { head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
 
 /** The event log of record: what it has not stored, nobody sees. */
-export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void) {
-  const append = createAppender(database, bus, onFault);
+export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void, onStored?: OnStored) {
+  const append = createAppender(database, bus, onFault, onStored);
 
   return {
     append,

@@ -95,6 +95,7 @@ builder.subscriptionFields((t) => ({
     },
     resolve: (frame, _args, context) => {
       context.renewLoaders();
+      context.services.onFrame(frame, context);
       return frame;
     },
   }),
@@ -116,6 +117,7 @@ builder.subscriptionFields((t) => ({
     },
     resolve: (frame, _args, context) => {
       context.renewLoaders();
+      context.services.onFrame(frame, context);
       return frame;
     },
   }),
