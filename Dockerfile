@@ -9,11 +9,11 @@ COPY prisma ./prisma
 COPY src ./src
 RUN npm run build
 
-# What the product needs to run, without what it was built with.
+# What the product needs to run, without what it was built with. Among the optional is Prisma's command line, half of the whole.
 FROM node:20-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev && npm cache clean --force
+RUN npm ci --omit=dev --omit=optional && npm cache clean --force
 
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production \
