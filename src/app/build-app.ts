@@ -47,7 +47,8 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
   let isStopping = false;
   const health: Health = { isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])) };
   const place: Place = { config, logger, composition, database, health };
-  const front = config.role === 'worker' ? null : await listen(place).catch(abandon);
+  let front: Front | null = null;
+  if (config.role !== 'worker') front = await listen(place).catch(abandon);
   const ops = config.metrics.port === null ? null : await tellHow(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
   composition.worker?.start();
 
