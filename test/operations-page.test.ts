@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { environment } from '../src/app/config.ts';
-import { createMetrics } from '../src/platform/metrics.ts';
+import { createMetrics } from '../src/platform/telemetry/metrics.ts';
 import { parseExposition } from './kit/prometheus.ts';
 
 const page = readFileSync(new URL('../docs/OPERATIONS.md', import.meta.url), 'utf8');

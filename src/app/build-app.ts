@@ -2,7 +2,7 @@ import { pause } from '../kernel/async.ts';
 import { openDatabase } from '../platform/db.ts';
 import type { Logger } from '../platform/logger.ts';
 import { applyMigrations } from '../platform/migrate.ts';
-import { flushSpans } from '../platform/tracing.ts';
+import { flushSpans } from '../platform/telemetry/tracing.ts';
 import { type ScriptedServer, startScriptedServer } from '../providers/index.ts';
 import type { Config } from './config.ts';
 import { createContexts } from './context.ts';

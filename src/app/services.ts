@@ -10,7 +10,7 @@ import type { Services } from '../graph/context.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Database } from '../platform/db.ts';
 import type { Logger } from '../platform/logger.ts';
-import { createMetrics, type Metrics } from '../platform/metrics.ts';
+import { createMetrics, type Metrics } from '../platform/telemetry/metrics.ts';
 import { createTokens } from '../platform/tokens.ts';
 import { createProviders } from '../providers/index.ts';
 import type { Config } from './config.ts';

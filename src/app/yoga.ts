@@ -6,7 +6,7 @@ import type { Context } from '../graph/context.ts';
 import { parseWithin, refuseTooComplex } from '../graph/limits.ts';
 import { createErrorMask } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
-import type { Metrics } from '../platform/metrics.ts';
+import type { Metrics } from '../platform/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { useOperationReport } from './ops/operation-report.ts';

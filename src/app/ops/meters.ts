@@ -1,6 +1,6 @@
 import type { Batch, Bus, Hub } from '../../events/index.ts';
 import type { Services } from '../../graph/context.ts';
-import type { Metrics } from '../../platform/metrics.ts';
+import type { Metrics } from '../../platform/telemetry/metrics.ts';
 
 /** A bus that counts what this process commits: each batch is published once, after its commit, by the process that made it. */
 export function meteredBus(bus: Bus, metrics: Metrics): Bus {

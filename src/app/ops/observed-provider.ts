@@ -2,8 +2,8 @@ import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import type { ModelProvider, ModelRequest } from '../../contracts/model-provider.ts';
 import { ProviderError } from '../../kernel/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { Metrics } from '../../platform/metrics.ts';
-import { beginSpan, type Traced } from '../../platform/tracing.ts';
+import type { Metrics } from '../../platform/telemetry/metrics.ts';
+import { beginSpan, type Traced } from '../../platform/telemetry/tracing.ts';
 
 type Batch = readonly ModelEvent[];
 type Labels = { provider: string; model: string };

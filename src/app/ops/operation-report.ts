@@ -4,7 +4,7 @@ import type { Context } from '../../graph/context.ts';
 import { AppError } from '../../kernel/errors.ts';
 import { currentRequestId } from '../../kernel/request-id.ts';
 import type { Logger } from '../../platform/logger.ts';
-import type { Metrics } from '../../platform/metrics.ts';
+import type { Metrics } from '../../platform/telemetry/metrics.ts';
 
 type Outcome = 'ok' | 'refused' | 'failed';
 type Report = { operation: string; field: string; name: string | null; outcome: Outcome; codes?: string[]; requestId: string; userId: string | null };

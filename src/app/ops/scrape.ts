@@ -1,7 +1,7 @@
 import { readBacklog, type Worker } from '../../features/turn-runs/index.ts';
 import { pause } from '../../kernel/async.ts';
 import type { Database } from '../../platform/db.ts';
-import type { Metrics } from '../../platform/metrics.ts';
+import type { Metrics } from '../../platform/telemetry/metrics.ts';
 import type { FrameMeter } from './meters.ts';
 
 type Deps = {

@@ -10,7 +10,7 @@ import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
 import { isConnectionLoss } from '../../platform/db-retry.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { beginSpan } from '../../platform/tracing.ts';
+import { beginSpan } from '../../platform/telemetry/tracing.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
 import { book } from './book.ts';

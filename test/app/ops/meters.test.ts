@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFrameMeter, meteredBus, meteredHub } from '../../../src/app/ops/meters.ts';
 import { createLocalBus, type Hub } from '../../../src/events/index.ts';
-import { createMetrics } from '../../../src/platform/metrics.ts';
+import { createMetrics } from '../../../src/platform/telemetry/metrics.ts';
 import { parseExposition } from '../../kit/prometheus.ts';
 
 type Listener = Parameters<Hub['listen']>[1];

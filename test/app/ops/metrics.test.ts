@@ -4,7 +4,7 @@ import type { App } from '../../../src/app/build-app.ts';
 import { loadConfig } from '../../../src/app/config.ts';
 import { createGraphQLServer } from '../../../src/app/yoga.ts';
 import { createLogger } from '../../../src/platform/logger.ts';
-import { createMetrics } from '../../../src/platform/metrics.ts';
+import { createMetrics } from '../../../src/platform/telemetry/metrics.ts';
 import { LiveDocument } from '../../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../../kit/app.ts';
 import { framesOf, type TestClient } from '../../kit/client.ts';

@@ -1,5 +1,5 @@
 import { type Attributes, context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import { pause } from '../kernel/async.ts';
+import { pause } from '../../kernel/async.ts';
 
 /** Facts of a span; what is null is left out. */
 export type Facts = Record<string, string | number | boolean | string[] | null | undefined>;
