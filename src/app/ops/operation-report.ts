@@ -58,7 +58,7 @@ export function useOperationReport({ logger, metrics }: { logger: Logger; metric
       const request = requestOf(args);
       const transport = request ? 'sse' : 'socket';
       return {
-        onSubscribeResult({ result }) {
+        onSubscribeResult({ result, setResult }) {
           if (!(Symbol.asyncIterator in (result as object))) {
             const report = { ...describe(args), ...outcomeOf(result as ExecutionResult) };
             if (request) reports.set(request, report);
@@ -66,22 +66,56 @@ export function useOperationReport({ logger, metrics }: { logger: Logger; metric
             return;
           }
           if (request) reports.set(request, 'streams');
-          let frames = 0;
-          let end: { outcome: Outcome; codes?: string[] } = { outcome: 'ok' };
-          return {
-            onNext({ result: payload }) {
-              frames += 1;
-              if ((payload as ExecutionResult).errors) end = outcomeOf(payload as ExecutionResult);
-            },
-            onEnd: () => tell({ ...describe(args), ...end }, start, { transport, frames }),
-          };
-        },
-        onSubscribeError({ error }) {
-          tell({ ...describe(args), ...outcomeOf({ errors: [error as GraphQLError] }) }, start, { transport });
+          const source = (result as AsyncIterable<ExecutionResult>)[Symbol.asyncIterator]();
+          setResult(watched(source, (frames, errors) => tell({ ...describe(args), ...outcomeOf({ errors }) }, start, { transport, frames })));
         },
       };
     },
   };
+}
+
+/**
+ * The same iterator, and word of its end: how many results it gave, and the last errors. Results are looked at beside their way to the
+ * reader, so that no frame waits for it.
+ */
+function watched(source: AsyncIterator<ExecutionResult>, tellEnd: (frames: number, errors: readonly GraphQLError[]) => void) {
+  let frames = 0;
+  let errors: readonly GraphQLError[] = [];
+  let isOpen = true;
+  const end = () => {
+    if (isOpen) tellEnd(frames, errors);
+    isOpen = false;
+  };
+  const look = ({ done, value }: IteratorResult<ExecutionResult>) => {
+    if (done) return end();
+    frames += 1;
+    if (value.errors) errors = value.errors;
+  };
+  const fail = (error: unknown) => {
+    errors = [error as GraphQLError];
+    end();
+  };
+  const iterator: AsyncIterableIterator<ExecutionResult> = {
+    next() {
+      const step = source.next();
+      step.then(look, fail);
+      return step;
+    },
+    async return() {
+      end();
+      await source.return?.();
+      return { done: true, value: undefined };
+    },
+    async throw(error) {
+      fail(error);
+      await source.throw?.(error);
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+  return iterator;
 }
 
 type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'contextValue'>;
