@@ -100,6 +100,16 @@ describe('the log of a whole story', () => {
     expect(line.frames).toBeGreaterThan(0);
   });
 
+  it('has one line for a stream of server-sent events, and none when it begins', async () => {
+    const { turn } = await ask(client, 'Hello [[tokens 3]]');
+    const query = `subscription Sse { turnEvents(turnId: "${turn.id}") { cursor } }`;
+    const headers = { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${client.token}` };
+    const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query }) });
+    expect(await response.text()).toContain('event: complete');
+    await until(() => said('operation', { transport: 'sse' })[0], 'the line of the stream');
+    expect(said('operation', { name: 'Sse' })).toMatchObject([{ operation: 'subscription', field: 'turnEvents', outcome: 'ok', transport: 'sse' }]);
+  });
+
   it('holds nothing of what people wrote, and no secret', async () => {
     const held = await send(client, `${canary.text} [[hold]]`);
     await stop(client, held.turn.id);
