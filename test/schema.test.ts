@@ -16,8 +16,8 @@ import {
   validate,
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { examples } from '../src/app/example-operations.ts';
 import { printed, schema } from '../src/app/schema.ts';
+import { examples } from '../src/app/workbench/example-operations.ts';
 
 const typesOf = (of: GraphQLSchema): GraphQLNamedType[] =>
   Object.values(of.getTypeMap()).filter((type) => !type.name.startsWith('__') && !specifiedScalarTypes.some(({ name }) => name === type.name));

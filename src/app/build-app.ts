@@ -1,22 +1,25 @@
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { pause } from '../kernel/async.ts';
 import { openDatabase } from '../platform/db.ts';
 import type { Logger } from '../platform/logger.ts';
 import { applyMigrations } from '../platform/migrate.ts';
+import { flushSpans } from '../platform/telemetry/tracing.ts';
 import { type ScriptedServer, startScriptedServer } from '../providers/index.ts';
 import type { Config } from './config.ts';
 import { createContexts } from './context.ts';
 import { createHttpServer } from './http.ts';
+import { createOpsServer, type Health, listenAt } from './ops/ops-server.ts';
+import { createScrape } from './ops/scrape.ts';
 import { resolveSecret } from './secret.ts';
 import { compose } from './services.ts';
-import { databaseFault, listenFault } from './start-error.ts';
+import { databaseFault } from './start-error.ts';
 import { attachSockets } from './ws.ts';
 import { createGraphQLServer } from './yoga.ts';
 
 export type App = {
   /** Where the server listens, without a trailing slash; null for a process that only works. */
   url: string | null;
+  /** Where it tells how it is, without a trailing slash; null where that was not asked for. */
+  opsUrl: string | null;
   /** The model server that was started because no other is configured. */
   scripted: ScriptedServer | null;
   /** Stops taking turns and requests, lets what runs finish for a while, hands over the rest. */
@@ -43,10 +46,16 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
   }
   const config = scripted ? withModel(given, scripted.url) : given;
   const composition = compose({ config, database, logger, secret });
-  const front = config.role === 'worker' ? null : await listen(config, logger, composition, database).catch(abandon);
+  let isStopping = false;
+  const health: Health = { isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])) };
+  const place: Place = { config, logger, composition, database, health };
+  let front: Front | null = null;
+  if (config.role !== 'worker') front = await listen(place).catch(abandon);
+  const ops = config.metrics.port === null ? null : await tellHow(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
   composition.worker?.start();
 
   async function abandon(error: unknown): Promise<never> {
+    await front?.close();
     await composition.close();
     await scripted?.close();
     await database.close();
@@ -56,13 +65,15 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
   let closing: Promise<void> | null = null;
   let open: string | null = null;
   async function close(graceMs: number): Promise<void> {
-    front?.stop();
-    const parts: [name: string, close: () => Promise<void> | undefined][] = [
+    isStopping = true; // nobody is sent here any more; who is here is served while the worker drains
+    const parts: [name: string, close: () => Promise<void> | undefined | void][] = [
       ['the worker', () => composition.worker?.drain(graceMs)],
       ['the sockets', () => front?.close()],
       ['Redis and the streams', () => composition.close()],
       ['the scripted model', () => scripted?.close()],
+      ['the health checks', () => ops?.close()],
       ['the database', () => database.close()],
+      ['the spans', () => flushSpans()],
     ];
     for (const [name, end] of parts) {
       open = name;
@@ -73,6 +84,7 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
 
   return {
     url: front?.url ?? null,
+    opsUrl: ops?.url ?? null,
     scripted,
     close: (graceMs = defaultGraceMs) => (closing ??= close(graceMs)),
     get closing() {
@@ -90,30 +102,18 @@ const withModel = (config: Config, baseUrl: string): Config => ({
 type Composed = ReturnType<typeof compose>;
 type Opened = Awaited<ReturnType<typeof openDatabase>>;
 
-async function listen(config: Config, logger: Logger, composition: Composed, database: Opened) {
+type Place = { config: Config; logger: Logger; composition: Composed; database: Opened; health: Health };
+
+async function listen({ config, logger, composition, database, health }: Place) {
   const contexts = createContexts(database, composition);
-  const { viewers } = composition;
-  const yoga = createGraphQLServer({ config, logger, viewers, contexts });
-  let stopping = false;
-  const isReady = async () => !stopping && (await Promise.race([answers(database), pause(2_000).then(() => false)]));
-  const server = createHttpServer({
-    yoga,
-    graphiql: config.http.graphiql,
-    isReady,
-    onFault: (err) => logger.error({ err }, 'GraphiQL could not be served'),
-  });
+  const { viewers, metrics } = composition;
+  const yoga = createGraphQLServer({ config, logger, metrics, viewers, contexts });
+  const onFault = (err: unknown) => logger.error({ err }, 'GraphiQL could not be served');
+  const server = createHttpServer({ ...health, yoga, graphiql: config.http.graphiql, onFault });
   const sockets = attachSockets(server, { config: config.http, logger, yoga, viewers, contexts });
-  server.listen(config.http.port, config.http.host);
-  await once(server, 'listening').catch((error: unknown) => {
-    throw listenFault(config.http, error);
-  });
-  const { address, port, family } = server.address() as AddressInfo;
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    /** Not ready any more, so that nobody is sent here; who is here is served while the worker drains. */
-    stop(): void {
-      stopping = true;
-    },
+    url: await listenAt(server, config.http, 'PORT'),
+    sockets: () => sockets.sockets,
     async close(): Promise<void> {
       server.close();
       await sockets.close();
@@ -121,6 +121,29 @@ async function listen(config: Config, logger: Logger, composition: Composed, dat
     },
   };
 }
+
+/** The port for those who watch over the process. */
+async function tellHow({ config, logger, composition, database, health }: Place, at: { host: string; port: number }, front: Front | null) {
+  const { metrics, frames, worker, bus } = composition;
+  const { concurrency } = config.turns;
+  const sockets = () => front?.sockets() ?? 0;
+  const scrape = createScrape({ metrics, database, frames, worker, concurrency, sockets, isConnected: () => bus.isConnected() });
+  const onFault = (err: unknown) => logger.error({ err }, 'metrics could not be told');
+  const server = createOpsServer({ ...health, scrape, contentType: metrics.contentType, onFault });
+  const url = await listenAt(server, at, 'METRICS_PORT');
+  metrics.watchProcess();
+  await scrape(); // so that the clock of the database is known to the first frames
+  logger.info({ url }, 'metrics, liveness and readiness are here');
+  return {
+    url,
+    close(): void {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+type Front = Awaited<ReturnType<typeof listen>>;
 
 async function reach(database: Opened, url: string): Promise<void> {
   await database.query('SELECT 1').catch((error: unknown) => {

@@ -19,6 +19,10 @@ export const environment = z.object({
 
   PORT: whole(0, 65_535).default(4_000).describe('The port to listen on; 0 takes any free one.'),
   HOST: text(253).default('127.0.0.1').describe('The address to listen on; 0.0.0.0 accepts connections from other machines.'),
+  METRICS_PORT: whole(0, 65_535)
+    .optional()
+    .describe('A port of its own for /metrics, /healthz and /readyz, in whatever role; 0 takes any free one. Without it there are no metrics.'),
+  METRICS_HOST: text(253).default('127.0.0.1').describe('The address of that port. Metrics ask for no token: do not open it to everybody.'),
   CORS_ORIGIN: webOrigins
     .default([])
     .describe('Origins, separated by commas, whose pages may call this server from a browser. Without it only pages this server serves may.'),
@@ -153,6 +157,7 @@ function grouped(env: Environment) {
       maxQueryObjects: env.MAX_QUERY_OBJECTS,
       subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
     },
+    metrics: { port: env.METRICS_PORT ?? null, host: env.METRICS_HOST },
     log: { level: env.LOG_LEVEL, production },
     stores: {
       databaseUrl,

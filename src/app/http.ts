@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { withRequestId } from '../kernel/request-id.ts';
-import { createGraphiQL, wantsGraphiQL } from './graphiql.ts';
+import { answer, answerReady, type Health } from './ops/ops-server.ts';
+import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
-type Deps = { yoga: GraphQLServer; graphiql: boolean; isReady: () => Promise<boolean>; onFault: (error: unknown) => void };
+type Deps = Health & { yoga: GraphQLServer; graphiql: boolean; onFault: (error: unknown) => void };
 
 /** The HTTP server: GraphQL, the workbench and the two health checks. */
-export function createHttpServer({ yoga, graphiql, isReady, onFault }: Deps): Server {
+export function createHttpServer({ yoga, graphiql, onFault, ...health }: Deps): Server {
   const page = createGraphiQL();
   const server = createServer(
     { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
@@ -24,19 +25,10 @@ export function createHttpServer({ yoga, graphiql, isReady, onFault }: Deps): Se
     if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
     else if (path === graphqlPath) void yoga(request, response);
     else if (path === '/healthz') answer(response, 200, 'ok');
-    else if (path === '/readyz') void ready(response);
+    else if (path === '/readyz') answerReady(response, health).catch(onFault);
     else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();
     else answer(response, 404, `There is nothing at this path: GraphQL is at ${graphqlPath}.`);
   }
 
-  async function ready(response: ServerResponse): Promise<void> {
-    const good = await isReady();
-    answer(response, good ? 200 : 503, good ? 'ready' : 'not ready');
-  }
-
   return server;
-}
-
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
 }

@@ -10,13 +10,24 @@ import type { Services } from '../graph/context.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Database } from '../platform/db.ts';
 import type { Logger } from '../platform/logger.ts';
+import { createMetrics, type Metrics } from '../platform/telemetry/metrics.ts';
 import { createTokens } from '../platform/tokens.ts';
 import { createProviders } from '../providers/index.ts';
 import type { Config } from './config.ts';
+import { createFrameMeter, type FrameMeter, meteredBus, meteredHub } from './ops/meters.ts';
+import { createObserver } from './ops/observed-provider.ts';
 
 type Deps = { config: Config; database: Database; logger: Logger; secret: string | null };
 
-export type Composition = { services: Services; viewers: Viewers; worker: Worker | null; bus: Bus; close(): Promise<void> };
+export type Composition = {
+  services: Services;
+  viewers: Viewers;
+  worker: Worker | null;
+  bus: Bus;
+  metrics: Metrics;
+  frames: FrameMeter;
+  close(): Promise<void>;
+};
 
 /** How often a process looks for what no hint told it, in milliseconds. */
 const pollMs = 1_000;
@@ -30,13 +41,16 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   // Loading the tokenizer's tables holds the event loop for a moment: better now than in somebody's answer.
   void countTokens('warm up').catch(() => {});
   const onFault = (err: unknown) => logger.warn({ err }, 'events: will try again');
-  const bus = openBus(config, logger);
-  const log = createEventLog(database, bus, onFault);
+  const metrics = createMetrics({ redis: config.stores.redisUrl !== null });
+  const frames = createFrameMeter(metrics);
+  const bus = meteredBus(openBus(config, logger), metrics);
+  const log = createEventLog(database, bus, onFault, (seconds) => metrics.append.observe(seconds));
   const hub = createHub(log, bus, { pollMs, onFault });
   const tokens = createTokens({ ...config.auth, secret, clock });
   const providers = createProviders(config.providers);
   const resolve = ({ model, provider }: { model?: string | null; provider?: string | null }) =>
     providers.resolve(model ?? providers.defaultModel, provider ?? null);
+  const observed = createObserver({ metrics, logger, models: config.providers.openai.models });
   const findModel = (wanted: Parameters<typeof resolve>[0]) => resolve(wanted).info;
 
   const worker =
@@ -47,7 +61,10 @@ export function compose({ config, database, logger, secret }: Deps): Composition
           ...{ maxRetries: config.turns.maxRetries, maxContextMessages: config.turns.maxContextMessages },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
-          providerOf: (provider, model) => resolve({ model, provider }),
+          providerOf: (turn) => {
+            const { provider, info } = resolve(turn);
+            return { provider: observed(provider, turn), info };
+          },
         });
 
   const conversations = createConversationService({
@@ -72,10 +89,17 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   });
 
   return {
-    services: { conversations, isVisible: createVisibility(database.prisma), turns, guests, log, hub, maxReplay, models: () => providers.models() },
+    services: {
+      ...{ conversations, turns, guests, log, maxReplay, models: () => providers.models() },
+      isVisible: createVisibility(database.prisma),
+      hub: meteredHub(hub, metrics),
+      onFrame: frames.onFrame,
+    },
     viewers: createViewers({ db: database.prisma, tokens, clock }),
     worker,
     bus,
+    metrics,
+    frames,
     async close() {
       hub.close();
       await bus.close();

@@ -6,16 +6,18 @@ import type { Context } from '../graph/context.ts';
 import { parseWithin, refuseTooComplex } from '../graph/limits.ts';
 import { createErrorMask } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
+import type { Metrics } from '../platform/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { useFrames } from './delivery/frames.ts';
+import { useOperationReport } from './ops/operation-report.ts';
 import { schema } from './schema.ts';
 
 export const graphqlPath = '/graphql';
 /** Bytes of a request's body. */
 export const maxBody = 1_000_000;
 
-type Deps = { config: Config; logger: Logger; viewers: Viewers; contexts: Contexts };
+type Deps = { config: Config; logger: Logger; metrics: Metrics; viewers: Viewers; contexts: Contexts };
 /** What the socket server puts beside a request that came over it. */
 export type SocketContext = { socketContext?: () => Context };
 
@@ -45,11 +47,11 @@ const useContext = (make: (given: YogaInitialContext & SocketContext) => Promise
 });
 
 /** The GraphQL server over HTTP and SSE; its pipeline also serves the sockets. */
-export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps) =>
+export const createGraphQLServer = ({ config, logger, metrics, viewers, contexts }: Deps) =>
   createYoga<SocketContext, Context>({
     schema,
     graphqlEndpoint: graphqlPath,
-    graphiql: false, // served by graphiql.ts: compressed, cached, and without a CDN
+    graphiql: false, // served by workbench/graphiql.ts: compressed, cached, and without a CDN
     landingPage: false,
     batching: false,
     maxRequestBodySize: maxBody,
@@ -58,6 +60,7 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
     maskedErrors: { maskError: createErrorMask(logger) },
     logging: false,
     plugins: [
+      useOperationReport({ logger, metrics }),
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
       useLimits(config.http.maxQueryObjects),

@@ -19,6 +19,9 @@ export type Writer = { readonly conversationId: string; readonly turnId: string;
 type Pending = { writer: Writer; bodies: EventBody[]; done: Deferred<void> };
 type Slot = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
 
+/** Is told how long, in seconds, each statement took that stored a group. */
+export type OnStored = (seconds: number) => void;
+
 /** How long a batch is tried again while the database is away, before its writer is told. */
 const patienceMs = 20_000;
 
@@ -26,7 +29,7 @@ const patienceMs = 20_000;
  * Natural group commit: while one statement is under way, whatever arrives waits, merges, and goes with the next one, for all
  * conversations of this process together. No timer: an idle log adds one commit, a busy one writes fewer rows.
  */
-export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFault: (error: unknown) => void) {
+export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFault: (error: unknown) => void, onStored: OnStored = () => {}) {
   /** What waits, by conversation: the batches of one writer, and behind them those of a writer that took the turn over. */
   const waiting = new Map<string, Pending[]>();
   const batches = new WeakMap<Writer, number>();
@@ -92,7 +95,9 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     const end = Date.now() + patienceMs;
     for (let tries = 1; ; tries++) {
       try {
+        const start = performance.now();
         const rows = await database.query<Head>(appendFenced, [JSON.stringify(slots)]);
+        onStored((performance.now() - start) / 1_000);
         return { stored: new Map(rows.map((row) => [row.conversationId, row])), repeated: tries > 1 };
       } catch (error) {
         onFault(error);

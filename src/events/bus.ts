@@ -16,6 +16,8 @@ export interface Bus {
   listen(conversationId: string, onBatch: (batch: Batch) => void): Promise<() => void>;
   signal(signal: Signal): void;
   onSignal(handler: (signal: Signal) => void): () => void;
+  /** Whether other processes can be reached now; null where nothing leads to any. */
+  isConnected(): boolean | null;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export function createLocalBus(): Bus {
       handlers.add(handler);
       return () => handlers.delete(handler);
     },
+    isConnected: () => null,
     async close() {
       listeners.clear();
       handlers.clear();

@@ -4,7 +4,7 @@ import { NotFoundError } from '../kernel/errors.ts';
 import { groupBy } from '../kernel/group.ts';
 import type { Database, Db } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn } from './append.sql.ts';
-import { createAppender, numbered } from './appender.ts';
+import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
 import { eventAfter } from './marks.ts';
 
@@ -31,8 +31,8 @@ export type Append = (
 type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
 
 /** The event log of record: what it has not stored, nobody sees. */
-export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void) {
-  const append = createAppender(database, bus, onFault);
+export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void, onStored?: OnStored) {
+  const append = createAppender(database, bus, onFault, onStored);
   const readPage = createBatcher<Wanted, LogPage | null>(together, (wanted) => readPages(database, wanted));
 
   return {

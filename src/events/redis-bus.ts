@@ -70,6 +70,7 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
       send(signals, encodeSignal(sender, signal));
     },
     onSignal: (handler) => local.onSignal(handler),
+    isConnected: () => commands.status === 'ready' && subscriber.status === 'ready',
     async close() {
       await local.close();
       commands.disconnect();

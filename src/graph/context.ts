@@ -1,6 +1,6 @@
 import type { ModelInfo } from '../contracts/model-provider.ts';
 import type { Viewer } from '../contracts/viewer.ts';
-import type { EventLog, Hub } from '../events/index.ts';
+import type { EventLog, Frame, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
 import type { ConversationService, createVisibility } from '../features/conversations/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
@@ -19,6 +19,8 @@ export type Services = {
   hub: Hub;
   /** Above this many events behind, a reader gets a snapshot instead of a replay. */
   maxReplay: number;
+  /** Is told of each frame that is handed to a reader; the reader is any object that stays the same. */
+  onFrame(frame: Pick<Frame, 'caughtUp' | 'replayed'> & { events: readonly { at: Date }[] }, reader: object): void;
 };
 
 /** What one operation knows. */

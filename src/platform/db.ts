@@ -25,8 +25,13 @@ export type Database = {
   transact<T>(work: (tx: Db) => Promise<T>): Promise<T>;
   /** Work that only one process may do at a time, over a pool of one connection without time limits. For migrations. */
   exclusively<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T>;
+  /** How the pools are used at this moment. */
+  pools(): PoolUse[];
   close(): Promise<void>;
 };
+
+/** Connections of one pool, and how many statements or transactions wait for one. */
+export type PoolUse = { name: 'shared' | 'transactions' | 'statements'; used: number; idle: number; waiting: number; max: number };
 
 export type DatabaseOptions = {
   /** A PostgreSQL server; null for the embedded database. */
@@ -89,6 +94,7 @@ function assemble(kind: Database['kind'], { pool, raw, exclusively, release, nam
     kind,
     prisma,
     exclusively,
+    pools: () => (raw === pool ? [useOf('shared', pool)] : [useOf('transactions', pool), useOf('statements', raw)]),
     async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
       const { rows } = await raw.query({ name: nameOf(text), text, values: [...params], types: rawTypes });
       return rows as Row[];
@@ -108,3 +114,11 @@ function assemble(kind: Database['kind'], { pool, raw, exclusively, release, nam
     },
   };
 }
+
+const useOf = (name: PoolUse['name'], { totalCount, idleCount, waitingCount, options }: pg.Pool): PoolUse => ({
+  name,
+  used: totalCount - idleCount,
+  idle: idleCount,
+  waiting: waitingCount,
+  max: options.max,
+});

@@ -36,6 +36,14 @@ export async function applyMigrations(database: Database, log: DatabaseLog, fold
   });
 }
 
+/** What is applied and what is not, for somebody who only looks. Throws where database and migrations do not go together. */
+export async function migrationState(database: Database, folder = migrationsFolder): Promise<{ applied: number; pending: string[] }> {
+  const migrations = await readMigrations(folder);
+  const { pending, fault } = await inspect(database, migrations);
+  if (fault) throw fault;
+  return { applied: migrations.length - pending.length, pending: pending.map(({ name }) => name) };
+}
+
 /** Tells the records that a failed migration was undone, so that the next start applies it anew. */
 export async function markRolledBack(database: Database, name: string): Promise<void> {
   const rows = await database.query(

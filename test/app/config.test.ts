@@ -29,6 +29,7 @@ describe('without any variable', () => {
         maxQueryObjects: 5_000,
         subscriptionsPerSocket: 100,
       },
+      metrics: { port: null, host: '127.0.0.1' },
       log: { level: 'info', production: false },
       stores: { databaseUrl: null, dataDir: './data', poolSize: 10, redisUrl: null, redisPrefix: 'colloquy' },
       auth: { secret: null, issuer: 'colloquy', audience: 'colloquy', jwksUrl: null, allowGuests: true, guestTokenHours: 24 },

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 /** Runs the built product until it ends by itself. */
 const run = (env: Record<string, string>) =>
   new Promise<{ code: number | string | null | undefined; stdout: string; stderr: string }>((resolve) => {
-    const options = { env: { PATH: process.env.PATH, ...env }, timeout: 30_000 };
+    const options = { env: { PATH: process.env.PATH, ...env }, timeout: 55_000 };
     execFile(process.execPath, [join(import.meta.dirname, '../../dist/main.js')], options, (error, stdout, stderr) =>
       resolve({ code: error ? error.code : 0, stdout, stderr }),
     );
@@ -37,13 +37,13 @@ describe('a process that cannot start', () => {
     expect(stderr).toMatch(/^DATABASE_URL: PostgreSQL at me@127\.0\.0\.1:1\/chat did not answer \(connect ECONNREFUSED 127\.0\.0\.1:1\)\..*\n$/);
   });
 
-  it('names a port that is taken', async () => {
+  it.each(['PORT', 'METRICS_PORT'])('names a %s that is taken', async (name) => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as AddressInfo;
-    const { code, stderr } = await run({ DATA_DIR: dataDir, PORT: String(port), LOG_LEVEL: 'error' });
+    const { code, stderr } = await run({ DATA_DIR: dataDir, PORT: '0', [name]: String(port), LOG_LEVEL: 'error' });
     server.close();
     expect(code).toBe(1);
-    expect(stderr).toBe(`PORT: 127.0.0.1:${port} is in use by another process: stop it, or choose another PORT.\n`);
+    expect(stderr).toBe(`${name}: 127.0.0.1:${port} is in use by another process: stop it, or choose another ${name}.\n`);
   });
 });

@@ -65,7 +65,7 @@ const outside = ({ packages }: House, name: RegExp, allowed: (file: string) => b
   packages.filter(({ from, what }) => name.test(what) && !allowed(from)).map(({ from, what }) => `${from} imports ${what}`);
 
 /** Files that do something when they are run, and so when they are imported. */
-const entrances = /^(main\.ts|app\/print-schema\.ts|app\/commands\/[^/]+)$/;
+const entrances = /^(main\.ts|app\/(print-schema|otel)\.ts|app\/commands\/[^/]+)$/;
 const starters =
   /^(setTimeout|setInterval|setImmediate|fetch|createServer|createPool|openDatabase|openPglite|openRedis\w+|startApp|startScriptedServer)$/;
 const livingThings = /^(Redis|Pool|Client|PrismaClient|PGlite|WebSocketServer|Worker|LRUCache)$/;

@@ -35,14 +35,21 @@ type Source = { conversationId: string; after: { seq: number; epoch: number | nu
 
 const open = ({ services: { log, hub } }: Context, source: Source, signal: AbortSignal) => tail(log, hub, { ...source, signal });
 
+/** A frame as its reader gets it, counted. */
+function given(context: Context, frame: Frame): SeenFrame {
+  const made = seen(frame);
+  context.services.onFrame(made, context);
+  return made;
+}
+
 /** Frames of one conversation, from its present state where no cursor was given, until it is deleted or the reader leaves. */
 async function* conversationFrames(context: Context, source: Source, fromNow: boolean, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
   if (fromNow) {
     const { conversationId } = source;
-    yield seen({ conversationId, epoch: source.after.epoch ?? 1, seq: source.after.seq, events: null, caughtUp: true, replayed: true });
+    yield given(context, { conversationId, epoch: source.after.epoch ?? 1, seq: source.after.seq, events: null, caughtUp: true, replayed: true });
   }
   for await (const frame of open(context, source, signal)) {
-    yield seen(frame);
+    yield given(context, frame);
     if (frame.events?.some(({ body }) => body.type === 'conversation-deleted')) return;
   }
 }
@@ -55,7 +62,7 @@ async function* turnFrames(context: Context, source: Source, turnId: string, sig
     const events = frame.events?.filter((event) => event.turnId === turnId) ?? null;
     // A frame that is all of this turn is the one that other readers get.
     const own: Frame = events?.length === frame.events?.length ? frame : { ...frame, events };
-    if (events === null || events.length > 0 || first) yield seen(own);
+    if (events === null || events.length > 0 || first) yield given(context, own);
     first = false;
     if (events?.some(({ body }) => body.type === 'turn-finished')) return;
     if (frame.replayed && frame.caughtUp && (await hasEnded(context, turnId, frame.seq))) return;

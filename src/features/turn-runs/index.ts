@@ -5,5 +5,17 @@
  */
 export { fromRecord, TurnNotActiveError } from './errors.ts';
 export { settleQueued } from './settle.ts';
-export { countAhead, findAdmitted, findLastTurn, findTurn, findTurnByKey, insertTurn, lockTurn, lockUnfinished, requestStop } from './turn-store.ts';
+export {
+  type Backlog,
+  countAhead,
+  findAdmitted,
+  findLastTurn,
+  findTurn,
+  findTurnByKey,
+  insertTurn,
+  lockTurn,
+  lockUnfinished,
+  readBacklog,
+  requestStop,
+} from './turn-store.ts';
 export { createWorker, type Worker, type WorkerDeps } from './worker.ts';

@@ -11,6 +11,7 @@ import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
 import { isConnectionLoss } from '../../platform/db-retry.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { beginSpan } from '../../platform/telemetry/tracing.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
 import { book } from './book.ts';
@@ -27,7 +28,7 @@ export type TurnJobDeps = {
   logger: Logger;
   clock: Clock;
   worker: string;
-  providerOf: (name: string, model: string) => { provider: ModelProvider; info: ModelInfo };
+  providerOf: (turn: Pick<ClaimedTurn, 'id' | 'conversationId' | 'provider' | 'model'>) => { provider: ModelProvider; info: ModelInfo };
   countTokens: (text: string) => Promise<number>;
   maxRetries: number;
   maxContextMessages: number;
@@ -43,28 +44,57 @@ const mark = (turnId: string, point: TurnPoint): void => {
 
 /** Runs one claimed turn to its end: builds the engine's ports, runs it, settles. Never throws: what can't be settled is recovered by lease. */
 export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<void> {
-  const logger = deps.logger.child({ turnId: turn.id, attempt: turn.attempt });
-  const current = { attempt: turn.attempt };
-  mark(turn.id, 'claimed');
+  const { id: turnId, conversationId, attempt, recovering } = turn;
+  const logger = deps.logger.child({ turnId, conversationId, attempt, worker: deps.worker });
+  const current = { attempt };
+  const span = beginSpan('turn', 'internal', {
+    'colloquy.turn.id': turnId,
+    'gen_ai.conversation.id': conversationId,
+    'colloquy.turn.attempt': attempt,
+    'colloquy.turn.recovering': recovering,
+  });
+  mark(turnId, 'claimed');
+  if (recovering) logger.warn('turn taken over: the worker before was lost or drained');
   try {
-    await runAndSettle(turn, deps, logger, signal, current);
+    const { status, error } = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
+    span.set({ 'colloquy.turn.status': status });
+    span.end(error?.code);
   } catch (error) {
+    const isLeft = error instanceof FencedError || error instanceof HandedOver;
+    span.set({ 'colloquy.turn.status': 'LEFT' });
+    span.end(isLeft ? undefined : 'INTERNAL');
     await leave(turn, deps, current.attempt, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
-    if (error instanceof FencedError || error instanceof HandedOver) logger.info({ reason: error.message }, 'turn left to another worker');
+    if (isLeft) logger.info({ reason: (error as Error).message }, 'turn left to another worker');
     else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
   }
 }
 
-async function runAndSettle(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: { attempt: number }): Promise<void> {
+async function runAndSettle(
+  turn: ClaimedTurn,
+  deps: TurnJobDeps,
+  logger: Logger,
+  signal: AbortSignal,
+  current: { attempt: number },
+): Promise<TurnEnd> {
+  const start = deps.clock.elapsed();
   const end = await run(turn, deps, logger, signal, current);
   if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
   mark(turn.id, 'finishing');
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
   await insist(turn, deps, () => settle(deps.log, { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account }));
   mark(turn.id, 'settled');
+  logger.info({ ...told(turn, end), durationMs: Math.round(deps.clock.elapsed() - start) }, 'turn finished');
   // Whatever keeps it from being compacted now, the sweep of some worker does it later.
   await compactTurn(deps.database, turn.id).catch((err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet'));
+  return end;
 }
+
+/** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
+const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, error }: TurnEnd) => ({
+  ...{ status, finishReason, provider, model, code: error?.code },
+  ...{ firstTokenMs: call?.firstTokenMs, callMs: call?.durationMs, providerRequestId: call?.requestId, responseId: call?.responseId },
+  ...{ inputTokens: call?.usage?.inputTokens, outputTokens: call?.usage?.outputTokens },
+});
 
 /** How long a whole answer waits for a database that is away, before it is left to another worker. */
 const patienceMs = 15_000;
@@ -129,9 +159,9 @@ const failed = (error: AppError, { parts }: Pick<Remains, 'parts'>): TurnEnd => 
 });
 
 /** The model may have left the configuration since the turn was admitted. */
-function findProvider({ provider, model }: ClaimedTurn, { providerOf }: TurnJobDeps) {
+function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {
   try {
-    return providerOf(provider, model);
+    return providerOf(turn);
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;

@@ -104,3 +104,29 @@ export const renewLeases = (
 /** Lets another worker take the turn at once. */
 export const releaseLease = (database: Database, id: string, fence: number): Promise<unknown> =>
   database.query('UPDATE turn SET lease_until = now() WHERE id = $1::uuid AND fence = $2 AND finished_at IS NULL', [id, fence]);
+
+/** More unfinished turns than this are not counted: whoever looks must not slow the database that is behind. */
+const countedTurns = 100_000;
+
+export type Backlog = {
+  counts: Partial<Record<TurnStatus, number>>;
+  /** Seconds that the oldest turn has waited that a worker could take; null where there is none. */
+  queueAge: number | null;
+  /** The time of the database. */
+  now: Date;
+};
+
+/** What is not done yet. Reads the indexes of unfinished turns only, however many have ended. */
+export async function readBacklog(database: Pick<Database, 'query'>): Promise<Backlog> {
+  const [row] = await database.query<Backlog>(
+    `SELECT clock_timestamp() AS now,
+       (SELECT extract(epoch FROM now() - t.created_at)::float8 FROM turn t
+        WHERE t.status = 'QUEUED' AND NOT EXISTS (
+          SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
+        ORDER BY t.created_at LIMIT 1) AS "queueAge",
+       (SELECT coalesce(json_object_agg(status, count), '{}') FROM (
+          SELECT status, count(*) AS count FROM (SELECT status FROM turn WHERE finished_at IS NULL LIMIT $1::int) u GROUP BY status) s) AS counts`,
+    [countedTurns],
+  );
+  return row!;
+}

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import { invariant } from '../kernel/assert.ts';
+import { invariant } from '../../kernel/assert.ts';
 import { exampleTabs } from './example-operations.ts';
 
 type Page = { etag: string; gzip: Buffer };

@@ -1,0 +1,159 @@
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { Context } from '../../graph/context.ts';
+import { AppError } from '../../kernel/errors.ts';
+import { currentRequestId } from '../../kernel/request-id.ts';
+import type { Logger } from '../../platform/logger.ts';
+import type { Metrics } from '../../platform/telemetry/metrics.ts';
+
+type Outcome = 'ok' | 'refused' | 'failed';
+type Report = { operation: string; field: string; name: string | null; outcome: Outcome; codes?: string[]; requestId: string; userId: string | null };
+
+/** A name of the client's own choosing is as long as the client likes. */
+const maxName = 60;
+
+/**
+ * One line and one count for each operation, over whatever transport: over HTTP when it is answered, of a subscription when it ends.
+ * Says which field was asked and how it went, never what was in it.
+ */
+export function useOperationReport({ logger, metrics }: { logger: Logger; metrics: Metrics }): Plugin {
+  const started = new WeakMap<Request, number>();
+  const reports = new WeakMap<Request, Report | 'streams'>();
+
+  function tell(report: Report, start: number, facts: object = {}): void {
+    const { operation, field, outcome } = report;
+    const elapsed = performance.now() - start;
+    metrics.operations.inc({ operation, field, outcome });
+    if (operation !== 'subscription') metrics.operation.observe({ operation }, elapsed / 1_000);
+    logger.info({ ...report, durationMs: Math.round(elapsed), ...facts }, 'operation');
+  }
+
+  return {
+    onRequest({ request }) {
+      started.set(request, performance.now());
+    },
+    onResponse({ request, response }) {
+      const report = reports.get(request);
+      const start = started.get(request) ?? performance.now();
+      const { status } = response;
+      if (report === 'streams') return;
+      if (report) return tell(report, start, { transport: 'http', status });
+      if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
+      const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
+      tell({ ...unread, requestId: currentRequestId() ?? '' }, start, { transport: 'http', status });
+    },
+    onExecute({ args }) {
+      const start = performance.now();
+      return {
+        onExecuteDone({ result }) {
+          const report = { ...describe(args), ...outcomeOf(result as ExecutionResult) };
+          const request = requestOf(args);
+          if (request) reports.set(request, report);
+          else tell(report, start, { transport: 'socket' });
+        },
+      };
+    },
+    onSubscribe({ args }) {
+      const start = performance.now();
+      const request = requestOf(args);
+      const transport = request ? 'sse' : 'socket';
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if (!(Symbol.asyncIterator in (result as object))) {
+            const report = { ...describe(args), ...outcomeOf(result as ExecutionResult) };
+            if (request) reports.set(request, report);
+            else tell(report, start, { transport });
+            return;
+          }
+          if (request) reports.set(request, 'streams');
+          const source = (result as AsyncIterable<ExecutionResult>)[Symbol.asyncIterator]();
+          setResult(watched(source, (frames, errors) => tell({ ...describe(args), ...outcomeOf({ errors }) }, start, { transport, frames })));
+        },
+      };
+    },
+  };
+}
+
+/**
+ * The same iterator, and word of its end: how many results it gave, and the last errors. Results are looked at beside their way to the
+ * reader, so that no frame waits for it.
+ */
+function watched(source: AsyncIterator<ExecutionResult>, tellEnd: (frames: number, errors: readonly GraphQLError[]) => void) {
+  let frames = 0;
+  let errors: readonly GraphQLError[] = [];
+  let isOpen = true;
+  const end = () => {
+    if (isOpen) tellEnd(frames, errors);
+    isOpen = false;
+  };
+  const look = ({ done, value }: IteratorResult<ExecutionResult>) => {
+    if (done) return end();
+    frames += 1;
+    if (value.errors) errors = value.errors;
+  };
+  const fail = (error: unknown) => {
+    errors = [error as GraphQLError];
+    end();
+  };
+  const iterator: AsyncIterableIterator<ExecutionResult> = {
+    next() {
+      const step = source.next();
+      step.then(look, fail);
+      return step;
+    },
+    async return() {
+      end();
+      await source.return?.();
+      return { done: true, value: undefined };
+    },
+    async throw(error) {
+      fail(error);
+      await source.throw?.(error);
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+  return iterator;
+}
+
+type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'contextValue'>;
+
+const requestOf = ({ contextValue }: Args): Request | undefined => (contextValue as { request?: Request }).request;
+
+/** What was asked, in words of the schema: it was validated, so a field is one of ours. */
+function describe({ document, operationName, contextValue }: Args): Omit<Report, 'outcome'> {
+  const found = getOperationAST(document, operationName);
+  const first = found?.selectionSet.selections[0];
+  return {
+    requestId: (contextValue as Context).requestId,
+    operation: found?.operation ?? 'none',
+    field: first?.kind === 'Field' ? first.name.value : 'fragment',
+    name: found?.name?.value.slice(0, maxName) ?? null,
+    userId: userOf(contextValue as Context),
+  };
+}
+
+function userOf(context: Context): string | null {
+  try {
+    return context.viewer.userId;
+  } catch (error) {
+    if (error instanceof AppError) return null; // nobody is signed in
+    throw error;
+  }
+}
+
+function outcomeOf({ errors = [] }: ExecutionResult): { outcome: Outcome; codes?: string[] } {
+  if (errors.length === 0) return { outcome: 'ok' };
+  const codes = [...new Set(errors.map(codeOf))].slice(0, 5);
+  return { outcome: codes.includes('INTERNAL_SERVER_ERROR') ? 'failed' : 'refused', codes };
+}
+
+/** The code that the caller sees, also where the error is not masked yet. */
+function codeOf(error: unknown): string {
+  if (error instanceof GraphQLError && typeof error.extensions.code === 'string') return error.extensions.code;
+  const cause = error instanceof GraphQLError ? error.originalError : error;
+  if (cause instanceof AppError) return cause.code;
+  return cause === undefined || cause instanceof GraphQLError ? 'VALIDATION_FAILED' : 'INTERNAL_SERVER_ERROR';
+}

@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { listenFault } from '../start-error.ts';
+
+export type Health = {
+  /** Whether work may be sent here: the database answers and the process is not draining. */
+  isReady(): Promise<boolean>;
+};
+
+type Deps = Health & { scrape: () => Promise<string>; contentType: string; onFault: (error: unknown) => void };
+
+export function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(text);
+}
+
+/** Whether the process is ready for work, as a load balancer asks it. */
+export async function answerReady(response: ServerResponse, { isReady }: Health): Promise<void> {
+  const good = await isReady();
+  answer(response, good ? 200 : 503, good ? 'ready' : 'not ready');
+}
+
+/** What machines ask of a process, of whatever role: on a port of its own, since it tells what only an operator should know. */
+export function createOpsServer({ scrape, contentType, onFault, ...health }: Deps): Server {
+  let scraping: Promise<string> | null = null;
+
+  /** Several scrapes at once are one: a crowd of them must not become a crowd of statements. */
+  async function metrics(response: ServerResponse): Promise<void> {
+    scraping ??= scrape().finally(() => {
+      scraping = null;
+    });
+    answer(response, 200, await scraping, contentType);
+  }
+
+  return createServer({ headersTimeout: 5_000, requestTimeout: 10_000, maxHeaderSize: 8_192 }, (request, response) => {
+    const failed = (error: unknown) => {
+      onFault(error);
+      answer(response, 500, 'This could not be told; the fault is logged.');
+    };
+    const path = request.url?.split('?', 1)[0];
+    if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'Only GET is answered here.');
+    else if (path === '/healthz') answer(response, 200, 'ok');
+    else if (path === '/readyz') answerReady(response, health).catch(failed);
+    else if (path === '/metrics') metrics(response).catch(failed);
+    else answer(response, 404, 'There is nothing at this path: /healthz, /readyz and /metrics are here.');
+  });
+}
+
+/** Opens the server, or says why the address cannot be had. */
+export async function listenAt(server: Server, place: { host: string; port: number }, variable: 'PORT' | 'METRICS_PORT'): Promise<string> {
+  server.listen(place.port, place.host);
+  await once(server, 'listening').catch((error: unknown) => {
+    throw listenFault(place, error, variable);
+  });
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('The server listens on no port.');
+  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { createFrameMeter, meteredBus, meteredHub } from '../../../src/app/ops/meters.ts';
+import { createLocalBus, type Hub } from '../../../src/events/index.ts';
+import { createMetrics } from '../../../src/platform/telemetry/metrics.ts';
+import { parseExposition } from '../../kit/prometheus.ts';
+
+type Listener = Parameters<Hub['listen']>[1];
+
+/** A hub that a test plays by hand. */
+function playedHub() {
+  const listeners: Listener[] = [];
+  const hub: Hub = {
+    async listen(_id, listener) {
+      listeners.push(listener);
+      return () => {};
+    },
+    size: 0,
+    close: () => {},
+  };
+  return { hub, listeners };
+}
+
+const told = async (metrics: ReturnType<typeof createMetrics>) => parseExposition(await metrics.text());
+const batch = (from: number, to: number) => ({ conversationId: 'c', from, to, events: null });
+
+describe('the lag of the log', () => {
+  it('is what a poll found and no message had brought', async () => {
+    const metrics = createMetrics({ redis: true });
+    const { hub, listeners } = playedHub();
+    const heard: unknown[] = [];
+    await meteredHub(hub, metrics).listen('c', { onBatch: ({ to }) => heard.push(to), onHead: (head) => heard.push(head) });
+    const [played] = listeners;
+    played!.onHead(5); // where the conversation stands: nothing was missed
+    played!.onBatch(batch(5, 8));
+    played!.onHead(8);
+    played!.onHead(12);
+    expect(heard).toEqual([5, 8, 8, 12]);
+    const { value } = await told(metrics);
+    expect(value('colloquy_log_lag_events_count')).toBe(1);
+    expect(value('colloquy_log_lag_events_sum')).toBe(4);
+  });
+
+  it('is of a subscription that is counted once, however often it leaves', async () => {
+    const metrics = createMetrics({ redis: true });
+    const metered = meteredHub(playedHub().hub, metrics);
+    const listener = { onBatch: () => {}, onHead: () => {} };
+    const [leave] = [await metered.listen('c', listener), await metered.listen('d', listener)];
+    expect((await told(metrics)).value('colloquy_subscriptions')).toBe(2);
+    leave();
+    leave();
+    expect((await told(metrics)).value('colloquy_subscriptions')).toBe(1);
+  });
+});
+
+describe('the delivery of a frame', () => {
+  const seen = (at: number, facts: { caughtUp?: boolean; replayed?: boolean } = {}) => ({
+    caughtUp: true,
+    replayed: false,
+    events: [{ at: new Date(at) }],
+    ...facts,
+  });
+
+  it('is measured by the clock of the database, by the answer that was the least on its way', async () => {
+    const metrics = createMetrics({ redis: false });
+    const meter = createFrameMeter(metrics);
+    const ahead = 3_600_000;
+    meter.setClock(new Date(Date.now() + ahead), Date.now(), Date.now());
+    meter.setClock(new Date(Date.now()), Date.now() - 5_000, Date.now() + 5_000); // too long on its way to be believed
+    const reader = {};
+    meter.onFrame(seen(0, { caughtUp: true, replayed: true }), reader); // what it catches up with
+    meter.onFrame(seen(Date.now() + ahead - 2_000), reader);
+    const { value } = await told(metrics);
+    expect(value('colloquy_delivery_duration_seconds_count')).toBe(1);
+    expect(value('colloquy_delivery_duration_seconds_sum')).toBeGreaterThanOrEqual(1.9);
+    expect(value('colloquy_delivery_duration_seconds_sum')).toBeLessThan(60);
+  });
+
+  it('counts a poll as delivery, once a reader has caught up', async () => {
+    const metrics = createMetrics({ redis: false });
+    const meter = createFrameMeter(metrics);
+    const [early, late] = [{}, {}];
+    meter.onFrame(seen(0, { caughtUp: false, replayed: true }), early);
+    meter.onFrame(seen(0, { caughtUp: true, replayed: true }), early);
+    meter.onFrame(seen(Date.now(), { replayed: true }), early);
+    meter.onFrame(seen(0, { caughtUp: true, replayed: true }), late);
+    const { value } = await told(metrics);
+    expect(value('colloquy_delivery_duration_seconds_count')).toBe(1);
+    expect(value('colloquy_frames_total', { source: 'log' })).toBe(4);
+  });
+});
+
+it('a turn is counted by the process that committed it', async () => {
+  const metrics = createMetrics({ redis: false });
+  const bus = meteredBus(createLocalBus(), metrics);
+  const got: unknown[] = [];
+  await bus.listen('c', (each) => got.push(each));
+  const totals = { inputTokens: 0, outputTokens: 0, totalTokens: 0, costUsd: '0', requests: 0, unpricedRequests: 0 };
+  const bodies = [
+    { type: 'turn-queued', turnId: 't', position: 0 },
+    { type: 'turn-recovering', turnId: 't', attempt: 2, reason: 'lost' },
+    { type: 'turn-finished', turnId: 't', status: 'FAILED', finishReason: 'ERROR', totals, error: null },
+  ] as const;
+  bus.publish({ conversationId: 'c', from: 0, to: 3, events: bodies.map((body, at) => ({ seq: at + 1, at: new Date(), turnId: 't', body })) });
+  bus.publish(batch(3, 4));
+  expect(got).toHaveLength(2);
+  const { value } = await told(metrics);
+  expect(value('colloquy_turns_admitted_total')).toBe(1);
+  expect(value('colloquy_turns_recovered_total')).toBe(1);
+  expect(value('colloquy_turns_finished_total', { status: 'FAILED', reason: 'ERROR' })).toBe(1);
+});
