@@ -3,7 +3,7 @@ import { type DocumentNode, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
-import { parseWithin, refuseTooComplex } from '../graph/limits.ts';
+import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
 import { createErrorMask } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
