@@ -86,6 +86,7 @@ async function listen(config: Config, logger: Logger, composition: Composed, dat
     onFault: (err) => logger.error({ err }, 'GraphiQL could not be served'),
   });
   const sockets = attachSockets(server, { config: config.http, logger, yoga, viewers, contexts });
+  server.maxConnections = config.http.maxConnections;
   server.listen(config.http.port, config.http.host);
   await once(server, 'listening').catch((error: unknown) => {
     throw listenFault(config.http, error);

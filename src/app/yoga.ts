@@ -1,5 +1,5 @@
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type DocumentNode, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type DocumentNode, GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
@@ -9,6 +9,7 @@ import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { schema } from './schema.ts';
+import { createTally } from './sockets/limits.ts';
 
 export const graphqlPath = '/graphql';
 /** Bytes of a request's body. */
@@ -33,6 +34,31 @@ const useLimits = (maxObjects: number): Plugin => ({
   onSubscribe: ({ args }) => refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
 });
 
+/** Streams over server-sent events have no socket to be counted by: they are counted by their user. */
+const useStreamLimit = (limit: number): Plugin<YogaInitialContext & SocketContext & Context> => {
+  const users = createTally(limit);
+  return {
+    onSubscribe({ args: { contextValue } }) {
+      if (contextValue.socketContext) return undefined;
+      const { userId } = contextValue.viewer;
+      if (users.isFull(userId))
+        throw new GraphQLError(`A user may have ${limit} streams over server-sent events open: end one, or use a WebSocket.`, {
+          extensions: { code: 'RATE_LIMITED', http: { status: 429 } },
+        });
+      users.add(userId);
+      let isOpen = true;
+      const end = () => {
+        if (isOpen) users.remove(userId);
+        isOpen = false;
+      };
+      return {
+        onSubscribeError: end,
+        onSubscribeResult: ({ result }) => (Symbol.asyncIterator in result ? { onEnd: end } : end()),
+      };
+    },
+  };
+};
+
 /**
  * Gives an operation its context, accessors and all. Yoga's own option copies values: it would ask for the viewer of everybody, also of
  * somebody who only wants to sign in, and would keep the answer beyond the end of the token.
@@ -54,13 +80,14 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
     maxRequestBodySize: maxBody,
     cors:
       config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
-    maskedErrors: { maskError: createErrorMask(logger) },
+    maskedErrors: { maskError: createErrorMask(logger, config.http.introspection) },
     logging: false,
     plugins: [
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
+      useStreamLimit(config.http.sockets.perUser) as Plugin,
       useContext(
         async ({ request, socketContext }) =>
           socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),
