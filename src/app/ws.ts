@@ -70,7 +70,8 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({ socketContext, params });
       const document = parse(query);
       const errors = validate(schema, document);
-      if (errors.length > 0) return errors.map(mask);
+      if (errors.length > 0)
+        return (errors as GraphQLError[]).map(({ message, nodes, extensions }) => mask(new GraphQLError(message, { nodes, extensions })));
       if (!getOperationAST(document, operationName)) return [unknownOperation(operationName)];
       return {
         schema,

@@ -27,9 +27,7 @@ export const createErrorMask = (logger: Logger, showsSchema = true) =>
 /** An error that GraphQL itself made, bare or around another such one. */
 function faultOfQuery(error: unknown): GraphQLError | null {
   if (!(error instanceof GraphQLError)) return null;
-  const { originalError } = error;
-  if (!originalError) return error;
-  return originalError instanceof GraphQLError ? originalError : null;
+  return !error.originalError || error.originalError instanceof GraphQLError ? error : null;
 }
 
 /** GraphQL proposes names that are like the wrong one, and so tells the schema bit by bit. */

@@ -73,6 +73,7 @@ describeSettings(
         [{ query: wide, variables: { n: 100 } }, 'QUERY_TOO_COMPLEX'], // known only when it is about to run
         [{ query: wide.replace('Int', 'Int = 100') }, 'QUERY_TOO_COMPLEX'],
         [{ query: 'query ($n: Int!) { conversations(first: $n) { totalCount } }', variables: { n: 'x' } }, 'GRAPHQL_VALIDATION_FAILED'],
+        [{ query: '{ conversationEvents(conversationId: "x", after: 1) { cursor } }' }, 'GRAPHQL_VALIDATION_FAILED'],
         [{ query: 'query A { __typename }', operationName: 'B' }, 'OPERATION_RESOLUTION_FAILURE'],
         [{ query: 'query A { __typename } query B { __typename }' }, 'OPERATION_RESOLUTION_FAILURE'],
         [{ query: 'fragment A on Query { __typename }' }, 'GRAPHQL_VALIDATION_FAILED'],
