@@ -4,7 +4,7 @@ import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
 import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
-import { createErrorMask } from '../graph/mask-errors.ts';
+import { createErrorMask, withoutSuggestion } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
@@ -21,7 +21,11 @@ export type SocketContext = { socketContext?: () => Context };
 
 const useIntrospection = (allowed: boolean): Plugin => ({
   onValidate({ addValidationRule }) {
-    if (!allowed) addValidationRule(NoSchemaIntrospectionCustomRule);
+    if (allowed) return undefined;
+    addValidationRule(NoSchemaIntrospectionCustomRule);
+    return ({ result }) => {
+      for (const error of result) withoutSuggestion(error);
+    };
   },
 });
 

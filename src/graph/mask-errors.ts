@@ -31,7 +31,7 @@ function faultOfQuery(error: unknown): GraphQLError | null {
 }
 
 /** GraphQL proposes names that are like the wrong one, and so tells the schema bit by bit. */
-function withoutSuggestion(error: GraphQLError): GraphQLError {
+export function withoutSuggestion<E extends Error>(error: E): E {
   error.message = error.message.replace(/ Did you mean [\s\S]*\?$/, '');
   return error;
 }
