@@ -21,7 +21,8 @@ export function createHttpServer({ yoga, graphiql, isReady, onFault }: Deps): Se
 
   function route(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?', 1)[0];
-    if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
+    if (!isAddress(request)) answer(response, 400, 'The Host header, or the address that was asked for, is not one.');
+    else if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
     else if (path === graphqlPath) void yoga(request, response);
     else if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') void ready(response);
@@ -36,6 +37,10 @@ export function createHttpServer({ yoga, graphiql, isReady, onFault }: Deps): Se
 
   return server;
 }
+
+/** Whether there is a URL in what was asked for: what a program behind cannot read must not be its fault. */
+const isAddress = ({ headers: { host = 'localhost' }, url = '' }: IncomingMessage): boolean =>
+  /^[\w.:[\]-]+$/.test(host) && URL.canParse(`http://${host}`) && URL.canParse(url, `http://${host}`);
 
 function answer(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);

@@ -29,6 +29,23 @@ const useIntrospection = (allowed: boolean): Plugin => ({
   },
 });
 
+/** Variables in an address, or in a form, that are no JSON are a fault of the request. */
+const useReadableRequests: Plugin = {
+  onRequestParse({ requestParser, setRequestParser }) {
+    if (!requestParser) return;
+    setRequestParser(async (request) => {
+      try {
+        return await requestParser(request);
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        throw new GraphQLError('The parameters "variables" and "extensions" must be JSON objects.', {
+          extensions: { code: 'BAD_REQUEST', http: { status: 400 } },
+        });
+      }
+    });
+  },
+};
+
 /** Before validation, which costs more than parsing; and again with the variables, before anything is read. */
 const useLimits = (maxObjects: number): Plugin => ({
   onParse({ parseFn, setParseFn }) {
@@ -89,6 +106,7 @@ export const createGraphQLServer = ({ config, logger, viewers, contexts }: Deps)
     plugins: [
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
+      useReadableRequests,
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
       useStreamLimit(config.http.sockets.perUser) as Plugin,
