@@ -180,6 +180,24 @@ describeSettings(
       raw.socket.terminate();
     });
 
+    it('and does not fetch its answers is read no further until it does, and loses nothing', async () => {
+      const raw = await openAs(app.url!, alice.token);
+      raw.socket.pause();
+      const count = 60;
+      const answered = () => raw.received.filter(({ type }) => type === 'pong').length;
+      for (let at = 0; at < count; at++) raw.say({ type: 'ping', payload: { text: 'x'.repeat(900_000) } });
+      let waiting = 0;
+      await until(() => {
+        const before = waiting;
+        waiting = raw.socket.bufferedAmount;
+        return waiting === before; // the server takes no more
+      }, 'the end of the reading');
+      expect(waiting).toBeGreaterThan(20_000_000);
+      raw.socket.resume();
+      await until(() => answered() === count, 'every pong', 30_000);
+      raw.socket.terminate();
+    });
+
     it('does not disturb others', async () => {
       const { turn } = await send(alice, '[[say undisturbed]]', { waitFor: 'FINISHED' });
       expect(turn.status).toBe('COMPLETED');
