@@ -70,6 +70,8 @@ export async function setStage(): Promise<Stage> {
             NODE_ENV: 'production',
             PORT: '0',
             WORKER_CONCURRENCY: '5000',
+            SOCKETS_PER_USER: '0',
+            SOCKETS_PER_ADDRESS: '0',
           },
           execArgv,
         ),

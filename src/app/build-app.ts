@@ -111,6 +111,7 @@ async function listen({ config, logger, composition, database, health }: Place) 
   const onFault = (err: unknown) => logger.error({ err }, 'GraphiQL could not be served');
   const server = createHttpServer({ ...health, yoga, graphiql: config.http.graphiql, onFault });
   const sockets = attachSockets(server, { config: config.http, logger, yoga, viewers, contexts });
+  server.maxConnections = config.http.maxConnections;
   return {
     url: await listenAt(server, config.http, 'PORT'),
     sockets: () => sockets.sockets,

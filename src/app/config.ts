@@ -33,6 +33,19 @@ export const environment = z.object({
     .describe('Objects that one operation may ask for, by the sizes of its pages; a larger one is refused before anything is read.'),
   SUBSCRIPTIONS_PER_SOCKET: whole(1, 10_000).default(100).describe('How many operations one WebSocket may hold open at once.'),
 
+  SOCKETS_PER_USER: whole(0, 1_000_000)
+    .default(50)
+    .describe('WebSockets, and beside them streams over server-sent events, that one user may hold open at this process; 0 is any number.'),
+  SOCKETS_PER_ADDRESS: whole(0, 1_000_000)
+    .default(1_000)
+    .describe('WebSockets that one address may hold open at this process; 0 is any number. Behind a proxy, all clients have its address.'),
+  SOCKET_MESSAGES_PER_SECOND: whole(0, 1_000_000)
+    .default(500)
+    .describe('Messages of one WebSocket that are read in a second; those beyond it wait. 0 is any number.'),
+  MAX_CONNECTIONS: whole(1, 1_000_000)
+    .default(20_000)
+    .describe('Connections of any kind that this process holds at the most; further ones are closed.'),
+
   DATABASE_URL: databaseUrl
     .optional()
     .describe('PostgreSQL 15 or later. Without it an embedded database keeps its data in DATA_DIR; the roles api and worker need it.'),
@@ -156,6 +169,8 @@ function grouped(env: Environment) {
       introspection: env.INTROSPECTION,
       maxQueryObjects: env.MAX_QUERY_OBJECTS,
       subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
+      sockets: { perUser: env.SOCKETS_PER_USER, perAddress: env.SOCKETS_PER_ADDRESS, messagesPerSecond: env.SOCKET_MESSAGES_PER_SECOND },
+      maxConnections: env.MAX_CONNECTIONS,
     },
     metrics: { port: env.METRICS_PORT ?? null, host: env.METRICS_HOST },
     log: { level: env.LOG_LEVEL, production },

@@ -22,7 +22,8 @@ export function createHttpServer({ yoga, graphiql, onFault, ...health }: Deps): 
 
   function route(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?', 1)[0];
-    if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
+    if (!isAddress(request)) answer(response, 400, 'The Host header, or the address that was asked for, is not one.');
+    else if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
     else if (path === graphqlPath) void yoga(request, response);
     else if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') answerReady(response, health).catch(onFault);
@@ -32,3 +33,7 @@ export function createHttpServer({ yoga, graphiql, onFault, ...health }: Deps): 
 
   return server;
 }
+
+/** Whether there is a URL in what was asked for: what a program behind cannot read must not be its fault. */
+const isAddress = ({ headers: { host = 'localhost' }, url = '' }: IncomingMessage): boolean =>
+  /^[\w.:[\]-]+$/.test(host) && URL.canParse(`http://${host}`) && URL.canParse(url, `http://${host}`);

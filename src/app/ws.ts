@@ -1,17 +1,19 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { CloseCode } from 'graphql-ws';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError, getOperationAST } from 'graphql';
+import { CloseCode, type SubscribePayload } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { Viewers } from '../features/accounts/index.ts';
+import { createErrorMask } from '../graph/mask-errors.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { direct } from './delivery/direct.ts';
 import { bind, send } from './delivery/wire.ts';
+import { createSocketLimits } from './sockets/limits.ts';
 import { type GraphQLServer, graphqlPath, maxBody } from './yoga.ts';
 
 type Deps = { config: Config['http']; logger: Logger; yoga: GraphQLServer; viewers: Viewers; contexts: Contexts };
@@ -32,13 +34,16 @@ const closingMs = 2_000;
 /** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBody });
-  const binding = serve(sockets, deps);
+  const limits = createSocketLimits(deps.config.sockets, deps.logger);
+  const binding = serve(sockets, limits, deps);
+  sockets.on('connection', limits.watch);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Node hands the socket over without its listener: a client that resets it must not end the process.
     socket.on('error', () => socket.destroy());
     if (request.url?.split('?', 1)[0] !== graphqlPath) refuse(socket, '404 Not Found');
     else if (!isAllowedOrigin(request, deps.config.corsOrigins)) refuse(socket, '403 Forbidden');
+    else if (!limits.admits(request)) refuse(socket, '429 Too Many Requests');
     else sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
   };
   server.on('upgrade', upgrade);
@@ -62,16 +67,57 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
   };
 }
 
-function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contexts }: Deps) {
+type SocketLimiter = ReturnType<typeof createSocketLimits>;
+
+function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger, yoga, viewers, contexts }: Deps) {
+  const mask = createErrorMask(logger, config.introspection);
+
+  /** Like a request over HTTP. A bad operation is answered; the socket and its other operations go on. */
+  async function begin(extra: Connected, id: string, { query, operationName, variables }: SubscribePayload): Promise<ExecutionArgs | GraphQLError[]> {
+    try {
+      const socketContext = () => contexts(extra.viewer ?? null, extra.gone!.signal, true);
+      const params = { query, operationName, variables };
+      const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({ socketContext, params });
+      const document = parse(query);
+      const errors = validate(schema, document);
+      if (errors.length > 0)
+        return (errors as GraphQLError[]).map(({ message, nodes, extensions }) => mask(new GraphQLError(message, { nodes, extensions })));
+      if (!getOperationAST(document, operationName)) return [unknownOperation(operationName)];
+      return {
+        schema,
+        operationName,
+        document,
+        variableValues: variables,
+        contextValue: await contextFactory(),
+        execute,
+        subscribe,
+        id,
+        socket: extra.socket,
+      } as ExecutionArgs;
+    } catch (error) {
+      return [mask(error)];
+    }
+  }
+
+  /** What a limit refuses at this late moment is an answer too: thrown, it would end the socket. */
+  const answered = async <T>(run: () => T | Promise<T>): Promise<T | ExecutionResult> => {
+    try {
+      return await run();
+    } catch (error) {
+      return { errors: [mask(error)] };
+    }
+  };
+
   return bind<Connected>(sockets, (socket) => ({ socket }), {
     keepAliveMs,
     onFault: (err) => logger.error({ err }, 'a message of a socket could not be handled'),
     connectionInitWaitTimeout: 5_000,
     // The pipeline of the HTTP server: one parser, one set of rules, one mask for errors.
-    execute: (args) => (args as Enveloped).execute(args),
-    subscribe: async (args) => {
+    execute: (args) => answered(() => (args as Enveloped).execute(args)) as never,
+    async subscribe(args) {
       const { subscribe, id, socket } = args as Enveloped;
-      return direct(await subscribe(args), id, (message) => send(socket, message)) as never;
+      const results = await answered(() => subscribe(args));
+      return direct(results, id, (message) => send(socket, message)) as never;
     },
     async onConnect({ extra, connectionParams }) {
       const viewer = await authenticate(viewers, connectionParams).catch((err: unknown) => {
@@ -79,6 +125,10 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
         extra.socket.close(1013, 'Try again later'); // clients return; the code that a fault gets by itself would end them
         return 'refused' as const;
       });
+      if (viewer !== 'refused' && viewer && !limits.enter(extra.socket, viewer.userId)) {
+        extra.socket.close(1013, `A user may have ${config.sockets.perUser} sockets open: close one, or try again later`);
+        return false;
+      }
       if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
       extra.viewer = viewer;
       extra.gone = new AbortController();
@@ -94,41 +144,12 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
       clearTimeout(extra.expiry);
       extra.gone?.abort();
     },
-    async onSubscribe({ extra }, id, { query, operationName, variables }) {
-      if (extra.open! >= config.subscriptionsPerSocket)
-        return [
-          new GraphQLError(`One socket may hold ${config.subscriptionsPerSocket} operations open at once: end one, or open another socket.`, {
-            extensions: { code: 'RATE_LIMITED' },
-          }),
-        ];
-      const socketContext = () => contexts(extra.viewer ?? null, extra.gone!.signal, true);
-      const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({
-        socketContext,
-        params: { query, operationName, variables },
-      });
-      try {
-        const document = parse(query);
-        const errors = validate(schema, document);
-        if (errors.length > 0) return errors as GraphQLError[];
-        extra.open! += 1;
-        const args = {
-          schema,
-          operationName,
-          document,
-          variableValues: variables,
-          contextValue: await contextFactory(),
-          execute,
-          subscribe,
-          id,
-          socket: extra.socket,
-        };
-        return args as ExecutionArgs;
-      } catch (error) {
-        // A bad operation is answered; the socket and its other operations go on.
-        if (error instanceof GraphQLError) return [error];
-        logger.error({ err: error }, 'an operation could not be begun');
-        return [new GraphQLError('The operation could not be begun.', { extensions: { code: 'INTERNAL_SERVER_ERROR' } })];
-      }
+    async onSubscribe({ extra }, id, payload) {
+      if (extra.open! >= config.subscriptionsPerSocket) return [tooManyOperations(config.subscriptionsPerSocket)];
+      extra.open! += 1;
+      const begun = await begin(extra, id, payload);
+      if (Array.isArray(begun)) extra.open! -= 1; // of what has begun, graphql-ws tells the completion, whatever comes of it
+      return begun;
     },
     onNext(_context, _id, _payload, _args, result) {
       return result.errors ? { ...result, errors: withoutStatus(result.errors) } : undefined;
@@ -140,6 +161,19 @@ function serve(sockets: WebSocketServer, { config, logger, yoga, viewers, contex
   });
 }
 
+const tooManyOperations = (limit: number): GraphQLError =>
+  new GraphQLError(`One socket may hold ${limit} operations open at once: end one, or open another socket.`, {
+    extensions: { code: 'RATE_LIMITED' },
+  });
+
+const unknownOperation = (name: string | null | undefined): GraphQLError =>
+  new GraphQLError(
+    name ? `The document has no operation named "${name}".` : 'The document has several operations: say in operationName which to run.',
+    {
+      extensions: { code: 'OPERATION_RESOLUTION_FAILURE' },
+    },
+  );
+
 /** The status that an error would have over HTTP is of no use to a socket. */
 const withoutStatus = (errors: readonly GraphQLError[]): GraphQLFormattedError[] =>
   errors.map((error) => {
@@ -150,7 +184,7 @@ const withoutStatus = (errors: readonly GraphQLError[]): GraphQLFormattedError[]
 
 type Enveloped = ExecutionArgs & {
   execute: (args: ExecutionArgs) => never;
-  subscribe: (args: ExecutionArgs) => PromiseLike<ExecutionResult | AsyncIterable<ExecutionResult>>;
+  subscribe: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterable<ExecutionResult>>;
   id: string;
   socket: WebSocket;
 };

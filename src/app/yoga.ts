@@ -1,10 +1,10 @@
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type DocumentNode, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type DocumentNode, GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
-import { parseWithin, refuseTooComplex } from '../graph/limits.ts';
-import { createErrorMask } from '../graph/mask-errors.ts';
+import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
+import { createErrorMask, withoutSuggestion } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -12,6 +12,7 @@ import type { Contexts } from './context.ts';
 import { useFrames } from './delivery/frames.ts';
 import { useOperationReport } from './ops/operation-report.ts';
 import { schema } from './schema.ts';
+import { createTally } from './sockets/limits.ts';
 
 export const graphqlPath = '/graphql';
 /** Bytes of a request's body. */
@@ -23,9 +24,30 @@ export type SocketContext = { socketContext?: () => Context };
 
 const useIntrospection = (allowed: boolean): Plugin => ({
   onValidate({ addValidationRule }) {
-    if (!allowed) addValidationRule(NoSchemaIntrospectionCustomRule);
+    if (allowed) return undefined;
+    addValidationRule(NoSchemaIntrospectionCustomRule);
+    return ({ result }) => {
+      for (const error of result) withoutSuggestion(error);
+    };
   },
 });
+
+/** Variables in an address, or in a form, that are no JSON are a fault of the request. */
+const useReadableRequests: Plugin = {
+  onRequestParse({ requestParser, setRequestParser }) {
+    if (!requestParser) return;
+    setRequestParser(async (request) => {
+      try {
+        return await requestParser(request);
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        throw new GraphQLError('The parameters "variables" and "extensions" must be JSON objects.', {
+          extensions: { code: 'BAD_REQUEST', http: { status: 400 } },
+        });
+      }
+    });
+  },
+};
 
 /** Before validation, which costs more than parsing; and again with the variables, before anything is read. */
 const useLimits = (maxObjects: number): Plugin => ({
@@ -35,6 +57,31 @@ const useLimits = (maxObjects: number): Plugin => ({
   onExecute: ({ args }) => refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
   onSubscribe: ({ args }) => refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
 });
+
+/** Streams over server-sent events have no socket to be counted by: they are counted by their user. */
+const useStreamLimit = (limit: number): Plugin<YogaInitialContext & SocketContext & Context> => {
+  const users = createTally(limit);
+  return {
+    onSubscribe({ args: { contextValue } }) {
+      if (contextValue.socketContext) return undefined;
+      const { userId } = contextValue.viewer;
+      if (users.isFull(userId))
+        throw new GraphQLError(`A user may have ${limit} streams over server-sent events open: end one, or use a WebSocket.`, {
+          extensions: { code: 'RATE_LIMITED', http: { status: 429 } },
+        });
+      users.add(userId);
+      let isOpen = true;
+      const end = () => {
+        if (isOpen) users.remove(userId);
+        isOpen = false;
+      };
+      return {
+        onSubscribeError: end,
+        onSubscribeResult: ({ result }) => (Symbol.asyncIterator in result ? { onEnd: end } : end()),
+      };
+    },
+  };
+};
 
 /**
  * Gives an operation its context, accessors and all. Yoga's own option copies values: it would ask for the viewer of everybody, also of
@@ -57,15 +104,17 @@ export const createGraphQLServer = ({ config, logger, metrics, viewers, contexts
     maxRequestBodySize: maxBody,
     cors:
       config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
-    maskedErrors: { maskError: createErrorMask(logger) },
+    maskedErrors: { maskError: createErrorMask(logger, config.http.introspection) },
     logging: false,
     plugins: [
       useOperationReport({ logger, metrics }),
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
+      useReadableRequests,
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
       useFrames(),
+      useStreamLimit(config.http.sockets.perUser) as Plugin,
       useContext(
         async ({ request, socketContext }) =>
           socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),

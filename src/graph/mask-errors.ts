@@ -8,13 +8,13 @@ import type { Logger } from '../platform/logger.ts';
  * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; everything else as
  * one sentence with an id that is also in the log.
  */
-export const createErrorMask = (logger: Logger) =>
+export const createErrorMask = (logger: Logger, showsSchema = true) =>
   function maskError(error: unknown): GraphQLError {
     const cause = error instanceof GraphQLError ? error.originalError : error;
     const place: Place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
     if (cause instanceof AppError) return refusal(cause, place);
-    if (error instanceof GraphQLError && !cause) return withCode(error);
-    if (cause instanceof GraphQLError) return withCode(cause);
+    const ofQuery = faultOfQuery(error);
+    if (ofQuery) return withCode(showsSchema ? ofQuery : withoutSuggestion(ofQuery));
     const requestId = currentRequestId() ?? randomUUID();
     logger.error({ err: cause ?? error, requestId }, 'an operation failed');
     const { message, code, retryable } = new InternalError();
@@ -23,6 +23,18 @@ export const createErrorMask = (logger: Logger) =>
       extensions: { code: 'INTERNAL_SERVER_ERROR', class: code, retryable, requestId, http: { status: 500 } },
     });
   };
+
+/** An error that GraphQL itself made, bare or around another such one. */
+function faultOfQuery(error: unknown): GraphQLError | null {
+  if (!(error instanceof GraphQLError)) return null;
+  return !error.originalError || error.originalError instanceof GraphQLError ? error : null;
+}
+
+/** GraphQL proposes names that are like the wrong one, and so tells the schema bit by bit. */
+export function withoutSuggestion<E extends Error>(error: E): E {
+  error.message = error.message.replace(/ Did you mean [\s\S]*\?$/, '');
+  return error;
+}
 
 type Place = Pick<GraphQLErrorOptions, 'nodes' | 'path'>;
 
@@ -40,7 +52,13 @@ function refusal(error: AppError, place: Place): GraphQLError {
 /** Errors of parsing, validation and coercion: their words are GraphQL's, their code is ours where they have none. */
 function withCode(error: GraphQLError): GraphQLError {
   if (error.extensions.code) return error;
-  const code = error.message.startsWith('Syntax Error') ? 'GRAPHQL_PARSE_FAILED' : error.path ? 'VALIDATION_FAILED' : 'GRAPHQL_VALIDATION_FAILED';
-  Object.assign(error.extensions, { code });
+  Object.assign(error.extensions, { code: codeFor(error) });
   return error;
+}
+
+function codeFor({ message, path }: GraphQLError): string {
+  if (message.startsWith('Syntax Error')) return 'GRAPHQL_PARSE_FAILED';
+  if (/^(Unknown operation named|Must provide operation name|Could not determine what operation)/.test(message))
+    return 'OPERATION_RESOLUTION_FAILURE';
+  return path ? 'VALIDATION_FAILED' : 'GRAPHQL_VALIDATION_FAILED';
 }

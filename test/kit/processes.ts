@@ -26,8 +26,8 @@ export type Process = {
 };
 
 export type Processes = {
-  /** Starts one with exactly this environment and waits until it says that it is there. */
-  start(env: Record<string, string>, strike?: Strike): Promise<Process>;
+  /** Starts one with exactly this environment, and perhaps arguments for Node, and waits until it says that it is there. */
+  start(env: Record<string, string>, strike?: Strike, nodeArgs?: string[]): Promise<Process>;
   /** Ends whatever still runs, stopped ones too. */
   close(): Promise<void>;
 };
@@ -40,8 +40,8 @@ export function createProcesses(): Processes {
   };
   process.once('exit', killAll);
   return {
-    async start(env, strike) {
-      const child = spawn(process.execPath, [...(strike ? ['--import', preload] : []), main], {
+    async start(env, strike, nodeArgs = []) {
+      const child = spawn(process.execPath, [...nodeArgs, ...(strike ? ['--import', preload] : []), main], {
         env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, ...strikeEnv(strike) },
         stdio: ['ignore', 'pipe', 'pipe'],
       });

@@ -2,16 +2,17 @@ import {
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
-  GraphQLError,
   Kind,
+  type OperationDefinitionNode,
   type SelectionNode,
   type SelectionSetNode,
   valueFromASTUntyped,
 } from 'graphql';
-import { maxPageSize } from './paging.ts';
+import { maxPageSize } from '../paging.ts';
+import { refusal, tooDeep } from './refusal.ts';
 
 /** Levels of fields below each other, introspection left out. */
-const maxDepth = 15;
+export const maxDepth = 15;
 
 /** What a list counts for where the query does not say how long it may be: the default of a page, and what hangs on one turn or message. */
 const defaultPage = 20;
@@ -24,32 +25,31 @@ type Walk = { fragments: Map<string, FragmentDefinitionNode>; variables: Variabl
 type Size = { objects: number; depth: number };
 
 const nothing: Size = { objects: 0, depth: 0 };
-const refusal = (message: string) => new GraphQLError(message, { extensions: { code: 'QUERY_TOO_COMPLEX', http: { status: 400 } } });
-
-/** Parses a document of at most as many tokens as it may ask for objects (GraphiQL's largest has some 500), and refuses one that is too long, too deep to be parsed, or too complex whatever its variables are. */
-export function parseWithin(parse: (limits: { maxTokens: number }) => DocumentNode, maxObjects: number): DocumentNode {
-  try {
-    const document = parse({ maxTokens: maxObjects });
-    refuseTooComplex(document, maxObjects);
-    return document;
-  } catch (error) {
-    if (error instanceof RangeError) throw refusal(`The query is more than ${maxDepth} levels deep. Ask for less at once.`); // the parser's stack ended
-    throw error;
-  }
-}
-
+const anotherName: Size = { objects: 1, depth: 0 };
+const wholeSchema: Size = { objects: 1_000, depth: 0 };
+const oneType: Size = { objects: 100, depth: 0 };
 /** Refuses a document that is too deep, or asks for too many objects. `variables` may be left out before they are known. */
-export function refuseTooComplex(document: DocumentNode, maxObjects: number, variables: Variables = {}): void {
+export function refuseTooComplex(document: DocumentNode, maxObjects: number, variables?: Variables): void {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
-  const walk: Walk = { fragments, variables, done: new Map() };
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    const walk: Walk = { fragments, variables: variables ? withDefaults(definition, variables) : {}, done: new Map() };
     const { objects, depth } = sizeOfSet(definition.selectionSet, walk, 0);
-    if (depth > maxDepth) throw refusal(`The query is more than ${maxDepth} levels deep. Ask for less at once.`);
+    if (depth > maxDepth) throw tooDeep(maxDepth);
     if (objects > maxObjects)
       throw refusal(`The query may give ${objects} objects, and the limit is ${maxObjects}. Ask for shorter pages, or for less at once.`);
   }
+}
+
+/** A page whose size is left to the default of a variable is as large as one whose size is said. */
+function withDefaults({ variableDefinitions = [] }: OperationDefinitionNode, variables: Variables): Variables {
+  const defaults = variableDefinitions.filter(({ defaultValue }) => defaultValue);
+  if (defaults.length === 0) return variables;
+  return {
+    ...Object.fromEntries(defaults.map(({ variable, defaultValue }) => [variable.name.value, valueFromASTUntyped(defaultValue!)])),
+    ...variables,
+  };
 }
 
 function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, level: number): Size {
@@ -89,12 +89,17 @@ function sizeOfFragment(name: string, walk: Walk, level: number): Size {
 
 function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
   const name = field.name.value;
-  if (!field.selectionSet || name.startsWith('__')) return nothing;
+  if (name.startsWith('__')) return introspected(name);
+  // What is said once more under another name takes its room in the answer once more, and it may be a long text.
+  if (!field.selectionSet) return field.alias ? anotherName : nothing;
   const below = sizeOfSet(field.selectionSet, walk, level + 1);
   const times = lengthOf(field, walk.variables);
   const own = wrappers.has(name) ? 0 : 1;
   return { objects: times * (own + below.objects), depth: 1 + below.depth };
 }
+
+/** The schema is an answer of some hundred kilobytes, which need not be given many times in one. */
+const introspected = (name: string): Size => (name === '__schema' ? wholeSchema : name === '__type' ? oneType : nothing);
 
 /** What only stands between a list and its objects. */
 const wrappers = new Set(['edges', 'nodes', 'node', 'pageInfo']);
