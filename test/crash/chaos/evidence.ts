@@ -1,5 +1,6 @@
 import type { EventBody } from '../../../src/contracts/turn-event.ts';
 import type { ScriptedCall } from '../../../src/providers/index.ts';
+import type { Pulse } from './pulse.ts';
 import type { Schedule } from './schedule.ts';
 import { keyOf, type TurnRecord } from './sender.ts';
 import type { Ending, Stage } from './stage.ts';
@@ -44,7 +45,8 @@ export type Evidence = {
   leaks: string[];
   /** What did not come to its end in time. */
   unfinished: string[];
-  leaseMs: number;
+  /** How quick the machine was. */
+  beats: Pulse['beats'];
 };
 
 export async function readRows({ postgres }: Stage, conversationIds: readonly string[]): Promise<Rows> {

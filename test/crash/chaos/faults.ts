@@ -8,19 +8,21 @@ import type { Service, Slot, Stage } from './stage.ts';
 /** Does its harm, for as long as the plan says, and takes it back. Resolves when it is taken back. */
 type Fault = (stage: Stage, plan: FaultPlan) => Promise<void>;
 
+/** An order that takes back the one before. */
 const neverStrikes: Strike = { at: 'admitted', skip: Number.MAX_SAFE_INTEGER, signal: 'SIGCONT' };
 
-/** A process that has come to a point dies there. Who has not come there by the end of the run is let go (`disarm`). */
+/** Whichever process of this role comes to a point first dies there; where none does in time, all are let go. */
 const killAt =
   (role: Slot['role'], at: Strike['at']): Fault =>
-  async (stage, { which, skip }) => {
-    stage.order(stage.slots.filter((slot) => slot.role === role)[which]!, { strike: { at, skip } });
+  async (stage, { skip }) => {
+    const slots = stage.slots.filter((slot) => slot.role === role);
+    const before = stage.endings.length;
+    for (const slot of slots) stage.order(slot, { strike: { at, skip } });
+    const isStruck = () => stage.endings.slice(before).some((ending) => ending.role === role);
+    for (const end = Date.now() + strikeMs; !isStruck() && Date.now() < end; ) await pause(10);
+    for (const slot of slots) stage.order(slot, { strike: neverStrikes });
   };
-
-/** Takes back what waits to strike, so that the next run begins in peace. */
-export function disarm(stage: Stage): void {
-  for (const slot of stage.slots) stage.order(slot, { strike: neverStrikes });
-}
+const strikeMs = 5_000;
 
 const killNow =
   (role: Slot['role']): Fault =>

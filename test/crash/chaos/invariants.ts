@@ -3,6 +3,7 @@ import { sha256 } from '../../kit/reader.ts';
 import type { Evidence, MessageRow, TurnRow } from './evidence.ts';
 import { isKill, isOfModel, isOfRedis } from './faults.ts';
 import { recoveries } from './measures.ts';
+import { allowance } from './pulse.ts';
 import { keyOf } from './sender.ts';
 
 /** What is wrong with the evidence, a line each; nothing where the promise was kept. */
@@ -64,7 +65,9 @@ const oneEnd: Invariant = ({ rows }) =>
 /** 3: a killed process delays its turns by ten seconds at most, where nothing else is out of order. */
 const recoveryIsQuick: Invariant = (evidence) =>
   only(evidence, (name) => isKill(name) || isOfRedis(name) || name === 'clocks-apart')
-    ? recoveries(evidence).flatMap(({ key, ms }) => (ms > 10_000 ? [`${key} went on ${ms} ms after its worker was killed`] : []))
+    ? recoveries(evidence).flatMap(({ key, at, ms }) =>
+        ms > 10_000 + allowance(evidence.beats, at, at + ms) ? [`${key} went on ${ms} ms after its worker was killed`] : [],
+      )
     : [];
 
 /** 4: once another attempt has begun, not a word of an earlier one comes. */
@@ -142,7 +145,11 @@ const nothingElseFailsATurn: Invariant = (evidence) => {
 const nobodyWaitsForRedis: Invariant = (evidence) =>
   only(evidence, isOfRedis)
     ? evidence.records.flatMap(({ plan, answers }) =>
-        answers.flatMap(({ ms }) => (ms > 2_000 ? [`${plan.key} was admitted after ${ms} ms, with nothing but Redis out of order`] : [])),
+        answers.flatMap(({ sentAt, ms }) =>
+          ms > 2_000 + allowance(evidence.beats, sentAt, sentAt + ms)
+            ? [`${plan.key} was admitted after ${ms} ms, with nothing but Redis out of order`]
+            : [],
+        ),
       )
     : [];
 

@@ -12,7 +12,7 @@ export type Link = {
   delay(ms: number): void;
   /** Nothing passes any more, and nobody is told; what was sent arrives after the healing, as with TCP. */
   blackhole(): void;
-  /** Each connection is reset once so many more bytes have come back over it. */
+  /** Each connection is ended once so many more bytes have come back over it. */
   limit(bytes: number): void;
   /** Resets every connection that is open now. */
   reset(): void;
@@ -30,7 +30,8 @@ export async function startLink(port: number): Promise<Link> {
 
   function cut(pair: Pair): void {
     pairs.delete(pair);
-    for (const socket of pair.sockets) socket.resetAndDestroy();
+    // `resetAndDestroy` says a polite end before it resets, and what was cut off would look whole.
+    for (const socket of pair.sockets) Object.assign(socket, { resetAndClosing: true }).destroy();
   }
 
   const server = createServer({ allowHalfOpen: true }, (near) => {

@@ -2,7 +2,7 @@ import type { Evidence } from './evidence.ts';
 import { keyOf } from './sender.ts';
 
 /** How long after the death of its worker a turn went on, as a reader saw it: by the first word of a later attempt, or by its end. */
-export function recoveries({ endings, rows, watchers }: Evidence): { key: string; ms: number }[] {
+export function recoveries({ endings, rows, watchers }: Evidence): { key: string; at: number; ms: number }[] {
   return endings
     .filter(({ role, signal }) => role === 'worker' && signal === 'SIGKILL')
     .flatMap(({ pid, at }) =>
@@ -11,7 +11,7 @@ export function recoveries({ endings, rows, watchers }: Evidence): { key: string
         .flatMap(({ turnId, number }) => {
           const seen = watchers.flatMap(({ frames }) => firstAfter(frames, turnId, number, at)).sort((a, b) => a - b)[0];
           const key = rows.turns.find(({ id }) => id === turnId)!.key;
-          return seen === undefined ? [] : [{ key, ms: seen - at }];
+          return seen === undefined ? [] : [{ key, at, ms: seen - at }];
         }),
     );
 }

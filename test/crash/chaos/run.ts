@@ -2,9 +2,10 @@ import { pause } from '../../../src/kernel/async.ts';
 import { NodeDocument, PollDocument, TurnDocument } from '../../generated/graphql.ts';
 import { createTestClient } from '../../kit/client.ts';
 import { callsOf, conversationsOf, type Evidence, readRows } from './evidence.ts';
-import { disarm, faults } from './faults.ts';
+import { faults } from './faults.ts';
 import { invariants } from './invariants.ts';
-import { recoveries, stops } from './measures.ts';
+import { quantile, recoveries, stops } from './measures.ts';
+import { feelPulse } from './pulse.ts';
 import { actionMs, type ClientPlan, type Schedule } from './schedule.ts';
 import { send, stop, type TurnRecord } from './sender.ts';
 import type { Stage } from './stage.ts';
@@ -23,6 +24,8 @@ export type Report = {
   interruptions: number;
   recoveryMs: number[];
   stopMs: number[];
+  /** The smallest request there is: median and worst. It says how busy the machine was. */
+  pulseMs: [number, number];
   ms: number;
   violations: Violation[];
 };
@@ -36,6 +39,7 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
   const endingsBefore = stage.endings.length;
   const records: TurnRecord[] = [];
   const watchers: Watcher[] = [];
+  const pulse = feelPulse(stage);
   let over = false;
   const acting = Promise.all(schedule.clients.map((plan) => act(stage, plan, { records, watchers, isOver: () => over })));
   const harming = Promise.all(
@@ -63,12 +67,12 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
       .map(({ plan, failures }) => `${plan.key} has not ended for every reader; ${failures.slice(-3).join('; ')}`),
   ];
   over = true;
-  disarm(stage);
   await acting;
+  await pulse.end();
   await stage.ready();
   for (const watcher of watchers) await watcher.leave();
   const evidence: Evidence = {
-    ...{ schedule, startedAt, records, watchers, unfinished, leaseMs: stage.leaseMs },
+    ...{ schedule, startedAt, records, watchers, unfinished, beats: pulse.beats },
     rows: await readRows(stage, conversationsOf(records)),
     calls: callsOf(stage, records),
     endings: stage.endings.slice(endingsBefore),
@@ -79,6 +83,7 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
 
 function reportOf(evidence: Evidence): Report {
   const { schedule, startedAt, rows, endings, watchers } = evidence;
+  const beats = evidence.beats.map(({ ms }) => ms);
   const outcomes: Record<string, number> = {};
   for (const { status } of rows.turns) outcomes[status] = (outcomes[status] ?? 0) + 1;
   return {
@@ -90,6 +95,7 @@ function reportOf(evidence: Evidence): Report {
     interruptions: watchers.reduce((sum, { interruptions }) => sum + interruptions.length, 0),
     recoveryMs: recoveries(evidence).map(({ ms }) => ms),
     stopMs: stops(evidence),
+    pulseMs: [quantile(beats, 0.5) ?? 0, quantile(beats, 1) ?? 0],
     ms: Date.now() - startedAt,
     violations: Object.entries(invariants).flatMap(([invariant, check]) => check(evidence).map((what) => ({ invariant, what }))),
   };

@@ -95,7 +95,7 @@ const faultOf = (random: Random, name: FaultName): FaultPlan => ({
   at: random.whole(200, 2_500),
   forMs: name === 'postgres-blackhole' ? 5_000 : random.whole(800, 4_000),
   which: random.whole(0, 1),
-  skip: name === 'kill-delta' ? random.whole(1, 15) : random.whole(0, 2),
+  skip: name === 'kill-delta' ? random.whole(1, 15) : random.whole(0, 1),
 });
 
 function clientOf(random: Random, seed: number, index: number): ClientPlan {

@@ -1,3 +1,4 @@
+import { loadConfig } from '../../../src/app/config.ts';
 import { pause } from '../../../src/kernel/async.ts';
 import { createTokens } from '../../../src/platform/tokens.ts';
 import { type ScriptedServer, startScriptedServer } from '../../../src/providers/index.ts';
@@ -20,8 +21,9 @@ export type Slot = {
   links: Record<Service, Link>;
   /** Null while it is being started. */
   process: Process | null;
-  /** Whether its end is our doing. */
-  doomed: boolean;
+  /** Whether it was sent a signal that ends it, and whether it is to strike itself: its end is our doing then. */
+  signalled: boolean;
+  armed: boolean;
 };
 
 /** The end of a process; `at` is when it was seen. */
@@ -48,8 +50,6 @@ export type Stage = {
 };
 
 const secret = 'a secret for tests, of more than thirty-two bytes';
-/** What the processes run with by default, unless a stage says otherwise. */
-export const shippedLeaseMs = 6_000;
 
 export async function openStage(env: Record<string, string> = {}): Promise<Stage> {
   const [postgres, redis] = await Promise.all([createPostgresServer(), createRedisServer()]);
@@ -70,15 +70,15 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     OPENAI_MODEL: 'gpt-4o-mini',
     JWT_SECRET: secret,
     LOG_LEVEL: 'warn',
-    MODEL_FIRST_TOKEN_TIMEOUT_MS: '5000',
-    MODEL_IDLE_TIMEOUT_MS: '4000',
+    MODEL_FIRST_TOKEN_TIMEOUT_MS: '2500',
+    MODEL_IDLE_TIMEOUT_MS: '2500',
     ...env,
   });
 
   /** What a supervisor does: whatever ends is started again, at once, and where that fails a little later. */
   async function keep(slot: Slot): Promise<void> {
     while (!closing) {
-      slot.doomed = false;
+      Object.assign(slot, { signalled: false, armed: false });
       const process = await processes.start(environmentOf(slot), { obeys: true }).catch(() => null);
       if (!process) {
         await pause(200);
@@ -87,14 +87,14 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       slot.process = process;
       const exit = await process.exited;
       slot.process = null;
-      const { name, role, doomed } = slot;
+      const { name, role, signalled, armed } = slot;
       endings.push({
         ...exit,
         slot: name,
         role,
         pid: process.pid,
         at: Date.now(),
-        expected: doomed || closing,
+        expected: signalled || armed || closing,
         output: process.output().slice(-4_000),
       });
     }
@@ -108,7 +108,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     ['worker-2', 'worker'],
   ] as const) {
     const links = { postgres: await startLink(services.postgres), redis: await startLink(services.redis), model: await startLink(services.model) };
-    slots.push({ name, role, port: role === 'api' ? await freePort() : 0, links, process: null, doomed: false });
+    slots.push({ name, role, port: role === 'api' ? await freePort() : 0, links, process: null, signalled: false, armed: false });
   }
   const keeping = slots.map(keep);
 
@@ -126,7 +126,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     redis,
     model,
     endings,
-    leaseMs: Number(env.LEASE_MS ?? shippedLeaseMs),
+    leaseMs: Number(env.LEASE_MS ?? loadConfig({}).turns.leaseMs),
     async token(user) {
       // Issued two hours ago: a process whose clock is an hour late would refuse one from its future.
       const clock = { now: () => new Date(Date.now() - 2 * 3_600_000), elapsed: () => performance.now() };
@@ -134,11 +134,11 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       return (await tokens.sign({ subject: user, roles: ['USER'], name: user, ttlSeconds: 48 * 3_600 })).token;
     },
     signal(slot, signal) {
-      if (signal === 'SIGKILL' || signal === 'SIGTERM') slot.doomed = true;
+      if (signal === 'SIGKILL' || signal === 'SIGTERM') slot.signalled = true;
       slot.process?.kill(signal);
     },
     order(slot, order) {
-      if ('strike' in order) slot.doomed = (order.strike.signal ?? 'SIGKILL') === 'SIGKILL';
+      if ('strike' in order) slot.armed = (order.strike.signal ?? 'SIGKILL') === 'SIGKILL';
       slot.process?.order(order);
     },
     async ready() {
