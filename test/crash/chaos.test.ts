@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasRedisServer } from '../kit/redis-server.ts';
 import { noPostgresServer } from './chaos/postgres-server.ts';
-import { type Report, run } from './chaos/run.ts';
+import { type Report, run, warmUp } from './chaos/run.ts';
 import { faultNames, scheduleOf } from './chaos/schedule.ts';
 import { openStage, type Stage } from './chaos/stage.ts';
 
@@ -22,7 +22,8 @@ describe.runIf(canRun)('every promise is kept', () => {
 
   beforeAll(async () => {
     stage = await openStage();
-  }, 120_000);
+    await warmUp(stage);
+  }, 180_000);
   afterAll(() => stage?.close());
 
   for (const { seed, kind } of runs) {

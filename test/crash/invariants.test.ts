@@ -31,7 +31,7 @@ function good(): Evidence {
     watchers: [watcher()],
     rows: {
       conversations: [{ id: conversationId, head: 6, totalTokens: 30 }],
-      turns: [{ id: turnId, conversationId, key: 'key', status: 'COMPLETED', fence: 2, attempt: 2, finishedAt: new Date(killedAt) }],
+      turns: [{ id: turnId, conversationId, key: 'key', status: 'COMPLETED', fence: 2, attempt: 2, finishedAt: new Date(killedAt), error: null }],
       attempts: [
         { turnId, number: 1, worker: 'host:111:a', outcome: 'CRASHED', startedAt: new Date(killedAt), requestedAt: new Date(killedAt) },
         { turnId, number: 2, worker: 'host:222:b', outcome: 'COMPLETED', startedAt: new Date(killedAt), requestedAt: new Date(killedAt) },
@@ -121,6 +121,8 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
   ],
   'every call is booked': [
     ({ rows }) => rows.usage.pop(),
+    ({ rows }) => [Object.assign(rows.turns[0]!, { status: 'CANCELLED' }), rows.usage.shift()],
+    ({ rows, calls }) => [Object.assign(rows.turns[0]!, { status: 'CANCELLED' }), rows.usage.pop(), calls.push(calls[0]!)],
     ({ rows }) => rows.usage.push({ ...rows.usage[1]! }),
     ({ rows }) => Object.assign(rows.usage[1]!, { outputTokens: 4 }),
     ({ rows }) => Object.assign(rows.usage[1]!, { requestId: 'scripted-9' }),

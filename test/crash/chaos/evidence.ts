@@ -14,6 +14,7 @@ export type TurnRow = {
   fence: number;
   attempt: number;
   finishedAt: Date | null;
+  error: { code: string; message: string } | null;
 };
 export type AttemptRow = { turnId: string; number: number; worker: string; outcome: string; startedAt: Date; requestedAt: Date | null };
 export type UsageRow = { turnId: string; attempt: number; source: string; requestId: string | null; outputTokens: number; totalTokens: number };
@@ -58,7 +59,7 @@ export async function readRows({ postgres }: Stage, conversationIds: readonly st
         SELECT c.id, l.head::int AS head, c.total_tokens::int AS "totalTokens"
         FROM conversation c JOIN conversation_log l ON l.conversation_id = c.id WHERE c.id = ANY($1::uuid[])`),
       turns: await all(`
-        SELECT id, conversation_id AS "conversationId", idempotency_key AS key, status::text, fence, attempt, finished_at AS "finishedAt"
+        SELECT id, conversation_id AS "conversationId", idempotency_key AS key, status::text, fence, attempt, finished_at AS "finishedAt", error
         FROM turn WHERE conversation_id = ANY($1::uuid[]) ORDER BY conversation_id, ordinal`),
       attempts: await all(`
         SELECT a.turn_id AS "turnId", a.number, a.worker, a.outcome::text, a.started_at AS "startedAt", a.requested_at AS "requestedAt"

@@ -11,18 +11,21 @@ type Fault = (stage: Stage, plan: FaultPlan) => Promise<void>;
 /** An order that takes back the one before. */
 const neverStrikes: Strike = { at: 'admitted', skip: Number.MAX_SAFE_INTEGER, signal: 'SIGCONT' };
 
-/** Whichever process of this role comes to a point first dies there; where none does in time, all are let go. */
+/** A process that comes to a point dies there; where it does not come in time, the other one of its role is to. */
 const killAt =
   (role: Slot['role'], at: Strike['at']): Fault =>
-  async (stage, { skip }) => {
+  async (stage, { skip, which }) => {
     const slots = stage.slots.filter((slot) => slot.role === role);
-    const before = stage.endings.length;
-    for (const slot of slots) stage.order(slot, { strike: { at, skip } });
-    const isStruck = () => stage.endings.slice(before).some((ending) => ending.role === role);
-    for (const end = Date.now() + strikeMs; !isStruck() && Date.now() < end; ) await pause(10);
-    for (const slot of slots) stage.order(slot, { strike: neverStrikes });
+    for (const slot of [slots[which]!, slots[1 - which]!]) {
+      const before = stage.endings.length;
+      stage.order(slot, { strike: { at, skip } });
+      const isStruck = () => stage.endings.slice(before).some(({ slot: name }) => name === slot.name);
+      for (const end = Date.now() + strikeMs; !isStruck() && Date.now() < end; ) await pause(10);
+      if (isStruck()) return;
+      stage.order(slot, { strike: neverStrikes });
+    }
   };
-const strikeMs = 5_000;
+const strikeMs = 2_500;
 
 const killNow =
   (role: Slot['role']): Fault =>

@@ -88,7 +88,10 @@ const noLateWriter: Invariant = ({ rows, watchers }) => [
   }),
 ];
 
-/** 5: one row for each call that was announced, none for another, each of the provider's under its own name and with its own count. */
+/**
+ * 5: one row for each call that was announced, none for another, each of the provider's under its own name and with its own count.
+ * A stop may come between the announcement of the last call and the call: then there is neither.
+ */
 const everyCallIsBooked: Invariant = ({ rows, calls }) =>
   rows.turns.flatMap((turn) => {
     const attempts = rows.attempts.filter(({ turnId, requestedAt }) => turnId === turn.id && requestedAt).map(({ number }) => number);
@@ -137,7 +140,8 @@ const nothingElseFailsATurn: Invariant = (evidence) => {
   return evidence.rows.turns.flatMap((turn) => {
     const plan = planOf(evidence, turn);
     if (!plan || plan.behaviour === 'lie' || plan.stopAfter !== null || turn.status === 'COMPLETED') return [];
-    return [`${turn.key} is ${turn.status}, though its model was honest`];
+    const attempts = evidence.rows.attempts.filter(({ turnId }) => turnId === turn.id).map(({ worker, outcome }) => `${outcome} at ${worker}`);
+    return [`${turn.key} is ${turn.status}, though its model was honest: ${JSON.stringify(turn.error)}, attempts: ${attempts.join(', ')}`];
   });
 };
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { chronicle } from './report.ts';
-import { type Report, run } from './run.ts';
+import { type Report, run, warmUp } from './run.ts';
 import { type FaultName, faultNames, scheduleOf } from './schedule.ts';
 import { openStage } from './stage.ts';
 
@@ -24,6 +24,7 @@ const end = Date.now() + Number(values.minutes) * 60_000;
 const count = values.each ? chosen.length : Number(values.runs);
 const reports: Report[] = [];
 const stage = await openStage();
+console.log('warm', JSON.stringify(await warmUp(stage)));
 for (let at = 0; at < count && Date.now() < end; at++) {
   const report = await run(stage, scheduleOf(first + at, values.each ? [chosen[at]!] : chosen));
   reports.push(report);

@@ -9,7 +9,7 @@ export type Pulse = {
 
 const everyMs = 200;
 /** A process that is stopped or dead does not answer: that says nothing of the machine. */
-const deadMs = 1_500;
+const deadMs = 5_000;
 
 export function feelPulse({ apis }: Pick<Stage, 'apis'>): Pulse {
   const beats: Pulse['beats'] = [];

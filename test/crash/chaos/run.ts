@@ -6,7 +6,7 @@ import { faults } from './faults.ts';
 import { invariants } from './invariants.ts';
 import { quantile, recoveries, stops } from './measures.ts';
 import { feelPulse } from './pulse.ts';
-import { actionMs, type ClientPlan, type Schedule } from './schedule.ts';
+import { actionMs, type ClientPlan, type Schedule, scheduleOf } from './schedule.ts';
 import { send, stop, type TurnRecord } from './sender.ts';
 import type { Stage } from './stage.ts';
 import { said, type Watcher, watch } from './watcher.ts';
@@ -80,6 +80,9 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
   };
   return reportOf(evidence);
 }
+
+/** A run without a fault: what is slow in a process that has just begun must not be taken for harm. */
+export const warmUp = (stage: Stage): Promise<Report> => run(stage, { ...scheduleOf(0), faults: [] });
 
 function reportOf(evidence: Evidence): Report {
   const { schedule, startedAt, rows, endings, watchers } = evidence;

@@ -138,7 +138,9 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       slot.process?.kill(signal);
     },
     order(slot, order) {
-      if ('strike' in order) slot.armed = (order.strike.signal ?? 'SIGKILL') === 'SIGKILL';
+      // One that is struck while it is told not to be is still our doing.
+      if ('strike' in order && (order.strike.signal ?? 'SIGKILL') === 'SIGKILL') slot.armed = true;
+      else if ('strike' in order) setTimeout(() => Object.assign(slot, { armed: false }), 1_000).unref();
       slot.process?.order(order);
     },
     async ready() {
