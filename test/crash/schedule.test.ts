@@ -22,6 +22,8 @@ it('begins all that it does in its time, and gives each turn a key of its own', 
       for (const { at } of [...turns, ...faults]) expect(at >= 0 && at <= actionMs).toBe(true);
       expect(new Set(turns.map(({ key }) => key)).size).toBe(turns.length);
       expect(faults.length).toBeGreaterThan(0);
+      const services = faults.flatMap(({ name }) => /^(redis|postgres|model)-/.exec(name)?.[1] ?? []);
+      expect(new Set(services).size).toBe(services.length);
       for (const client of clients) expect(client.watchers.length).toBeGreaterThan(0);
     }),
   );

@@ -23,9 +23,16 @@ const chosen: readonly FaultName[] = faultNames.filter((name) => name.startsWith
 const end = Date.now() + Number(values.minutes) * 60_000;
 const count = values.each ? chosen.length : Number(values.runs);
 const reports: Report[] = [];
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    interrupted = true; // the run that is under way is the last
+  });
+}
 const stage = await openStage();
-console.log('warm', JSON.stringify(await warmUp(stage)));
-for (let at = 0; at < count && Date.now() < end; at++) {
+const calm = await warmUp(stage);
+console.log(`without faults: ${JSON.stringify(calm)}`);
+for (let at = 0; at < count && Date.now() < end && !interrupted; at++) {
   const report = await run(stage, scheduleOf(first + at, values.each ? [chosen[at]!] : chosen));
   reports.push(report);
   console.log(JSON.stringify(report));

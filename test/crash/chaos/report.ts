@@ -33,7 +33,7 @@ export function chronicle(reports: readonly Report[], { at, first, leaseMs, faul
     ['processes killed', sum(reports.map(({ kills }) => kills))],
     ['streams cut', sum(reports.map(({ interruptions }) => interruptions))],
     [
-      'smallest request (`/healthz`), median of the runs / worst',
+      'smallest work (`/healthz` and one commit), median of the runs / worst',
       `${whole(
         quantile(
           reports.map(({ pulseMs }) => pulseMs[0]),

@@ -24,7 +24,7 @@ export type Report = {
   interruptions: number;
   recoveryMs: number[];
   stopMs: number[];
-  /** The smallest request there is: median and worst. It says how busy the machine was. */
+  /** The smallest work there is: median and worst. It says how busy the machine was. */
   pulseMs: [number, number];
   ms: number;
   violations: Violation[];

@@ -86,9 +86,15 @@ export const actionMs = 4_000;
 export function scheduleOf(seed: number, only: readonly FaultName[] = faultNames): Schedule {
   const random = createRandom(seed);
   const clients = Array.from({ length: random.whole(3, 4) }, (_, index) => clientOf(random, seed, index));
-  const faults = random.some(only, random.pick([1, 1, 1, 2, 2, 3])).map((name) => faultOf(random, name));
+  const faults = compatible(random.some(only, random.pick([1, 1, 1, 2, 2, 3]))).map((name) => faultOf(random, name));
   return { seed, clients, faults };
 }
+
+/** One service is harmed in one way at a time: who has killed it cannot fill its memory. */
+const compatible = (names: FaultName[]): FaultName[] => {
+  const serviceOf = (name: FaultName) => /^(redis|postgres|model)-/.exec(name)?.[1] ?? name;
+  return names.filter((name, at) => names.findIndex((other) => serviceOf(other) === serviceOf(name)) === at);
+};
 
 const faultOf = (random: Random, name: FaultName): FaultPlan => ({
   name,
