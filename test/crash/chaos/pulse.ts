@@ -40,6 +40,6 @@ export function feelPulse({ apis, postgres }: Pick<Stage, 'apis' | 'postgres'>):
   };
 }
 
-/** What may be added to a bound for the slowness of the machine between two moments: an operation is some five such works. */
+/** What may be added to a bound for the slowness of the machine between two moments: an operation is some ten such works. */
 export const allowance = (beats: Pulse['beats'], from: number, to: number): number =>
-  5 * Math.max(0, ...beats.filter(({ at, ms }) => at + ms >= from && at <= to).map(({ ms }) => ms));
+  10 * Math.max(0, ...beats.filter(({ at, ms }) => at + ms >= from && at <= to).map(({ ms }) => ms));

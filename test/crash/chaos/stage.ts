@@ -51,6 +51,9 @@ export type Stage = {
 
 const secret = 'a secret for tests, of more than thirty-two bytes';
 
+/** How long a model may be silent here: far shorter than what is shipped, or a run would consist of waiting. */
+export const modelPatienceMs = 2_500;
+
 export async function openStage(env: Record<string, string> = {}): Promise<Stage> {
   const [postgres, redis] = await Promise.all([createPostgresServer(), createRedisServer()]);
   const model = await startScriptedServer({ keepCalls: 100_000 });
@@ -70,8 +73,8 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     OPENAI_MODEL: 'gpt-4o-mini',
     JWT_SECRET: secret,
     LOG_LEVEL: 'warn',
-    MODEL_FIRST_TOKEN_TIMEOUT_MS: '2500',
-    MODEL_IDLE_TIMEOUT_MS: '2500',
+    MODEL_FIRST_TOKEN_TIMEOUT_MS: String(modelPatienceMs),
+    MODEL_IDLE_TIMEOUT_MS: String(modelPatienceMs),
     ...env,
   });
 
