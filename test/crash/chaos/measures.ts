@@ -1,19 +1,22 @@
 import type { Evidence } from './evidence.ts';
 import { keyOf } from './sender.ts';
 
-/** How long after the death of its worker a turn went on, as a reader saw it: by the first word of a later attempt, or by its end. */
-export function recoveries({ endings, rows, watchers }: Evidence): { key: string; at: number; ms: number }[] {
-  return endings
-    .filter(({ role, signal }) => role === 'worker' && signal === 'SIGKILL')
-    .flatMap(({ pid, at }) =>
-      rows.attempts
-        .filter(({ worker, outcome }) => worker.split(':')[1] === String(pid) && outcome === 'CRASHED')
-        .flatMap(({ turnId, number }) => {
-          const seen = watchers.flatMap(({ frames }) => firstAfter(frames, turnId, number, at)).sort((a, b) => a - b)[0];
-          const key = rows.turns.find(({ id }) => id === turnId)!.key;
-          return seen === undefined ? [] : [{ key, at, ms: seen - at }];
-        }),
-    );
+/**
+ * How long after the death of its worker a turn went on, as a reader saw it: by the first word of a later attempt, or by its end. Of turns
+ * whose model is honest, since a model that is to be silent says no word to anybody; and where another worker was left to go on with it.
+ */
+export function recoveries({ records, endings, rows, watchers }: Evidence): { key: string; at: number; ms: number }[] {
+  const deaths = endings.filter(({ role, signal }) => role === 'worker' && signal === 'SIGKILL');
+  if (deaths.length !== 1) return [];
+  const [{ pid, at }] = deaths as [Evidence['endings'][number]];
+  const honest = new Set(records.filter(({ plan }) => plan.behaviour === 'honest').map(({ plan }) => plan.key));
+  return rows.attempts
+    .filter(({ worker, outcome }) => worker.split(':')[1] === String(pid) && outcome === 'CRASHED')
+    .flatMap(({ turnId, number }) => {
+      const seen = watchers.flatMap(({ frames }) => firstAfter(frames, turnId, number, at)).sort((a, b) => a - b)[0];
+      const { key } = rows.turns.find(({ id }) => id === turnId)!;
+      return seen === undefined || !honest.has(key) ? [] : [{ key, at, ms: seen - at }];
+    });
 }
 
 function firstAfter(frames: Evidence['watchers'][number]['frames'], turnId: string, attempt: number, since: number): number[] {
