@@ -98,7 +98,7 @@ export const environment = z.object({
   MAX_CONTEXT_MESSAGES: whole(1, 10_000).default(100).describe('How many earlier messages are sent to the model with a new one, at the most.'),
   WORKER_CONCURRENCY: whole(1, 10_000).default(100).describe('Turns that this process runs at once, at the most.'),
   LEASE_MS: whole(1_000, 60_000)
-    .default(6_000)
+    .default(4_000)
     .describe('How long a worker owns a turn without renewing, in milliseconds: about the time after which a crashed one is replaced.'),
 });
 

@@ -29,8 +29,9 @@ export type Composition = {
   close(): Promise<void>;
 };
 
-/** How often a process looks for what no hint told it, in milliseconds. */
-const pollMs = 1_000;
+/** How often a worker looks for turns, and a reader's process for events, of which no hint told: both together stay below a second. */
+const claimPollMs = 300;
+const readPollMs = 600;
 const sweepMs = 10_000;
 /** Above this many events behind, a reader is given the present state instead of every event. */
 const maxReplay = 10_000;
@@ -45,7 +46,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   const frames = createFrameMeter(metrics);
   const bus = meteredBus(openBus(config, logger), metrics);
   const log = createEventLog(database, bus, onFault, (seconds) => metrics.append.observe(seconds));
-  const hub = createHub(log, bus, { pollMs, onFault });
+  const hub = createHub(log, bus, { pollMs: readPollMs, onFault });
   const tokens = createTokens({ ...config.auth, secret, clock });
   const providers = createProviders(config.providers);
   const resolve = ({ model, provider }: { model?: string | null; provider?: string | null }) =>
@@ -57,7 +58,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
     config.role === 'api'
       ? null
       : createWorker({
-          ...{ database, log, logger, clock, bus, countTokens, pollMs, sweepMs },
+          ...{ database, log, logger, clock, bus, countTokens, pollMs: claimPollMs, sweepMs },
           ...{ maxRetries: config.turns.maxRetries, maxContextMessages: config.turns.maxContextMessages },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,

@@ -9,7 +9,7 @@ const preload = new URL('strike.mjs', import.meta.url).href;
 const startMs = 45_000;
 
 /** A signal that the process sends itself at a point of a turn: the first time it gets there, or after `skip` passings. */
-export type Strike = { at: TurnPoint | 'on-the-wire'; signal?: NodeJS.Signals; skip?: number };
+export type Strike = { at: TurnPoint | 'on-the-wire' | 'usage-write'; signal?: NodeJS.Signals; skip?: number };
 
 /** How a process ended. */
 export type Exit = { code: number | null; signal: NodeJS.Signals | null };
@@ -23,11 +23,18 @@ export type Process = {
   output(): string;
   kill(signal: NodeJS.Signals): void;
   exited: Promise<Exit>;
+  /** Tells a process that was started with `obeys` to strike at a point from now on, or how far its clock is wrong. */
+  order(order: Order): void;
 };
+
+/** What a process may be told while it runs. */
+export type Order = { strike: Strike } | { clockMs: number };
+
+type Starting = { strike?: Strike; obeys?: boolean };
 
 export type Processes = {
   /** Starts one with exactly this environment, and perhaps arguments for Node, and waits until it says that it is there. */
-  start(env: Record<string, string>, strike?: Strike, nodeArgs?: string[]): Promise<Process>;
+  start(env: Record<string, string>, strike?: Strike | Starting, nodeArgs?: string[]): Promise<Process>;
   /** Ends whatever still runs, stopped ones too. */
   close(): Promise<void>;
 };
@@ -40,15 +47,20 @@ export function createProcesses(): Processes {
   };
   process.once('exit', killAll);
   return {
-    async start(env, strike, nodeArgs = []) {
-      const child = spawn(process.execPath, [...nodeArgs, ...(strike ? ['--import', preload] : []), main], {
+    async start(env, given = {}, nodeArgs = []) {
+      const { strike, obeys = false }: Starting = 'at' in given ? { strike: given } : given;
+      const child = spawn(process.execPath, [...nodeArgs, ...(strike || obeys ? ['--import', preload] : []), main], {
         env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, ...strikeEnv(strike) },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', 'pipe', 'pipe', ...(obeys ? ['ipc' as const] : [])],
       });
       children.add(child);
       const running = watch(child);
       void running.exited.then(() => children.delete(child));
-      return { ...running, pid: child.pid!, url: await greeted(child, running) };
+      const url = await greeted(child, running).catch((error: unknown) => {
+        child.kill('SIGKILL');
+        throw error;
+      });
+      return { ...running, pid: child.pid!, url };
     },
     async close() {
       process.off('exit', killAll);
@@ -62,7 +74,7 @@ export function createProcesses(): Processes {
 const strikeEnv = (strike?: Strike): Record<string, string> =>
   strike ? { STRIKE_AT: strike.at, STRIKE_WITH: strike.signal ?? 'SIGKILL', STRIKE_SKIP: String(strike.skip ?? 0) } : {};
 
-type Running = Pick<Process, 'output' | 'kill' | 'exited'>;
+type Running = Pick<Process, 'output' | 'kill' | 'exited' | 'order'>;
 
 function watch(child: ChildProcess): Running {
   const printed: Buffer[] = [];
@@ -71,7 +83,12 @@ function watch(child: ChildProcess): Running {
     child.once('exit', (code, signal) => resolve({ code, signal }));
     child.once('error', () => resolve({ code: null, signal: null }));
   });
-  return { output: () => Buffer.concat(printed).toString(), kill: (signal) => void child.kill(signal), exited };
+  return {
+    output: () => Buffer.concat(printed).toString(),
+    kill: (signal) => void child.kill(signal),
+    exited,
+    order: (order) => void child.send?.(order, () => {}), // one that is gone obeys nobody
+  };
 }
 
 /** The address in the greeting, null in that of a worker. Fails with what was printed when the process ends first, or says nothing. */

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { Redis } from 'ioredis';
+import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
 /** Whether a redis-server can be started here. In CI nothing may be skipped for want of one. */
@@ -14,6 +13,7 @@ if (!hasRedisServer) {
 
 /** A Redis of a test's own, to be ill-treated. */
 export type RedisServer = {
+  port: number;
   url: string;
   start(): Promise<void>;
   /** Ends it as a crash does. */
@@ -33,6 +33,7 @@ export async function createRedisServer(): Promise<RedisServer> {
   process.once('exit', killNow);
 
   const server: RedisServer = {
+    port,
     url,
     async start() {
       child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
@@ -63,13 +64,4 @@ export async function createRedisServer(): Promise<RedisServer> {
   };
   await server.start();
   return server;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

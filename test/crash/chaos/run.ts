@@ -1,0 +1,169 @@
+import { pause } from '../../../src/kernel/async.ts';
+import { NodeDocument, PollDocument, TurnDocument } from '../../generated/graphql.ts';
+import { createTestClient } from '../../kit/client.ts';
+import { callsOf, conversationsOf, type Evidence, readRows } from './evidence.ts';
+import { faults } from './faults.ts';
+import { invariants } from './invariants.ts';
+import { quantile, recoveries, stops } from './measures.ts';
+import { feelPulse } from './pulse.ts';
+import { actionMs, type ClientPlan, type Schedule, scheduleOf } from './schedule.ts';
+import { send, stop, type TurnRecord } from './sender.ts';
+import type { Stage } from './stage.ts';
+import { said, type Watcher, watch } from './watcher.ts';
+
+export type Violation = { invariant: string; what: string };
+
+/** What one run came to. */
+export type Report = {
+  seed: number;
+  faults: string[];
+  turns: number;
+  /** How many turns ended in each way. */
+  outcomes: Record<string, number>;
+  kills: number;
+  interruptions: number;
+  recoveryMs: number[];
+  stopMs: number[];
+  /** The smallest work there is: median and worst. It says how busy the machine was. */
+  pulseMs: [number, number];
+  ms: number;
+  violations: Violation[];
+};
+
+/** After the last fault is taken back, everything must have come to its end within this. */
+const patienceMs = 30_000;
+
+/** Runs one schedule on a stage that is in order, and judges it. Leaves the stage in order. */
+export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
+  const startedAt = Date.now();
+  const endingsBefore = stage.endings.length;
+  const records: TurnRecord[] = [];
+  const watchers: Watcher[] = [];
+  const pulse = feelPulse(stage);
+  let over = false;
+  const acting = Promise.all(schedule.clients.map((plan) => act(stage, plan, { records, watchers, isOver: () => over })));
+  const harming = Promise.all(
+    schedule.faults.map(async (plan) => {
+      await pause(plan.at);
+      await faults[plan.name](stage, plan);
+    }),
+  );
+  await Promise.all([harming, pause(actionMs)]);
+  const isSeen = ({ answers }: TurnRecord): boolean =>
+    answers.length > 0 &&
+    watchers.every(
+      (watcher) => watcher.conversationId !== answers[0]!.conversationId || watcher.faults.length > 0 || watcher.has(answers[0]!.turnId),
+    );
+  let allSent = false;
+  void acting.then(() => {
+    allSent = true;
+  });
+  const isDone = (): boolean => allSent && records.every(isSeen);
+  for (const end = Date.now() + patienceMs; !isDone() && Date.now() < end; ) await pause(50);
+  const unfinished = [
+    ...(allSent ? [] : ['clients are still sending']),
+    ...records
+      .filter((record) => !isSeen(record))
+      .map(({ plan, failures }) => `${plan.key} has not ended for every reader; ${failures.slice(-3).join('; ')}`),
+  ];
+  over = true;
+  await acting;
+  await pulse.end();
+  await stage.ready();
+  for (const watcher of watchers) await watcher.leave();
+  const evidence: Evidence = {
+    ...{ schedule, startedAt, records, watchers, unfinished, beats: pulse.beats },
+    rows: await readRows(stage, conversationsOf(records)),
+    calls: callsOf(stage, records),
+    endings: stage.endings.slice(endingsBefore),
+    leaks: await leaksOf(stage, records),
+  };
+  return reportOf(evidence);
+}
+
+/** A run without a fault: what is slow in a process that has just begun must not be taken for harm. */
+export const warmUp = (stage: Stage): Promise<Report> => run(stage, { ...scheduleOf(0), faults: [] });
+
+function reportOf(evidence: Evidence): Report {
+  const { schedule, startedAt, rows, endings, watchers } = evidence;
+  const beats = evidence.beats.map(({ ms }) => ms);
+  const outcomes: Record<string, number> = {};
+  for (const { status } of rows.turns) outcomes[status] = (outcomes[status] ?? 0) + 1;
+  return {
+    seed: schedule.seed,
+    faults: schedule.faults.map(({ name }) => name),
+    turns: rows.turns.length,
+    outcomes,
+    kills: endings.filter(({ signal }) => signal === 'SIGKILL').length,
+    interruptions: watchers.reduce((sum, { interruptions }) => sum + interruptions.length, 0),
+    recoveryMs: recoveries(evidence).map(({ ms }) => ms),
+    stopMs: stops(evidence),
+    pulseMs: [quantile(beats, 0.5) ?? 0, quantile(beats, 1) ?? 0],
+    ms: Date.now() - startedAt,
+    violations: Object.entries(invariants).flatMap(([invariant, check]) => check(evidence).map((what) => ({ invariant, what }))),
+  };
+}
+
+type Acting = { records: TurnRecord[]; watchers: Watcher[]; isOver: () => boolean };
+
+/** One client: its first message makes the conversation, the others go into it, and its readers follow from the first on. */
+async function act(stage: Stage, { user, api, turns, watchers: plans }: ClientPlan, { records, watchers, isOver }: Acting): Promise<void> {
+  const context = { stage, user, api, isOver };
+  const startedAt = Date.now();
+  const [first, ...others] = [...turns].sort((a, b) => a.at - b.at);
+  await pause(first!.at);
+  const made = await send(context, first!, null);
+  records.push(made);
+  const [answer] = made.answers;
+  if (!answer) return;
+  const from = { conversationId: answer.conversationId, cursor: answer.cursor, user };
+  for (const plan of plans) watchers.push(await watch(stage, plan, from));
+  await Promise.all([
+    stopLater(made),
+    ...others.map(async (plan) => {
+      await pause(plan.at - (Date.now() - startedAt));
+      const record = await send(context, plan, answer.conversationId);
+      records.push(record);
+      await stopLater(record);
+    }),
+  ]);
+
+  async function stopLater(record: TurnRecord): Promise<void> {
+    if (record.plan.stopAfter === null || record.answers.length === 0) return;
+    await pause(record.plan.stopAfter);
+    await stop(context, record);
+  }
+}
+
+/** Asks as somebody else for everything that a run has made. */
+async function leaksOf(stage: Stage, records: readonly TurnRecord[]): Promise<string[]> {
+  const leaks: string[] = [];
+  const token = await stage.token('stranger');
+  const [answer] = records.flatMap(({ answers }) => answers);
+  if (!answer) return leaks;
+  const { turnId, conversationId: id } = answer;
+  for (const { port } of stage.apis) {
+    const stranger = createTestClient(`http://127.0.0.1:${port}`, token);
+    const asked = async <T>(what: string, work: () => Promise<T>, isNothing: (value: T) => boolean): Promise<void> => {
+      const value = await work().catch((error: unknown) => said(error));
+      if (typeof value === 'string' ? !value.includes('NOT_FOUND') : !isNothing(value))
+        leaks.push(`a stranger asked for ${what} and got ${JSON.stringify(value)}`);
+    };
+    await asked(
+      'a conversation',
+      () => stranger.request(NodeDocument, { id }),
+      ({ node }) => node === null,
+    );
+    await asked(
+      'a turn',
+      () => stranger.request(TurnDocument, { id: turnId }),
+      ({ turn }) => turn === null,
+    );
+    await asked(
+      'events',
+      () => stranger.request(PollDocument, { id, after: null }),
+      () => false,
+    );
+  }
+  return leaks;
+}
