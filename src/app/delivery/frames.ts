@@ -36,7 +36,7 @@ export const useFrames = (): Plugin => {
   };
 };
 
-function createAnswers() {
+export function createAnswers() {
   const compiledFor = createCompiler(schema);
   const independent = new WeakMap<DocumentNode, boolean>();
   const results = new WeakMap<object, Map<string, SharedResult>>();
