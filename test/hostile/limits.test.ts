@@ -113,6 +113,10 @@ describe('a document that asks for too much', () => {
     ] as const)
       expect((await overHttp(events(kind, inner))).errors![0]!.extensions.code).toBe('QUERY_TOO_COMPLEX');
     const code = 'VALIDATION_FAILED'; // of the id
+    const edges = (kind: string) =>
+      `{ turn(id: "x") { events(first: 200) { edges { cursor node { ... on ${kind} { ${kind === 'SnapshotEvent' ? list : `message { ${list} }`} } } } } } }`;
+    expect((await overHttp(edges('SnapshotEvent'))).errors![0]!.extensions).toMatchObject({ code });
+    expect((await overHttp(edges('MessageAddedEvent'))).errors![0]!.extensions.code).toBe('QUERY_TOO_COMPLEX');
     expect((await overHttp(events('SnapshotEvent', list))).errors![0]!.extensions).toMatchObject({ code });
     expect(
       (await overHttp(events('TurnFinishedEvent', 'turn { usage { id } finalMessage { parts { __typename } } }'))).errors![0]!.extensions,

@@ -112,10 +112,11 @@ function sizeOfEvents(set: SelectionSetNode, walk: Walk, level: number): Size {
   return { objects: Math.max(1 + ofSnapshot.objects, times * (1 + ofOthers.objects)), depth: 1 + Math.max(ofSnapshot.depth, ofOthers.depth) };
 }
 
-/** The selections on kinds of events, whatever fragments on all of them stand around. */
+/** The selections on kinds of events, whatever edges and fragments on all of them stand around. */
 function eventSelections(set: SelectionSetNode | undefined, walk: Walk, seen: Set<string>): readonly SelectionNode[] {
   return (set?.selections ?? []).flatMap((selection) => {
     const condition = conditionOf(selection, walk);
+    if (selection.kind === Kind.FIELD && wrappers.has(selection.name.value)) return eventSelections(selection.selectionSet, walk, seen);
     if (selection.kind === Kind.FIELD || (condition && !['ConversationEvent', 'EventMeta'].includes(condition))) return [selection];
     if (selection.kind === Kind.INLINE_FRAGMENT) return eventSelections(selection.selectionSet, walk, seen);
     const name = selection.name.value;
