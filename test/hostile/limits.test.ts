@@ -103,6 +103,26 @@ describe('a document that asks for too much', () => {
     }
   });
 
+  it('is refused where each of many events leads to the same long list, and not where a snapshot does', async () => {
+    const events = (kind: string, inner: string) =>
+      `{ conversationEvents(conversationId: "x") { events { ...E } } } fragment E on ConversationEvent { ... on ${kind} { ${inner} } }`;
+    const list = 'conversation { messages(last: 50) { nodes { parts { __typename ... on TextPart { text } } } } }';
+    for (const [kind, inner] of [
+      ['MessageAddedEvent', `message { ${list} }`],
+      ['TurnFinishedEvent', `turn { ${list} }`],
+    ] as const)
+      expect((await overHttp(events(kind, inner))).errors![0]!.extensions.code).toBe('QUERY_TOO_COMPLEX');
+    const code = 'VALIDATION_FAILED'; // of the id
+    const edges = (kind: string) =>
+      `{ turn(id: "x") { events(first: 200) { edges { cursor node { ... on ${kind} { ${kind === 'SnapshotEvent' ? list : `message { ${list} }`} } } } } } }`;
+    expect((await overHttp(edges('SnapshotEvent'))).errors![0]!.extensions).toMatchObject({ code });
+    expect((await overHttp(edges('MessageAddedEvent'))).errors![0]!.extensions.code).toBe('QUERY_TOO_COMPLEX');
+    expect((await overHttp(events('SnapshotEvent', list))).errors![0]!.extensions).toMatchObject({ code });
+    expect(
+      (await overHttp(events('TurnFinishedEvent', 'turn { usage { id } finalMessage { parts { __typename } } }'))).errors![0]!.extensions,
+    ).toMatchObject({ code });
+  });
+
   it('is refused alike whatever is refused first: a cycle of fragments ends nothing', async () => {
     const cycle = '{ viewer { ...a } } fragment a on Viewer { ...b } fragment b on Viewer { ...a user { id } }';
     expect((await overHttp(cycle)).errors![0]!.message).toMatch(/Cannot spread fragment/);

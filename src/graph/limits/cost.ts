@@ -19,6 +19,9 @@ const defaultPage = 20;
 const plainList = 5;
 /** Of many events, few lead to objects: deltas, the most of them, are text. */
 const eventObjects = 10;
+/** Of events that lead to more than a message or a turn, a quarter of the largest page counts. */
+const manyEvents = 250;
+const fewObjects = 20;
 
 type Variables = Readonly<Record<string, unknown>>;
 type Walk = { fragments: Map<string, FragmentDefinitionNode>; variables: Variables; done: Map<string, Size> };
@@ -71,9 +74,9 @@ function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, level: number)
 /** What a selection asks for, and the type that it is limited to, where it is. */
 function measured(selection: SelectionNode, walk: Walk, level: number): [type: string | null, size: Size] {
   if (selection.kind === Kind.FIELD) return [null, sizeOfField(selection, walk, level)];
-  if (selection.kind === Kind.INLINE_FRAGMENT) return [selection.typeCondition?.name.value ?? null, sizeOfSet(selection.selectionSet, walk, level)];
-  const name = selection.name.value;
-  return [walk.fragments.get(name)?.typeCondition.name.value ?? null, sizeOfFragment(name, walk, level)];
+  const condition = conditionOf(selection, walk);
+  if (selection.kind === Kind.INLINE_FRAGMENT) return [condition, sizeOfSet(selection.selectionSet, walk, level)];
+  return [condition, sizeOfFragment(selection.name.value, walk, level)];
 }
 
 /** Each fragment is measured once, however often it is spread; one that spreads itself is refused by validation. */
@@ -92,10 +95,40 @@ function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
   if (name.startsWith('__')) return introspected(name);
   // What is said once more under another name takes its room in the answer once more, and it may be a long text.
   if (!field.selectionSet) return field.alias ? anotherName : nothing;
+  if (name === 'events') return sizeOfEvents(field.selectionSet, walk, level + 1);
   const below = sizeOfSet(field.selectionSet, walk, level + 1);
   const times = lengthOf(field, walk.variables);
   const own = wrappers.has(name) ? 0 : 1;
   return { objects: times * (own + below.objects), depth: 1 + below.depth };
+}
+
+/** A snapshot stands alone in its frame. Of other events many may come at once, and each may lead to the same long list again. */
+function sizeOfEvents(set: SelectionSetNode, walk: Walk, level: number): Size {
+  const selections = eventSelections(set, walk, new Set());
+  const [ofSnapshot, ofOthers] = [true, false].map((wanted) =>
+    sizeOfSet({ ...set, selections: selections.filter((each) => (conditionOf(each, walk) === 'SnapshotEvent') === wanted) }, walk, level),
+  ) as [Size, Size];
+  const times = ofOthers.objects > fewObjects ? manyEvents : eventObjects;
+  return { objects: Math.max(1 + ofSnapshot.objects, times * (1 + ofOthers.objects)), depth: 1 + Math.max(ofSnapshot.depth, ofOthers.depth) };
+}
+
+/** The selections on kinds of events, whatever edges and fragments on all of them stand around. */
+function eventSelections(set: SelectionSetNode | undefined, walk: Walk, seen: Set<string>): readonly SelectionNode[] {
+  return (set?.selections ?? []).flatMap((selection) => {
+    const condition = conditionOf(selection, walk);
+    if (selection.kind === Kind.FIELD && wrappers.has(selection.name.value)) return eventSelections(selection.selectionSet, walk, seen);
+    if (selection.kind === Kind.FIELD || (condition && !['ConversationEvent', 'EventMeta'].includes(condition))) return [selection];
+    if (selection.kind === Kind.INLINE_FRAGMENT) return eventSelections(selection.selectionSet, walk, seen);
+    const name = selection.name.value;
+    if (seen.has(name)) return [];
+    return eventSelections(walk.fragments.get(name)?.selectionSet, walk, seen.add(name));
+  });
+}
+
+function conditionOf(selection: SelectionNode, walk: Walk): string | null {
+  if (selection.kind === Kind.FIELD) return null;
+  if (selection.kind === Kind.INLINE_FRAGMENT) return selection.typeCondition?.name.value ?? null;
+  return walk.fragments.get(selection.name.value)?.typeCondition.name.value ?? null;
 }
 
 /** The schema is an answer of some hundred kilobytes, which need not be given many times in one. */
@@ -108,7 +141,6 @@ const wrappers = new Set(['edges', 'nodes', 'node', 'pageInfo']);
 const plainLists = new Set(['output', 'attempts', 'usage', 'parts', 'models']);
 
 function lengthOf({ name, arguments: given = [] }: FieldNode, variables: Variables): number {
-  if (name.value === 'events') return eventObjects;
   const sizes = given
     .filter((argument) => ['first', 'last', 'ids'].includes(argument.name.value))
     .map(({ value }) => valueFromASTUntyped(value, variables as Record<string, unknown>))
