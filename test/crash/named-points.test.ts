@@ -12,7 +12,7 @@ import { follow, send, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 /** Short, so that the tests are; what a lease is worth does not depend on its length. */
-const leaseMs = 1_500;
+const leaseMs = 2_500;
 const question = 'Tell me a story [[tokens 90]] [[speed 90]]';
 
 type Case = { at: Strike['at']; skip?: number; attempts: string[]; calls: number; rows: number; note?: string };
