@@ -54,6 +54,12 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
       return result;
     },
 
+    /** Tells readers of events that a statement of a store has appended by itself, after it has committed. */
+    announce(conversationId: string, turnId: string, bodies: readonly EventBody[], last: { head: number; at: Date }): void {
+      const events = numbered(bodies, last, turnId);
+      bus.publish({ conversationId, from: last.head - bodies.length, to: last.head, events });
+    },
+
     /** Up to `limit` events after `after`, oldest first. Readers that come together, as after a lost connection of many, are read together. */
     async read(conversationId: string, after: number, limit = 500): Promise<LogPage> {
       const page = await readPage({ conversationId, after, limit });

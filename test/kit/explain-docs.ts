@@ -184,7 +184,7 @@ await inScratch(async (url) => {
     {
       title: 'Claiming a turn: lost ones first, then the queue',
       why: '`turn_live` and `turn_queue` hold only live and only waiting turns by age, so looking for work costs what waits and not what was ever done; the lease is deliberately in no index, because it is renewed several times a second; `message_turn_id_idx` finds the answer that an earlier worker began.',
-      run: () => claimNext(log, 'explain', 6_000),
+      run: () => claimNext({ database, log }, 'explain', 6_000),
       pick: /WITH expired AS/,
     },
     {
@@ -192,7 +192,7 @@ await inScratch(async (url) => {
       why: 'The same statement when no lease has run out: the oldest waiting turn whose conversation has nothing before it. `turn_queue` leaves out the turns behind others, however many wait; `turn_unfinished` makes sure.',
       run: async () => {
         await database.query(`UPDATE turn SET lease_until = now() + interval '1 hour' WHERE status IN ('RUNNING', 'RECOVERING')`);
-        await claimNext(log, 'explain', 6_000);
+        await claimNext({ database, log }, 'explain', 6_000);
       },
       pick: /WITH expired AS/,
     },

@@ -1,10 +1,9 @@
+import { v7 as uuidv7 } from 'uuid';
 import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { EventLog } from '../../events/index.ts';
-import type { Db } from '../../platform/db.ts';
-import { appendMessage } from '../conversations/index.ts';
-import { insertAttempt } from './attempt-store.ts';
+import type { Database } from '../../platform/db.ts';
 
 /** A turn in this worker's hands. `fence` must accompany every later write. */
 export type ClaimedTurn = {
@@ -28,61 +27,88 @@ export type ClaimedTurn = {
   recovering: boolean;
 };
 
-type ClaimedRow = Omit<ClaimedTurn, 'messageId'> & { messageId: string | null; at: Date };
+type Row = Omit<ClaimedTurn, 'inputOrdinal'> & { inputOrdinal: number; begun: boolean; head: number; at: Date };
 
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
  * Database time decides, and a row that another worker is taking is passed over; so is one whose conversation somebody is changing just now,
  * who rings or whose turn the next look finds. What this worker runs itself it does not take from itself, however late its renewals come.
  */
-export const claimNext = (log: EventLog, worker: string, leaseMs: number, running: readonly string[] = []): Promise<ClaimedTurn | null> =>
-  log.transact(async (tx, append) => {
-    const taken = await take(tx, worker, leaseMs, running);
-    if (!taken) return null;
-    const { at: _, ...row } = taken;
-    await insertAttempt(tx, { turnId: row.id, number: row.attempt, worker, recovery: 'FRESH' });
-    const messageId = row.messageId ?? (await beginAnswer(tx, taken));
-    await tx.$executeRaw`
-      UPDATE conversation_log SET writer_turn_id = ${row.id}::uuid, writer_fence = ${row.fence}, writer_batch = 0
-      WHERE conversation_id = ${row.conversationId}::uuid`;
-    await append(row.conversationId, row.id, claimEvents(taken, messageId));
-    return { ...row, messageId };
-  });
-
-async function take(tx: Db, worker: string, leaseMs: number, running: readonly string[]): Promise<ClaimedRow | null> {
-  const rows = await tx.$queryRaw<ClaimedRow[]>`
-    WITH expired AS (
-      SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
-      WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL(${running}::uuid[])
-      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
-    ), queued AS (
-      SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
-      WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
-        SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
-      ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
-    ), due AS (
-      SELECT id, true AS recovering FROM expired UNION ALL SELECT id, false FROM queued LIMIT 1
-    )
-    UPDATE turn t
-    SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
-        worker = ${worker}, lease_until = now() + ${leaseMs}::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
-    FROM due, conversation c
-    WHERE t.id = due.id AND c.id = t.conversation_id
-    RETURNING t.id, t.conversation_id AS "conversationId", t.owner_id AS "ownerId", c.session_id AS "sessionId", c.system_prompt AS "systemPrompt",
-      t.input_message_id AS "inputMessageId", t.provider, t.model, t.generation, t.fence, t.attempt, t.log_start::float8 AS "logStart",
-      t.stop_request AS "stopRequest", due.recovering, now() AS at,
-      coalesce((SELECT m.ordinal FROM message m WHERE m.id = t.input_message_id), 0) AS "inputOrdinal",
-      (SELECT m.id FROM message m WHERE m.turn_id = t.id AND m.role = 'ASSISTANT' AND m.status = 'STREAMING' LIMIT 1) AS "messageId"`;
-  return rows[0] ?? null;
+export async function claimNext(
+  { database, log }: { database: Pick<Database, 'query'>; log: Pick<EventLog, 'announce'> },
+  worker: string,
+  leaseMs: number,
+  running: readonly string[] = [],
+): Promise<ClaimedTurn | null> {
+  const [row] = await database.query<Row>(claim, [worker, leaseMs, running, uuidv7()]);
+  if (!row) return null;
+  const { at, head, begun, inputOrdinal, ...turn } = row;
+  log.announce(turn.conversationId, turn.id, claimEvents(turn, begun), { head, at });
+  return { ...turn, inputOrdinal: BigInt(inputOrdinal) };
 }
 
-async function beginAnswer(tx: Db, { conversationId, id, inputMessageId, model, at }: ClaimedRow): Promise<string> {
-  const answer = { conversationId, turnId: id, parentId: inputMessageId, role: 'ASSISTANT', status: 'STREAMING', model, at } as const;
-  return (await appendMessage(tx, { ...answer, parts: [] })).id;
+/** What the statement stores, for the readers of this process and the others. */
+function claimEvents({ id, recovering, attempt, messageId }: Omit<ClaimedTurn, 'inputOrdinal'>, begun: boolean): EventBody[] {
+  const first: EventBody = recovering ? { type: 'turn-recovering', turnId: id, attempt, reason } : { type: 'turn-started', turnId: id };
+  return begun ? [first] : [first, { type: 'message-added', messageId }];
 }
 
-function claimEvents({ id, recovering, attempt, messageId: existing }: ClaimedRow, messageId: string): EventBody[] {
-  const added: EventBody[] = existing ? [] : [{ type: 'message-added', messageId }];
-  if (!recovering) return [{ type: 'turn-started', turnId: id }, ...added];
-  return [{ type: 'turn-recovering', turnId: id, attempt, reason: 'the worker before stopped renewing its lease' }, ...added];
-}
+const reason = 'the worker before stopped renewing its lease';
+
+/**
+ * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
+ * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, $3 turns that this worker runs, $4 id for a new answer.
+ * The conversation is locked with the turn, before everything else that is written.
+ */
+const claim = `
+WITH expired AS (
+  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
+  WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL($3::uuid[])
+  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
+), queued AS (
+  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
+  WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
+    SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
+  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
+), due AS (
+  SELECT id, true AS recovering FROM expired UNION ALL SELECT id, false FROM queued LIMIT 1
+), claimed AS (
+  UPDATE turn t
+  SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
+      worker = $1, lease_until = now() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
+  FROM due WHERE t.id = due.id
+  RETURNING t.*, due.recovering, (
+    SELECT m.id FROM message m WHERE m.turn_id = t.id AND m.role = 'ASSISTANT' AND m.status = 'STREAMING' LIMIT 1) AS begun
+), begun_attempt AS (
+  INSERT INTO turn_attempt (turn_id, number, worker, recovery) SELECT id, attempt, $1, 'FRESH' FROM claimed
+), place AS (
+  UPDATE conversation c
+  SET last_ordinal = c.last_ordinal + 1, message_count = c.message_count + 1, last_message_at = now(), updated_at = now()
+  FROM claimed WHERE c.id = claimed.conversation_id AND claimed.begun IS NULL
+  RETURNING c.last_ordinal
+), answer AS (
+  INSERT INTO message (id, conversation_id, turn_id, parent_id, role, status, ordinal, model, content_sha256)
+  SELECT $4::uuid, claimed.conversation_id, claimed.id, claimed.input_message_id, 'ASSISTANT', 'STREAMING', place.last_ordinal, claimed.model,
+         encode(sha256(''), 'hex')
+  FROM claimed, place
+), bodies AS (
+  SELECT 1 AS place, CASE WHEN recovering
+    THEN json_build_object('type', 'turn-recovering', 'turnId', id, 'attempt', attempt, 'reason', '${reason}')
+    ELSE json_build_object('type', 'turn-started', 'turnId', id) END AS body
+  FROM claimed
+  UNION ALL SELECT 2, json_build_object('type', 'message-added', 'messageId', $4::uuid) FROM claimed WHERE begun IS NULL
+), head AS (
+  UPDATE conversation_log l
+  SET writer_turn_id = claimed.id, writer_fence = claimed.fence, writer_batch = 0, head = l.head + (SELECT count(*) FROM bodies)
+  FROM claimed WHERE l.conversation_id = claimed.conversation_id
+  RETURNING l.head
+), stored AS (
+  INSERT INTO event (conversation_id, seq, turn_id, at, body)
+  SELECT claimed.conversation_id, head.head - (SELECT count(*) FROM bodies) + bodies.place, claimed.id, now(), bodies.body FROM claimed, head, bodies
+)
+SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id AS "ownerId", c.session_id AS "sessionId",
+  c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
+  claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering,
+  coalesce(claimed.begun, $4::uuid) AS "messageId", claimed.begun IS NOT NULL AS begun, head.head, now() AS at,
+  coalesce((SELECT m.ordinal FROM message m WHERE m.id = claimed.input_message_id), 0) AS "inputOrdinal"
+FROM claimed JOIN conversation c ON c.id = claimed.conversation_id, head`;

@@ -15,7 +15,7 @@ type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
  * `pollMs`, so that a lost hint or a dead worker delays a turn and nothing more.
  */
 export function createWorker(deps: WorkerDeps) {
-  const { log, bus, logger, database, worker, leaseMs, concurrency } = deps;
+  const { bus, logger, database, worker, leaseMs, concurrency } = deps;
   const running = new Map<string, Run>();
   const bell = createBell();
   const stopping = new AbortController();
@@ -35,7 +35,7 @@ export function createWorker(deps: WorkerDeps) {
 
   async function claimAll(): Promise<void> {
     while (!stopping.signal.aborted && running.size < concurrency) {
-      const turn = await claimNext(log, worker, leaseMs, [...running.keys()]);
+      const turn = await claimNext(deps, worker, leaseMs, [...running.keys()]);
       if (!turn) return;
       begin(turn);
     }
