@@ -60,7 +60,7 @@ describeSettings('send, stream, resume', ({ storage, redis }) => {
   });
 
   it('gives a reader that leaves at every frame the same text, live and after compaction', async () => {
-    const { cursor, conversation, turn } = await send('Tell me something [[tokens 120]] [[speed 150]]');
+    const { cursor, conversation, turn } = await send('Tell me something [[tokens 120]] [[speed 40]]');
     const reader = createReader();
     const cursors: string[] = [];
     for (let after = cursor; reader.finished.length === 0; after = reader.cursor!) {
