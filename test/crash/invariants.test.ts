@@ -55,6 +55,7 @@ function good(): Evidence {
     leaks: [],
     unfinished: [],
     beats: [],
+    calmMs: 0,
   };
 }
 

@@ -46,6 +46,8 @@ export type Evidence = {
   leaks: string[];
   /** What did not come to its end in time. */
   unfinished: string[];
+  /** The slowest admission without any fault. */
+  calmMs: number;
   /** How quick the machine was. */
   beats: Pulse['beats'];
 };

@@ -62,7 +62,7 @@ export function chronicle(reports: readonly Report[], { at, first, leaseMs, faul
     '|---|---|',
     ...rows.map(([name, value]) => `| ${name} | ${value} |`),
     '',
-    'A seed decides everything that is done: `npm run chaos -- --runs 1 --seed N` does it again. `--fault kill-` draws from the faults whose names begin so, `--each` runs every fault once, `--minutes N` ends after that time. When the operating system schedules what is not in the seed: a fault that needs a moment to hit may need a few tries.',
+    'A seed decides everything that is done: `npm run chaos -- --runs 1 --seed N` does it again. `--fault kill-` draws from the faults whose names begin so, `--each` runs every fault once, `--minutes N` ends after that time. What the operating system schedules is not in the seed: a fault that must hit a moment may need a few tries.',
     '',
     '## Faults',
     '',

@@ -22,6 +22,7 @@ export type Report = {
   outcomes: Record<string, number>;
   kills: number;
   interruptions: number;
+  slowestAdmissionMs: number;
   recoveryMs: number[];
   stopMs: number[];
   /** The smallest work there is: median and worst. It says how busy the machine was. */
@@ -72,7 +73,7 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
   await stage.ready();
   for (const watcher of watchers) await watcher.leave();
   const evidence: Evidence = {
-    ...{ schedule, startedAt, records, watchers, unfinished, beats: pulse.beats },
+    ...{ schedule, startedAt, records, watchers, unfinished, beats: pulse.beats, calmMs: stage.calmMs },
     rows: await readRows(stage, conversationsOf(records)),
     calls: callsOf(stage, records),
     endings: stage.endings.slice(endingsBefore),
@@ -82,7 +83,11 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
 }
 
 /** A run without a fault: what is slow in a process that has just begun must not be taken for harm. */
-export const warmUp = (stage: Stage): Promise<Report> => run(stage, { ...scheduleOf(0), faults: [] });
+export async function warmUp(stage: Stage): Promise<Report> {
+  const report = await run(stage, { ...scheduleOf(0), faults: [] });
+  stage.calmMs = report.slowestAdmissionMs;
+  return report;
+}
 
 function reportOf(evidence: Evidence): Report {
   const { schedule, startedAt, rows, endings, watchers } = evidence;
@@ -96,6 +101,7 @@ function reportOf(evidence: Evidence): Report {
     outcomes,
     kills: endings.filter(({ signal }) => signal === 'SIGKILL').length,
     interruptions: watchers.reduce((sum, { interruptions }) => sum + interruptions.length, 0),
+    slowestAdmissionMs: Math.max(0, ...evidence.records.flatMap(({ answers }) => answers.map(({ ms }) => ms))),
     recoveryMs: recoveries(evidence).map(({ ms }) => ms),
     stopMs: stops(evidence),
     pulseMs: [quantile(beats, 0.5) ?? 0, quantile(beats, 1) ?? 0],

@@ -38,6 +38,8 @@ export type Stage = {
   redis: RedisServer;
   model: ScriptedServer;
   endings: Ending[];
+  /** The slowest admission of a run without faults, once there was one: what this machine needs. */
+  calmMs: number;
   leaseMs: number;
   /** A token of this user that is good for clocks an hour apart. */
   token(user: string): Promise<string>;
@@ -129,6 +131,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     redis,
     model,
     endings,
+    calmMs: 0,
     leaseMs: Number(env.LEASE_MS ?? loadConfig({}).turns.leaseMs),
     async token(user) {
       // Issued two hours ago: a process whose clock is an hour late would refuse one from its future.
