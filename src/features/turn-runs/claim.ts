@@ -58,18 +58,19 @@ const reason = 'the worker before stopped renewing its lease';
 /**
  * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
  * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, $3 turns that this worker runs, $4 id for a new answer.
- * The conversation is locked with the turn, before everything else that is written.
+ * Conversation, turn and log are locked at once or passed over, so a claim waits for nobody. An update finds what it needs of other parts in its
+ * FROM and in no sub-select: the database runs those again where a row has changed meanwhile, and refuses to where they write.
  */
 const claim = `
 WITH expired AS (
-  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
+  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
   WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL($3::uuid[])
-  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
+  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
 ), queued AS (
-  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id
+  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
   WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
     SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
-  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t SKIP LOCKED
+  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
 ), due AS (
   SELECT id, true AS recovering FROM expired UNION ALL SELECT id, false FROM queued LIMIT 1
 ), claimed AS (
@@ -97,14 +98,16 @@ WITH expired AS (
     ELSE json_build_object('type', 'turn-started', 'turnId', id) END AS body
   FROM claimed
   UNION ALL SELECT 2, json_build_object('type', 'message-added', 'messageId', $4::uuid) FROM claimed WHERE begun IS NULL
+), told AS (
+  SELECT count(*) AS count FROM bodies
 ), head AS (
   UPDATE conversation_log l
-  SET writer_turn_id = claimed.id, writer_fence = claimed.fence, writer_batch = 0, head = l.head + (SELECT count(*) FROM bodies)
-  FROM claimed WHERE l.conversation_id = claimed.conversation_id
+  SET writer_turn_id = claimed.id, writer_fence = claimed.fence, writer_batch = 0, head = l.head + told.count
+  FROM claimed, told WHERE l.conversation_id = claimed.conversation_id
   RETURNING l.head
 ), stored AS (
   INSERT INTO event (conversation_id, seq, turn_id, at, body)
-  SELECT claimed.conversation_id, head.head - (SELECT count(*) FROM bodies) + bodies.place, claimed.id, now(), bodies.body FROM claimed, head, bodies
+  SELECT claimed.conversation_id, head.head - told.count + bodies.place, claimed.id, now(), bodies.body FROM claimed, head, told, bodies
 )
 SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id AS "ownerId", c.session_id AS "sessionId",
   c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,

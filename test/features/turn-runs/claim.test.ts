@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createEventLog, createLocalBus, type EventLog } from '../../../src/events/index.ts';
+import { claimNext } from '../../../src/features/turn-runs/claim.ts';
+import { type Bare, createBare } from '../../kit/bare.ts';
+import { describeStorages } from '../../kit/databases.ts';
+import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
+
+describeStorages('a claim', (storage) => {
+  let bare: Bare;
+  let log: EventLog;
+  let ownerId: string;
+
+  beforeAll(async () => {
+    bare = await createBare(storage);
+    log = createEventLog(bare.database, createLocalBus(), () => {});
+    ownerId = await plantUser(bare.database);
+  });
+  afterAll(() => bare.close());
+
+  const claim = (running: readonly string[] = []) => claimNext({ database: bare.database, log }, 'a worker', 60_000, running);
+
+  async function queueOne(): Promise<string> {
+    const [id] = await plant(bare.database, { ownerId, conversations: 1, turns: 2, eventsPerTurn: 3 });
+    await plantUnfinished(bare.database, [id!], 'QUEUED');
+    return id!;
+  }
+
+  const logOf = async (id: string) => {
+    const { events, head } = await log.read(id, 6);
+    return { types: events.map(({ body }) => body.type), seqs: events.map(({ seq }) => seq), head };
+  };
+
+  it('begins the answer and the attempt, and tells both in the log at the numbers that come next', async () => {
+    const id = await queueOne();
+    const turn = (await claim())!;
+    expect(turn).toMatchObject({ conversationId: id, fence: 2, attempt: 2, recovering: false });
+    expect(await logOf(id)).toEqual({ types: ['turn-started', 'message-added'], seqs: [7, 8], head: 8 });
+    const [message] = await bare.database.query('SELECT role, status, ordinal, turn_id AS turn FROM message WHERE id = $1', [turn.messageId]);
+    expect(message).toEqual({ role: 'ASSISTANT', status: 'STREAMING', ordinal: 5, turn: turn.id });
+    const attempts = await bare.database.query('SELECT number, outcome, worker FROM turn_attempt WHERE turn_id = $1', [turn.id]);
+    expect(attempts).toEqual([{ number: 2, outcome: 'RUNNING', worker: 'a worker' }]);
+    expect(await claim()).toBeNull();
+  });
+
+  it('of a turn whose lease ran out goes on with the answer that was begun, and tells that', async () => {
+    const id = await queueOne();
+    const first = (await claim())!;
+    await bare.database.query(`UPDATE turn SET lease_until = now() - interval '1 second' WHERE id = $1`, [first.id]);
+    expect(await claim([first.id])).toBeNull(); // not from itself
+    expect(await claim()).toMatchObject({ id: first.id, messageId: first.messageId, fence: 3, attempt: 3, recovering: true });
+    expect(await logOf(id)).toMatchObject({ types: ['turn-started', 'message-added', 'turn-recovering'], head: 9 });
+  });
+
+  it.runIf(storage.name === 'postgres')('passes over a turn whose log somebody is writing, and takes it when that is done', async () => {
+    const id = await queueOne();
+    await bare.database.transact(async (tx) => {
+      await tx.$executeRaw`UPDATE conversation_log SET head = head + 1 WHERE conversation_id = ${id}::uuid`;
+      expect(await claim()).toBeNull();
+    });
+    expect(await claim()).toMatchObject({ conversationId: id });
+    expect(await logOf(id)).toMatchObject({ seqs: [8, 9], head: 9 });
+  });
+});
