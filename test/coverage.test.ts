@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { isInputObjectType, isInterfaceType, isObjectType } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { schema } from '../src/app/schema.ts';
-
-const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+import { isTested, proofsOf, readPage } from './kit/proofs.ts';
 
 /** The rows of docs/COVERAGE.md: number, feature, names in the schema, state, tests. */
-const rows = read('docs/COVERAGE.md')
+const rows = readPage('docs/COVERAGE.md')
   .split('\n')
   .filter((line) => /^\| (\d+|[a-p]) \|/.test(line))
   .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')))
@@ -19,9 +17,6 @@ function isInSchema(name: string): boolean {
   if (isObjectType(found) || isInterfaceType(found) || isInputObjectType(found)) return member! in found.getFields();
   return found !== undefined && 'getValue' in found && found.getValue(member!) !== undefined;
 }
-
-/** Whether a test file has a test of this title, however it is quoted there. */
-const isTested = (path: string, title: string): boolean => read(path).replaceAll("\\'", "'").includes(title);
 
 describe('docs/COVERAGE.md', () => {
   it('has every number once', () => {
@@ -40,9 +35,9 @@ describe('docs/COVERAGE.md', () => {
       ({ state, proof }) => !/^(works|partly: \S.*|not yet)/.test(state) || (state.startsWith('works') && !proof.includes('`test/')),
     );
     expect(unproved).toEqual([]);
-    const proofs = rows.flatMap(({ proof }) => [...proof.matchAll(/`(test\/[^`]+)` “([^”]+)”/g)]);
+    const proofs = rows.flatMap(({ proof }) => proofsOf(proof));
     expect(proofs.length).toBeGreaterThan(50);
-    expect(proofs.filter(([, path, title]) => !isTested(path!, title!)).map(([whole]) => whole)).toEqual([]);
+    expect(proofs.filter((proof) => !isTested(proof))).toEqual([]);
   });
 });
 
