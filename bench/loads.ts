@@ -95,7 +95,7 @@ type Replay = { target: Target; events: number };
 /** Reads a turn of so many events from its beginning while it is still under way, and again after. */
 async function replay({ target, events }: Replay) {
   const writer = await connectColloquy(target, 0);
-  const { conversation, cursor } = await writer.begin(`[[stamps ${events}]] [[speed 500]] [[stall ${events}]]`);
+  const { conversation, cursor } = await writer.begin(`[[stamps ${events}]] [[speed 250]] [[stall ${events}]]`);
   const live = writer.read(conversation, { after: cursor });
   while (live.tokens < events) await pause(20);
   const reader = await connectColloquy(target, 0);
