@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError, getOperationAST } from 'graphql';
@@ -132,6 +132,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
       extra.viewer = viewer;
       extra.gone = new AbortController();
+      setMaxListeners(0, extra.gone.signal); // one for each operation of the socket
       extra.open = 0;
       if (viewer) {
         const left = viewer.expiresAt.getTime() - Date.now();
