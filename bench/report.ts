@@ -45,7 +45,7 @@ export function report(measurements: readonly Measurement[], { rounds, quick }: 
     '# Benchmark results',
     '',
     `Written by \`npm run bench\`${quick ? ' with `--quick`' : ''} on ${new Date().toISOString().slice(0, 10)}: Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB; server, clients, model, PostgreSQL and Redis on this one machine.`,
-    `Medians of ${rounds} rounds, the two targets in turns; “lost” is the worst round. The relay is \`ws\` and ioredis and nothing else (bench/relay.ts): no GraphQL, no database. Absolute figures move with the machine; what counts is the ratio.`,
+    `${rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`}, the two targets in turns; “lost” is the worst round. The relay is \`ws\` and ioredis and nothing else (bench/relay.ts): no GraphQL, no database. Absolute figures move with the machine; what counts is the ratio.`,
     '',
     missed.length === 0 ? 'Every goal was reached.' : `Goals that were not reached: ${missed.join('; ')}.`,
     '',
