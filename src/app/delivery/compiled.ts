@@ -15,10 +15,15 @@ type Entry = { uses: number; compiled: Compiled | null };
 export function createCompiler(schema: GraphQLSchema) {
   const entries = new LRUCache<DocumentNode, Map<string, Entry>>({ max: maxRemembered });
 
+  /** Null for what the compiler does not take: it is executed as it is. */
   function compile(document: DocumentNode, operationName: string): Compiled | null {
-    const query = compileQuery(schema, document, operationName);
-    // What is executed is bare of any viewer: see frames.ts.
-    return isCompiledQuery(query) ? (payload, variables) => query.query(payload, {}, variables) as ExecutionResult : null;
+    try {
+      const query = compileQuery(schema, document, operationName);
+      // What is executed is bare of any viewer: see frames.ts.
+      return isCompiledQuery(query) ? (payload, variables) => query.query(payload, {}, variables) as ExecutionResult : null;
+    } catch {
+      return null;
+    }
   }
 
   /** The compiled document, or null where it is not used enough or cannot be compiled. */
