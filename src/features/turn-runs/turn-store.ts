@@ -121,7 +121,7 @@ export async function readBacklog(database: Pick<Database, 'query'>): Promise<Ba
   const [row] = await database.query<Backlog>(
     `SELECT clock_timestamp() AS now,
        (SELECT extract(epoch FROM now() - t.created_at)::float8 FROM turn t
-        WHERE t.status = 'QUEUED' AND NOT EXISTS (
+        WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
           SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
         ORDER BY t.created_at LIMIT 1) AS "queueAge",
        (SELECT coalesce(json_object_agg(status, count), '{}') FROM (
