@@ -51,8 +51,9 @@ function refusal(error: AppError, place: Place): GraphQLError {
 
 /** Errors of parsing, validation and coercion: their words are GraphQL's, their code is ours where they have none. */
 function withCode(error: GraphQLError): GraphQLError {
-  if (error.extensions.code) return error;
-  Object.assign(error.extensions, { code: codeFor(error) });
+  // Of what is wrong before anything was executed, the transport must know that it is the caller's fault.
+  if (!error.path && !error.extensions.http) Object.assign(error.extensions, { http: { status: 400, spec: true } });
+  if (!error.extensions.code) Object.assign(error.extensions, { code: codeFor(error) });
   return error;
 }
 

@@ -51,13 +51,15 @@ describeStorages('a claim', (storage) => {
     expect(await logOf(id)).toMatchObject({ types: ['turn-started', 'message-added', 'turn-recovering'], head: 9 });
   });
 
-  it.runIf(storage.name === 'postgres')('passes over a turn whose log somebody is writing, and takes it when that is done', async () => {
-    const id = await queueOne();
-    await bare.database.transact(async (tx) => {
-      await tx.$executeRaw`UPDATE conversation_log SET head = head + 1 WHERE conversation_id = ${id}::uuid`;
-      expect(await claim()).toBeNull();
+  // The embedded database has one connection: there nobody can write beside a claim.
+  if (storage.name === 'postgres')
+    it('passes over a turn whose log somebody is writing, and takes it when that is done', async () => {
+      const id = await queueOne();
+      await bare.database.transact(async (tx) => {
+        await tx.$executeRaw`UPDATE conversation_log SET head = head + 1 WHERE conversation_id = ${id}::uuid`;
+        expect(await claim()).toBeNull();
+      });
+      expect(await claim()).toMatchObject({ conversationId: id });
+      expect(await logOf(id)).toMatchObject({ seqs: [8, 9], head: 9 });
     });
-    expect(await claim()).toMatchObject({ conversationId: id });
-    expect(await logOf(id)).toMatchObject({ seqs: [8, 9], head: 9 });
-  });
 });
