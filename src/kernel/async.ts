@@ -94,3 +94,29 @@ export function abortable<T>(outer: AbortSignal, make: (signal: AbortSignal) => 
     },
   };
 }
+
+/**
+ * An iterator that gives what `next` makes of its source. Ending it ends the source, after `onEnd` was told, with the error where there is one.
+ */
+export function iteratorOver<T>(
+  source: AsyncIterator<unknown>,
+  next: () => Promise<IteratorResult<T>>,
+  onEnd: (error?: unknown) => void = () => {},
+): AsyncIterableIterator<T> {
+  return {
+    next,
+    async return() {
+      onEnd();
+      await source.return?.();
+      return { done: true, value: undefined };
+    },
+    async throw(error) {
+      onEnd(error);
+      await source.throw?.(error);
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

@@ -1,4 +1,5 @@
 import type { ExecutionResult } from 'graphql';
+import { iteratorOver } from '../../kernel/async.ts';
 import { isShared, type SharedResult } from './frames.ts';
 
 type Results = AsyncIterable<ExecutionResult> | ExecutionResult;
@@ -12,27 +13,13 @@ export type Send = (message: Buffer) => Promise<void>;
 export function direct(results: Results, id: string, send: Send): Results {
   if (!(Symbol.asyncIterator in results)) return results;
   const source = results[Symbol.asyncIterator]();
-  const iterator: AsyncIterableIterator<ExecutionResult> = {
-    async next() {
-      for (;;) {
-        const { done, value } = await source.next();
-        if (done || !isShared(value)) return { done, value } as IteratorResult<ExecutionResult>;
-        await send(messageOf(value, id));
-      }
-    },
-    async return() {
-      await source.return?.();
-      return { done: true, value: undefined };
-    },
-    async throw(error) {
-      await source.throw?.(error);
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-  return iterator;
+  return iteratorOver(source, async () => {
+    for (;;) {
+      const { done, value } = await source.next();
+      if (done || !isShared(value)) return { done, value } as IteratorResult<ExecutionResult>;
+      await send(messageOf(value, id));
+    }
+  });
 }
 
 /** The message of the protocol. Clients count their operations from one, so many readers of one conversation have the same id. */

@@ -11,6 +11,7 @@ import {
 import type { Plugin } from 'graphql-yoga';
 import { isTextOnly } from '../../features/turn-events/index.ts';
 import type { Context } from '../../graph/context.ts';
+import { iteratorOver } from '../../kernel/async.ts';
 import { schema } from '../schema.ts';
 import { createCompiler } from './compiled.ts';
 
@@ -106,26 +107,9 @@ function usesVariables(document: DocumentNode): boolean {
   });
 }
 
-/** The results of a source, one for each payload. Ending it ends the source. */
-function mapped(
-  source: AsyncIterator<unknown>,
-  answer: (payload: unknown) => ExecutionResult | PromiseLike<ExecutionResult>,
-): AsyncIterableIterator<ExecutionResult> {
-  return {
-    async next() {
-      const { done, value } = await source.next();
-      return done ? { done, value: undefined } : { done: false, value: await answer(value) };
-    },
-    async return() {
-      await source.return?.();
-      return { done: true, value: undefined };
-    },
-    async throw(error) {
-      await source.throw?.(error);
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
+/** The results of a source, one for each payload. */
+const mapped = (source: AsyncIterator<unknown>, answer: (payload: unknown) => ExecutionResult | PromiseLike<ExecutionResult>) =>
+  iteratorOver<ExecutionResult>(source, async () => {
+    const { done, value } = await source.next();
+    return done ? { done, value: undefined } : { done: false, value: await answer(value) };
+  });

@@ -1,6 +1,7 @@
 import { type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Context } from '../../graph/context.ts';
+import { iteratorOver } from '../../kernel/async.ts';
 import { AppError } from '../../kernel/errors.ts';
 import { currentRequestId } from '../../kernel/request-id.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -95,27 +96,12 @@ function watched(source: AsyncIterator<ExecutionResult>, tellEnd: (frames: numbe
     errors = [error as GraphQLError];
     end();
   };
-  const iterator: AsyncIterableIterator<ExecutionResult> = {
-    next() {
-      const step = source.next();
-      step.then(look, fail);
-      return step;
-    },
-    async return() {
-      end();
-      await source.return?.();
-      return { done: true, value: undefined };
-    },
-    async throw(error) {
-      fail(error);
-      await source.throw?.(error);
-      throw error;
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
+  const next = () => {
+    const step = source.next();
+    step.then(look, fail);
+    return step;
   };
-  return iterator;
+  return iteratorOver(source, next, (error) => (error === undefined ? end() : fail(error)));
 }
 
 type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'contextValue'>;

@@ -39,12 +39,11 @@ export function createSocketLimits(limits: SocketLimits, logger: Logger) {
     /** Whether the address of this request may have one more socket. */
     admits: ({ socket }: IncomingMessage): boolean => !addresses.isFull(socket.remoteAddress ?? ''),
 
-    /** Counts an open socket and holds its client to the limits. To be called after graphql-ws has it: its listener tells the console. */
+    /** Counts an open socket and holds its client to the limits. */
     watch(socket: WebSocket, request: IncomingMessage): void {
       const address = request.socket.remoteAddress ?? '';
       addresses.add(address);
       socket.once('close', () => addresses.remove(address));
-      socket.removeAllListeners('error');
       socket.on('error', (err) => logger.debug({ err }, 'a socket was closed for what its client sent'));
       slowDown(socket, request.socket, limits.messagesPerSecond);
     },
