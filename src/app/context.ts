@@ -27,8 +27,8 @@ export function createContexts(database: Database, { services }: Pick<Compositio
         turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
         usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
       },
-      totalsOfConversations: (ids) => sumByConversation(db, ids),
-      totalsOfTurns: (ids) => sumByTurn(db, ids),
+      totalsOfConversations: (ids) => sumByConversation(database, ids),
+      totalsOfTurns: (ids) => sumByTurn(database, ids),
       countsOfUsers: (ids) => countsOfUsers(db, ids),
       queuePositions: (ids) => queuePositions(db, ids),
     });

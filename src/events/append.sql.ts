@@ -28,17 +28,24 @@ WHERE NOT EXISTS (SELECT 1 FROM free f WHERE f.conversation_id = b.conversation)
 
 /**
  * append: the same for one conversation inside the caller's transaction, whose own rows are the fence.
- * $1 conversation, $2 the turn of each body or null, $3 JSON array of bodies. Returns the new head; no row: there is no such log.
+ * $1 conversation, $2 the turn of each body or null, $3 JSON array of bodies, $4 the turn that these events end, or null: nothing of it is
+ * appended after them, however late a write of its worker comes, and its deltas wait to be merged from now on.
+ * Returns the new head; no row: there is no such log.
  */
 export const appendOne = `
 WITH head AS (
-  UPDATE conversation_log SET head = head + json_array_length($3::json) WHERE conversation_id = $1::uuid RETURNING head
+  UPDATE conversation_log
+  SET head = head + json_array_length($3::json), writer_turn_id = nullif(writer_turn_id, $4::uuid),
+      writer_fence = CASE WHEN writer_turn_id = $4::uuid THEN NULL ELSE writer_fence END
+  WHERE conversation_id = $1::uuid RETURNING head
+), ended AS (
+  INSERT INTO compaction (turn_id) SELECT $4::uuid WHERE $4::uuid IS NOT NULL
 ), stored AS (
   INSERT INTO event (conversation_id, seq, turn_id, at, body)
   SELECT $1::uuid, h.head - json_array_length($3::json) + e.ord, ($2::uuid[])[e.ord], now(), e.body
   FROM head h CROSS JOIN LATERAL json_array_elements($3::json) WITH ORDINALITY AS e(body, ord)
 )
-SELECT head::float8 AS head, now() AS at FROM head`;
+SELECT head, now() AS at FROM head`;
 
 /**
  * read-after: logs after a cursor each, together with their heads, in one snapshot. $1 conversations, $2 cursors, $3 limits, of equal length.

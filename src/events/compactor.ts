@@ -5,25 +5,21 @@ import { planCompaction } from './compact.ts';
 /** Merges the deltas of a settled turn, once; a turn that is not waiting for it is left alone. */
 export async function compactTurn(database: Database, turnId: string): Promise<void> {
   await database.transact(async (tx) => {
-    const waiting = await tx.$queryRawUnsafe<{ conversationId: string }[]>(
+    const waiting = await tx.query<{ conversationId: string }>(
       'DELETE FROM compaction c USING turn t WHERE c.turn_id = $1::uuid AND t.id = c.turn_id RETURNING t.conversation_id AS "conversationId"',
-      turnId,
+      [turnId],
     );
     if (!waiting[0]) return;
-    const rows = await tx.$queryRawUnsafe<LogEvent[]>(
-      'SELECT seq::float8 AS seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid ORDER BY event.seq',
-      turnId,
-    );
+    const rows = await tx.query<LogEvent>('SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid ORDER BY seq', [turnId]);
     const { remove, replace } = planCompaction(rows);
     if (replace.length > 0)
-      await tx.$executeRawUnsafe(
+      await tx.query(
         `UPDATE event SET body = r.body FROM json_to_recordset($2::json) AS r(seq bigint, body json)
          WHERE event.conversation_id = $1::uuid AND event.seq = r.seq`,
-        waiting[0].conversationId,
-        JSON.stringify(replace),
+        [waiting[0].conversationId, JSON.stringify(replace)],
       );
     if (remove.length > 0)
-      await tx.$executeRawUnsafe('DELETE FROM event WHERE conversation_id = $1::uuid AND seq = ANY($2::bigint[])', waiting[0].conversationId, remove);
+      await tx.query('DELETE FROM event WHERE conversation_id = $1::uuid AND seq = ANY($2::bigint[])', [waiting[0].conversationId, remove]);
   });
 }
 

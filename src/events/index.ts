@@ -9,7 +9,7 @@ export { compactTurn, findUncompacted } from './compactor.ts';
 export { encodeEventCursor, positionIn } from './cursor.ts';
 export { type Frame, mergeDeltas } from './frame.ts';
 export { createHub, type Hub } from './hub.ts';
-export { type Append, createEventLog, type EventLog, headIn } from './log.ts';
+export { type Append, createEventLog, type EventLog } from './log.ts';
 export { purgeEvents } from './purge.ts';
 export { createRedisBus } from './redis-bus.ts';
 export { tail } from './tail.ts';

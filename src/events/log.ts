@@ -2,7 +2,7 @@ import type { EventBody, LogEvent } from '../contracts/turn-event.ts';
 import { createBatcher } from '../kernel/batcher.ts';
 import { NotFoundError } from '../kernel/errors.ts';
 import { groupBy } from '../kernel/group.ts';
-import type { Database, Db } from '../platform/db.ts';
+import type { Database, Tx } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn } from './append.sql.ts';
 import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
@@ -20,12 +20,13 @@ export type LogPage = {
 
 /**
  * Appends events inside the transaction they belong to; they are published after it commits. `turn` is that of all of them, or a list with
- * that of each. Returns the head before and after them.
+ * that of each; `ends` the turn that they end: its last. Returns the head before and after them.
  */
 export type Append = (
   conversationId: string,
   turn: string | null | readonly string[],
   bodies: readonly EventBody[],
+  ends?: string,
 ) => Promise<{ from: number; to: number }>;
 
 type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
@@ -39,13 +40,13 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     append,
 
     /** A transaction that may append: its events reach readers after the commit, and never without it. */
-    async transact<T>(work: (tx: Db, append: Append) => Promise<T>): Promise<T> {
+    async transact<T>(work: (tx: Tx, append: Append) => Promise<T>): Promise<T> {
       let batches: Batch[] = [];
       const result = await database.transact((tx) => {
         batches = []; // the transaction may be tried again
-        return work(tx, async (conversationId, turn, bodies) => {
+        return work(tx, async (conversationId, turn, bodies, ends) => {
           const turnIds = Array.isArray(turn) ? turn : bodies.map(() => turn);
-          const batch = await appendTo(tx, conversationId, turnIds, bodies);
+          const batch = await appendTo(tx, { conversationId, turnIds, bodies, ends });
           batches.push(batch);
           return batch;
         });
@@ -104,16 +105,12 @@ function pageOf(rows: readonly Row[], { after, limit }: Wanted): LogPage | null 
   return { events: events.filter((event) => event !== null), head, epoch, seq: full ? stored.at(-1)!.seq : head, full };
 }
 
-/** The head of a log inside a transaction. */
-export async function headIn(tx: Db, conversationId: string): Promise<number> {
-  const { head } = await tx.conversationLog.findUniqueOrThrow({ where: { conversationId }, select: { head: true } });
-  return Number(head);
-}
-
 export type EventLog = ReturnType<typeof createEventLog>;
 
-async function appendTo(tx: Db, conversationId: string, turnIds: readonly (string | null)[], bodies: readonly EventBody[]): Promise<Batch> {
-  const [row] = await tx.$queryRawUnsafe<{ head: number; at: Date }[]>(appendOne, conversationId, turnIds, JSON.stringify(bodies));
+type Addition = { conversationId: string; turnIds: readonly (string | null)[]; bodies: readonly EventBody[]; ends: string | undefined };
+
+async function appendTo(tx: Tx, { conversationId, turnIds, bodies, ends }: Addition): Promise<Batch> {
+  const [row] = await tx.query<{ head: number; at: Date }>(appendOne, [conversationId, turnIds, JSON.stringify(bodies), ends ?? null]);
   if (!row) throw new NotFoundError('conversation', null);
   const events = numbered(bodies, row, null).map((event, index) => ({ ...event, turnId: turnIds[index] ?? null }));
   return { conversationId, from: row.head - bodies.length, to: row.head, events };

@@ -1,7 +1,7 @@
 import { pause } from '../kernel/async.ts';
 import { backoff } from '../kernel/backoff.ts';
 import { StaleCursorError } from '../kernel/errors.ts';
-import { isConnectionLoss } from '../platform/db-retry.ts';
+import { isConnectionLoss } from '../platform/db-errors.ts';
 import type { Batch } from './bus.ts';
 import { type Frame, mergeDeltas } from './frame.ts';
 import type { Hub } from './hub.ts';

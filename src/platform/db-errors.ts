@@ -1,4 +1,40 @@
-import { Prisma } from '../generated/prisma/client.ts';
-
 /** Whether the database refused a row because its key is taken. */
-export const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+export const isUniqueViolation = (error: unknown): boolean => reasons(error).some(({ code }) => code === '23505');
+
+const conflictCodes = new Set(['40001', '40P01', 'P2034']);
+/** What drivers say when the server is gone or a connection was cut, as it is when PostgreSQL restarts. */
+const lostCodes = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', 'ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'P1001', 'P1017']);
+const lostMessages = /Connection terminated|connection is closed|Client has encountered a connection error|not queryable/i;
+
+/** Whether the database undid a transaction because of another one: done again, it may succeed. */
+export const isConflict = (error: unknown): boolean => reasons(error).some(({ code }) => conflictCodes.has(code));
+
+/** Whether a statement failed because the connection did. It may or may not have been carried out. */
+export const isConnectionLoss = (error: unknown): boolean =>
+  reasons(error).some(({ code, message }) => lostCodes.has(code) || lostMessages.test(message));
+
+type Reason = { code: string; message: string };
+
+/** Codes and messages along the causes of an error: Prisma wraps what the driver said, at places that depend on how the statement was made. */
+function reasons(error: unknown): Reason[] {
+  const found: Reason[] = [];
+  const seen = new Set<unknown>();
+  const queue = [error];
+  while (queue.length > 0) {
+    const next = queue.pop();
+    if (next === null || typeof next !== 'object' || seen.has(next)) continue;
+    seen.add(next);
+    const { cause, meta, driverAdapterError } = next as Record<string, unknown>;
+    queue.push(cause, meta, driverAdapterError);
+    found.push(...said(next as Record<string, unknown>));
+  }
+  return found;
+}
+
+/** What the driver adapter calls things, in the words of the protocol. */
+const kinds: Record<string, string> = { TransactionWriteConflict: '40001', ConnectionClosed: '08006', DatabaseNotReachable: 'ECONNREFUSED' };
+
+function said({ code, originalCode, kind, message }: Record<string, unknown>): Reason[] {
+  const codes = [code, originalCode, kinds[String(kind)]].filter((value) => typeof value === 'string');
+  return codes.map((each) => ({ code: each, message: '' })).concat({ code: '', message: typeof message === 'string' ? message : '' });
+}

@@ -1,12 +1,14 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
-import { withRetry } from './db-retry.ts';
 import { createPool, type DatabaseLog, rawTypes } from './pg-pool.ts';
 import { openPglite } from './pglite.ts';
 import { createStatementNames } from './statement-names.ts';
+import { createTransact, type Tx } from './transaction.ts';
 
-/** What stores take first: the client, or a transaction of it. */
+export type { Tx };
+
+/** What stores take first that only read. */
 export type Db = Prisma.TransactionClient;
 
 /** The truth. One code path for a PostgreSQL server and for the embedded one, which has a single connection: see `transact`. */
@@ -19,10 +21,10 @@ export type Database = {
    */
   query<Row>(text: string, params?: readonly unknown[]): Promise<Row[]>;
   /**
-   * A READ COMMITTED transaction, run again when the database undid it because of another one: the work must be repeatable. Inside it nothing
-   * may wait for `prisma` or `query`: the embedded database has no second connection for them.
+   * A READ COMMITTED transaction outside Prisma, run again when the database undid it because of another one: the work must be repeatable.
+   * Inside it nothing may wait for `prisma` or `query`: the embedded database has no second connection for them.
    */
-  transact<T>(work: (tx: Db) => Promise<T>): Promise<T>;
+  transact<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
   /** Work that only one process may do at a time, over a pool of one connection without time limits. For migrations. */
   exclusively<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T>;
   /** How the pools are used at this moment. */
@@ -88,7 +90,7 @@ type Parts = Pick<Database, 'exclusively'> & { pool: pg.Pool; raw: pg.Pool; rele
 
 function assemble(kind: Database['kind'], { pool, raw, exclusively, release, nameOf }: Parts): Database {
   const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) });
-  const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 10_000, timeout: 15_000 }, errorFormat: 'minimal' });
+  const prisma = new PrismaClient({ adapter, errorFormat: 'minimal' });
   let closing: Promise<void> | null = null;
   return {
     kind,
@@ -99,15 +101,7 @@ function assemble(kind: Database['kind'], { pool, raw, exclusively, release, nam
       const { rows } = await raw.query({ name: nameOf(text), text, values: [...params], types: rawTypes });
       return rows as Row[];
     },
-    transact<T>(work: (tx: Db) => Promise<T>): Promise<T> {
-      let begun = false;
-      const run = () =>
-        prisma.$transaction((tx) => {
-          begun = true;
-          return work(tx);
-        });
-      return withRetry(run, () => begun);
-    },
+    transact: createTransact(pool, nameOf),
     close() {
       closing ??= prisma.$disconnect().then(release);
       return closing;

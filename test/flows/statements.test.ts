@@ -119,7 +119,7 @@ describeStorages('the statements of a chat page', (storage) => {
     const { statements } = await statementsOf(async () => {
       for (const id of ids.slice(0, 7)) await bare.database.prisma.conversation.findUnique({ where: { id } });
       await bare.database.query('SELECT 1');
-      await bare.database.transact((tx) => tx.$queryRaw`SELECT 2`);
+      await bare.database.transact((tx) => tx.query('SELECT 2'));
     });
     const texts = statements.map(({ text }) => text);
     expect(texts.filter((text) => text.includes('"conversation"'))).toHaveLength(7);

@@ -112,13 +112,13 @@ await inScratch(async (url) => {
     {
       title: 'What a model is shown: the questions',
       why: 'The same index, walked backwards from the message that is answered: the hundred newest questions, however many messages there are.',
-      run: () => listForContext(database.prisma, deep, 40_000n, 100),
+      run: () => listForContext(database, deep, 40_000, 100),
       pick: /"ordinal" <= \$/,
     },
     {
       title: 'What a model is shown: their answers',
       why: 'The same index again, walked from the end back to the oldest of those questions and no further; `parent_id` says whose an answer is.',
-      run: () => listForContext(database.prisma, deep, 40_000n, 100),
+      run: () => listForContext(database, deep, 40_000, 100),
       pick: /"parent_id" IN/,
     },
     {
@@ -166,13 +166,13 @@ await inScratch(async (url) => {
     {
       title: 'A key that was used before',
       why: '`turn_owner_id_idempotency_key_key` is the promise that one key makes one turn, and finds that turn again.',
-      run: () => findAdmitted(database.prisma, viewer, turn!.key),
+      run: () => findAdmitted(database, viewer, turn!.key),
       pick: /"turn"/,
     },
     {
       title: 'The last turn of a conversation',
       why: '`turn_conversation_id_ordinal_key` again: admission asks for the last ordinal under the lock of the conversation.',
-      run: () => findLastTurn(database.prisma, deep),
+      run: () => findLastTurn(database, deep),
       pick: /"turn"/,
     },
     {

@@ -37,7 +37,7 @@ export async function createTurn({ prisma }: Database): Promise<Writer> {
 export async function takeOver(log: EventLog, { conversationId, turnId, fence }: Writer): Promise<Writer> {
   const next = { conversationId, turnId, fence: fence + 1 };
   await log.transact(async (tx, append) => {
-    await tx.conversationLog.update({ where: { conversationId }, data: { writerFence: next.fence, writerBatch: 0 } });
+    await tx.query('UPDATE conversation_log SET writer_fence = $2, writer_batch = 0 WHERE conversation_id = $1', [conversationId, next.fence]);
     await append(conversationId, turnId, [{ type: 'turn-recovering', turnId, attempt: next.fence, reason: 'test' }]);
   });
   return next;
@@ -45,11 +45,9 @@ export async function takeOver(log: EventLog, { conversationId, turnId, fence }:
 
 /** Ends the turn and leaves its log to be compacted, as settlement does. */
 export const finish = (log: EventLog, { conversationId, turnId }: Writer): Promise<void> =>
-  log.transact(async (tx, append) => {
-    await tx.compaction.create({ data: { turnId } });
-    await tx.conversationLog.update({ where: { conversationId }, data: { writerTurnId: null, writerFence: null } });
+  log.transact(async (_tx, append) => {
     const totals = { inputTokens: 0, outputTokens: 0, totalTokens: 0, costUsd: '0.000000', requests: 0, unpricedRequests: 0 };
-    await append(conversationId, turnId, [{ type: 'turn-finished', turnId, status: 'COMPLETED', finishReason: 'STOP', totals, error: null }]);
+    await append(conversationId, turnId, [{ type: 'turn-finished', turnId, status: 'COMPLETED', finishReason: 'STOP', totals, error: null }], turnId);
   });
 
 /** An event that never merges with another, known by its tag. */

@@ -5,7 +5,7 @@ const database = await openDatabase({ url: null, dataDir: process.argv[2]! });
 await database.query('CREATE TABLE note (body text)');
 await database.query("INSERT INTO note VALUES ('committed')");
 await database.transact(async (tx) => {
-  await tx.$executeRaw`INSERT INTO note VALUES ('never committed')`;
+  await tx.query("INSERT INTO note VALUES ('never committed')");
   process.stdout.write('ready\n');
   await new Promise(() => setInterval(() => {}, 1_000));
 });

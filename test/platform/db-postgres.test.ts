@@ -37,10 +37,10 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
     await Promise.all([...Array.from({ length: 4 }, () => database.query('SELECT 1')), database.prisma.$queryRaw`SELECT 1`]);
     const [opened, leave] = [defer<void>(), defer<void>()];
     const halfway = database.transact(async (tx) => {
-      await tx.$queryRaw`SELECT 1`;
+      await tx.query('SELECT 1');
       opened.resolve();
       await leave.promise;
-      await tx.$queryRaw`SELECT 1`;
+      await tx.query('SELECT 1');
     });
     await opened.promise;
     const asleep = expect(database.query('SELECT pg_sleep(30)')).rejects.toThrow('terminating connection');
@@ -49,7 +49,7 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
     leave.resolve();
     await expect(halfway).rejects.toThrow();
     expect(await eventually(() => database.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
-    expect(await database.transact((tx) => tx.$queryRaw`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
+    expect(await database.transact((tx) => tx.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
   });
 
   it('runs one of two transactions again that wait for each other', async () => {
@@ -58,10 +58,10 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
     const swap = (me: 0 | 1, first: number, second: number) =>
       database.transact(async (tx) => {
         runs += 1;
-        await tx.$executeRaw`UPDATE note SET body = body || 'x' WHERE id = ${first}`;
+        await tx.query("UPDATE note SET body = body || 'x' WHERE id = $1", [first]);
         both[me]!.resolve();
         await both[1 - me]!.promise;
-        await tx.$executeRaw`UPDATE note SET body = body || 'y' WHERE id = ${second}`;
+        await tx.query("UPDATE note SET body = body || 'y' WHERE id = $1", [second]);
       });
     await Promise.all([swap(0, 1, 2), swap(1, 2, 1)]);
     expect(runs).toBe(3);
@@ -73,7 +73,7 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
     const nobody = await openDatabase({ url: 'postgres://postgres@127.0.0.1:1/none', dataDir: null });
     const started = Date.now();
     await expect(nobody.query('SELECT 1')).rejects.toThrow('ECONNREFUSED');
-    await expect(nobody.transact((tx) => tx.$queryRaw`SELECT 1`)).rejects.toThrow();
+    await expect(nobody.transact((tx) => tx.query('SELECT 1'))).rejects.toThrow();
     expect(Date.now() - started).toBeLessThan(5_000);
     await nobody.close();
   });

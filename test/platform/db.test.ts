@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { defer } from '../../src/kernel/async.ts';
-import { type Database, openDatabase } from '../../src/platform/db.ts';
+import { type Database, openDatabase, type Tx } from '../../src/platform/db.ts';
 import { describeStorages, type TestDatabase } from '../kit/databases.ts';
 
 describeStorages('the database', ({ create }) => {
@@ -87,10 +87,10 @@ describeStorages('the database', ({ create }) => {
   it('keeps a statement from outside out of an open transaction, and out of its rollback', async () => {
     const [opened, leave] = [defer<void>(), defer<void>()];
     const undone = database.transact(async (tx) => {
-      await tx.$executeRaw`INSERT INTO note VALUES (1, 'inside')`;
+      await tx.query("INSERT INTO note VALUES (1, 'inside')");
       opened.resolve();
       await leave.promise;
-      expect(await tx.$queryRaw`SELECT id FROM note WHERE body <> 'outside'`).toEqual([{ id: 1 }]);
+      expect(await tx.query("SELECT id FROM note WHERE body <> 'outside'")).toEqual([{ id: 1 }]);
       throw new Error('changed my mind');
     });
     await opened.promise;
@@ -107,8 +107,8 @@ describeStorages('the database', ({ create }) => {
   it('keeps transactions that run at once apart', async () => {
     const add = (id: number) =>
       database.transact(async (tx) => {
-        await tx.$executeRaw`INSERT INTO note VALUES (${id}, 'first half')`;
-        await tx.$executeRaw`UPDATE note SET body = 'whole' WHERE id = ${id}`;
+        await tx.query("INSERT INTO note VALUES ($1, 'first half')", [id]);
+        await tx.query("UPDATE note SET body = 'whole' WHERE id = $1", [id]);
         if (id % 3 === 0) throw new Error('undo');
       });
     await Promise.allSettled(Array.from({ length: 20 }, (_, id) => add(id)));
@@ -118,19 +118,39 @@ describeStorages('the database', ({ create }) => {
 
   it('undoes the whole transaction when a statement of it fails', async () => {
     const work = database.transact(async (tx) => {
-      await tx.$executeRaw`INSERT INTO note VALUES (1, 'a')`;
-      await tx.$executeRaw`INSERT INTO note VALUES (1, 'b')`;
+      await tx.query("INSERT INTO note VALUES (1, 'a')");
+      await tx.query("INSERT INTO note VALUES (1, 'b')");
     });
     await expect(work).rejects.toThrow();
     expect(await notes()).toEqual([]);
+  });
+
+  it('refuses a transaction whose work went on after a failed statement, since nothing of it was kept', async () => {
+    const work = database.transact(async (tx) => {
+      await tx.query("INSERT INTO note VALUES (1, 'a')");
+      await tx.query('SELEKT').catch(() => {});
+      return 'done';
+    });
+    await expect(work).rejects.toThrow('undone');
+    expect(await notes()).toEqual([]);
+  });
+
+  it('refuses a statement that comes after its transaction has ended', async () => {
+    let late: Tx | undefined;
+    await database.transact(async (tx) => {
+      late = tx;
+      await tx.query("INSERT INTO note VALUES (1, 'a')");
+    });
+    await expect(late!.query("INSERT INTO note VALUES (2, 'b')")).rejects.toThrow('had ended');
+    expect((await notes()).map(({ id }) => id)).toEqual([1]);
   });
 
   it('runs a transaction again that the database undid because of another', async () => {
     let runs = 0;
     const done = await database.transact(async (tx) => {
       runs += 1;
-      await tx.$executeRaw`INSERT INTO note VALUES (${runs}, 'try')`;
-      if (runs < 3) await tx.$executeRawUnsafe(`DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '${runs === 1 ? '40001' : '40P01'}'; END $$`);
+      await tx.query("INSERT INTO note VALUES ($1, 'try')", [runs]);
+      if (runs < 3) await tx.query(`DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '${runs === 1 ? '40001' : '40P01'}'; END $$`);
       return 'done';
     });
     expect([done, runs]).toEqual(['done', 3]);
@@ -138,8 +158,8 @@ describeStorages('the database', ({ create }) => {
   });
 
   it('reads committed rows in a transaction, and writes in UTC', async () => {
-    const [row] = await database.transact(
-      (tx) => tx.$queryRaw<object[]>`SELECT current_setting('transaction_isolation') AS level, current_setting('TimeZone') AS zone`,
+    const [row] = await database.transact((tx) =>
+      tx.query<object>("SELECT current_setting('transaction_isolation') AS level, current_setting('TimeZone') AS zone"),
     );
     expect(row).toEqual({ level: 'read committed', zone: 'UTC' });
   });

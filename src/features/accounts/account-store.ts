@@ -18,8 +18,3 @@ export async function insertAccount(db: Db, account: Profile & { subject: string
 export async function updateProfile(db: Db, id: string, { displayName, email, roles }: Profile): Promise<void> {
   await db.user.updateMany({ where: { id }, data: { displayName, email, roles } });
 }
-
-/** Adds the tokens of one model call to the user's lifetime sum, and notes that they used the service. Part of the transaction that books the call. */
-export async function addTokens(db: Db, id: string, tokens: number): Promise<void> {
-  await db.$executeRaw`UPDATE user_account SET total_tokens_used = total_tokens_used + ${tokens}::bigint, last_used_at = now() WHERE id = ${id}::uuid`;
-}

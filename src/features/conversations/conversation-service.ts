@@ -1,11 +1,10 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Append, EventLog } from '../../events/index.ts';
-import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
-import type { Db } from '../../platform/db.ts';
-import { insertConversation, type LockedConversation, lockConversation, updateConversation } from './conversation-store.ts';
+import type { Tx } from '../../platform/db.ts';
+import { type ConversationChange, insertConversation, type LockedConversation, lockConversation, updateConversation } from './conversation-store.ts';
 import { datedTitle, parseLanguage, parseMetadata, parseSystemPrompt, parseTitle } from './rules.ts';
 
 export type NewConversation = {
@@ -35,13 +34,13 @@ type Deps = {
   /** The model and provider to use for what was asked; refuses one that is not configured. */
   chooseModel: ModelChoice;
   /** Ends the turns of a conversation that is going away, in the same transaction; what it returns is done after it. Set by the turns room. */
-  beforeDelete: ((tx: Db, append: Append, conversationId: string) => Promise<() => void>)[];
+  beforeDelete: ((tx: Tx, append: Append, conversationId: string) => Promise<() => void>)[];
 };
 
 /** Creates, changes, archives, ends and deletes conversations. Each change is an event in the same transaction. */
 export function createConversationService({ log, clock, defaultLanguage, chooseModel, beforeDelete }: Deps) {
-  const create = (tx: Db, viewer: Viewer, input: NewConversation) =>
-    insertConversation(tx, { ...newRow(input), ...chooseModel(input), ownerId: viewer.userId, sessionId: uuidv7() });
+  const create = (tx: Tx, viewer: Viewer, input: NewConversation): Promise<LockedConversation> =>
+    insertConversation(tx, { id: uuidv7(), sessionId: uuidv7(), ownerId: viewer.userId, ...newRow(input), ...chooseModel(input) });
 
   function newRow({ title, language, systemPrompt, metadata }: NewConversation) {
     return {
@@ -49,19 +48,19 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
       titleSource: title == null ? ('FALLBACK' as const) : ('USER' as const),
       language: language == null ? defaultLanguage : parseLanguage(language),
       systemPrompt: systemPrompt == null ? '' : parseSystemPrompt(systemPrompt),
-      metadata: metadata == null ? {} : (parseMetadata(metadata) as Prisma.InputJsonObject),
+      metadata: metadata == null ? {} : parseMetadata(metadata),
     };
   }
 
-  function changedRow(current: LockedConversation, changes: ConversationChanges): Prisma.ConversationUncheckedUpdateInput {
+  function changedRow(current: LockedConversation, changes: ConversationChanges): ConversationChange {
     const { title, status, language, metadata, model, provider } = changes;
     if (status != null && current.status === 'COMPLETED' && status !== 'COMPLETED')
       throw new ConflictError('This conversation has ended for good: it cannot be reopened or put away.');
-    const row: Prisma.ConversationUncheckedUpdateInput = {};
+    const row: ConversationChange = {};
     if (title != null) Object.assign(row, { title: parseTitle(title), titleSource: 'USER' });
     if (status != null) row.status = status;
     if (language != null) row.language = parseLanguage(language);
-    if (metadata != null) row.metadata = parseMetadata(metadata) as Prisma.InputJsonObject;
+    if (metadata != null) row.metadata = parseMetadata(metadata);
     if (model != null || provider != null) Object.assign(row, chooseModel({ model: model ?? current.model, provider }));
     return row;
   }
@@ -73,7 +72,7 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
       const data = changedRow(current, changes);
       const changed = Object.keys(data);
       if (changed.length === 0) throw new ValidationError([{ path: ['input'], message: 'names nothing to change' }]);
-      await updateConversation(tx, current, data);
+      await updateConversation(tx, id, data);
       await append(id, null, [{ type: 'conversation-updated', changed }]);
     });
 
@@ -95,11 +94,10 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
     /** Gone at once for everybody; its rows follow within minutes. The account of what it cost stays. */
     async remove(viewer: Viewer, id: string, givenId: string): Promise<void> {
       const after = await log.transact(async (tx, append) => {
-        const conversation = await lockConversation(tx, viewer, id);
-        if (!conversation) throw new NotFoundError('conversation', givenId);
+        if (!(await lockConversation(tx, viewer, id))) throw new NotFoundError('conversation', givenId);
         const later: (() => void)[] = [];
         for (const end of beforeDelete) later.push(await end(tx, append, id));
-        await updateConversation(tx, conversation, { deletedAt: conversation.at });
+        await updateConversation(tx, id, { isDeleted: true });
         await append(id, null, [{ type: 'conversation-deleted' }]);
         return later;
       });

@@ -1,20 +1,15 @@
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { Prisma } from '../../generated/prisma/client.ts';
-import type { Db } from '../../platform/db.ts';
+import type { Db, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
 
 /** What a message or a turn takes from its conversation, read under its lock. */
 export type LockedConversation = {
   id: string;
-  ownerId: string | null;
-  sessionId: string;
   status: 'ACTIVE' | 'COMPLETED' | 'ARCHIVED';
   titleSource: 'FALLBACK' | 'GENERATED' | 'USER';
   provider: string;
   model: string;
   messageCount: number;
-  /** The time of the transaction, by the clock of the database: the one that stored times are taken from. */
-  at: Date;
 };
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
@@ -23,40 +18,72 @@ export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conve
  * The conversation with its row locked until the transaction ends: sends, stops and deletions of one conversation take turns. Not FOR UPDATE:
  * an append holds the log's row and asks for the key of the conversation, while a send holds the conversation and asks for the log.
  */
-export async function lockConversation(tx: Db, viewer: Viewer, id: string): Promise<LockedConversation | null> {
-  const rows = await tx.$queryRaw<LockedConversation[]>`
-    SELECT id, owner_id AS "ownerId", session_id AS "sessionId", status::text AS status, title_source::text AS "titleSource",
-           provider, model, message_count AS "messageCount", now() AS at
-    FROM conversation
-    WHERE id = ${id}::uuid AND owner_id = ${viewer.userId}::uuid AND deleted_at IS NULL
-    FOR NO KEY UPDATE`;
-  return rows[0] ?? null;
+export async function lockConversation(tx: Tx, viewer: Viewer, id: string): Promise<LockedConversation | null> {
+  const [row] = await tx.query<LockedConversation>(
+    `SELECT id, status, title_source AS "titleSource", provider, model, message_count AS "messageCount"
+     FROM conversation WHERE id = $1::uuid AND owner_id = $2::uuid AND deleted_at IS NULL FOR NO KEY UPDATE`,
+    [id, viewer.userId],
+  );
+  return row ?? null;
 }
 
 /**
  * Locks a conversation the same way for what needs nothing of it, a worker's transaction above all. It may be deleted, or gone. Returns the
  * time of the transaction, by the clock of the database.
  */
-export async function holdConversation(tx: Db, id: string): Promise<Date> {
-  const [row] = await tx.$queryRaw<[{ at: Date }]>`
-    WITH held AS MATERIALIZED (SELECT 1 FROM conversation WHERE id = ${id}::uuid FOR NO KEY UPDATE)
-    SELECT now() AS at, (SELECT count(*) FROM held)`;
-  return row.at;
+export async function holdConversation(tx: Tx, id: string): Promise<Date> {
+  const [row] = await tx.query<{ at: Date }>(
+    `WITH held AS MATERIALIZED (SELECT 1 FROM conversation WHERE id = $1::uuid FOR NO KEY UPDATE)
+     SELECT now() AS at, (SELECT count(*) FROM held)`,
+    [id],
+  );
+  return row!.at;
 }
 
+export type ConversationRow = {
+  id: string;
+  sessionId: string;
+  ownerId: string | null;
+  title: string;
+  titleSource: 'FALLBACK' | 'USER';
+  language: string;
+  provider: string;
+  model: string;
+  systemPrompt: string;
+  metadata: object;
+};
+
 /** A conversation and its empty log. */
-export const insertConversation = (tx: Db, data: Prisma.ConversationUncheckedCreateInput) =>
-  tx.conversation.create({ data: { ...data, log: { create: {} } } });
+export async function insertConversation(tx: Tx, row: ConversationRow): Promise<LockedConversation> {
+  const { id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, metadata } = row;
+  await tx.query(
+    `WITH made AS (
+       INSERT INTO conversation (id, session_id, owner_id, title, title_source, language, provider, model, system_prompt, metadata)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+     )
+     INSERT INTO conversation_log (conversation_id) SELECT id FROM made`,
+    [id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, JSON.stringify(metadata)],
+  );
+  return { id, status: 'ACTIVE', titleSource, provider, model, messageCount: 0 };
+}
 
-export const updateConversation = (tx: Db, { id, at }: Pick<LockedConversation, 'id' | 'at'>, data: Prisma.ConversationUncheckedUpdateInput) =>
-  tx.conversation.update({ where: { id }, data: { ...data, updatedAt: at } });
+export type ConversationChange = Partial<
+  Pick<ConversationRow, 'title' | 'titleSource' | 'language' | 'provider' | 'model' | 'metadata'> & {
+    status: LockedConversation['status'];
+    isDeleted: true;
+  }
+>;
 
-/** Adds what one settled call cost, and returns the new sums. */
-export async function addUsage(tx: Db, id: string, tokens: number, costUsd: string | null): Promise<{ totalTokens: bigint; totalCost: string }> {
-  const rows = await tx.$queryRaw<[{ totalTokens: bigint; totalCost: string }]>`
-    UPDATE conversation SET total_tokens = total_tokens + ${tokens}::int, total_cost = total_cost + ${costUsd ?? '0'}::numeric, updated_at = now()
-    WHERE id = ${id}::uuid RETURNING total_tokens AS "totalTokens", total_cost::text AS "totalCost"`;
-  return rows[0];
+export async function updateConversation(tx: Tx, id: string, change: ConversationChange): Promise<void> {
+  const { title, titleSource, language, provider, model, metadata, status, isDeleted = false } = change;
+  await tx.query(
+    `UPDATE conversation
+     SET title = coalesce($2, title), title_source = coalesce($3, title_source), language = coalesce($4, language),
+         provider = coalesce($5, provider), model = coalesce($6, model), metadata = coalesce($7, metadata), status = coalesce($8, status),
+         deleted_at = CASE WHEN $9::boolean THEN now() ELSE deleted_at END, updated_at = now()
+     WHERE id = $1`,
+    [id, title, titleSource, language, provider, model, metadata && JSON.stringify(metadata), status, isDeleted],
+  );
 }
 
 /** How many conversations each of these users has, and how many messages are in them. */

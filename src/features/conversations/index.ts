@@ -6,7 +6,6 @@
 export { createVisibility, visibleTo } from './access.ts';
 export { type ConversationService, createConversationService, type NewConversation } from './conversation-service.ts';
 export {
-  addUsage,
   countsOfUsers,
   findConversation,
   holdConversation,
@@ -15,7 +14,7 @@ export {
   lockConversation,
   updateConversation,
 } from './conversation-store.ts';
-export { appendMessage, completeMessage, findMessage, linkToTurn, listForContext, partsOf, supersedeAnswers } from './message-store.ts';
+export { appendMessage, completeMessage, findMessage, listForContext, partsOf, supersedeAnswers } from './message-store.ts';
 export { CreateConversationInput } from './mutations.ts';
 export { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';

@@ -1,11 +1,11 @@
+import { v7 as uuidv7 } from 'uuid';
 import { contentOf, type FinishReason, type MessagePart, type MessageRole, type MessageStatus } from '../../contracts/message.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { groupBy } from '../../kernel/group.ts';
 import { sha256 } from '../../kernel/text.ts';
-import type { Db } from '../../platform/db.ts';
+import type { Db, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
-import type { LockedConversation } from './conversation-store.ts';
 
 export const findMessage = (db: Db, viewer: Viewer, id: string) => db.message.findFirst({ where: { id, conversation: visibleTo(viewer) } });
 
@@ -18,21 +18,23 @@ type NewMessage = {
   parts: MessagePart[];
   tokenCount?: number;
   model?: string;
-  /** The time of the transaction, by the clock of the database. */
-  at: Date;
 };
 
 /** Adds a message at the end of its conversation. Takes the conversation's row lock, which orders it among all others. */
-export async function appendMessage(tx: Db, { parts, at, ...message }: NewMessage): Promise<{ id: string; ordinal: bigint }> {
-  const { lastOrdinal } = await tx.conversation.update({
-    where: { id: message.conversationId },
-    data: { lastOrdinal: { increment: 1 }, messageCount: { increment: 1 }, lastMessageAt: at, updatedAt: at },
-    select: { lastOrdinal: true },
-  });
-  return tx.message.create({
-    data: { ...message, ...textFacts(parts), ordinal: lastOrdinal },
-    select: { id: true, ordinal: true },
-  });
+export async function appendMessage(tx: Tx, message: NewMessage): Promise<{ id: string; ordinal: number }> {
+  const { conversationId, turnId, parentId, role, status, parts, tokenCount = 0, model } = message;
+  const { contentLength, contentSha256 } = textFacts(parts);
+  const [row] = await tx.query<{ id: string; ordinal: number }>(
+    `WITH place AS (
+       UPDATE conversation SET last_ordinal = last_ordinal + 1, message_count = message_count + 1, last_message_at = now(), updated_at = now()
+       WHERE id = $2 RETURNING last_ordinal
+     )
+     INSERT INTO message (id, conversation_id, turn_id, parent_id, role, status, parts, ordinal, model, token_count, content_length, content_sha256)
+     SELECT $1, $2, $3, $4, $5, $6, $7, last_ordinal, $8, $9, $10, $11 FROM place
+     RETURNING id, ordinal`,
+    [uuidv7(), conversationId, turnId, parentId, role, status, JSON.stringify(parts), model, tokenCount, contentLength, contentSha256],
+  );
+  return row!;
 }
 
 type Completion = {
@@ -44,69 +46,82 @@ type Completion = {
   requestId: string | null;
   responseTimeMs: number | null;
   timeToFirstTokenMs: number | null;
-  updatedAt: Date;
 };
 
 /** Writes the final text and facts of a message. Returns what `message-completed` says of its text. */
-export async function completeMessage(
-  tx: Db,
-  id: string,
-  { parts, ...completion }: Completion,
-): Promise<{ contentLength: number; contentSha256: string }> {
+export async function completeMessage(tx: Tx, id: string, completion: Completion): Promise<{ contentLength: number; contentSha256: string }> {
+  const { status, finishReason, parts, tokenCount, estimatedCost, requestId, responseTimeMs, timeToFirstTokenMs } = completion;
   const facts = textFacts(parts);
-  await tx.message.update({ where: { id }, data: { ...completion, ...facts } });
-  return { contentLength: facts.contentLength, contentSha256: facts.contentSha256 };
-}
-
-/** Says which turn a message began. */
-export async function linkToTurn(tx: Db, id: string, turnId: string): Promise<void> {
-  await tx.message.update({ where: { id }, data: { turnId } });
+  await tx.query(
+    `UPDATE message
+     SET status = $2, finish_reason = $3, parts = $4, token_count = $5, estimated_cost = $6, request_id = $7, response_time_ms = $8,
+         time_to_first_token_ms = $9, content_length = $10, content_sha256 = $11, updated_at = now()
+     WHERE id = $1`,
+    [
+      ...[id, status, finishReason, JSON.stringify(parts), tokenCount, estimatedCost, requestId, responseTimeMs, timeToFirstTokenMs],
+      ...[facts.contentLength, facts.contentSha256],
+    ],
+  );
+  return facts;
 }
 
 /** Takes the answers of a turn out of the conversation because another takes their place. Returns their ids. */
-export async function supersedeAnswers(tx: Db, turnId: string, { id: conversationId, at }: Pick<LockedConversation, 'id' | 'at'>): Promise<string[]> {
-  const answers = await tx.message.updateManyAndReturn({
-    where: { turnId, role: 'ASSISTANT', status: { not: 'SUPERSEDED' } },
-    data: { status: 'SUPERSEDED', updatedAt: at },
-    select: { id: true },
-  });
-  await tx.conversation.update({ where: { id: conversationId }, data: { messageCount: { decrement: answers.length } } });
-  return answers.map(({ id }) => id);
+export async function supersedeAnswers(tx: Tx, turnId: string, conversationId: string): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>(
+    `WITH answers AS (
+       UPDATE message SET status = 'SUPERSEDED', updated_at = now() WHERE turn_id = $1 AND role = 'ASSISTANT' AND status <> 'SUPERSEDED' RETURNING id
+     ), fewer AS (
+       UPDATE conversation SET message_count = message_count - n.count FROM (SELECT count(*)::int AS count FROM answers) n WHERE id = $2
+     )
+     SELECT id FROM answers`,
+    [turnId, conversationId],
+  );
+  return rows.map(({ id }) => id);
 }
+
+type Shown = { id: string; parentId: string | null; ordinal: number; role: MessageRole; parts: MessagePart[]; tokenCount: number };
+
+const shown = `SELECT id, parent_id AS "parentId", ordinal, role, parts, token_count AS "tokenCount"
+  FROM message WHERE conversation_id = $1::uuid AND status IN ('COMPLETE', 'STOPPED')`;
 
 /**
  * The newest messages that a model may be shown with the question at ordinal `upTo`, newest first and that question before all: each
  * earlier question with its answers, also where they were given when later questions waited already. Never more than `limit`, however
  * long the conversation.
  */
-export async function listForContext(db: Db, conversationId: string, upTo: bigint, limit: number) {
-  const shown = { conversationId, status: { in: ['COMPLETE', 'STOPPED'] } } satisfies Prisma.MessageWhereInput;
-  const newest = {
-    orderBy: { ordinal: 'desc' },
-    take: limit,
-    select: { id: true, parentId: true, ordinal: true, role: true, parts: true, tokenCount: true },
-  } satisfies Prisma.MessageFindManyArgs;
-  const questions = await db.message.findMany({ where: { ...shown, role: 'USER', ordinal: { lte: upTo } }, ...newest });
+export async function listForContext(tx: Tx, conversationId: string, upTo: number, limit: number) {
+  const questions = await tx.query<Shown>(`${shown} AND role = 'USER' AND ordinal <= $2::bigint ORDER BY ordinal DESC LIMIT $3`, [
+    conversationId,
+    upTo,
+    limit,
+  ]);
   const earlier = questions.filter(({ ordinal }) => ordinal < upTo).map(({ id }) => id);
-  // The answers stand behind the oldest question, so the walk ends there and not at the beginning of the conversation.
-  const from = questions.at(-1)?.ordinal ?? upTo;
-  const answers = await db.message.findMany({ where: { ...shown, role: 'ASSISTANT', ordinal: { gt: from }, parentId: { in: earlier } }, ...newest });
+  const answers = earlier.length === 0 ? [] : await listAnswers(tx, conversationId, earlier, questions.at(-1)!.ordinal, limit);
   const answersTo = groupBy(answers, ({ parentId }) => parentId);
   return questions
     .flatMap((question) => [...(answersTo.get(question.id) ?? []), question])
     .slice(0, limit)
     .map(({ role, parts, tokenCount }) => ({
       role: role === 'USER' ? ('user' as const) : ('assistant' as const),
-      content: contentOf(partsOf(parts)) ?? '',
+      content: contentOf(parts) ?? '',
       tokens: tokenCount,
     }))
     .filter(({ content }) => content !== ''); // stopped before its first word: nothing to show, and some providers refuse it
 }
 
+/** The answers stand behind the oldest question, so the walk ends there and not at the beginning of the conversation. */
+const listAnswers = (tx: Tx, conversationId: string, questions: readonly string[], from: number, limit: number): Promise<Shown[]> =>
+  tx.query(`${shown} AND role = 'ASSISTANT' AND ordinal > $2::bigint AND parent_id = ANY($3::uuid[]) ORDER BY ordinal DESC LIMIT $4`, [
+    conversationId,
+    from,
+    questions,
+    limit,
+  ]);
+
 /** The JSON column as what it holds: only this file and settlement write it. */
 export const partsOf = (parts: Prisma.JsonValue): MessagePart[] => parts as MessagePart[];
 
-function textFacts(parts: MessagePart[]) {
+function textFacts(parts: MessagePart[]): { contentLength: number; contentSha256: string } {
   const content = contentOf(parts) ?? '';
-  return { parts: parts as Prisma.InputJsonValue, contentLength: content.length, contentSha256: sha256(content) };
+  return { contentLength: content.length, contentSha256: sha256(content) };
 }

@@ -1,4 +1,4 @@
-import type { Database, Db } from '../../platform/db.ts';
+import type { Database, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
 
 const messages = { change: 'DELETE FROM message', table: 'message', order: 'ordinal', type: 'bigint' } as const;
@@ -14,16 +14,15 @@ export const findPurgeable = (database: Database, limit: number): Promise<{ id: 
   );
 
 /** Locks a deleted conversation for one step of its purge; false where another worker has it. */
-export async function holdForPurge(tx: Db, id: string): Promise<boolean> {
-  const rows = await tx.$queryRaw<unknown[]>`
-    SELECT 1 FROM conversation WHERE id = ${id}::uuid AND deleted_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED`;
+export async function holdForPurge(tx: Tx, id: string): Promise<boolean> {
+  const rows = await tx.query('SELECT 1 FROM conversation WHERE id = $1::uuid AND deleted_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED', [id]);
   return rows.length === 1;
 }
 
-export const purgeMessages = (tx: Db, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
+export const purgeMessages = (tx: Tx, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
   changeSlice(tx, messages, conversationId, after, limit);
 
 /** The last step: the row that all others hung on. */
-export async function purgeConversation(tx: Db, id: string): Promise<void> {
-  await tx.conversation.deleteMany({ where: { id, deletedAt: { not: null } } });
+export async function purgeConversation(tx: Tx, id: string): Promise<void> {
+  await tx.query('DELETE FROM conversation WHERE id = $1::uuid AND deleted_at IS NOT NULL', [id]);
 }

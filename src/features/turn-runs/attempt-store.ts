@@ -1,13 +1,7 @@
-import type { Prisma } from '../../generated/prisma/client.ts';
-import type { Database, Db } from '../../platform/db.ts';
+import type { Database, Db, Tx } from '../../platform/db.ts';
 
-export const insertAttempt = (tx: Db, data: Prisma.TurnAttemptUncheckedCreateInput) => tx.turnAttempt.create({ data });
-
-/** When the first word of an attempt came, `ms` after its request was sent, by the clock of the database. */
-export async function firstTokenOf(tx: Db, turnId: string, number: number, ms: number): Promise<Date | null> {
-  const attempt = await tx.turnAttempt.findUnique({ where: { turnId_number: { turnId, number } }, select: { requestedAt: true } });
-  return attempt?.requestedAt ? new Date(attempt.requestedAt.getTime() + ms) : null;
-}
+export const insertAttempt = (tx: Tx, { turnId, number, worker }: { turnId: string; number: number; worker: string }): Promise<unknown> =>
+  tx.query('INSERT INTO turn_attempt (turn_id, number, worker) VALUES ($1, $2, $3)', [turnId, number, worker]);
 
 /** Attempts that no worker ended, from before the present one. */
 export const findAbandoned = (db: Db, turnId: string, before: number) =>
@@ -29,11 +23,12 @@ export async function markRequested(
 type End = { outcome: 'COMPLETED' | 'CRASHED' | 'PROVIDER_ERROR' | 'SUPERSEDED'; providerResponseId?: string | null; keptCharacters?: number };
 
 /** Ends an attempt, once: false where it had ended before. */
-export async function endAttempt(tx: Db, turnId: string, number: number, end: End): Promise<boolean> {
+export async function endAttempt(tx: Tx, turnId: string, number: number, end: End): Promise<boolean> {
   const { outcome, providerResponseId = null, keptCharacters = 0 } = end;
-  const count = await tx.$executeRaw`
-    UPDATE turn_attempt
-    SET outcome = ${outcome}::attempt_outcome, ended_at = now(), provider_response_id = ${providerResponseId}, kept_characters = ${keptCharacters}
-    WHERE turn_id = ${turnId}::uuid AND number = ${number} AND outcome = 'RUNNING'`;
-  return count === 1;
+  const rows = await tx.query(
+    `UPDATE turn_attempt SET outcome = $3, ended_at = now(), provider_response_id = $4, kept_characters = $5
+     WHERE turn_id = $1 AND number = $2 AND outcome = 'RUNNING' RETURNING 1`,
+    [turnId, number, outcome, providerResponseId, keptCharacters],
+  );
+  return rows.length === 1;
 }

@@ -12,7 +12,7 @@ export type ClaimedTurn = {
   ownerId: string | null;
   sessionId: string;
   inputMessageId: string | null;
-  inputOrdinal: bigint;
+  inputOrdinal: number;
   /** The answer that is being written. */
   messageId: string;
   provider: string;
@@ -27,7 +27,7 @@ export type ClaimedTurn = {
   recovering: boolean;
 };
 
-type Row = Omit<ClaimedTurn, 'inputOrdinal'> & { inputOrdinal: number; begun: boolean; head: number; at: Date };
+type Row = ClaimedTurn & { begun: boolean; head: number; at: Date };
 
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
@@ -42,13 +42,13 @@ export async function claimNext(
 ): Promise<ClaimedTurn | null> {
   const [row] = await database.query<Row>(claim, [worker, leaseMs, running, uuidv7()]);
   if (!row) return null;
-  const { at, head, begun, inputOrdinal, ...turn } = row;
+  const { at, head, begun, ...turn } = row;
   log.announce(turn.conversationId, turn.id, claimEvents(turn, begun), { head, at });
-  return { ...turn, inputOrdinal: BigInt(inputOrdinal) };
+  return turn;
 }
 
 /** What the statement stores, for the readers of this process and the others. */
-function claimEvents({ id, recovering, attempt, messageId }: Omit<ClaimedTurn, 'inputOrdinal'>, begun: boolean): EventBody[] {
+function claimEvents({ id, recovering, attempt, messageId }: ClaimedTurn, begun: boolean): EventBody[] {
   const first: EventBody = recovering ? { type: 'turn-recovering', turnId: id, attempt, reason } : { type: 'turn-started', turnId: id };
   return begun ? [first] : [first, { type: 'message-added', messageId }];
 }

@@ -1,19 +1,19 @@
 import type { ModelInfo, ModelMessage } from '../../contracts/model-provider.ts';
 import { type Candidate, fitToWindow } from '../../engine/index.ts';
 import { ProviderError } from '../../kernel/errors.ts';
-import type { Db } from '../../platform/db.ts';
+import type { Tx } from '../../platform/db.ts';
 import { listForContext } from '../conversations/index.ts';
 import type { ClaimedTurn } from './claim.ts';
 
-type Deps = { db: Db; maxContextMessages: number; countTokens: (text: string) => Promise<number> };
+type Deps = { database: Tx; maxContextMessages: number; countTokens: (text: string) => Promise<number> };
 
 /** The messages for one call. Costs the same in a conversation of ten messages and of a hundred thousand. */
 export async function buildContext(
   turn: ClaimedTurn,
   info: ModelInfo,
-  { db, maxContextMessages, countTokens }: Deps,
+  { database, maxContextMessages, countTokens }: Deps,
 ): Promise<{ messages: ModelMessage[]; tokens: number }> {
-  const candidates: Candidate[] = await listForContext(db, turn.conversationId, turn.inputOrdinal, maxContextMessages);
+  const candidates: Candidate[] = await listForContext(database, turn.conversationId, turn.inputOrdinal, maxContextMessages);
   const system = turn.systemPrompt ? { content: turn.systemPrompt, tokens: await countTokens(turn.systemPrompt) } : null;
   const maxTokens = turn.generation.maxTokens ?? Math.min(info.maxOutputTokens, Math.floor(info.contextWindow / 4));
   const { messages, tokens, limit } = fitToWindow(system, candidates, {

@@ -6,8 +6,8 @@
 export { fromRecord, TurnNotActiveError } from './errors.ts';
 export { settleQueued } from './settle.ts';
 export {
+  type AdmittedTurn,
   type Backlog,
-  countAhead,
   findAdmitted,
   findLastTurn,
   findTurn,

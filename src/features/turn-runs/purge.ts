@@ -1,10 +1,10 @@
 import { purgeEvents } from '../../events/index.ts';
-import type { Database, Db } from '../../platform/db.ts';
+import type { Database, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
 import { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from '../conversations/index.ts';
 import { unlinkUsage } from '../usage/index.ts';
 
-type Step = { limit: number; change: (tx: Db, conversationId: string, after: string | null, limit: number) => Promise<Slice> };
+type Step = { limit: number; change: (tx: Tx, conversationId: string, after: string | null, limit: number) => Promise<Slice> };
 
 const turns = { change: 'DELETE FROM turn', table: 'turn', order: 'ordinal', type: 'bigint' } as const;
 
@@ -43,5 +43,5 @@ async function purge(database: Database, id: string, signal: AbortSignal): Promi
 }
 
 /** One step in a transaction of its own; null where another worker is at this conversation. */
-const inTurn = <T>(database: Database, id: string, work: (tx: Db) => Promise<T>): Promise<T | null> =>
+const inTurn = <T>(database: Database, id: string, work: (tx: Tx) => Promise<T>): Promise<T | null> =>
   database.transact(async (tx) => ((await holdForPurge(tx, id)) ? work(tx) : null));

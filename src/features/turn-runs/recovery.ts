@@ -2,13 +2,14 @@ import type { MessagePart } from '../../contracts/message.ts';
 import { isDelta, type LogEvent } from '../../contracts/turn-event.ts';
 import { foldAll } from '../../contracts/turn-fold.ts';
 import { type EventLog, FencedError } from '../../events/index.ts';
-import type { Database, Db } from '../../platform/db.ts';
+import type { Database, Tx } from '../../platform/db.ts';
 import { holdConversation } from '../conversations/index.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, findAbandoned } from './attempt-store.ts';
 import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
+import { lockHeld } from './turn-store.ts';
 
 type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
 
@@ -34,7 +35,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
       const at = await holdTurn(tx, turn);
       const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0 });
       if (!ended || !account) return;
-      const event = await book(tx, at, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
+      const { event } = await book(tx, at, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
       await append(turn.conversationId, turn.id, [event]);
     });
   }
@@ -56,11 +57,8 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
  * Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's by now. Returns the
  * time of the transaction, by the clock of the database.
  */
-export async function holdTurn(tx: Db, { id, conversationId, fence }: ClaimedTurn): Promise<Date> {
-  const at = await holdConversation(tx, conversationId);
-  const rows = await tx.$queryRaw<
-    unknown[]
-  >`SELECT 1 FROM turn WHERE id = ${id}::uuid AND fence = ${fence} AND finished_at IS NULL FOR NO KEY UPDATE`;
-  if (rows.length === 0) throw new FencedError();
+export async function holdTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
+  const at = await holdConversation(tx, turn.conversationId);
+  if (!(await lockHeld(tx, turn))) throw new FencedError();
   return at;
 }

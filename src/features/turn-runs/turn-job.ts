@@ -9,7 +9,7 @@ import { backoff } from '../../kernel/backoff.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
-import { isConnectionLoss } from '../../platform/db-retry.ts';
+import { isConnectionLoss } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { beginSpan } from '../../platform/telemetry/tracing.ts';
 import { accountOf } from '../usage/index.ts';
@@ -21,6 +21,7 @@ import { buildContext } from './context.ts';
 import { holdTurn, type Remains, recover } from './recovery.ts';
 import { settle } from './settle.ts';
 import { createTurnSink } from './turn-sink.ts';
+import { nextAttempt } from './turn-store.ts';
 
 export type TurnJobDeps = {
   database: Database;
@@ -125,7 +126,7 @@ async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attem
   await log.transact(async (tx, append) => {
     const at = await holdTurn(tx, turn);
     const ended = await endAttempt(tx, turn.id, attempt, { outcome: 'SUPERSEDED', providerResponseId: call?.responseId ?? null });
-    if (ended && account) await append(turn.conversationId, turn.id, [await book(tx, at, bookingOf(turn), call, account)]);
+    if (ended && account) await append(turn.conversationId, turn.id, [(await book(tx, at, bookingOf(turn), call, account)).event]);
   });
 }
 
@@ -182,7 +183,7 @@ function createPorts(
     provider,
     emit: sink.emit,
     flushed: sink.flushed,
-    context: () => buildContext(turn, info, { db: deps.database.prisma, maxContextMessages: deps.maxContextMessages, countTokens: deps.countTokens }),
+    context: () => buildContext(turn, info, { database: deps.database, maxContextMessages: deps.maxContextMessages, countTokens: deps.countTokens }),
     async requesting(number, promptTokens) {
       const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, promptTokens });
       if (!held) throw new FencedError();
@@ -204,8 +205,8 @@ async function retry(turn: ClaimedTurn, call: Call, { log, countTokens, worker }
   return log.transact(async (tx, append) => {
     const at = await holdTurn(tx, turn);
     await endAttempt(tx, turn.id, call.attempt, { outcome: 'PROVIDER_ERROR', providerResponseId: call.responseId });
-    const event = await book(tx, at, bookingOf(turn), call, account);
-    const { attempt } = await tx.turn.update({ where: { id: turn.id }, data: { attempt: { increment: 1 } }, select: { attempt: true } });
+    const { event } = await book(tx, at, bookingOf(turn), call, account);
+    const attempt = await nextAttempt(tx, turn.id);
     await insertAttempt(tx, { turnId: turn.id, number: attempt, worker });
     await append(turn.conversationId, turn.id, [event]);
     return attempt;

@@ -1,7 +1,10 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { FinishReason } from '../../contracts/message.ts';
+import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest, TurnStatus } from '../../contracts/turn.ts';
+import type { ErrorRecord } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { Prisma } from '../../generated/prisma/client.ts';
-import type { Database, Db } from '../../platform/db.ts';
+import type { Database, Db, Tx } from '../../platform/db.ts';
 import { visibleTo } from '../conversations/index.ts';
 
 export const findTurn = (db: Db, viewer: Viewer, id: string) => db.turn.findFirst({ where: { id, conversation: visibleTo(viewer) } });
@@ -9,61 +12,137 @@ export const findTurn = (db: Db, viewer: Viewer, id: string) => db.turn.findFirs
 export const findTurnByKey = (db: Db, viewer: Viewer, idempotencyKey: string) =>
   db.turn.findFirst({ where: { ownerId: viewer.userId, idempotencyKey, conversation: visibleTo(viewer) } });
 
+/** What an earlier request with the same key made. */
+export type AdmittedTurn = { id: string; conversationId: string; inputMessageId: string | null; requestHash: string; logStart: number };
+
 /** Any turn of this key, also of a conversation that was deleted since: the key stays used until that is purged. */
-export const findAdmitted = (db: Db, viewer: Viewer, idempotencyKey: string) =>
-  db.turn.findFirst({ where: { ownerId: viewer.userId, idempotencyKey } });
+export async function findAdmitted(tx: Tx, viewer: Viewer, idempotencyKey: string): Promise<AdmittedTurn | null> {
+  const [row] = await tx.query<AdmittedTurn>(
+    `SELECT id, conversation_id AS "conversationId", input_message_id AS "inputMessageId", request_hash AS "requestHash", log_start AS "logStart"
+     FROM turn WHERE owner_id = $1::uuid AND idempotency_key = $2`,
+    [viewer.userId, idempotencyKey],
+  );
+  return row ?? null;
+}
 
-export const findLastTurn = (db: Db, conversationId: string) => db.turn.findFirst({ where: { conversationId }, orderBy: { ordinal: 'desc' } });
+export async function findLastTurn(tx: Tx, conversationId: string): Promise<{ id: string; status: TurnStatus } | null> {
+  const [row] = await tx.query<{ id: string; status: TurnStatus }>(
+    'SELECT id, status FROM turn WHERE conversation_id = $1::uuid ORDER BY ordinal DESC LIMIT 1',
+    [conversationId],
+  );
+  return row ?? null;
+}
 
-export const insertTurn = (tx: Db, data: Prisma.TurnUncheckedCreateInput) => tx.turn.create({ data });
+type NewTurn = {
+  conversationId: string;
+  ownerId: string;
+  trigger: 'SEND' | 'RETRY';
+  idempotencyKey: string;
+  requestHash: string;
+  inputMessageId: string | null;
+  provider: string;
+  model: string;
+  generation: Generation;
+};
 
-/** Unfinished turns of the conversation before this place: how long its queue is. */
-export const countAhead = (db: Db, conversationId: string, ordinal: bigint): Promise<number> =>
-  db.turn.count({ where: { conversationId, finishedAt: null, ordinal: { lt: ordinal } } });
+/** Where a new turn stands: `position` counts the unfinished turns before it, `logStart` is the head of the log before its first event. */
+export type Place = { id: string; position: number; logStart: number };
+
+/**
+ * Puts a turn at the end of its conversation, which the caller has locked. A message that began no turn yet is this one's. One statement,
+ * since the two rows name each other.
+ */
+export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
+  const { conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, provider, model, generation } = turn;
+  const id = uuidv7();
+  const [row] = await tx.query<Place>(
+    `WITH place AS (
+       SELECT coalesce((SELECT ordinal FROM turn WHERE conversation_id = $2::uuid ORDER BY ordinal DESC LIMIT 1), 0) + 1 AS ordinal,
+         (SELECT count(*) FROM turn WHERE conversation_id = $2::uuid AND finished_at IS NULL) AS position,
+         (SELECT head FROM conversation_log WHERE conversation_id = $2::uuid) AS head
+     ), admitted AS (
+       INSERT INTO turn (id, conversation_id, owner_id, ordinal, trigger, blocked, idempotency_key, request_hash, input_message_id, provider,
+         model, generation, log_start)
+       SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head FROM place
+     ), begun AS (
+       UPDATE message SET turn_id = $1 WHERE id = $7 AND turn_id IS NULL
+     )
+     SELECT $1::uuid AS id, position, head AS "logStart" FROM place`,
+    [id, conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, provider, model, JSON.stringify(generation)],
+  );
+  return row!;
+}
 
 /** Live and queued turns of a conversation, locked, in the order of its queue. The key stays free: appends refer to it while they hold the log. */
-export const lockUnfinished = (tx: Db, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> =>
-  tx.$queryRaw`
-    SELECT id, status::text AS status FROM turn
-    WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE`;
+export const lockUnfinished = (tx: Tx, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> =>
+  tx.query('SELECT id, status FROM turn WHERE conversation_id = $1::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE', [
+    conversationId,
+  ]);
 
 /** The status of one turn, with its row locked. */
-export async function lockTurn(tx: Db, id: string): Promise<TurnStatus | null> {
-  const rows = await tx.$queryRaw<{ status: TurnStatus }[]>`SELECT status::text AS status FROM turn WHERE id = ${id}::uuid FOR NO KEY UPDATE`;
-  return rows[0]?.status ?? null;
+export async function lockTurn(tx: Tx, id: string): Promise<TurnStatus | null> {
+  const [row] = await tx.query<{ status: TurnStatus }>('SELECT status FROM turn WHERE id = $1::uuid FOR NO KEY UPDATE', [id]);
+  return row?.status ?? null;
+}
+
+/** Locks a turn that this fence still holds; false where it does not. */
+export async function lockHeld(tx: Tx, { id, fence }: { id: string; fence: number }): Promise<boolean> {
+  const rows = await tx.query('SELECT 1 FROM turn WHERE id = $1::uuid AND fence = $2 AND finished_at IS NULL FOR NO KEY UPDATE', [id, fence]);
+  return rows.length === 1;
+}
+
+/** Counts one more attempt, and returns its number. */
+export async function nextAttempt(tx: Tx, id: string): Promise<number> {
+  const [row] = await tx.query<{ attempt: number }>('UPDATE turn SET attempt = attempt + 1 WHERE id = $1::uuid RETURNING attempt', [id]);
+  return row!.attempt;
 }
 
 /** Asks the worker to stop. The first request counts: what its client saw is what is kept. */
-export const requestStop = (tx: Db, id: string, request: StopRequest) =>
-  tx.$executeRaw`
-    UPDATE turn SET stop_requested_at = now(), stop_request = ${JSON.stringify(request)}::jsonb WHERE id = ${id}::uuid AND stop_requested_at IS NULL`;
+export const requestStop = (tx: Tx, id: string, request: StopRequest): Promise<unknown> =>
+  tx.query('UPDATE turn SET stop_requested_at = now(), stop_request = $2::jsonb WHERE id = $1::uuid AND stop_requested_at IS NULL', [
+    id,
+    JSON.stringify(request),
+  ]);
+
+/** Makes the next turn of a conversation one that may be claimed, when those before it end. Under the lock of the conversation. */
+const unblockNext = (conversation: string, ended: string): string => `
+  UPDATE turn SET blocked = false WHERE blocked AND id = (
+    SELECT id FROM turn WHERE conversation_id = ${conversation} AND finished_at IS NULL AND id <> ALL(${ended}) ORDER BY ordinal LIMIT 1)`;
+
+type Finish = {
+  id: string;
+  conversationId: string;
+  from: TurnStatus[];
+  fence: number;
+  status: TurnStatus;
+  finishReason: FinishReason;
+  error: ErrorRecord | null;
+  /** The attempt that said the first word, and how many milliseconds after its request; null where none did. */
+  firstToken: { attempt: number; ms: number } | null;
+};
 
 /** Moves a turn to a terminal state, where it may move there and this writer still holds it. False: it may not, or does not. */
-export async function finishTurn(
-  tx: Db,
-  id: string,
-  from: TurnStatus[],
-  fence: number | null,
-  data: Prisma.TurnUncheckedUpdateManyInput & { finishedAt: Date },
-): Promise<boolean> {
-  const { count } = await tx.turn.updateMany({
-    where: { id, status: { in: from }, ...(fence === null ? {} : { fence }) },
-    data: { ...data, leaseUntil: null },
-  });
-  return count === 1;
+export async function finishTurn(tx: Tx, { id, conversationId, from, fence, status, finishReason, error, firstToken }: Finish): Promise<boolean> {
+  const rows = await tx.query(
+    `WITH next AS (${unblockNext('$2::uuid', 'ARRAY[$1::uuid]')})
+     UPDATE turn SET status = $5, finish_reason = $6, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
+       SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8)
+     WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING 1`,
+    [id, conversationId, from, fence, status, finishReason, error && JSON.stringify(error), firstToken?.attempt, firstToken?.ms],
+  );
+  return rows.length === 1;
 }
 
 /** Cancels turns that no worker has begun, and returns how many those were. */
-export const cancelTurns = (tx: Db, ids: readonly string[]): Promise<number> =>
-  tx.$executeRaw`
-    UPDATE turn SET status = 'CANCELLED', finish_reason = 'USER_STOPPED', finished_at = now(), lease_until = NULL
-    WHERE id = ANY(${ids}::uuid[]) AND status = 'QUEUED'`;
-
-/** Makes the next turn of a conversation one that may be claimed, when the one before it has ended. Under the lock of the conversation. */
-export const unblockNext = (tx: Db, conversationId: string): Promise<number> =>
-  tx.$executeRaw`
-    UPDATE turn SET blocked = false WHERE blocked AND id = (
-      SELECT id FROM turn WHERE conversation_id = ${conversationId}::uuid AND finished_at IS NULL ORDER BY ordinal LIMIT 1)`;
+export async function cancelTurns(tx: Tx, conversationId: string, ids: readonly string[]): Promise<number> {
+  const rows = await tx.query(
+    `WITH next AS (${unblockNext('$1::uuid', '$2::uuid[]')})
+     UPDATE turn SET status = 'CANCELLED', finish_reason = 'USER_STOPPED', finished_at = now(), lease_until = NULL
+     WHERE id = ANY($2::uuid[]) AND status = 'QUEUED' RETURNING 1`,
+    [conversationId, ids],
+  );
+  return rows.length;
+}
 
 /**
  * The same for whatever nobody unblocked: where the turn before was ended by a hand in the database, or by a process of a version that

@@ -1,25 +1,24 @@
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import { type Append, type EventLog, headIn } from '../../events/index.ts';
-import type { Prisma, Turn } from '../../generated/prisma/client.ts';
-import { ConflictError, IdempotencyConflictError, NotFoundError } from '../../kernel/errors.ts';
+import type { Append, EventLog } from '../../events/index.ts';
+import type { Turn } from '../../generated/prisma/client.ts';
+import { AppError, ConflictError, IdempotencyConflictError, NotFoundError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
-import type { Db } from '../../platform/db.ts';
+import type { Database, Tx } from '../../platform/db.ts';
 import { isUniqueViolation } from '../../platform/db-errors.ts';
 import {
   appendMessage,
   type ConversationService,
   type LockedConversation,
-  linkToTurn,
   lockConversation,
   type NewConversation,
   supersedeAnswers,
   titleFrom,
   updateConversation,
 } from '../conversations/index.ts';
-import { countAhead, findAdmitted, findLastTurn, insertTurn } from '../turn-runs/index.ts';
+import { type AdmittedTurn, findAdmitted, findLastTurn, insertTurn } from '../turn-runs/index.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
 
 export type SendMessage = {
@@ -41,6 +40,7 @@ export type Admitted = {
 };
 
 export type AdmissionDeps = {
+  database: Pick<Database, 'query'>;
   log: EventLog;
   conversations: Pick<ConversationService, 'check' | 'createIn'>;
   findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
@@ -49,33 +49,29 @@ export type AdmissionDeps = {
 };
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
-export function createAdmission({ log, conversations, findModel, countTokens, maxMessageChars }: AdmissionDeps) {
+export function createAdmission({ database, log, conversations, findModel, countTokens, maxMessageChars }: AdmissionDeps) {
   /**
-   * One transaction that looks for the key first; when two come at once, the database lets one in and the other finds it. What the first
-   * one did may also be what the other is refused for.
+   * One transaction that the database lets through once a key. Whatever it is refused for, the key decides first: what the earlier request
+   * did may be what this one is refused for.
    */
-  async function once(viewer: Viewer, key: string, hash: string, admit: (tx: Db, append: Append) => Promise<Admitted>): Promise<Admitted> {
-    const work = () =>
-      log.transact(async (tx, append) => {
-        const earlier = await findAdmitted(tx, viewer, key);
-        return earlier ? repeated(earlier, hash) : admit(tx, append);
-      });
+  async function once(viewer: Viewer, key: string, hash: string, admit: (tx: Tx, append: Append) => Promise<Admitted>): Promise<Admitted> {
     try {
-      return await work();
+      return await log.transact(admit);
     } catch (error) {
-      if (isUniqueViolation(error) || error instanceof ConflictError) return work();
-      throw error;
+      if (!isUniqueViolation(error) && !(error instanceof AppError)) throw error;
+      const earlier = await findAdmitted(database, viewer, key);
+      if (!earlier) throw error;
+      return repeated(earlier, hash);
     }
   }
 
-  async function open(tx: Db, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
+  async function open(tx: Tx, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
     if ('id' in target) {
       const found = await lockConversation(tx, viewer, target.id);
       if (!found) throw new NotFoundError('conversation', target.givenId);
       return takesMessages(found);
     }
-    const { id } = await conversations.createIn(tx, viewer, target.new);
-    return (await lockConversation(tx, viewer, id))!;
+    return conversations.createIn(tx, viewer, target.new);
   }
 
   return {
@@ -90,7 +86,7 @@ export function createAdmission({ log, conversations, findModel, countTokens, ma
         const conversation = await open(tx, viewer, request.conversation);
         const info = findModel(modelFor(request.generation, conversation));
         const generation = parseGeneration(request.generation, info);
-        const message = { conversationId: conversation.id, at: conversation.at, role: 'USER', status: 'COMPLETE', tokenCount } as const;
+        const message = { conversationId: conversation.id, role: 'USER', status: 'COMPLETE', tokenCount } as const;
         const { id: messageId } = await appendMessage(tx, { ...message, parts: [{ type: 'text', text }] });
         const events: EventBody[] = [{ type: 'message-added', messageId }, ...(await entitle(tx, conversation, text))];
         const turn = { key, hash, inputMessageId: messageId, trigger: 'SEND', info, generation, events } as const;
@@ -138,36 +134,29 @@ type NewTurn = {
   events: EventBody[];
 };
 
-async function admitTurn(tx: Db, append: Append, viewer: Viewer, { id: conversationId }: LockedConversation, turn: NewTurn): Promise<Admitted> {
-  const { inputMessageId, info, key, hash, trigger, events } = turn;
-  const ordinal = ((await findLastTurn(tx, conversationId))?.ordinal ?? 0n) + 1n;
-  const position = await countAhead(tx, conversationId, ordinal);
-  if (position > maxWaiting)
-    throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
-  const logStart = await headIn(tx, conversationId);
-  const { id } = await insertTurn(tx, {
+async function admitTurn(tx: Tx, append: Append, viewer: Viewer, { id: conversationId }: LockedConversation, turn: NewTurn): Promise<Admitted> {
+  const { inputMessageId, info, key, hash, trigger, events, generation } = turn;
+  const { id, position, logStart } = await insertTurn(tx, {
     conversationId,
     ownerId: viewer.userId,
-    ordinal,
-    blocked: position > 0,
     trigger,
     idempotencyKey: key,
     requestHash: hash,
     inputMessageId,
     provider: info.provider,
     model: info.id,
-    generation: turn.generation as Prisma.InputJsonObject,
-    logStart,
+    generation,
   });
-  if (trigger === 'SEND') await linkToTurn(tx, inputMessageId!, id);
+  if (position > maxWaiting)
+    throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
   await append(conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]);
-  return { turnId: id, conversationId, messageId: inputMessageId, logStart: Number(logStart), deduplicated: false };
+  return { turnId: id, conversationId, messageId: inputMessageId, logStart, deduplicated: false };
 }
 
-function repeated(turn: Turn, hash: string): Admitted {
+function repeated(turn: AdmittedTurn, hash: string): Admitted {
   if (turn.requestHash !== hash) throw new IdempotencyConflictError(turn.id);
   const { id: turnId, conversationId, inputMessageId: messageId, logStart } = turn;
-  return { turnId, conversationId, messageId, logStart: Number(logStart), deduplicated: true };
+  return { turnId, conversationId, messageId, logStart, deduplicated: true };
 }
 
 function takesMessages(conversation: LockedConversation): LockedConversation {
@@ -180,21 +169,21 @@ function takesMessages(conversation: LockedConversation): LockedConversation {
 const modelFor = ({ model }: GenerationRequest, conversation: LockedConversation) =>
   model == null ? { model: conversation.model, provider: conversation.provider } : { model };
 
-async function entitle(tx: Db, conversation: LockedConversation, text: string): Promise<EventBody[]> {
+async function entitle(tx: Tx, conversation: LockedConversation, text: string): Promise<EventBody[]> {
   const { titleSource, messageCount } = conversation;
   if (titleSource !== 'FALLBACK' || messageCount > 0) return [];
-  await updateConversation(tx, conversation, { title: titleFrom(text) });
+  await updateConversation(tx, conversation.id, { title: titleFrom(text) });
   return [{ type: 'conversation-updated', changed: ['title'] }];
 }
 
-async function refuseUnlessRetryable(tx: Db, { id, conversationId }: Turn): Promise<void> {
+async function refuseUnlessRetryable(tx: Tx, { id, conversationId }: Turn): Promise<void> {
   const last = await findLastTurn(tx, conversationId);
   if (last?.id !== id) throw new ConflictError('Only the newest turn of a conversation can be run again.');
   if (last.status !== 'FAILED' && last.status !== 'CANCELLED')
     throw new ConflictError(`Only a failed or stopped turn can be run again; this one is ${last.status}.`);
 }
 
-async function replaceAnswers(tx: Db, turnId: string, conversation: LockedConversation): Promise<EventBody[]> {
-  const answers = await supersedeAnswers(tx, turnId, conversation);
+async function replaceAnswers(tx: Tx, turnId: string, conversation: LockedConversation): Promise<EventBody[]> {
+  const answers = await supersedeAnswers(tx, turnId, conversation.id);
   return answers.map((messageId) => ({ type: 'message-updated', messageId, changed: ['status'] }));
 }

@@ -2,10 +2,10 @@ import { channel } from 'node:diagnostics_channel';
 import type { StopRequest, TurnPoint, TurnStatus } from '../../contracts/turn.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import { isTerminal } from '../../engine/index.ts';
-import type { Append, Bus, EventLog, Hub } from '../../events/index.ts';
+import type { Append, Bus, Hub } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
 import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
-import type { Database, Db } from '../../platform/db.ts';
+import type { Database, Tx } from '../../platform/db.ts';
 import { findConversation, holdConversation } from '../conversations/index.ts';
 import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, type Admitted, createAdmission, type SendMessage } from './admission.ts';
@@ -13,7 +13,6 @@ import { waitForEnd } from './wait.ts';
 
 export type TurnServiceDeps = AdmissionDeps & {
   database: Database;
-  log: EventLog;
   hub: Hub;
   bus: Bus;
   /** The worker of this process, where it has one. */
@@ -116,7 +115,7 @@ export function createTurnService(deps: TurnServiceDeps) {
      * Ends every turn of a conversation that is being deleted, in that transaction: queued ones at once, a live one by its worker, which is
      * told by the function that this gives, after the commit.
      */
-    async endAllIn(tx: Db, append: Append, conversationId: string): Promise<() => void> {
+    async endAllIn(tx: Tx, append: Append, conversationId: string): Promise<() => void> {
       const live = await cancelQueued(tx, append, conversationId);
       for (const { id } of live) await requestStop(tx, id, { keepPartial: true, seen: null });
       return () => {
@@ -127,7 +126,7 @@ export function createTurnService(deps: TurnServiceDeps) {
 }
 
 /** Ends what waits in a conversation. Returns what does not wait: the turn that runs, where one does. */
-async function cancelQueued(tx: Db, append: Append, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> {
+async function cancelQueued(tx: Tx, append: Append, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> {
   const unfinished = await lockUnfinished(tx, conversationId);
   const waiting = unfinished.filter(({ status }) => status === 'QUEUED').map(({ id }) => id);
   await settleQueued(tx, append, conversationId, waiting);

@@ -5,4 +5,4 @@
  */
 export { accountOf, type CallAccount } from './account.ts';
 export { UsageTotals } from './graph.ts';
-export { insertUsage, noTotals, sumByConversation, sumByTurn, unlinkUsage } from './usage-store.ts';
+export { bookCall, noTotals, sumByConversation, sumByTurn, unlinkUsage } from './usage-store.ts';

@@ -1,15 +1,70 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
-import { Prisma } from '../../generated/prisma/client.ts';
-import type { Db } from '../../platform/db.ts';
+import type { Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
+import type { CallAccount } from './account.ts';
+
+/** One call of a provider, and what it is booked on. */
+export type LedgerEntry = CallAccount & {
+  userId: string | null;
+  conversationId: string;
+  messageId: string | null;
+  turnId: string;
+  attempt: number;
+  sessionId: string;
+  kind: 'CHAT';
+  provider: string;
+  model: string;
+  requestId: string | null;
+  responseTimeMs: number | null;
+};
+
+export type Booked = {
+  id: string;
+  /** The sums of the conversation with this call. */
+  conversationTokens: string;
+  conversationCost: string;
+  /** Those of its turn. */
+  turnTotals: TotalsRecord;
+};
 
 /**
- * Adds a row to the ledger. A second row for the same call is refused by the database. Its id is made from the time of the transaction by
- * the database's clock, since ids are what lists of the ledger are ordered by.
+ * Adds a row to the ledger, and the call to the sums of its conversation and its user. A second row for the same call is refused by the
+ * database. The id is made from the time of the transaction by the database's clock, since ids are what lists of the ledger are ordered by.
  */
-export const insertUsage = (tx: Db, at: Date, data: Omit<Prisma.UsageUncheckedCreateInput, 'id'>): Promise<{ id: string }> =>
-  tx.usage.create({ data: { ...data, id: uuidv7({ msecs: at.getTime() }) }, select: { id: true } });
+export async function bookCall(tx: Tx, at: Date, entry: LedgerEntry): Promise<Booked> {
+  const { userId, conversationId, messageId, turnId, attempt, sessionId, kind, source, provider, model, requestId, responseTimeMs } = entry;
+  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd } = entry;
+  const id = uuidv7({ msecs: at.getTime() });
+  const [row] = await tx.query<{ tokens: string; cost: string } & TotalsRecord>(insertEntry, [
+    ...[id, userId, conversationId, messageId, turnId, attempt, sessionId, kind, source, provider, model, requestId, responseTimeMs],
+    ...[inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd],
+  ]);
+  const { tokens, cost, ...turnTotals } = row!;
+  return { id, conversationTokens: tokens, conversationCost: cost, turnTotals };
+}
+
+const sums = `coalesce(sum(input_tokens), 0)::bigint AS "inputTokens", coalesce(sum(output_tokens), 0)::bigint AS "outputTokens",
+  coalesce(sum(total_tokens), 0)::bigint AS "totalTokens", coalesce(sum(cost_usd), 0)::numeric(18, 6)::text AS "costUsd",
+  count(*) AS requests, count(*) FILTER (WHERE cost_usd IS NULL) AS "unpricedRequests"`;
+
+/** The parts of one statement see the table as it was before: the sums of the turn are of what was there and of what is added. */
+const insertEntry = `
+WITH booked AS (
+  INSERT INTO usage (id, user_id, conversation_id, message_id, turn_id, attempt, session_id, kind, source, provider, model, request_id,
+    response_time_ms, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, total_tokens, cost_usd)
+  VALUES ($1, $2::uuid, $3::uuid, $4, $5::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::int, $20::numeric)
+  RETURNING input_tokens, output_tokens, total_tokens, cost_usd
+), talk AS (
+  UPDATE conversation SET total_tokens = total_tokens + $19::int, total_cost = total_cost + coalesce($20::numeric, 0), updated_at = now()
+  WHERE id = $3::uuid RETURNING total_tokens::text AS tokens, total_cost::text AS cost
+), person AS (
+  UPDATE user_account SET total_tokens_used = total_tokens_used + $19::int, last_used_at = now() WHERE id = $2::uuid
+), of_turn AS (
+  SELECT ${sums} FROM (
+    SELECT input_tokens, output_tokens, total_tokens, cost_usd FROM usage WHERE turn_id = $5::uuid UNION ALL SELECT * FROM booked) AS rows
+)
+SELECT * FROM talk, of_turn`;
 
 const ofConversation = {
   change: 'UPDATE usage SET conversation_id = NULL, message_id = NULL, turn_id = NULL',
@@ -19,33 +74,22 @@ const ofConversation = {
 } as const;
 
 /** Keeps the oldest rows of a conversation that is purged, without what they pointed to. */
-export const unlinkUsage = (tx: Db, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
+export const unlinkUsage = (tx: Tx, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
   changeSlice(tx, ofConversation, conversationId, after, limit);
-
-type SumRow = { key: string; inputTokens: bigint; outputTokens: bigint; totalTokens: bigint; costUsd: string; requests: bigint; unpriced: bigint };
 
 export const noTotals: TotalsRecord = { inputTokens: 0, outputTokens: 0, totalTokens: 0, costUsd: '0.000000', requests: 0, unpricedRequests: 0 };
 
 /** The sums of the ledger for each of these turns, in one statement; a turn without rows has zeros. */
-export const sumByTurn = (db: Db, turnIds: readonly string[]): Promise<Map<string, TotalsRecord>> => sumBy(db, Prisma.sql`turn_id`, turnIds);
+export const sumByTurn = (tx: Tx, turnIds: readonly string[]): Promise<Map<string, TotalsRecord>> => sumBy(tx, 'turn_id', turnIds);
 
 /** The same for the whole ledgers of conversations. */
-export const sumByConversation = (db: Db, conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>> =>
-  sumBy(db, Prisma.sql`conversation_id`, conversationIds);
+export const sumByConversation = (tx: Tx, conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>> =>
+  sumBy(tx, 'conversation_id', conversationIds);
 
-async function sumBy(db: Db, column: Prisma.Sql, ids: readonly string[]): Promise<Map<string, TotalsRecord>> {
-  const rows = await db.$queryRaw<SumRow[]>`
-    SELECT ${column} AS key, sum(input_tokens) AS "inputTokens", sum(output_tokens) AS "outputTokens", sum(total_tokens) AS "totalTokens",
-           coalesce(sum(cost_usd), 0)::numeric(18, 6)::text AS "costUsd", count(*) AS requests, count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced
-    FROM usage WHERE ${column} = ANY(${ids}::uuid[]) GROUP BY ${column}`;
-  return new Map(rows.map((row) => [row.key, totalsOf(row)]));
+async function sumBy(tx: Tx, column: 'turn_id' | 'conversation_id', ids: readonly string[]): Promise<Map<string, TotalsRecord>> {
+  const rows = await tx.query<TotalsRecord & { key: string }>(
+    `SELECT ${column} AS key, ${sums} FROM usage WHERE ${column} = ANY($1::uuid[]) GROUP BY ${column}`,
+    [ids],
+  );
+  return new Map(rows.map(({ key, ...totals }) => [key, totals]));
 }
-
-const totalsOf = ({ inputTokens, outputTokens, totalTokens, costUsd, requests, unpriced }: SumRow): TotalsRecord => ({
-  inputTokens: Number(inputTokens),
-  outputTokens: Number(outputTokens),
-  totalTokens: Number(totalTokens),
-  costUsd,
-  requests: Number(requests),
-  unpricedRequests: Number(unpriced),
-});

@@ -8,7 +8,7 @@ describeStorages('what a model is shown in a long queue', (storage) => {
   let place: TestDatabase;
   let database: Database;
   let conversationId: string;
-  const ordinals: bigint[] = [];
+  const ordinals: number[] = [];
   const ids: string[] = [];
   const queued = 130;
 
@@ -16,7 +16,6 @@ describeStorages('what a model is shown in a long queue', (storage) => {
     database.transact((tx) =>
       appendMessage(tx, {
         conversationId,
-        at: new Date(),
         role,
         status: 'COMPLETE',
         ...more,
@@ -25,14 +24,16 @@ describeStorages('what a model is shown in a long queue', (storage) => {
       }),
     );
   const shown = async (number: number, limit: number) =>
-    (await listForContext(database.prisma, conversationId, ordinals[number - 1]!, limit)).map(({ content }) => content);
+    (await listForContext(database, conversationId, ordinals[number - 1]!, limit)).map(({ content }) => content);
   const pairs = (from: number, count: number) => Array.from({ length: count }, (_, index) => [`a${from - index}`, `q${from - index}`]).flat();
 
   beforeAll(async () => {
     place = await storage.create();
     database = await openDatabase(place);
-    const row = { sessionId: randomUUID(), title: 'A test', language: 'en', provider: 'openai', model: 'gpt-4o-mini' };
-    conversationId = (await insertConversation(database.prisma, row)).id;
+    const model = { provider: 'openai', model: 'gpt-4o-mini', systemPrompt: '', metadata: {} };
+    const named = { title: 'A test', titleSource: 'FALLBACK', language: 'en' } as const;
+    conversationId = randomUUID();
+    await insertConversation(database, { id: conversationId, sessionId: randomUUID(), ownerId: null, ...named, ...model });
     for (let number = 1; number <= queued; number++) {
       const { id, ordinal } = await say('USER', `q${number}`);
       ids.push(id);

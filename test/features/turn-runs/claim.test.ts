@@ -56,7 +56,7 @@ describeStorages('a claim', (storage) => {
     it('passes over a turn whose log somebody is writing, and takes it when that is done', async () => {
       const id = await queueOne();
       await bare.database.transact(async (tx) => {
-        await tx.$executeRaw`UPDATE conversation_log SET head = head + 1 WHERE conversation_id = ${id}::uuid`;
+        await tx.query('UPDATE conversation_log SET head = head + 1 WHERE conversation_id = $1', [id]);
         expect(await claim()).toBeNull();
       });
       expect(await claim()).toMatchObject({ conversationId: id });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isConflict, isConnectionLoss, withRetry } from '../../src/platform/db-retry.ts';
+import { isConflict, isConnectionLoss } from '../../src/platform/db-errors.ts';
+import { withRetry } from '../../src/platform/transaction.ts';
 
 const failing = (error: unknown) => {
   const calls = {
