@@ -92,7 +92,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   return {
     services: {
       ...{ conversations, turns, guests, log, maxReplay, models: () => providers.models() },
-      isVisible: createVisibility(database.prisma),
+      isVisible: createVisibility(database),
       hub: meteredHub(hub, metrics),
       onFrame: frames.onFrame,
     },

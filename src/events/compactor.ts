@@ -5,21 +5,20 @@ import { planCompaction } from './compact.ts';
 /** Merges the deltas of a settled turn, once; a turn that is not waiting for it is left alone. */
 export async function compactTurn(database: Database, turnId: string): Promise<void> {
   await database.transact(async (tx) => {
-    const waiting = await tx.query<{ conversationId: string }>(
-      'DELETE FROM compaction c USING turn t WHERE c.turn_id = $1::uuid AND t.id = c.turn_id RETURNING t.conversation_id AS "conversationId"',
+    const rows = await tx.query<LogEvent>(
+      `WITH due AS (DELETE FROM compaction WHERE turn_id = $1::uuid RETURNING turn_id)
+       SELECT e.seq, e.at, e.turn_id AS "turnId", e.body FROM due JOIN event e ON e.turn_id = due.turn_id ORDER BY e.seq`,
       [turnId],
     );
-    if (!waiting[0]) return;
-    const rows = await tx.query<LogEvent>('SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid ORDER BY seq', [turnId]);
     const { remove, replace } = planCompaction(rows);
-    if (replace.length > 0)
-      await tx.query(
-        `UPDATE event SET body = r.body FROM json_to_recordset($2::json) AS r(seq bigint, body json)
-         WHERE event.conversation_id = $1::uuid AND event.seq = r.seq`,
-        [waiting[0].conversationId, JSON.stringify(replace)],
-      );
-    if (remove.length > 0)
-      await tx.query('DELETE FROM event WHERE conversation_id = $1::uuid AND seq = ANY($2::bigint[])', [waiting[0].conversationId, remove]);
+    if (remove.length === 0) return; // what is merged leaves rows behind
+    await tx.query(
+      `WITH merged AS (
+         UPDATE event SET body = r.body FROM json_to_recordset($2::json) AS r(seq bigint, body json) WHERE event.turn_id = $1::uuid AND event.seq = r.seq
+       )
+       DELETE FROM event WHERE turn_id = $1::uuid AND seq = ANY($3::bigint[])`,
+      [turnId, JSON.stringify(replace), remove],
+    );
   });
 }
 

@@ -14,7 +14,7 @@ describeStorages('a claim among ten thousand turns that wait behind others', (st
   let ids: string[];
   let before: Cost;
 
-  const claim = () => claimNext({ database: bare.database, log }, 'a worker', 60_000);
+  const claim = async () => (await claimNext({ database: bare.database, log }, 'a worker', 60_000))?.turn ?? null;
   const cost = async (): Promise<Cost> => (await costsOf(bare.database, claim, /WITH expired/))[0]!;
   const waiting = async (): Promise<number> =>
     (await bare.database.query<{ n: number }>(`SELECT count(*) AS n FROM turn WHERE status = 'QUEUED'`))[0]!.n;

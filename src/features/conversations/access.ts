@@ -1,7 +1,7 @@
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { createBatcher } from '../../kernel/batcher.ts';
-import type { Db } from '../../platform/db.ts';
+import type { Database } from '../../platform/db.ts';
 
 /** The conversations that exist for this viewer. Another's, a deleted one and an unknown one are all the same: absent. */
 export const visibleTo = (viewer: Viewer) => ({ ownerId: viewer.userId, deletedAt: null }) satisfies Prisma.ConversationWhereInput;
@@ -9,12 +9,12 @@ export const visibleTo = (viewer: Viewer) => ({ ownerId: viewer.userId, deletedA
 type Question = { viewer: Viewer; id: string };
 
 /** Tells whether a conversation exists for a viewer. Thousands who ask at once, as after a deploy, cost a few statements. */
-export const createVisibility = (db: Db) =>
+export const createVisibility = (database: Pick<Database, 'query'>) =>
   createBatcher<Question, boolean>({ max: 100, parallel: 2, nameOf: ({ viewer, id }) => `${viewer.userId} ${id}` }, async (questions) => {
-    const rows = await db.conversation.findMany({
-      where: { OR: questions.map(({ viewer, id }) => ({ id, ...visibleTo(viewer) })) },
-      select: { id: true, ownerId: true },
-    });
+    const rows = await database.query<{ id: string; ownerId: string | null }>(
+      'SELECT id, owner_id AS "ownerId" FROM conversation WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL',
+      [questions.map(({ id }) => id)],
+    );
     const found = new Set(rows.map(({ id, ownerId }) => `${ownerId} ${id}`));
     return questions.map(({ viewer, id }) => found.has(`${viewer.userId} ${id}`));
   });

@@ -12,7 +12,6 @@ export {
   insertConversation,
   type LockedConversation,
   lockConversation,
-  updateConversation,
 } from './conversation-store.ts';
 export { appendMessage, completeMessage, findMessage, listForContext, partsOf, supersedeAnswers } from './message-store.ts';
 export { CreateConversationInput } from './mutations.ts';

@@ -18,21 +18,28 @@ type NewMessage = {
   parts: MessagePart[];
   tokenCount?: number;
   model?: string;
+  /** What the conversation is called from now on. */
+  title?: string;
 };
 
 /** Adds a message at the end of its conversation. Takes the conversation's row lock, which orders it among all others. */
 export async function appendMessage(tx: Tx, message: NewMessage): Promise<{ id: string; ordinal: number }> {
-  const { conversationId, turnId, parentId, role, status, parts, tokenCount = 0, model } = message;
+  const { conversationId, turnId, parentId, role, status, parts, tokenCount = 0, model, title } = message;
   const { contentLength, contentSha256 } = textFacts(parts);
   const [row] = await tx.query<{ id: string; ordinal: number }>(
     `WITH place AS (
-       UPDATE conversation SET last_ordinal = last_ordinal + 1, message_count = message_count + 1, last_message_at = now(), updated_at = now()
+       UPDATE conversation
+       SET last_ordinal = last_ordinal + 1, message_count = message_count + 1, last_message_at = now(), updated_at = now(),
+         title = coalesce($12, title)
        WHERE id = $2 RETURNING last_ordinal
      )
      INSERT INTO message (id, conversation_id, turn_id, parent_id, role, status, parts, ordinal, model, token_count, content_length, content_sha256)
      SELECT $1, $2, $3, $4, $5, $6, $7, last_ordinal, $8, $9, $10, $11 FROM place
      RETURNING id, ordinal`,
-    [uuidv7(), conversationId, turnId, parentId, role, status, JSON.stringify(parts), model, tokenCount, contentLength, contentSha256],
+    [
+      ...[uuidv7(), conversationId, turnId, parentId, role, status, JSON.stringify(parts), model, tokenCount],
+      ...[contentLength, contentSha256, title],
+    ],
   );
   return row!;
 }

@@ -27,24 +27,25 @@ export type ClaimedTurn = {
   recovering: boolean;
 };
 
-type Row = ClaimedTurn & { begun: boolean; head: number; at: Date };
+type Row = ClaimedTurn & { begun: boolean; head: number; at: Date; isMore: boolean };
 
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
  * Database time decides, and a row that another worker is taking is passed over; so is one whose conversation somebody is changing just now,
  * who rings or whose turn the next look finds. What this worker runs itself it does not take from itself, however late its renewals come.
+ * `isMore` says whether another look may find another.
  */
 export async function claimNext(
   { database, log }: { database: Pick<Database, 'query'>; log: Pick<EventLog, 'announce'> },
   worker: string,
   leaseMs: number,
   running: readonly string[] = [],
-): Promise<ClaimedTurn | null> {
+): Promise<{ turn: ClaimedTurn; isMore: boolean } | null> {
   const [row] = await database.query<Row>(claim, [worker, leaseMs, running, uuidv7()]);
   if (!row) return null;
-  const { at, head, begun, ...turn } = row;
+  const { at, head, begun, isMore, ...turn } = row;
   log.announce(turn.conversationId, turn.id, claimEvents(turn, begun), { head, at });
-  return turn;
+  return { turn, isMore };
 }
 
 /** What the statement stores, for the readers of this process and the others. */
@@ -113,5 +114,6 @@ SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id
   c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
   claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering,
   coalesce(claimed.begun, $4::uuid) AS "messageId", claimed.begun IS NOT NULL AS begun, head.head, now() AS at,
-  coalesce((SELECT m.ordinal FROM message m WHERE m.id = claimed.input_message_id), 0) AS "inputOrdinal"
+  coalesce((SELECT m.ordinal FROM message m WHERE m.id = claimed.input_message_id), 0) AS "inputOrdinal",
+  claimed.recovering OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id) AS "isMore"
 FROM claimed JOIN conversation c ON c.id = claimed.conversation_id, head`;

@@ -4,7 +4,6 @@ import { type Append, type EventLog, FencedError } from '../../events/index.ts';
 import type { Tx } from '../../platform/db.ts';
 import { completeMessage, holdConversation } from '../conversations/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
-import { endAttempt } from './attempt-store.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
 import { cancelTurns, finishTurn } from './turn-store.ts';
@@ -23,27 +22,28 @@ export type Settlement = {
 
 /**
  * Ends a turn in one transaction: the message, the ledger row, the sums, the attempt, the status and the one terminal event, or nothing
- * of it. A worker that lost the turn is refused.
+ * of it. A worker that lost the turn is refused. Says whether another turn waited for this one.
  */
-export const settle = (log: EventLog, settlement: Settlement): Promise<void> =>
+export const settle = (log: EventLog, settlement: Settlement): Promise<{ unblocks: boolean }> =>
   log.transact(async (tx, append) => {
-    const { booking, fence, attempt, end, account } = settlement;
+    const { booking, end, account } = settlement;
     const { turnId, conversationId, messageId } = booking;
     const at = await holdConversation(tx, conversationId);
-    if (!(await finishTurn(tx, movement(booking, fence, end)))) throw new FencedError();
+    const moved = await finishTurn(tx, movement(settlement));
+    if (!moved) throw new FencedError();
     const text = await completeMessage(tx, messageId, completion(end, account));
-    const outcome = attemptOutcome[end.status];
-    await endAttempt(tx, turnId, attempt, { outcome, providerResponseId: end.call?.responseId ?? null });
     const booked = end.call && account ? await book(tx, at, booking, end.call, account) : null;
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
     const events: EventBody[] = [{ type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
     if (booked) events.push(booked.event);
     await append(conversationId, turnId, [...events, finished(turnId, end, totals)], turnId);
+    return moved;
   });
 
-const movement = ({ turnId: id, conversationId }: Booking, fence: number, { status, finishReason, error, call }: TurnEnd) => ({
-  ...{ id, conversationId, fence, from: statesBefore(status), status, finishReason },
+const movement = ({ booking, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({
+  ...{ id: booking.turnId, conversationId: booking.conversationId, fence, from: statesBefore(status), status, finishReason },
   error: error && toRecord(error),
+  attempt: { number: attempt, outcome: attemptOutcome[status], providerResponseId: call?.responseId ?? null },
   firstToken: call?.firstTokenMs == null ? null : { attempt: call.attempt, ms: call.firstTokenMs },
 });
 

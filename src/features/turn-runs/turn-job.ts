@@ -43,8 +43,11 @@ const mark = (turnId: string, point: TurnPoint): void => {
   if (points.hasSubscribers) points.publish({ turnId, point });
 };
 
-/** Runs one claimed turn to its end: builds the engine's ports, runs it, settles. Never throws: what can't be settled is recovered by lease. */
-export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<void> {
+/**
+ * Runs one claimed turn to its end: builds the engine's ports, runs it, settles. Never throws: what can't be settled is
+ * recovered by lease. Says whether another turn waited for it.
+ */
+export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<{ unblocks: boolean }> {
   const { id: turnId, conversationId, attempt, recovering } = turn;
   const logger = deps.logger.child({ turnId, conversationId, attempt, worker: deps.worker });
   const current = { attempt };
@@ -57,9 +60,10 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
   mark(turnId, 'claimed');
   if (recovering) logger.warn('turn taken over: the worker before was lost or drained');
   try {
-    const { status, error } = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
+    const { status, error, unblocks } = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
     span.set({ 'colloquy.turn.status': status });
     span.end(error?.code);
+    return { unblocks };
   } catch (error) {
     const isLeft = error instanceof FencedError || error instanceof HandedOver;
     span.set({ 'colloquy.turn.status': 'LEFT' });
@@ -67,6 +71,7 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     await leave(turn, deps, current.attempt, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
     if (isLeft) logger.info({ reason: (error as Error).message }, 'turn left to another worker');
     else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
+    return { unblocks: false };
   }
 }
 
@@ -76,18 +81,19 @@ async function runAndSettle(
   logger: Logger,
   signal: AbortSignal,
   current: { attempt: number },
-): Promise<TurnEnd> {
+): Promise<TurnEnd & { unblocks: boolean }> {
   const start = deps.clock.elapsed();
   const end = await run(turn, deps, logger, signal, current);
   if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
   mark(turn.id, 'finishing');
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
-  await insist(turn, deps, () => settle(deps.log, { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account }));
+  const settlement = { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account };
+  const { unblocks } = await insist(turn, deps, () => settle(deps.log, settlement));
   mark(turn.id, 'settled');
   logger.info({ ...told(turn, end), durationMs: Math.round(deps.clock.elapsed() - start) }, 'turn finished');
   // Whatever keeps it from being compacted now, the sweep of some worker does it later.
   await compactTurn(deps.database, turn.id).catch((err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet'));
-  return end;
+  return { ...end, unblocks };
 }
 
 /** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
@@ -101,13 +107,13 @@ const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, er
 const patienceMs = 15_000;
 
 /** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
-async function insist({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<void>): Promise<void> {
+async function insist({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<{ unblocks: boolean }>) {
   const end = Date.now() + patienceMs;
   for (let tries = 1; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence))) return; // an earlier try had gone through unheard
+      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence))) return { unblocks: true }; // an earlier try had gone through unheard
       if (!isConnectionLoss(error) || Date.now() > end) throw error;
       await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }));
     }

@@ -117,20 +117,34 @@ type Finish = {
   status: TurnStatus;
   finishReason: FinishReason;
   error: ErrorRecord | null;
+  /** The attempt that was the last, and how it ended. */
+  attempt: { number: number; outcome: 'COMPLETED' | 'PROVIDER_ERROR'; providerResponseId: string | null };
   /** The attempt that said the first word, and how many milliseconds after its request; null where none did. */
   firstToken: { attempt: number; ms: number } | null;
 };
 
-/** Moves a turn to a terminal state, where it may move there and this writer still holds it. False: it may not, or does not. */
-export async function finishTurn(tx: Tx, { id, conversationId, from, fence, status, finishReason, error, firstToken }: Finish): Promise<boolean> {
-  const rows = await tx.query(
-    `WITH next AS (${unblockNext('$2::uuid', 'ARRAY[$1::uuid]')})
-     UPDATE turn SET status = $5, finish_reason = $6, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
-       SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8)
-     WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING 1`,
-    [id, conversationId, from, fence, status, finishReason, error && JSON.stringify(error), firstToken?.attempt, firstToken?.ms],
+/**
+ * Moves a turn and its last attempt to their ends, where the turn may move there and this writer still holds it; null: it may not, or does
+ * not, and the caller must undo the rest. Says whether another turn waited for this one.
+ */
+export async function finishTurn(tx: Tx, finish: Finish): Promise<{ unblocks: boolean } | null> {
+  const { id, conversationId, from, fence, status, finishReason, error, attempt, firstToken } = finish;
+  const [row] = await tx.query<{ unblocks: boolean }>(
+    `WITH next AS (${unblockNext('$2::uuid', 'ARRAY[$1::uuid]')} RETURNING 1), ended AS (
+       UPDATE turn_attempt SET outcome = $11, ended_at = now(), provider_response_id = $12
+       WHERE turn_id = $1::uuid AND number = $10 AND outcome = 'RUNNING'
+     ), moved AS (
+       UPDATE turn SET status = $5, finish_reason = $6, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
+         SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8)
+       WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING 1
+     )
+     SELECT EXISTS (SELECT 1 FROM next) AS unblocks FROM moved`,
+    [
+      ...[id, conversationId, from, fence, status, finishReason, error && JSON.stringify(error), firstToken?.attempt, firstToken?.ms],
+      ...[attempt.number, attempt.outcome, attempt.providerResponseId],
+    ],
   );
-  return rows.length === 1;
+  return row ?? null;
 }
 
 /** Cancels turns that no worker has begun, and returns how many those were. */

@@ -24,9 +24,10 @@ export function createWorker(deps: WorkerDeps) {
   function begin(turn: ClaimedTurn): void {
     const abort = new AbortController();
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
-    const done = runTurnJob(turn, deps, abort.signal).finally(() => {
+    const done = runTurnJob(turn, deps, abort.signal).then(({ unblocks }) => {
+      const wasFull = running.size >= concurrency;
       if (running.get(turn.id)?.turn === turn) running.delete(turn.id);
-      bell.ring(); // there is room now, and the conversation's next turn may run
+      if (unblocks || wasFull) bell.ring();
     });
     running.set(turn.id, { turn, abort, done });
   }
@@ -34,10 +35,10 @@ export function createWorker(deps: WorkerDeps) {
   let claiming: Promise<unknown> = Promise.resolve();
 
   async function claimAll(): Promise<void> {
-    while (!stopping.signal.aborted && running.size < concurrency) {
-      const turn = await claimNext(deps, worker, leaseMs, [...running.keys()]);
-      if (!turn) return;
-      begin(turn);
+    for (let isMore = true; isMore && !stopping.signal.aborted && running.size < concurrency; ) {
+      const claimed = await claimNext(deps, worker, leaseMs, [...running.keys()]);
+      if (claimed) begin(claimed.turn);
+      isMore = claimed?.isMore ?? false;
     }
   }
 

@@ -16,7 +16,6 @@ import {
   type NewConversation,
   supersedeAnswers,
   titleFrom,
-  updateConversation,
 } from '../conversations/index.ts';
 import { type AdmittedTurn, findAdmitted, findLastTurn, insertTurn } from '../turn-runs/index.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
@@ -86,9 +85,11 @@ export function createAdmission({ database, log, conversations, findModel, count
         const conversation = await open(tx, viewer, request.conversation);
         const info = findModel(modelFor(request.generation, conversation));
         const generation = parseGeneration(request.generation, info);
-        const message = { conversationId: conversation.id, role: 'USER', status: 'COMPLETE', tokenCount } as const;
+        const title = titleOf(conversation, text);
+        const message = { conversationId: conversation.id, role: 'USER', status: 'COMPLETE', tokenCount, ...title } as const;
         const { id: messageId } = await appendMessage(tx, { ...message, parts: [{ type: 'text', text }] });
-        const events: EventBody[] = [{ type: 'message-added', messageId }, ...(await entitle(tx, conversation, text))];
+        const events: EventBody[] = [{ type: 'message-added', messageId }];
+        if (title) events.push({ type: 'conversation-updated', changed: ['title'] });
         const turn = { key, hash, inputMessageId: messageId, trigger: 'SEND', info, generation, events } as const;
         return admitTurn(tx, append, viewer, conversation, turn);
       });
@@ -169,12 +170,9 @@ function takesMessages(conversation: LockedConversation): LockedConversation {
 const modelFor = ({ model }: GenerationRequest, conversation: LockedConversation) =>
   model == null ? { model: conversation.model, provider: conversation.provider } : { model };
 
-async function entitle(tx: Tx, conversation: LockedConversation, text: string): Promise<EventBody[]> {
-  const { titleSource, messageCount } = conversation;
-  if (titleSource !== 'FALLBACK' || messageCount > 0) return [];
-  await updateConversation(tx, conversation.id, { title: titleFrom(text) });
-  return [{ type: 'conversation-updated', changed: ['title'] }];
-}
+/** A conversation that nobody named is called by its first message. */
+const titleOf = ({ titleSource, messageCount }: LockedConversation, text: string): { title: string } | null =>
+  titleSource === 'FALLBACK' && messageCount === 0 ? { title: titleFrom(text) } : null;
 
 async function refuseUnlessRetryable(tx: Tx, { id, conversationId }: Turn): Promise<void> {
   const last = await findLastTurn(tx, conversationId);

@@ -17,7 +17,8 @@ describeStorages('a claim', (storage) => {
   });
   afterAll(() => bare.close());
 
-  const claim = (running: readonly string[] = []) => claimNext({ database: bare.database, log }, 'a worker', 60_000, running);
+  const look = (running: readonly string[] = []) => claimNext({ database: bare.database, log }, 'a worker', 60_000, running);
+  const claim = async (running: readonly string[] = []) => (await look(running))?.turn ?? null;
 
   async function queueOne(): Promise<string> {
     const [id] = await plant(bare.database, { ownerId, conversations: 1, turns: 2, eventsPerTurn: 3 });
@@ -40,6 +41,14 @@ describeStorages('a claim', (storage) => {
     const attempts = await bare.database.query('SELECT number, outcome, worker FROM turn_attempt WHERE turn_id = $1', [turn.id]);
     expect(attempts).toEqual([{ number: 2, outcome: 'RUNNING', worker: 'a worker' }]);
     expect(await claim()).toBeNull();
+  });
+
+  it('says whether another look may find another', async () => {
+    await queueOne();
+    await queueOne();
+    expect((await look())!.isMore).toBe(true);
+    expect((await look())!.isMore).toBe(false);
+    expect(await look()).toBeNull();
   });
 
   it('of a turn whose lease ran out goes on with the answer that was begun, and tells that', async () => {
