@@ -34,14 +34,14 @@ function summary(readings: readonly Reading[], expected: number) {
 }
 
 export type Summary = ReturnType<typeof summary>;
-type Streams = { target: Target; streams: number; tokens: number; speed: number; coalesceMs?: number };
+type Streams = { target: Target; streams: number; tokens: number; speed: number; coalesceMs?: number; within?: number };
 
-/** So many streams, a socket and a reader each, begun within a second so that they do not all start in one millisecond. */
-async function streams({ target, streams: count, tokens, speed, coalesceMs }: Streams): Promise<Summary & { starts: number[] }> {
+/** So many streams, a socket and a reader each, begun within so many seconds that they do not all start at once: at full speed they do. */
+async function streams({ target, streams: count, tokens, speed, coalesceMs, within = 1 }: Streams): Promise<Summary & { starts: number[] }> {
   const connections = await connectAll(count, () => connect(target, coalesceMs));
   const starts: number[] = [];
   const prompt = `[[stamps ${tokens}]] [[speed ${speed}]]`;
-  const spread = speed > 0 ? 1_000 : 0;
+  const spread = speed > 0 ? within * 1_000 : 0;
   const readings = await Promise.all(
     connections.map(async (connection, index) => {
       await pause((index * spread) / count);

@@ -1,5 +1,6 @@
 import type { Batch, Bus } from './bus.ts';
 import type { EventLog } from './log.ts';
+import { createPace } from './pace.ts';
 
 /** What a reader of one conversation gets: batches as they come, and word of a head that no batch brought. */
 export type Listener = { onBatch(batch: Batch): void; onHead(head: number): void };
@@ -12,6 +13,7 @@ type Channel = { listeners: Set<Listener>; head: number; ready: Promise<() => vo
  */
 export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFault }: { pollMs: number; onFault: (error: unknown) => void }) {
   const channels = new Map<string, Channel>();
+  const pace = createPace();
   let timer: NodeJS.Timeout | null = null;
 
   async function poll(): Promise<void> {
@@ -46,6 +48,8 @@ export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFa
   }
 
   return {
+    /** When readers get their frames. */
+    pace,
     /** Resolves once nothing that commits from now on can pass unseen. The function it gives ends the listening. */
     async listen(conversationId: string, listener: Listener): Promise<() => void> {
       const channel = channels.get(conversationId) ?? open(conversationId);
@@ -70,6 +74,7 @@ export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFa
     },
     close(): void {
       if (timer) clearTimeout(timer);
+      pace.close();
       channels.clear();
     },
   };

@@ -6,7 +6,7 @@ import type { Database, Tx } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn } from './append.sql.ts';
 import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
-import { eventAfter } from './marks.ts';
+import { eventAfter } from './compaction/marks.ts';
 
 export type LogPage = {
   events: LogEvent[];

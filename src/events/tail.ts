@@ -11,7 +11,7 @@ export type TailOptions = {
   conversationId: string;
   /** Read what comes after this; the epoch it was given in, or null where the log itself gave it just now. */
   after: { seq: number; epoch: number | null };
-  /** The least time between two frames, in milliseconds: bounds frames per second, never delays the first. */
+  /** The least time between two frames, in milliseconds: bounds frames per second, never delays the first. More while the process is behind. */
   coalesceMs: number;
   /** Above this many events behind, the reader is given the present state instead. Infinity: never. */
   maxReplay: number;
@@ -32,7 +32,12 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
   const { conversationId, coalesceMs, signal } = options;
   const inbox = createInbox();
   const leave = await hub.listen(conversationId, inbox);
-  signal.addEventListener('abort', inbox.wake, { once: true });
+  let proceed = (): void => {};
+  const onAbort = () => {
+    inbox.wake();
+    proceed();
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
   try {
     const reader = { seq: options.after.seq, epoch: options.after.epoch, told: false };
     let lastFrameAt = Number.NEGATIVE_INFINITY;
@@ -42,11 +47,15 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
         lastFrameAt = performance.now();
         yield frame;
       } else if (!inbox.behind) await inbox.wait();
-      const early = lastFrameAt + coalesceMs - performance.now();
-      if (early > 0 && !inbox.behind) await pause(early, signal);
+      const due = lastFrameAt + hub.pace.interval(coalesceMs);
+      if (due > performance.now() && !inbox.behind && !signal.aborted)
+        await new Promise<void>((resolve) => {
+          proceed = resolve;
+          hub.pace.at(due, resolve);
+        });
     }
   } finally {
-    signal.removeEventListener('abort', inbox.wake);
+    signal.removeEventListener('abort', onAbort);
     leave();
   }
 }
@@ -154,10 +163,14 @@ function createInbox() {
       size = 0;
       return taken.sort((a, b) => a.from - b.from);
     },
-    /** Resolves when there is something new, or when somebody wakes the reader for another reason. */
+    /**
+     * Resolves when there is something new, or when somebody wakes the reader for another reason. At once where something came while the
+     * reader looked elsewhere: nobody would wake it for that again.
+     */
     wait: (): Promise<void> =>
       new Promise((resolve) => {
         wake = resolve;
+        if (batches.length > 0) resolve();
       }),
     wake: (): void => wake?.(),
   };

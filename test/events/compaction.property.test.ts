@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isDelta, type LogEvent } from '../../src/contracts/turn-event.ts';
 import { emptyView, fold, foldAll, settledParts } from '../../src/contracts/turn-fold.ts';
-import { planCompaction } from '../../src/events/compact.ts';
+import { planCompaction } from '../../src/events/compaction/plan.ts';
 import { mergeDeltas } from '../../src/events/frame.ts';
 import { compacted, messageId, readAfter, textsOf, turnHistory } from '../kit/histories.ts';
 

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { createHub, createLocalBus, type EventLog, tail } from '../../src/events/index.ts';
+import { createHub, createLocalBus, type EventLog, type Hub, tail } from '../../src/events/index.ts';
 import type { LogPage } from '../../src/events/log.ts';
+import { createPace } from '../../src/events/pace.ts';
+import { defer } from '../../src/kernel/async.ts';
+import { tagged } from '../kit/logs.ts';
+import { until } from '../kit/until.ts';
+
+type Listener = Parameters<Hub['listen']>[1];
 
 const conversationId = '0191d0de-0000-7000-8000-000000000000';
 const page: LogPage = { events: [], head: 7, epoch: 1, seq: 7, full: false };
@@ -34,6 +40,33 @@ describe('a stream', () => {
     const { frames, count } = follow([fail(new Error('no such column'))]);
     await expect(frames.next()).rejects.toThrow('no such column');
     expect(count()).toBe(1);
+  });
+
+  it('sees what came while it looked in vain for something else', async () => {
+    const looking = [defer<LogPage>(), defer<LogPage>()];
+    let reads = 0;
+    let listener!: Listener;
+    const log = { read: () => looking[reads++]!.promise } as unknown as EventLog;
+    const hub = {
+      pace: createPace(),
+      listen: async (_id: string, given: Listener) => {
+        listener = given;
+        return () => {};
+      },
+    } as unknown as Hub;
+    const { signal } = new AbortController();
+    const frames = tail(log, hub, { conversationId, after: { seq: 0, epoch: 1 }, coalesceMs: 0, maxReplay: 100, signal });
+    const first = frames.next();
+    await until(() => reads === 1);
+    listener.onHead(7); // a poll finds what the first look is just about to bring
+    looking[0]!.resolve(page);
+    expect((await first).value).toMatchObject({ seq: 7 });
+    const next = frames.next();
+    await until(() => reads === 2);
+    listener.onBatch({ conversationId, from: 7, to: 8, events: [{ seq: 8, at: new Date(), turnId: null, body: tagged('late') }] });
+    looking[1]!.resolve(page);
+    expect((await next).value).toMatchObject({ seq: 8, events: [{ seq: 8 }] });
+    hub.pace.close();
   });
 
   it('lets its reader leave while the database is away, and leaves nothing behind', async () => {

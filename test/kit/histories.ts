@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { MessagePart } from '../../src/contracts/message.ts';
 import { type EventBody, type LogEvent, pushMerged } from '../../src/contracts/turn-event.ts';
-import { planCompaction } from '../../src/events/compact.ts';
-import { eventAfter } from '../../src/events/marks.ts';
+import { eventAfter } from '../../src/events/compaction/marks.ts';
+import { planCompaction } from '../../src/events/compaction/plan.ts';
 import { wholeEnd } from '../../src/kernel/text.ts';
 
 type Write = { do: 'write'; type: 'text-delta' | 'reasoning-delta'; text: string };

@@ -46,6 +46,7 @@ export function meteredHub(hub: Hub, metrics: Metrics): Hub {
     get size() {
       return hub.size;
     },
+    pace: hub.pace,
     close: () => hub.close(),
   };
 }

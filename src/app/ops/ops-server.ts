@@ -45,9 +45,15 @@ export function createOpsServer({ scrape, contentType, onFault, ...health }: Dep
   });
 }
 
+/**
+ * Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). When thousands of clients come back at once,
+ * each one above it is left to try again after 1, 3, 7 … seconds.
+ */
+const backlog = 4_096;
+
 /** Opens the server, or says why the address cannot be had. */
 export async function listenAt(server: Server, place: { host: string; port: number }, variable: 'PORT' | 'METRICS_PORT'): Promise<string> {
-  server.listen(place.port, place.host);
+  server.listen({ port: place.port, host: place.host, backlog });
   await once(server, 'listening').catch((error: unknown) => {
     throw listenFault(place, error, variable);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFrameMeter, meteredBus, meteredHub } from '../../../src/app/ops/meters.ts';
 import { createLocalBus, type Hub } from '../../../src/events/index.ts';
+import { createPace } from '../../../src/events/pace.ts';
 import { createMetrics } from '../../../src/platform/telemetry/metrics.ts';
 import { parseExposition } from '../../kit/prometheus.ts';
 
@@ -15,6 +16,7 @@ function playedHub() {
       return () => {};
     },
     size: 0,
+    pace: createPace(),
     close: () => {},
   };
   return { hub, listeners };

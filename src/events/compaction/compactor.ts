@@ -1,6 +1,6 @@
-import type { LogEvent } from '../contracts/turn-event.ts';
-import type { Database } from '../platform/db.ts';
-import { planCompaction } from './compact.ts';
+import type { LogEvent } from '../../contracts/turn-event.ts';
+import type { Database } from '../../platform/db.ts';
+import { planCompaction } from './plan.ts';
 
 /** Merges the deltas of a settled turn, once; a turn that is not waiting for it is left alone. */
 export async function compactTurn(database: Database, turnId: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { type DeltaBody, isDelta, type LogEvent, type Marks } from '../contracts/turn-event.ts';
+import { type DeltaBody, isDelta, type LogEvent, type Marks } from '../../contracts/turn-event.ts';
 
 /** How many UTF-16 units of a compacted delta a reader has whose cursor is `after`. */
 function lengthAt({ seq, steps }: Marks, after: number): number {

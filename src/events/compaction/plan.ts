@@ -1,4 +1,4 @@
-import { type DeltaBody, isDelta, type LogEvent } from '../contracts/turn-event.ts';
+import { type DeltaBody, isDelta, type LogEvent } from '../../contracts/turn-event.ts';
 import { mergeRun } from './marks.ts';
 
 type Delta = LogEvent & { body: DeltaBody };

@@ -1,0 +1,58 @@
+/** How fine readers are told apart that are due at about the same time: those of one step share a timer. */
+const stepMs = 5;
+const measureMs = 25;
+/** A loop that is less late than this on average is not behind. */
+const calmMs = 5;
+/** For each millisecond more, so many between two frames: what is sent then is fewer frames with more in each. */
+const stretch = 8;
+const longestMs = 250;
+
+/**
+ * When readers get their frames. One timer serves all that are due together. While the process has more to do than it can, frames come
+ * further apart: each costs the same however much text is in it, so the loop comes to rest, and whoever asks or connects is heard.
+ */
+export function createPace(now: () => number = () => performance.now()) {
+  const due = new Map<number, (() => void)[]>();
+  const timers = new Map<number, NodeJS.Timeout>();
+  let lateMs = 0;
+  let expected = now() + measureMs;
+  const measuring = setInterval(() => {
+    const late = Math.max(0, now() - expected);
+    expected = now() + measureMs;
+    lateMs += (late - lateMs) / 4;
+  }, measureMs);
+  measuring.unref();
+
+  function fire(step: number): void {
+    const waiting = due.get(step) ?? [];
+    due.delete(step);
+    timers.delete(step);
+    for (const wake of waiting) wake();
+  }
+
+  return {
+    /** The least time between two frames of a reader who asked for this one. */
+    interval: (ms: number): number => Math.max(ms, Math.min(longestMs, (lateMs - calmMs) * stretch)),
+    /** Calls back at that time of the clock, or a few milliseconds after it. */
+    at(time: number, wake: () => void): void {
+      const step = Math.ceil(time / stepMs);
+      const waiting = due.get(step);
+      if (waiting) waiting.push(wake);
+      else {
+        due.set(step, [wake]);
+        timers.set(
+          step,
+          setTimeout(() => fire(step), step * stepMs - now()),
+        );
+      }
+    },
+    /** Lets everybody go who waits. */
+    close(): void {
+      clearInterval(measuring);
+      for (const timer of timers.values()) clearTimeout(timer);
+      for (const step of [...due.keys()]) fire(step);
+    },
+  };
+}
+
+export type Pace = ReturnType<typeof createPace>;

@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createPace, type Pace } from '../../src/events/pace.ts';
+
+/** A clock that a test can hold: timers fire when they are told to, and the pace learns from `now` how late that was. */
+describe('the pace of frames', () => {
+  let pace: Pace;
+  let stolen = 0;
+  const now = () => performance.now() + stolen;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    stolen = 0;
+    pace = createPace(now);
+  });
+  afterEach(() => {
+    pace.close();
+    vi.useRealTimers();
+  });
+
+  /** Measurements of a loop that is so late each time. */
+  function late(ms: number, times: number): void {
+    for (let n = 0; n < times; n++) {
+      stolen += ms;
+      vi.advanceTimersByTime(25);
+    }
+  }
+
+  it('is what the reader asked for while the process keeps up', () => {
+    late(1, 20);
+    expect([0, 30, 10_000].map(pace.interval)).toEqual([0, 30, 10_000]);
+  });
+
+  it('slows down while the process is behind, up to a bound, and recovers', () => {
+    late(20, 20);
+    expect(pace.interval(0)).toBeGreaterThan(80);
+    expect(pace.interval(0)).toBeLessThan(130);
+    expect(pace.interval(1_000)).toBe(1_000);
+    late(2_000, 5);
+    expect(pace.interval(0)).toBe(250);
+    late(0, 40);
+    expect(pace.interval(0)).toBe(0);
+  });
+
+  it('wakes each reader when it is due, those that are due together by one timer', () => {
+    const woken: string[] = [];
+    const before = vi.getTimerCount();
+    const start = now();
+    pace.at(start + 31, () => woken.push('a'));
+    pace.at(start + 33, () => woken.push('b'));
+    pace.at(start + 60, () => woken.push('c'));
+    expect(vi.getTimerCount() - before).toBe(2);
+    vi.advanceTimersByTime(30);
+    expect(woken).toEqual([]);
+    vi.advanceTimersByTime(10);
+    expect(woken).toEqual(['a', 'b']);
+    vi.advanceTimersByTime(30);
+    expect(woken).toEqual(['a', 'b', 'c']);
+  });
+
+  it('keeps nobody when it is closed', () => {
+    const woken: string[] = [];
+    pace.at(now() + 5_000, () => woken.push('a'));
+    pace.close();
+    expect(woken).toEqual(['a']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
