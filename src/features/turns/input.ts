@@ -27,9 +27,18 @@ const generationShape = (maxOutputTokens: number) =>
       .nullish(),
   });
 
+/** One shape a limit: to build one takes longer than to use it. */
+const shapes = new Map<number, ReturnType<typeof generationShape>>();
+
+function shapeFor(maxOutputTokens: number) {
+  const shape = shapes.get(maxOutputTokens) ?? generationShape(maxOutputTokens);
+  shapes.set(maxOutputTokens, shape);
+  return shape;
+}
+
 /** What was asked for, within the model's limits and without what was left out. */
 export function parseGeneration({ model: _model, ...wanted }: GenerationRequest, { maxOutputTokens }: ModelInfo): Generation {
-  const { data, error } = generationShape(maxOutputTokens).safeParse(wanted);
+  const { data, error } = shapeFor(maxOutputTokens).safeParse(wanted);
   if (error) throw new ValidationError(error.issues.map(({ path, message }) => ({ path: ['input', 'generation', ...path.map(String)], message })));
   return Object.fromEntries(Object.entries(data).filter(([, value]) => value != null));
 }

@@ -9,6 +9,8 @@ import { openStage } from './stage.ts';
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '500' },
+    /** So many stages at once, each with its own processes and servers: as many as the machine carries without being late. */
+    jobs: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '600' },
     seed: { type: 'string' },
     fault: { type: 'string' },
@@ -29,19 +31,24 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     interrupted = true; // the run that is under way is the last
   });
 }
-const stage = await openStage();
-const calm = await warmUp(stage);
-console.log(`without faults: ${JSON.stringify(calm)}`);
-for (let at = 0; at < count && Date.now() < end && !interrupted; at++) {
-  const report = await run(stage, scheduleOf(first + at, values.each ? [chosen[at]!] : chosen));
-  reports.push(report);
-  console.log(JSON.stringify(report));
-  if (reports.length >= worthKeeping) {
+let next = 0;
+
+async function play(): Promise<void> {
+  const stage = await openStage();
+  console.log(`without faults: ${JSON.stringify(await warmUp(stage))}`);
+  while (next < count && Date.now() < end && !interrupted) {
+    const at = next++;
+    const report = await run(stage, scheduleOf(first + at, values.each ? [chosen[at]!] : chosen));
+    reports.push(report);
+    console.log(JSON.stringify(report));
+    if (reports.length < worthKeeping) continue;
     const text = chronicle(reports, { at: new Date(), first, leaseMs: stage.leaseMs, fault: values.fault ?? null });
     await writeFile(new URL('../../../docs/CHAOS.md', import.meta.url), text);
   }
+  await stage.close();
 }
-await stage.close();
+
+await Promise.all(Array.from({ length: Number(values.jobs) }, play));
 const violated = reports.filter(({ violations }) => violations.length > 0);
 for (const { seed, violations } of violated) console.error(`seed ${seed}:`, violations);
 console.log(`${reports.length} runs, ${violated.length} with violations`);
