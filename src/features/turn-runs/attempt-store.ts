@@ -20,15 +20,22 @@ export async function markRequested(
   return rows.length === 1;
 }
 
-type End = { outcome: 'COMPLETED' | 'CRASHED' | 'PROVIDER_ERROR' | 'SUPERSEDED'; providerResponseId?: string | null; keptCharacters?: number };
+type End = {
+  outcome: 'COMPLETED' | 'CRASHED' | 'PROVIDER_ERROR' | 'SUPERSEDED';
+  /** False where its call was announced, and then never sent. */
+  called?: boolean;
+  providerResponseId?: string | null;
+  keptCharacters?: number;
+};
 
 /** Ends an attempt, once: false where it had ended before. */
 export async function endAttempt(tx: Tx, turnId: string, number: number, end: End): Promise<boolean> {
-  const { outcome, providerResponseId = null, keptCharacters = 0 } = end;
+  const { outcome, called = true, providerResponseId = null, keptCharacters = 0 } = end;
   const rows = await tx.query(
-    `UPDATE turn_attempt SET outcome = $3, ended_at = now(), provider_response_id = $4, kept_characters = $5
+    `UPDATE turn_attempt
+     SET outcome = $3, ended_at = now(), provider_response_id = $4, kept_characters = $5, requested_at = CASE WHEN $6::boolean THEN requested_at END
      WHERE turn_id = $1 AND number = $2 AND outcome = 'RUNNING' RETURNING 1`,
-    [turnId, number, outcome, providerResponseId, keptCharacters],
+    [turnId, number, outcome, providerResponseId, keptCharacters, called],
   );
   return rows.length === 1;
 }

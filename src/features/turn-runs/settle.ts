@@ -43,7 +43,7 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<{ unblock
 const movement = ({ booking, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({
   ...{ id: booking.turnId, conversationId: booking.conversationId, fence, from: statesBefore(status), status, finishReason },
   error: error && toRecord(error),
-  attempt: { number: attempt, outcome: attemptOutcome[status], providerResponseId: call?.responseId ?? null },
+  attempt: { number: attempt, outcome: attemptOutcome[status], called: call !== null, providerResponseId: call?.responseId ?? null },
   firstToken: call?.firstTokenMs == null ? null : { attempt: call.attempt, ms: call.firstTokenMs },
 });
 

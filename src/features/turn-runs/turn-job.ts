@@ -131,7 +131,11 @@ async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attem
   const account = call && (await accountOf(call, modelOf(turn), countTokens));
   await log.transact(async (tx, append) => {
     const at = await holdTurn(tx, turn);
-    const ended = await endAttempt(tx, turn.id, attempt, { outcome: 'SUPERSEDED', providerResponseId: call?.responseId ?? null });
+    const ended = await endAttempt(tx, turn.id, attempt, {
+      outcome: 'SUPERSEDED',
+      called: call !== null,
+      providerResponseId: call?.responseId ?? null,
+    });
     if (ended && account) await append(turn.conversationId, turn.id, [(await book(tx, at, bookingOf(turn), call, account)).event]);
   });
 }

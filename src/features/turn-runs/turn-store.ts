@@ -117,8 +117,8 @@ type Finish = {
   status: TurnStatus;
   finishReason: FinishReason;
   error: ErrorRecord | null;
-  /** The attempt that was the last, and how it ended. */
-  attempt: { number: number; outcome: 'COMPLETED' | 'PROVIDER_ERROR'; providerResponseId: string | null };
+  /** The attempt that was the last, how it ended, and whether its call was sent, which may have been announced without that. */
+  attempt: { number: number; outcome: 'COMPLETED' | 'PROVIDER_ERROR'; called: boolean; providerResponseId: string | null };
   /** The attempt that said the first word, and how many milliseconds after its request; null where none did. */
   firstToken: { attempt: number; ms: number } | null;
 };
@@ -131,7 +131,7 @@ export async function finishTurn(tx: Tx, finish: Finish): Promise<{ unblocks: bo
   const { id, conversationId, from, fence, status, finishReason, error, attempt, firstToken } = finish;
   const [row] = await tx.query<{ unblocks: boolean }>(
     `WITH next AS (${unblockNext('$2::uuid', 'ARRAY[$1::uuid]')} RETURNING 1), ended AS (
-       UPDATE turn_attempt SET outcome = $11, ended_at = now(), provider_response_id = $12
+       UPDATE turn_attempt SET outcome = $11, ended_at = now(), provider_response_id = $12, requested_at = CASE WHEN $13::boolean THEN requested_at END
        WHERE turn_id = $1::uuid AND number = $10 AND outcome = 'RUNNING'
      ), moved AS (
        UPDATE turn SET status = $5, finish_reason = $6, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
@@ -141,7 +141,7 @@ export async function finishTurn(tx: Tx, finish: Finish): Promise<{ unblocks: bo
      SELECT EXISTS (SELECT 1 FROM next) AS unblocks FROM moved`,
     [
       ...[id, conversationId, from, fence, status, finishReason, error && JSON.stringify(error), firstToken?.attempt, firstToken?.ms],
-      ...[attempt.number, attempt.outcome, attempt.providerResponseId],
+      ...[attempt.number, attempt.outcome, attempt.providerResponseId, attempt.called],
     ],
   );
   return row ?? null;
