@@ -35,6 +35,8 @@ export function createContexts(database: Database, { services }: Pick<Compositio
 
   return (viewer: Viewer | null, signal: AbortSignal, endsWithToken = false): Context => {
     let loaders: Loaders | null = null;
+    // Made when somebody asks: thousands of streams that wait are never asked.
+    let requestId = currentRequestId();
     return {
       get viewer() {
         if (!viewer || viewer.expiresAt.getTime() <= Date.now()) throw new UnauthenticatedError();
@@ -51,7 +53,10 @@ export function createContexts(database: Database, { services }: Pick<Compositio
       },
       endsWithToken,
       signal,
-      requestId: currentRequestId() ?? randomUUID(),
+      get requestId() {
+        requestId ??= randomUUID();
+        return requestId;
+      },
     };
   };
 }

@@ -36,5 +36,5 @@ export type Context = {
   signal: AbortSignal;
   /** Whether the caller's connection itself ends with its token, so that what runs on it need not watch for that. */
   endsWithToken: boolean;
-  requestId: string;
+  readonly requestId: string;
 };
