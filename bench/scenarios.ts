@@ -47,7 +47,10 @@ async function costing<T>({ pid }: Measured, work: () => Promise<T>): Promise<{ 
 }
 
 /** What runs for the first time is compiled, and connections are opened: nobody's figure. */
-export const warmUp = ({ clients }: Bench, target: Target) => clients.run('streams', { target, streams: 20, tokens: 200, speed: 500 });
+export async function warmUp({ clients }: Bench, target: Target): Promise<void> {
+  await clients.run('streams', { target, streams: 20, tokens: 200, speed: 500 });
+  for (let round = 0; round < 10; round++) await clients.run('streams', { target, streams: 40, tokens: 20, speed: 500 });
+}
 
 const fullSpeed: Scenario = {
   title: 'Full speed: 200 streams',
@@ -155,7 +158,8 @@ async function settled(server: Measured): Promise<Memory> {
 
 const durable: Scenario = {
   title: 'Durable turns: 300 of 25 tokens a second',
-  about: 'Every token of 300 turns stored before it is shown, one reader each, for a minute.',
+  about:
+    'Every token of 300 turns stored before it is shown, one reader each, for a minute. The relay, which stores nothing, shows what this machine allows.',
   figures: {
     p50: 'p50 ms',
     p99: 'p99 ms',
@@ -165,7 +169,6 @@ const durable: Scenario = {
     lost: 'lost',
   },
   goals: { p50: atMost(40), p99: atMost(150), megabytes: atMost(400), lost: none },
-  alone: true,
   async run({ clients, quick }, target, server) {
     const seconds = quick ? 15 : 60;
     const { result, cpu, databaseCpu } = await costing(server, () =>

@@ -27,6 +27,8 @@ type Entry = {
   run: () => Promise<unknown>;
   /** Which of the statements sent meanwhile is meant. */
   pick: RegExp;
+  /** The parameter that must be a new id each time. */
+  fresh?: number;
 };
 
 async function inScratch(work: (url: string) => Promise<void>): Promise<void> {
@@ -52,11 +54,12 @@ const shown = ({ text }: Statement): string =>
     .replace(/ (WITH|FROM|WHERE|ORDER BY|LIMIT|SET|CROSS JOIN|LEFT JOIN|GROUP BY|RETURNING)(?= )/g, '\n$1')
     .trim();
 
-async function section({ title, why, run, pick }: Entry, database: Parameters<typeof planOf>[0]): Promise<string> {
+async function section({ title, why, run, pick, fresh }: Entry, database: Parameters<typeof planOf>[0]): Promise<string> {
   const { statements } = await statementsOf(run);
   const statement = statements.find(({ text }) => pick.test(text));
   if (!statement) throw new Error(`${title}: no statement matches ${pick} among:\n${statements.map(({ text }) => text).join('\n')}`);
-  return `## ${title}\n\n${why}\n\n\`\`\`sql\n${shown(statement)}\n\`\`\`\n\n\`\`\`\n${await planOf(database, statement)}\n\`\`\`\n`;
+  const again = fresh === undefined ? statement : { ...statement, values: statement.values.with(fresh, randomUUID()) };
+  return `## ${title}\n\n${why}\n\n\`\`\`sql\n${shown(statement)}\n\`\`\`\n\n\`\`\`\n${await planOf(database, again)}\n\`\`\`\n`;
 }
 
 await inScratch(async (url) => {
@@ -113,13 +116,13 @@ await inScratch(async (url) => {
       title: 'What a model is shown: the questions',
       why: 'The same index, walked backwards from the message that is answered: the hundred newest questions, however many messages there are.',
       run: () => listForContext(database, deep, 40_000, 100),
-      pick: /"ordinal" <= \$/,
+      pick: /role = 'USER' AND ordinal <=/,
     },
     {
       title: 'What a model is shown: their answers',
       why: 'The same index again, walked from the end back to the oldest of those questions and no further; `parent_id` says whose an answer is.',
       run: () => listForContext(database, deep, 40_000, 100),
-      pick: /"parent_id" IN/,
+      pick: /parent_id = ANY/,
     },
     {
       title: 'Conversations by their last change',
@@ -167,13 +170,13 @@ await inScratch(async (url) => {
       title: 'A key that was used before',
       why: '`turn_owner_id_idempotency_key_key` is the promise that one key makes one turn, and finds that turn again.',
       run: () => findAdmitted(database, viewer, turn!.key),
-      pick: /"turn"/,
+      pick: /idempotency_key = /,
     },
     {
       title: 'The last turn of a conversation',
       why: '`turn_conversation_id_ordinal_key` again: admission asks for the last ordinal under the lock of the conversation.',
       run: () => findLastTurn(database, deep),
-      pick: /"turn"/,
+      pick: /ORDER BY ordinal DESC LIMIT 1/,
     },
     {
       title: 'The unfinished turns of conversations',
@@ -186,6 +189,7 @@ await inScratch(async (url) => {
       why: '`turn_live` and `turn_queue` hold only live and only waiting turns by age, so looking for work costs what waits and not what was ever done; the lease is deliberately in no index, because it is renewed several times a second; `message_turn_id_idx` finds the answer that an earlier worker began.',
       run: () => claimNext({ database, log }, 'explain', 6_000),
       pick: /WITH expired AS/,
+      fresh: 3,
     },
     {
       title: 'Claiming a turn when none was lost',
@@ -195,6 +199,7 @@ await inScratch(async (url) => {
         await claimNext({ database, log }, 'explain', 6_000);
       },
       pick: /WITH expired AS/,
+      fresh: 3,
     },
     {
       title: 'Renewing leases',
@@ -206,7 +211,7 @@ await inScratch(async (url) => {
       title: 'Reading the log after a cursor',
       why: '`event_pkey` (conversation, number) is the log itself in its order: a reader at its end costs one descent, wherever the end is.',
       run: () => log.read(deep, 60_000, 500),
-      pick: /FROM conversation_log l/,
+      pick: /JOIN conversation_log l ON l.conversation_id = w.id/,
     },
     {
       title: 'Reading the events of one turn',
@@ -226,8 +231,9 @@ await inScratch(async (url) => {
       run: async () => {
         await database.query('INSERT INTO compaction (turn_id) VALUES ($1)', [turn!.id]);
         await compactTurn(database, turn!.id);
+        await database.query('INSERT INTO compaction (turn_id) VALUES ($1)', [turn!.id]);
       },
-      pick: /SELECT seq/,
+      pick: /JOIN event e ON/,
     },
     {
       title: 'What is to be purged',
