@@ -30,7 +30,7 @@ subscribe('undici:request:bodySent', () => {
 });
 
 subscribe('colloquy.statement', ({ text }) => {
-  if (/^INSERT INTO "public"\."usage"/.test(text)) pass('usage-write');
+  if (/INSERT INTO usage\b/.test(text)) pass('usage-write');
 });
 
 if (process.channel) {

@@ -48,7 +48,12 @@ const freezeAtFinishing: Fault = async (stage, { which, skip }) => {
   const { process } = slot;
   stage.order(slot, { strike: { at: 'finishing', signal: 'SIGSTOP', skip } });
   await pause(stage.leaseMs + pastLeaseMs + 2_000);
-  process?.kill('SIGCONT');
+  // A turn may come to that point only now: the order is taken back first, and whoever had stopped already is continued once more.
+  stage.order(slot, { strike: neverStrikes });
+  for (let times = 0; times < 3; times++) {
+    process?.kill('SIGCONT');
+    await pause(200);
+  }
 };
 
 /** One process after the other, each when the one before is replaced, as a deploy does it. */
