@@ -14,6 +14,7 @@ const longestMs = 250;
 export function createPace(now: () => number = () => performance.now()) {
   const due = new Map<number, (() => void)[]>();
   const timers = new Map<number, NodeJS.Timeout>();
+  let isClosed = false;
   let lateMs = 0;
   let expected = now() + measureMs;
   const measuring = setInterval(() => {
@@ -37,7 +38,8 @@ export function createPace(now: () => number = () => performance.now()) {
     at(time: number, wake: () => void): void {
       const step = Math.ceil(time / stepMs);
       const waiting = due.get(step);
-      if (waiting) waiting.push(wake);
+      if (isClosed) wake();
+      else if (waiting) waiting.push(wake);
       else {
         due.set(step, [wake]);
         timers.set(
@@ -48,6 +50,7 @@ export function createPace(now: () => number = () => performance.now()) {
     },
     /** Lets everybody go who waits. */
     close(): void {
+      isClosed = true;
       clearInterval(measuring);
       for (const timer of timers.values()) clearTimeout(timer);
       for (const step of [...due.keys()]) fire(step);

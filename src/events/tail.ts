@@ -46,7 +46,7 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
       if (frame) {
         lastFrameAt = performance.now();
         yield frame;
-      } else if (!inbox.behind) await inbox.wait();
+      } else if (!inbox.behind && !signal.aborted) await inbox.wait();
       const due = lastFrameAt + hub.pace.interval(coalesceMs);
       if (due > performance.now() && !inbox.behind && !signal.aborted)
         await new Promise<void>((resolve) => {

@@ -1,10 +1,17 @@
-/** Whether the database refused a row because its key is taken. */
-export const isUniqueViolation = (error: unknown): boolean => reasons(error).some(({ code }) => code === '23505');
-
 const conflictCodes = new Set(['40001', '40P01', 'P2034']);
 /** What drivers say when the server is gone or a connection was cut, as it is when PostgreSQL restarts. */
-const lostCodes = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', 'ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'P1001', 'P1017']);
-const lostMessages = /Connection terminated|connection is closed|Client has encountered a connection error|not queryable/i;
+const lostCodes = new Set([
+  ...['57P01', '57P02', '57P03', '08000', '08003', '08006', 'P1001', 'P1017'],
+  ...['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'],
+]);
+const lostMessages = new RegExp(
+  [
+    ...['Connection terminated', 'connection is closed', 'Client has encountered a connection error', 'not queryable'],
+    // A server that takes connections and is silent; a pool that has none free; a statement whose answer never came.
+    ...['timeout expired', 'timeout exceeded when trying to connect', 'Query read timeout'],
+  ].join('|'),
+  'i',
+);
 
 /** Whether the database undid a transaction because of another one: done again, it may succeed. */
 export const isConflict = (error: unknown): boolean => reasons(error).some(({ code }) => conflictCodes.has(code));

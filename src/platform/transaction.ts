@@ -9,6 +9,7 @@ export type Tx = { query<Row>(text: string, params?: readonly unknown[]): Promis
 
 /** Tries of one transaction. Two that lock rows in opposite order meet once in a while; meeting four times means that something is wrong. */
 const tries = 4;
+const lossMs = 4_000;
 
 /** Runs work in READ COMMITTED transactions on connections of the pool. See `Database.transact`. */
 export function createTransact(pool: pg.Pool, nameOf: (text: string) => string) {
@@ -66,14 +67,16 @@ async function run<T>(pool: pg.Pool, nameOf: (text: string) => string, work: (tx
 
 /**
  * Runs a transaction, and runs it again after a serialisation failure or a deadlock: all of it was undone then. A lost connection is tried again
- * only while `begun` says that the work had not started: later nobody knows whether the commit arrived.
+ * only while `begun` says that the work had not started (later nobody knows whether the commit arrived), and where the loss showed at once: a
+ * server that is silent has had its time.
  */
 export async function withRetry<T>(run: () => Promise<T>, begun: () => boolean): Promise<T> {
+  const end = performance.now() + lossMs;
   for (let n = 1; ; n++) {
     try {
       return await run();
     } catch (error) {
-      const again = isConflict(error) || (!begun() && isConnectionLoss(error));
+      const again = isConflict(error) || (!begun() && isConnectionLoss(error) && performance.now() < end);
       if (!again || n === tries) throw error;
       await pause(backoff(n, { baseMs: 10, maxMs: 200 }));
     }

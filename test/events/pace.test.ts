@@ -62,6 +62,8 @@ describe('the pace of frames', () => {
     pace.at(now() + 5_000, () => woken.push('a'));
     pace.close();
     expect(woken).toEqual(['a']);
+    pace.at(now() + 5_000, () => woken.push('late'));
+    expect(woken).toEqual(['a', 'late']);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -69,6 +69,35 @@ describe('a stream', () => {
     hub.pace.close();
   });
 
+  it('lets its reader leave while it looks at the log, with nothing new there', async () => {
+    const looking = [defer<LogPage>(), defer<LogPage>()];
+    let reads = 0;
+    let listener!: Listener;
+    let left = false;
+    const log = { read: () => looking[reads++]!.promise } as unknown as EventLog;
+    const hub = {
+      pace: createPace(),
+      listen: async (_id: string, given: Listener) => {
+        listener = given;
+        return () => {
+          left = true;
+        };
+      },
+    } as unknown as Hub;
+    const reader = new AbortController();
+    const frames = tail(log, hub, { conversationId, after: { seq: 7, epoch: 1 }, coalesceMs: 0, maxReplay: 100, signal: reader.signal });
+    looking[0]!.resolve(page);
+    await frames.next();
+    const next = frames.next();
+    listener.onHead(8);
+    await until(() => reads === 2);
+    reader.abort();
+    looking[1]!.resolve(page);
+    expect((await next).done).toBe(true);
+    expect(left).toBe(true);
+    hub.pace.close();
+  });
+
   it('lets its reader leave while the database is away, and leaves nothing behind', async () => {
     const reader = new AbortController();
     const { frames, hub } = follow([fail(lost())], reader.signal);

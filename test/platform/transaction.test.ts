@@ -35,6 +35,10 @@ describe('the retry of transactions', () => {
     expect(calls.count).toBe(1);
   });
 
+  it.each(['timeout expired', 'timeout exceeded when trying to connect', 'Query read timeout'])('takes “%s” for a lost connection', (message) => {
+    expect(isConnectionLoss(new Error(message))).toBe(true);
+  });
+
   it('finds the reason under what wraps it, also in a circle', () => {
     const wrapped = new Error('outer', { cause: { meta: { driverAdapterError: { cause: { originalCode: '40001' } } } } });
     expect(isConflict(wrapped)).toBe(true);

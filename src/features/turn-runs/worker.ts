@@ -24,11 +24,15 @@ export function createWorker(deps: WorkerDeps) {
   function begin(turn: ClaimedTurn): void {
     const abort = new AbortController();
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
-    const done = runTurnJob(turn, deps, abort.signal).then(({ unblocks }) => {
-      const wasFull = running.size >= concurrency;
-      if (running.get(turn.id)?.turn === turn) running.delete(turn.id);
-      if (unblocks || wasFull) bell.ring();
-    });
+    let mayFindMore = true;
+    const done = runTurnJob(turn, deps, abort.signal)
+      .then(({ unblocks }) => {
+        mayFindMore = unblocks || running.size >= concurrency;
+      })
+      .finally(() => {
+        if (running.get(turn.id)?.turn === turn) running.delete(turn.id);
+        if (mayFindMore) bell.ring();
+      });
     running.set(turn.id, { turn, abort, done });
   }
 

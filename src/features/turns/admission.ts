@@ -3,11 +3,10 @@ import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
-import { AppError, ConflictError, IdempotencyConflictError, NotFoundError } from '../../kernel/errors.ts';
+import { ConflictError, IdempotencyConflictError, NotFoundError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { isUniqueViolation } from '../../platform/db-errors.ts';
 import {
   appendMessage,
   type ConversationService,
@@ -50,15 +49,14 @@ export type AdmissionDeps = {
 /** Admits turns: durably, once per key, in the order of their conversation. */
 export function createAdmission({ database, log, conversations, findModel, countTokens, maxMessageChars }: AdmissionDeps) {
   /**
-   * One transaction that the database lets through once a key. Whatever it is refused for, the key decides first: what the earlier request
-   * did may be what this one is refused for.
+   * One transaction that the database lets through once a key. Whatever it fails for, the key decides first: what the earlier request did may
+   * be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
    */
   async function once(viewer: Viewer, key: string, hash: string, admit: (tx: Tx, append: Append) => Promise<Admitted>): Promise<Admitted> {
     try {
       return await log.transact(admit);
     } catch (error) {
-      if (!isUniqueViolation(error) && !(error instanceof AppError)) throw error;
-      const earlier = await findAdmitted(database, viewer, key);
+      const earlier = await findAdmitted(database, viewer, key).catch(() => null);
       if (!earlier) throw error;
       return repeated(earlier, hash);
     }
