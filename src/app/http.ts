@@ -5,13 +5,20 @@ import { answer, answerReady, type Health } from './ops/ops-server.ts';
 import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
-type Deps = Health & { yoga: GraphQLServer; graphiql: boolean; onFault: (error: unknown) => void };
+/** How long a client may take to send the headers, and the whole, of a request, and how often Node looks for who took longer. In milliseconds. */
+export type Patience = { headersMs: number; requestMs: number; lookMs: number };
+
+type Deps = Health & { yoga: GraphQLServer; graphiql: boolean; onFault: (error: unknown) => void; patience?: Patience };
+
+/** Node looks every 30 seconds by itself: a client that may take 15 would have up to 45. */
+const usual: Patience = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };
 
 /** The HTTP server: GraphQL, the workbench and the two health checks. */
-export function createHttpServer({ yoga, graphiql, onFault, ...health }: Deps): Server {
+export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ...health }: Deps): Server {
   const page = createGraphiQL();
+  const { headersMs: headersTimeout, requestMs: requestTimeout, lookMs: connectionsCheckingInterval } = patience;
   const server = createServer(
-    { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
+    { headersTimeout, requestTimeout, connectionsCheckingInterval, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
     (request, response) => {
       const requestId = randomUUID();
       response.setHeader('x-request-id', requestId);

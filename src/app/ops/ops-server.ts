@@ -31,7 +31,8 @@ export function createOpsServer({ scrape, contentType, onFault, ...health }: Dep
     answer(response, 200, await scraping, contentType);
   }
 
-  return createServer({ headersTimeout: 5_000, requestTimeout: 10_000, maxHeaderSize: 8_192 }, (request, response) => {
+  const patience = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_500 };
+  return createServer({ ...patience, maxHeaderSize: 8_192 }, (request, response) => {
     const failed = (error: unknown) => {
       onFault(error);
       answer(response, 500, 'This could not be told; the fault is logged.');
