@@ -1,57 +1,28 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request as open, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/app/config.ts';
-import { createContexts } from '../../src/app/context.ts';
-import { createHttpServer, type Patience } from '../../src/app/http.ts';
-import { compose } from '../../src/app/services.ts';
-import { createGraphQLServer, type GraphQLServer } from '../../src/app/yoga.ts';
-import { openDatabase } from '../../src/platform/db.ts';
-import { createLogger } from '../../src/platform/logger.ts';
-import { secret, tokenFor } from '../kit/app.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Patience } from '../../src/app/http.ts';
+import { tokenFor } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
+import { createFront, type Front } from '../kit/front.ts';
 import { until } from '../kit/until.ts';
 
 const query = JSON.stringify({ query: '{ viewer { user { displayName } } }' });
 const crowd = 100;
 
 describe('a client that is slow to send its request', () => {
-  const lines: string[] = [];
-  let yoga: GraphQLServer;
+  let front: Front;
   let authorization: string;
-  let close: () => Promise<void>;
   let server: Server;
   let port: number;
 
   beforeAll(async () => {
-    const place = await storages[0]!.create();
-    const database = await openDatabase({ ...place, poolSize: 4 });
-    const config = loadConfig({ JWT_SECRET: secret, ROLE: 'all' });
-    const logger = createLogger({ level: 'warn', production: true, destination: { write: (line) => void lines.push(line) } });
-    const composition = compose({ config, database, logger, secret });
-    yoga = createGraphQLServer({ config, logger, ...composition, contexts: createContexts(database, composition) });
+    front = await createFront(storages[0]!);
     authorization = `Bearer ${await tokenFor('alice')}`;
-    close = async () => {
-      await composition.close();
-      await database.close();
-      await place.drop();
-    };
   });
-  afterAll(() => close());
-  afterEach(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-
-  /** The server of the product, less patient. */
-  async function listen(patience?: Patience): Promise<void> {
-    server = createHttpServer({ yoga, graphiql: false, isReady: async () => true, onFault: () => {}, ...(patience ? { patience } : {}) });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    port = (server.address() as AddressInfo).port;
-  }
+  afterAll(() => front.close());
 
   /** Sends what it has at once, then a byte of the rest at a time. Gives what came back until the server closed. */
   function send(atOnce: string, slowly: string): Promise<string> {
@@ -99,7 +70,7 @@ describe('a client that is slow to send its request', () => {
       ],
     ],
   ])('and sends %s is answered 408 and closed, a hundred times at once, and meanwhile others are served', async (_, patience, parts) => {
-    await listen(patience);
+    ({ server, port } = await front.listen(patience));
     let open = crowd;
     const slow = Array.from({ length: crowd }, async () => {
       const answer = await send(...parts());
@@ -114,11 +85,11 @@ describe('a client that is slow to send its request', () => {
     expect(served).toBeGreaterThan(0);
     for (const answer of await Promise.all(slow)) expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\nConnection: close\r\n\r\n$/);
     await until(async () => (await connections()) === 0, 'the end of every connection');
-    expect(lines, 'what is no fault of ours is not told as one').toEqual([]);
+    expect(front.lines, 'what is no fault of ours is not told as one').toEqual([]);
   });
 
   it('has 15 seconds for headers and a minute for all, and is looked for three times as often', async () => {
-    await listen();
+    ({ server } = await front.listen());
     expect(server).toMatchObject({ headersTimeout: 15_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 });
   });
 });

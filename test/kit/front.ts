@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { loadConfig } from '../../src/app/config.ts';
+import { createContexts } from '../../src/app/context.ts';
+import { createHttpServer, type Patience } from '../../src/app/http.ts';
+import { type Composition, compose } from '../../src/app/services.ts';
+import { attachSockets } from '../../src/app/ws.ts';
+import { createGraphQLServer } from '../../src/app/yoga.ts';
+import { openDatabase } from '../../src/platform/db.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+import { secret } from './app.ts';
+import type { TestStorage } from './databases.ts';
+
+/** The front of the product, HTTP and sockets, with its insides at hand. No worker takes the turns that it admits. */
+export type Front = {
+  composition: Composition;
+  /** What it has logged, from warnings on. */
+  lines: string[];
+  /** One more server; ended with the front. */
+  listen(patience?: Patience): Promise<{ server: Server; port: number; url: string }>;
+  close(): Promise<void>;
+};
+
+export async function createFront(storage: TestStorage): Promise<Front> {
+  const lines: string[] = [];
+  const place = await storage.create();
+  const database = await openDatabase({ ...place, poolSize: 6 });
+  const config = loadConfig({ JWT_SECRET: secret });
+  const logger = createLogger({ level: 'warn', production: true, destination: { write: (line) => void lines.push(line) } });
+  const composition = compose({ config, database, logger, secret });
+  const contexts = createContexts(database, composition);
+  const yoga = createGraphQLServer({ config, logger, ...composition, contexts });
+  const ends: (() => Promise<void>)[] = [];
+  return {
+    composition,
+    lines,
+    async listen(patience) {
+      const server = createHttpServer({ yoga, graphiql: false, isReady: async () => true, onFault: () => {}, ...(patience ? { patience } : {}) });
+      const sockets = attachSockets(server, { config: config.http, logger, yoga, ...composition, contexts });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      ends.push(async () => {
+        server.close();
+        await sockets.close();
+        server.closeAllConnections();
+      });
+      return { server, port, url: `http://127.0.0.1:${port}` };
+    },
+    async close() {
+      for (const end of ends) await end();
+      await composition.close();
+      await database.close();
+      await place.drop();
+    },
+  };
+}
