@@ -106,6 +106,20 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
   }
 
   const slots: Slot[] = [];
+  const armings = new WeakMap<Slot, NodeJS.Timeout>();
+
+  /** One that is struck while it is told not to be is still our doing; an order that came after that one is another matter. */
+  function arm(slot: Slot, armed: boolean): void {
+    clearTimeout(armings.get(slot));
+    if (armed) slot.armed = true;
+    else
+      armings.set(
+        slot,
+        setTimeout(() => Object.assign(slot, { armed: false }), 1_000),
+      );
+    armings.get(slot)?.unref();
+  }
+
   for (const [name, role] of [
     ['api-1', 'api'],
     ['api-2', 'api'],
@@ -144,9 +158,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       slot.process?.kill(signal);
     },
     order(slot, order) {
-      // One that is struck while it is told not to be is still our doing.
-      if ('strike' in order && (order.strike.signal ?? 'SIGKILL') === 'SIGKILL') slot.armed = true;
-      else if ('strike' in order) setTimeout(() => Object.assign(slot, { armed: false }), 1_000).unref();
+      if ('strike' in order) arm(slot, (order.strike.signal ?? 'SIGKILL') === 'SIGKILL');
       slot.process?.order(order);
     },
     async ready() {
