@@ -29,6 +29,8 @@ export type App = {
 };
 
 const defaultGraceMs = 20_000;
+/** How long readers of a process that ends may take to get what is stored; the others resume elsewhere by their cursors. */
+const lastWordsMs = 1_000;
 
 /** Opens the stores, brings the database up to date, and starts what this role does. */
 export async function startApp(given: Config, logger: Logger): Promise<App> {
@@ -68,6 +70,7 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
     isStopping = true; // nobody is sent here any more; who is here is served while the worker drains
     const parts: [name: string, close: () => Promise<void> | undefined | void][] = [
       ['the worker', () => composition.worker?.drain(graceMs)],
+      ['the readers', () => composition.pace.hurry(lastWordsMs)],
       ['the sockets', () => front?.close()],
       ['Redis and the streams', () => composition.close()],
       ['the scripted model', () => scripted?.close()],

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { countTokens } from '../engine/index.ts';
-import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus } from '../events/index.ts';
+import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus, type Hub } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createConversationService, createVisibility } from '../features/conversations/index.ts';
 import { createWorker, type Worker } from '../features/turn-runs/index.ts';
@@ -26,6 +26,7 @@ export type Composition = {
   bus: Bus;
   metrics: Metrics;
   frames: FrameMeter;
+  pace: Hub['pace'];
   close(): Promise<void>;
 };
 
@@ -101,6 +102,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
     bus,
     metrics,
     frames,
+    pace: hub.pace,
     async close() {
       hub.close();
       await bus.close();

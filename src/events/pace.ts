@@ -1,3 +1,5 @@
+import { pause } from '../kernel/async.ts';
+
 /** How fine readers are told apart that are due at about the same time: those of one step share a timer. */
 const stepMs = 5;
 const measureMs = 25;
@@ -14,7 +16,8 @@ const longestMs = 250;
 export function createPace(now: () => number = () => performance.now()) {
   const due = new Map<number, (() => void)[]>();
   const timers = new Map<number, NodeJS.Timeout>();
-  let isClosed = false;
+  let isHurried = false;
+  let awake = 0;
   let lateMs = 0;
   let expected = now() + measureMs;
   const measuring = setInterval(() => {
@@ -31,14 +34,22 @@ export function createPace(now: () => number = () => performance.now()) {
     for (const wake of waiting) wake();
   }
 
+  /** Lets everybody go who waits. */
+  function close(): void {
+    isHurried = true;
+    clearInterval(measuring);
+    for (const timer of timers.values()) clearTimeout(timer);
+    for (const step of [...due.keys()]) fire(step);
+  }
+
   return {
     /** The least time between two frames of a reader who asked for this one. */
-    interval: (ms: number): number => Math.max(ms, Math.min(longestMs, (lateMs - calmMs) * stretch)),
+    interval: (ms: number): number => (isHurried ? 0 : Math.max(ms, Math.min(longestMs, (lateMs - calmMs) * stretch))),
     /** Calls back at that time of the clock, or a few milliseconds after it. */
     at(time: number, wake: () => void): void {
       const step = Math.ceil(time / stepMs);
       const waiting = due.get(step);
-      if (isClosed) wake();
+      if (isHurried) wake();
       else if (waiting) waiting.push(wake);
       else {
         due.set(step, [wake]);
@@ -48,13 +59,19 @@ export function createPace(now: () => number = () => performance.now()) {
         );
       }
     },
-    /** Lets everybody go who waits. */
-    close(): void {
-      isClosed = true;
-      clearInterval(measuring);
-      for (const timer of timers.values()) clearTimeout(timer);
-      for (const step of [...due.keys()]) fire(step);
+    /** A reader has something to tell, or looks whether it has; and does not any more. */
+    wakes(): void {
+      awake += 1;
     },
+    rests(): void {
+      awake -= 1;
+    },
+    /** From now on nobody waits. Resolves when all readers have told what there is, or after so many milliseconds. */
+    async hurry(ms: number): Promise<void> {
+      close();
+      for (const end = now() + ms; awake > 0 && now() < end; ) await pause(5);
+    },
+    close,
   };
 }
 

@@ -38,6 +38,7 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
     proceed();
   };
   signal.addEventListener('abort', onAbort, { once: true });
+  hub.pace.wakes();
   try {
     const reader = { seq: options.after.seq, epoch: options.after.epoch, told: false };
     let lastFrameAt = Number.NEGATIVE_INFINITY;
@@ -46,7 +47,11 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
       if (frame) {
         lastFrameAt = performance.now();
         yield frame;
-      } else if (!inbox.behind && !signal.aborted) await inbox.wait();
+      } else if (!inbox.behind && !signal.aborted) {
+        hub.pace.rests();
+        await inbox.wait();
+        hub.pace.wakes();
+      }
       const due = lastFrameAt + hub.pace.interval(coalesceMs);
       if (due > performance.now() && !inbox.behind && !signal.aborted)
         await new Promise<void>((resolve) => {
@@ -56,6 +61,7 @@ export async function* tail(log: EventLog, hub: Hub, options: TailOptions): Asyn
     }
   } finally {
     signal.removeEventListener('abort', onAbort);
+    hub.pace.rests();
     leave();
   }
 }

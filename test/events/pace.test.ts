@@ -57,6 +57,30 @@ describe('the pace of frames', () => {
     expect(woken).toEqual(['a', 'b', 'c']);
   });
 
+  it('lets everybody tell what there is when it is hurried, and waits for them', async () => {
+    const woken: string[] = [];
+    pace.wakes();
+    pace.at(now() + 5_000, () => woken.push('a'));
+    let isDone = false;
+    const done = pace.hurry(1_000).then(() => {
+      isDone = true;
+    });
+    expect([woken, pace.interval(30)]).toEqual([['a'], 0]);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(isDone).toBe(false);
+    pace.rests();
+    await vi.advanceTimersByTimeAsync(20);
+    expect(isDone).toBe(true);
+    await done;
+  });
+
+  it('waits for nobody longer than it is told', async () => {
+    pace.wakes();
+    const done = pace.hurry(1_000);
+    await vi.advanceTimersByTimeAsync(1_020);
+    await done;
+  });
+
   it('keeps nobody when it is closed', () => {
     const woken: string[] = [];
     pace.at(now() + 5_000, () => woken.push('a'));

@@ -49,10 +49,14 @@ async function* conversationFrames(context: Context, source: Source, fromNow: bo
     yield given(context, { conversationId, epoch: source.after.epoch ?? 1, seq: source.after.seq, events: null, caughtUp: true, replayed: true });
   }
   for await (const frame of open(context, source, signal)) {
-    yield given(context, frame);
-    if (frame.events?.some(({ body }) => body.type === 'conversation-deleted')) return;
+    const last = frame.events?.find(({ body }) => body.type === 'conversation-deleted');
+    yield given(context, last ? upTo(frame, last.seq) : frame);
+    if (last) return;
   }
 }
+
+/** A frame without what came after that position: of a conversation that is gone nothing more can be told. */
+const upTo = (frame: Frame, seq: number): Frame => ({ ...frame, seq, events: frame.events!.filter((event) => event.seq <= seq) });
 
 /** The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that. */
 async function* turnFrames(context: Context, source: Source, turnId: string, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
