@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createEventLog, createLocalBus, type EventLog } from '../../src/events/index.ts';
+import type { EventLog } from '../../src/events/index.ts';
 import { claimNext } from '../../src/features/turn-runs/claim.ts';
 import { settle } from '../../src/features/turn-runs/settle.ts';
 import { unblockStrays } from '../../src/features/turn-runs/turn-store.ts';
@@ -21,7 +21,7 @@ describeStorages('a claim among ten thousand turns that wait behind others', (st
 
   beforeAll(async () => {
     bare = await createBare(storage);
-    log = createEventLog(bare.database, createLocalBus(), () => {});
+    log = bare.log;
     const ownerId = await plantUser(bare.database);
     ids = await plant(bare.database, { ownerId, conversations: 100, turns: 2, eventsPerTurn: 1 });
     await plantUnfinished(bare.database, ids, 'RUNNING');

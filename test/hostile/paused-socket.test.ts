@@ -7,6 +7,7 @@ import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { CreateDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, redisUrl, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
+import { heapOf, tellsHeap } from '../kit/heap.ts';
 import { finish, type LogProcess, openLog } from '../kit/logs.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { openAs, type RawSocket } from '../kit/raw-socket.ts';
@@ -39,8 +40,7 @@ describeSettings(
     beforeAll(async () => {
       world = await createWorld(storage, { redis });
       processes = createProcesses();
-      const preload = new URL('../kit/memory.mjs', import.meta.url).href;
-      server = await processes.start({ ...world.env, ROLE: 'api' }, undefined, ['--expose-gc', '--import', preload]);
+      server = await processes.start({ ...world.env, ROLE: 'api' }, undefined, tellsHeap);
       alice = await world.client(server.url!);
       database = await openDatabase({ url: world.env.DATABASE_URL!, dataDir: null, poolSize: 4 });
       worker = openLog(database, createRedisBus({ url: redisUrl, prefix: world.env.REDIS_PREFIX!, onFault: () => {} }), { pollMs: 1_000 });
@@ -51,15 +51,6 @@ describeSettings(
       await database.close();
       await world.close();
     });
-
-    /** What the process holds after its garbage is collected. */
-    async function memory(): Promise<number> {
-      const lines = () => server.output().match(/^MEMORY \d+$/gm) ?? [];
-      const before = lines().length;
-      server.kill('SIGUSR2');
-      await until(() => lines().length > before, 'the memory of the process');
-      return Number(lines().at(-1)!.split(' ')[1]);
-    }
 
     /** A conversation of alice's with a running turn, in the hands of this test. */
     async function begin(): Promise<Writer> {
@@ -121,7 +112,7 @@ describeSettings(
       const first = await openAs(server.url!, alice.token);
       await subscribe(first, warm);
       const alone: number[] = [];
-      await write(warm, 15_000, async () => void alone.push(await memory()));
+      await write(warm, 15_000, async () => void alone.push(await heapOf(server)));
       await until(() => hasEnded(first), 'the end of the first turn', 60_000);
       first.socket.terminate();
 
@@ -133,7 +124,7 @@ describeSettings(
       const start = performance.now();
       const beside: number[] = [];
       const texts = await write(writer, events, async () => {
-        const now = await memory();
+        const now = await heapOf(server);
         if (performance.now() - start < aliveMs) beside.push(now); // after that the server gives it up
       });
       const grown = Math.max(...beside) - Math.max(...alone);

@@ -6,6 +6,7 @@ import { createTestClient, type TestClient } from '../kit/client.ts';
 import { storages } from '../kit/databases.ts';
 import { freePort } from '../kit/free-port.ts';
 import { createFront, type Front } from '../kit/front.ts';
+import { heapOf, tellsHeap } from '../kit/heap.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { scrape } from '../kit/prometheus.ts';
 import { openAs, type RawSocket } from '../kit/raw-socket.ts';
@@ -40,7 +41,7 @@ describeSettings(
       const port = await freePort();
       opsUrl = `http://127.0.0.1:${port}`;
       const env = { ...world.env, ROLE: 'api', METRICS_PORT: String(port), SOCKETS_PER_USER: String(sockets) };
-      server = await processes.start(env, undefined, ['--expose-gc', '--import', new URL('../kit/memory.mjs', import.meta.url).href]);
+      server = await processes.start(env, undefined, tellsHeap);
       alice = await world.client(server.url!);
       ids = await Promise.all(Array.from({ length: conversations }, () => createConversation(alice)));
     }, 120_000);
@@ -48,15 +49,6 @@ describeSettings(
       await processes.close();
       await world.close();
     });
-
-    /** What the process holds after its garbage is collected. */
-    async function memory(): Promise<number> {
-      const lines = () => server.output().match(/^MEMORY \d+$/gm) ?? [];
-      const before = lines().length;
-      server.kill('SIGUSR2');
-      await until(() => lines().length > before, 'the memory of the process');
-      return Number(lines().at(-1)!.split(' ')[1]);
-    }
 
     const told = async (name: string) => (await scrape(opsUrl)).value(`colloquy_${name}`);
     const streams = ({ received }: RawSocket) => new Set(received.filter(({ type }) => type === 'next').map(({ id }) => id)).size;
@@ -80,10 +72,10 @@ describeSettings(
 
     it(`of ${sockets * perSocket} over ${sockets} sockets, ${rounds} times, leaves nothing: no subscription, no socket, no memory`, async () => {
       for (let warming = 0; warming < 2; warming++) await storm();
-      const held = [await memory()];
+      const held = [await heapOf(server)];
       for (let round = 0; round < rounds; round++) {
         await storm();
-        held.push(await memory());
+        held.push(await heapOf(server));
       }
       const grown = (held.at(-1)! - held[0]!) / rounds;
       console.info(`a storm leaves ${Math.round(grown / 1_024)} KB a round: ${held.map((bytes) => `${Math.round(bytes / 1_024)} KB`).join(', ')}`);

@@ -3,6 +3,7 @@ import { type Config, loadConfig } from '../../src/app/config.ts';
 import { createContexts } from '../../src/app/context.ts';
 import { schema } from '../../src/app/schema.ts';
 import { compose } from '../../src/app/services.ts';
+import type { EventLog } from '../../src/events/index.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { TestStorage } from './databases.ts';
@@ -10,6 +11,7 @@ import type { TestStorage } from './databases.ts';
 /** The schema over a database and nothing else: no server, and no worker that would send statements of its own. */
 export type Bare = {
   database: Database;
+  log: EventLog;
   /** What a user is answered. Errors fail. */
   ask(userId: string, query: string, variables?: Record<string, unknown>): Promise<Record<string, unknown>>;
   close(): Promise<void>;
@@ -34,6 +36,7 @@ export function createBareOver(database: Database, config: Config): Bare {
   const contexts = createContexts(database, composition);
   return {
     database,
+    log: composition.services.log,
     async ask(userId, query, variableValues = {}) {
       const document: DocumentNode = parse(query);
       const faults = validate(schema, document);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createEventLog, createLocalBus, type EventLog } from '../../../src/events/index.ts';
+import type { EventLog } from '../../../src/events/index.ts';
 import { claimNext } from '../../../src/features/turn-runs/claim.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStorages } from '../../kit/databases.ts';
@@ -12,7 +12,7 @@ describeStorages('a claim', (storage) => {
 
   beforeAll(async () => {
     bare = await createBare(storage);
-    log = createEventLog(bare.database, createLocalBus(), () => {});
+    log = bare.log;
     ownerId = await plantUser(bare.database);
   });
   afterAll(() => bare.close());

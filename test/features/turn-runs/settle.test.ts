@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Call } from '../../../src/engine/index.ts';
-import { createEventLog, createLocalBus, type EventLog } from '../../../src/events/index.ts';
+import type { EventLog } from '../../../src/events/index.ts';
 import { markRequested } from '../../../src/features/turn-runs/attempt-store.ts';
 import { bookingOf } from '../../../src/features/turn-runs/booking.ts';
 import { claimNext } from '../../../src/features/turn-runs/claim.ts';
@@ -16,7 +16,7 @@ describeStorages('a settlement', (storage) => {
 
   beforeAll(async () => {
     bare = await createBare(storage);
-    log = createEventLog(bare.database, createLocalBus(), () => {});
+    log = bare.log;
     ownerId = await plantUser(bare.database);
   });
   afterAll(() => bare.close());
