@@ -6,7 +6,7 @@ import type { Database, Tx } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn } from './append.sql.ts';
 import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
-import { eventAfter } from './compaction/marks.ts';
+import { eventAfter, eventsIn } from './compaction/marks.ts';
 
 export type LogPage = {
   events: LogEvent[];
@@ -72,6 +72,12 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     async readTurn(turnId: string, after: number, limit = 500): Promise<{ events: LogEvent[]; full: boolean }> {
       const rows = await database.query<LogEvent>(readTurn, [turnId, after, limit]);
       return { events: rows.map((row) => eventAfter(row, after)).filter((event) => event !== null), full: rows.length === limit };
+    },
+
+    /** The same rows with every event that was merged into them, at its own place and time; `seq` is the position after them. */
+    async readRecord(turnId: string, after: number, limit: number): Promise<{ events: LogEvent[]; seq: number; full: boolean }> {
+      const rows = await database.query<LogEvent>(readTurn, [turnId, after, limit]);
+      return { events: rows.flatMap(eventsIn), seq: rows.at(-1)?.seq ?? after, full: rows.length === limit };
     },
 
     /** The heads of many logs in one statement; a log that does not exist is absent. */

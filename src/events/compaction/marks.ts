@@ -25,6 +25,24 @@ export function eventAfter(event: LogEvent, after: number): LogEvent | null {
   return { ...event, body: { ...delta, offset: delta.offset + had, text: delta.text.slice(had) } };
 }
 
+/** The events that a stored one stands for: of a compacted delta each that was merged, as far as its text survived, at its own place and time. */
+export function eventsIn(event: LogEvent): LogEvent[] {
+  const { body } = event;
+  if (!isDelta(body) || !body.marks) return [event];
+  const { marks, ...delta } = body;
+  const events: LogEvent[] = [];
+  let { seq, at } = marks;
+  for (let index = 0, had = 0; index < marks.steps.length && had < delta.text.length; index += 3) {
+    const length = marks.steps[index + 1]!;
+    seq += marks.steps[index]!;
+    at += marks.steps[index + 2]!;
+    const text = delta.text.slice(had, had + length);
+    events.push({ ...event, seq, at: new Date(at), body: { ...delta, offset: delta.offset + had, text } });
+    had += length;
+  }
+  return events;
+}
+
 /** One delta in place of many that continue one another, cut to `keep` units, and what each of them was. */
 export function mergeRun(run: readonly (LogEvent & { body: DeltaBody })[], keep: number): DeltaBody {
   const first = run[0]!;
