@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
-import { countsOfUsers } from '../features/conversations/index.ts';
+import { countsOfUsers, createRelatives } from '../features/conversations/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
 import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
 import type { Context } from '../graph/context.ts';
@@ -20,7 +20,7 @@ export function createContexts(database: Database, { services }: Pick<Compositio
     createLoaders({
       query: database.query,
       log: services.log,
-      rowsOf: createTurnRows(db),
+      rowsOf: { ...createTurnRows(db), ...createRelatives(db) },
       rowsById: {
         conversations: (ids) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } }),
         messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus, type Hub } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
-import { createConversationService, createVisibility } from '../features/conversations/index.ts';
+import { createBranchService, createConversationService, createVisibility } from '../features/conversations/index.ts';
 import { createWorker, type Worker } from '../features/turn-runs/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
 import type { Services } from '../graph/context.ts';
@@ -93,6 +93,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   return {
     services: {
       ...{ conversations, turns, guests, log, maxReplay, models: () => providers.models() },
+      branches: createBranchService({ log, db: database.prisma }),
       isVisible: createVisibility(database),
       hub: meteredHub(hub, metrics),
       onFrame: frames.onFrame,

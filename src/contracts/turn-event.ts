@@ -7,6 +7,7 @@ import type { FinishReason } from './message.ts';
 export type EventBody =
   | { type: 'conversation-updated'; changed: string[] }
   | { type: 'conversation-deleted' }
+  | { type: 'branch-selected'; leafId: string }
   | { type: 'message-added'; messageId: string }
   | { type: 'message-updated'; messageId: string; changed: string[] }
   | { type: 'message-completed'; messageId: string; finishReason: FinishReason; contentLength: number; contentSha256: string }

@@ -2,7 +2,7 @@ import type { ModelInfo } from '../contracts/model-provider.ts';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { EventLog, Frame, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
-import type { ConversationService, createVisibility } from '../features/conversations/index.ts';
+import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
 import type { Database } from '../platform/db.ts';
 import type { Loaders } from './loaders.ts';
@@ -10,6 +10,7 @@ import type { Loaders } from './loaders.ts';
 /** What resolvers reach; built once for a process. */
 export type Services = {
   conversations: ConversationService;
+  branches: BranchService;
   /** Whether a conversation exists for a viewer. */
   isVisible: ReturnType<typeof createVisibility>;
   turns: TurnService;

@@ -110,7 +110,14 @@ builder.objectType(InternalError, {
   interfaces: [ApiError],
 });
 
-type Refusals = 'ValidationError' | 'NotFoundError' | 'ForbiddenError' | 'ConflictError' | 'ProviderError' | 'IdempotencyConflictError';
+type Refusals =
+  | 'ValidationError'
+  | 'NotFoundError'
+  | 'ForbiddenError'
+  | 'ConflictError'
+  | 'ProviderError'
+  | 'IdempotencyConflictError'
+  | 'TurnInProgressError';
 
 /**
  * Runs a mutation: refusals that its result union lists become data, everything else is an error of the operation. What it answers is

@@ -4,6 +4,7 @@ import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
 import type { Conversation, Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/db.ts';
+import { createPathCounts, createPathLoader } from './path.ts';
 import { createCountLoader, createWindowLoader } from './window.ts';
 
 /** What a loader reads of the event log. */
@@ -18,6 +19,8 @@ export type LoaderSources = {
   log: LogReads;
   /** Rows of many parents in one statement, by parent. Each list is bounded by what one turn or one queue can have. */
   rowsOf: {
+    childrenOf(messageIds: readonly string[]): Promise<Map<string, Message[]>>;
+    rootsOf(conversationIds: readonly string[]): Promise<Map<string, Message[]>>;
     unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Turn[]>>;
     turnMessages(turnIds: readonly string[]): Promise<Map<string, Message[]>>;
     turnAttempts(turnIds: readonly string[]): Promise<Map<string, TurnAttempt[]>>;
@@ -40,15 +43,22 @@ export type LoaderSources = {
 export function createLoaders({ query, log, rowsOf, rowsById, totalsOfConversations, totalsOfTurns, countsOfUsers, queuePositions }: LoaderSources) {
   const ofConversation = { parent: 'conversation_id', descending: false } as const;
   return {
+    /** Messages of one branch, and how many it has. */
+    path: createPathLoader(query),
+    pathLength: batched(createPathCounts(query)),
+    /** Messages of all branches. */
     messages: createWindowLoader(query, { ...ofConversation, table: 'message', order: 'ordinal' }),
     turns: createWindowLoader(query, { ...ofConversation, table: 'turn', order: 'ordinal', descending: true }),
     usage: createWindowLoader(query, { ...ofConversation, table: 'usage', order: 'id', descending: true }),
+    messageCount: createCountLoader(query, { ...ofConversation, table: 'message' }),
     turnCount: createCountLoader(query, { ...ofConversation, table: 'turn' }),
     usageCount: createCountLoader(query, { ...ofConversation, table: 'usage' }),
     conversationRows: byId(rowsById.conversations),
     messageRows: byId(rowsById.messages),
     turnRows: byId(rowsById.turns),
     usageRows: byId(rowsById.usage),
+    messageChildren: batched(rowsOf.childrenOf),
+    firstMessages: batched(rowsOf.rootsOf),
     /** Unfinished turns of a conversation in the order they are served. */
     unfinishedTurns: batched(rowsOf.unfinishedTurns),
     turnMessages: batched(rowsOf.turnMessages),

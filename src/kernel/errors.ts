@@ -100,6 +100,18 @@ export class IdempotencyConflictError extends AppError {
   }
 }
 
+export class TurnInProgressError extends AppError {
+  readonly activeTurnId: string;
+
+  constructor(activeTurnId: string) {
+    super('This conversation has a turn that is not done: wait for it, stop it, or say with whenBusy what becomes of it.', {
+      code: 'TURN_IN_PROGRESS',
+      retryable: true,
+    });
+    this.activeTurnId = activeTurnId;
+  }
+}
+
 export class StaleCursorError extends AppError {
   constructor(message: string) {
     super(message, { code: 'STALE_CURSOR' });

@@ -13,10 +13,16 @@ type Root = 'Query' | 'Mutation' | 'Subscription';
 type Arguments = Record<string, unknown>;
 
 /** How a field is called with an id, and what makes one that the owner may spend, where a call changes what it names. */
-type Call = { accepts: readonly string[]; args: (id: string) => Arguments; spend?: 'conversation' | 'running' | 'runningIn' | 'failed' };
+type Call = {
+  accepts: readonly string[];
+  /** `ids` are the owner's own, for what takes more than one. */
+  args: (id: string, ids: Record<string, string>) => Arguments;
+  spend?: 'conversation' | 'message' | 'running' | 'runningIn' | 'waiting' | 'failed';
+};
 
 const conversation = ['Conversation'];
 const turn = ['Turn'];
+const message = ['Message'];
 
 /** How to call every root field that takes an id. A field that is missing here fails the test below, which says so. */
 const calls: Record<string, Call> = {
@@ -28,6 +34,7 @@ const calls: Record<string, Call> = {
   'Query.conversationEvents(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.conversationEvents(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.turnEvents(turnId)': { accepts: turn, args: (turnId) => ({ turnId }) },
+  'Subscription.replayTurn(turnId)': { accepts: turn, args: (turnId) => ({ turnId, speed: 100 }) },
   'Mutation.updateConversation(input.id)': { accepts: conversation, args: (id) => ({ input: { id, title: 'Taken' } }), spend: 'conversation' },
   'Mutation.archiveConversation(id)': { accepts: conversation, args: (id) => ({ id }), spend: 'conversation' },
   'Mutation.endConversation(id)': { accepts: conversation, args: (id) => ({ id }), spend: 'conversation' },
@@ -37,6 +44,25 @@ const calls: Record<string, Call> = {
     args: (id) => ({ input: { conversation: { id }, content: { text: 'Whose is this? [[tokens 2]]' }, idempotencyKey: randomUUID() } }),
     spend: 'conversation',
   },
+  'Mutation.regenerate(input.messageId)': {
+    accepts: message,
+    args: (messageId) => ({ input: { messageId, idempotencyKey: randomUUID() } }),
+    spend: 'message',
+  },
+  'Mutation.editMessage(input.messageId)': {
+    accepts: message,
+    args: (messageId) => ({ input: { messageId, content: { text: 'Taken [[tokens 2]]' }, idempotencyKey: randomUUID() } }),
+    spend: 'message',
+  },
+  // The branch that is shown already, so that nothing changes.
+  'Mutation.selectBranch(conversationId)': { accepts: conversation, args: (conversationId, { Message }) => ({ conversationId, leafId: Message }) },
+  'Mutation.selectBranch(leafId)': { accepts: message, args: (leafId, { Conversation }) => ({ conversationId: Conversation, leafId }) },
+  'Mutation.forkConversation(id)': { accepts: conversation, args: (id, { Message }) => ({ id, fromMessageId: Message }) },
+  'Mutation.forkConversation(fromMessageId)': {
+    accepts: message,
+    args: (fromMessageId, { Conversation }) => ({ id: Conversation, fromMessageId }),
+  },
+  'Mutation.cancelQueuedTurn(turnId)': { accepts: turn, args: (turnId) => ({ turnId }), spend: 'waiting' },
   'Mutation.stopTurn(input.target.turnId)': { accepts: turn, args: (turnId) => ({ input: { target: { turnId } } }), spend: 'running' },
   'Mutation.stopTurn(input.target.conversationId)': {
     accepts: conversation,
@@ -55,7 +81,8 @@ const keyed: Record<string, (seed: Seed) => { mine: string; unknown: string }> =
 /** Ids that open nothing, and why. */
 const harmless: Record<string, string> = {
   'Mutation.stopTurn(input.seen.messageId)': 'is only compared with the answer of the turn that is stopped, which is the caller’s own',
-  'Conversation.messages(leaf)': 'is refused as long as conversations have one branch',
+  'Conversation.messages(leaf)': 'opens a message of that very conversation and nothing else: test/flows/branches.test.ts',
+  'Mutation.sendMessage(input.parentId)': 'is only compared with the last message of the conversation, which is the caller’s own',
 };
 
 /** Root fields that take no id: what they give belongs to the caller by their nature. The crawl below looks at what it is. */
@@ -173,6 +200,15 @@ describeSettings(
         if (createConversation.__typename !== 'ConversationSuccess') throw new Error(createConversation.message);
         return createConversation.conversation.id;
       },
+      async message() {
+        const { messageId, turnId } = await send(owner.client, 'To be said otherwise [[tokens 2]]');
+        await reaches(owner.client, turnId, 'COMPLETED');
+        return messageId;
+      },
+      async waiting() {
+        const first = await send(owner.client, 'To be waited for [[hold]]');
+        return (await send(owner.client, 'To be cancelled', first.conversationId)).turnId;
+      },
       async running() {
         const { turnId } = await send(owner.client, 'To be stopped [[hold]]');
         await reaches(owner.client, turnId, 'RUNNING');
@@ -223,8 +259,8 @@ describeSettings(
         const unknown = toGlobalId(type, randomUUID());
         for (const person of [...others, nobody]) {
           const about = `${name} with the id of a ${type}, asked by ${person.name}`;
-          const real = await ask(person, root as Root, field, args(id), 1);
-          const none = await ask(person, root as Root, field, args(unknown), 1);
+          const real = await ask(person, root as Root, field, args(id, seed.ids), 1);
+          const none = await ask(person, root as Root, field, args(unknown, seed.ids), 1);
           expect(blurred(real, id), about).toBe(blurred(none, unknown));
           if (!accepts.includes(type)) continue;
           if (person === nobody) expect(refusesNobody(real), about).toBe(true);
@@ -236,7 +272,7 @@ describeSettings(
     it.each(rootPlaces.map((place) => [place.name, place] as const))('is there for its owner in %s', async (name, { root, field }) => {
       const { accepts, args, spend } = calls[name]!;
       for (const type of accepts) {
-        const { data, errors } = await ask(owner, root as Root, field, args(spend ? await spendable[spend]() : seed.ids[type]!));
+        const { data, errors } = await ask(owner, root as Root, field, args(spend ? await spendable[spend]() : seed.ids[type]!, seed.ids));
         expect(errors, `${name} with the id of a ${type}`).toBeUndefined();
         const value = [data![field]].flat()[0] as { __typename: string } | null;
         expect(value?.__typename, JSON.stringify(value)).toMatch(spend ? /Success$/ : /./);

@@ -5,7 +5,7 @@ import { encodeCursor } from '../../src/kernel/cursor.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStorages } from '../kit/databases.ts';
 import { type Cost, costsOf } from '../kit/statements.ts';
-import { plant, plantUser } from '../kit/volume.ts';
+import { plant, plantBranches, plantUser } from '../kit/volume.ts';
 
 const turns = 50_000;
 const messages = turns * 2;
@@ -21,7 +21,8 @@ describeStorages(`a conversation of ${messages} messages`, (storage) => {
     bare = await createBare(storage);
     userId = await plantUser(bare.database);
     // Neighbours, so that an index is what finds the rows, and not the end of a table.
-    await plant(bare.database, { ownerId: userId, conversations: 200, turns: 5, eventsPerTurn: 0 });
+    const others = await plant(bare.database, { ownerId: userId, conversations: 200, turns: 5, eventsPerTurn: 0 });
+    await plantBranches(bare.database, others, 5);
     [id] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns, eventsPerTurn: 0 })) as [string];
     [short] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: 200, eventsPerTurn: 0 })) as [string];
     await bare.database.query('VACUUM ANALYZE');
@@ -55,7 +56,7 @@ describeStorages(`a conversation of ${messages} messages`, (storage) => {
       `last: ${size}, before: "${after(messages / 2)}"`,
     ]) {
       const cost = await sameCost(first, () => page('messages', args), /FROM message r/);
-      expect(cost.indexes).toEqual(['message_conversation_id_ordinal_key']);
+      expect(cost.indexes).toEqual(['branch_pkey', 'message_branch_id_ordinal_key', 'message_pkey']);
       expect(cost.rows).toBeLessThanOrEqual(size + 2);
     }
   });
@@ -96,13 +97,11 @@ describeStorages(`a conversation of ${messages} messages`, (storage) => {
   });
 
   it('shows a model its newest messages at the price that they have in a short conversation', async () => {
-    const context = (of: string, upTo: number) => () => listForContext(bare.database, of, upTo, 100);
-    // A hundred questions up to there, then their answers: each is every second row of the walk.
-    for (const pick of [/role = .USER. AND ordinal <=/, /parent_id = ANY/]) {
-      const cost = await sameCost(context(short, 400), context(id, messages), pick);
-      expect(cost.indexes).toEqual(['message_conversation_id_ordinal_key']);
-      expect(cost.rows).toBeLessThanOrEqual(200);
-    }
+    const leaves = await bare.database.query<{ id: string; leaf: string }>('SELECT id, active_leaf_id AS leaf FROM conversation');
+    const context = (of: string) => () => listForContext(bare.database, leaves.find((one) => one.id === of)!.leaf, 100);
+    const cost = await sameCost(context(short), context(id), /WITH RECURSIVE segment/);
+    expect(cost.indexes).toEqual(['branch_pkey', 'message_branch_id_ordinal_key', 'message_pkey']);
+    expect(cost.rows).toBeLessThanOrEqual(100);
   });
 
   it('would be seen to cost more by the page, were it read by counting rows', async () => {

@@ -49,10 +49,10 @@ describeSettings('send, stream, resume', ({ storage, redis }) => {
     expect(after.turn).toMatchObject({ status: 'COMPLETED', finalMessage: { content: text }, usage: [{ source: 'PROVIDER' }] });
     expect(reader.events.map(({ __typename }) => __typename).filter((name) => name !== 'TextDeltaEvent')).toEqual([
       'MessageAddedEvent',
+      'MessageAddedEvent',
       'ConversationUpdatedEvent',
       'TurnQueuedEvent',
       'TurnStartedEvent',
-      'MessageAddedEvent',
       'MessageCompletedEvent',
       'UsageRecordedEvent',
       'TurnFinishedEvent',

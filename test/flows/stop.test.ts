@@ -116,7 +116,7 @@ describeSettings('stop', ({ storage, redis }) => {
         finishReason: 'USER_STOPPED',
         attempts: [],
         usage: [],
-        finalMessage: null,
+        finalMessage: { status: 'STOPPED', content: null },
       });
       expect((await logOf(alice, turn.id)).filter(({ __typename }) => __typename === 'TurnFinishedEvent')).toHaveLength(1);
     }
@@ -131,7 +131,7 @@ describeSettings('stop', ({ storage, redis }) => {
     await follow(alice, { id: first.conversation.id, after: first.cursor }, (each) => textSoFar(each) !== '');
     const second = await send(alice, `${marker} second`, { to: first.conversation.id });
     const { turn } = await stop(alice, second.turn.id);
-    expect(turn).toMatchObject({ status: 'CANCELLED', attempts: [], usage: [], finalMessage: null });
+    expect(turn).toMatchObject({ status: 'CANCELLED', attempts: [], usage: [], finalMessage: { status: 'STOPPED', content: null } });
     expect(await turnOf(alice, first.turn.id)).toMatchObject({ status: 'RUNNING' });
     world.model.release();
     await expect.poll(async () => (await turnOf(alice, first.turn.id)).status).toBe('COMPLETED');

@@ -13,7 +13,7 @@ import { openDatabase } from '../../src/platform/db.ts';
 import { applyMigrations } from '../../src/platform/migrate.ts';
 import { createBareOver } from './bare.ts';
 import { planOf, type Statement, statementsOf } from './statements.ts';
-import { plant, plantUnfinished, plantUser } from './volume.ts';
+import { plant, plantBranches, plantUnfinished, plantUser } from './volume.ts';
 
 // Writes docs/EXPLAIN.md: npx tsx test/kit/explain-docs.ts [address of a PostgreSQL server where databases may be made]
 
@@ -70,6 +70,7 @@ await inScratch(async (url) => {
   const crowd = 40;
   for (let n = 0; n < crowd; n++) {
     const ids = await plant(database, { ownerId: await plantUser(database), conversations: 50, turns: 20, eventsPerTurn: 6 });
+    await plantBranches(database, ids, 2);
     await plantUnfinished(database, ids.slice(0, 10), 'RUNNING');
     await plantUnfinished(database, ids.slice(0, 20), 'QUEUED');
   }
@@ -91,6 +92,7 @@ await inScratch(async (url) => {
     'SELECT id, idempotency_key AS key FROM turn WHERE conversation_id = $1 AND ordinal = 10000',
     [deep],
   );
+  const [leaf] = await database.query<{ id: string }>('SELECT active_leaf_id AS id FROM conversation WHERE id = $1', [deep]);
   const [middle] = await database.query<{ updatedAt: Date; createdAt: Date; title: string; totalCost: string; id: string }>(
     `SELECT id, updated_at AS "updatedAt", created_at AS "createdAt", title, total_cost AS "totalCost" FROM conversation WHERE id = $1`,
     [many[1_500]],
@@ -108,21 +110,15 @@ await inScratch(async (url) => {
   const entries: Entry[] = [
     {
       title: 'A page of messages, deep in a conversation',
-      why: '`message_conversation_id_ordinal_key` keeps the order of a conversation dense and lets every page begin at its cursor, so that a page costs its own rows wherever it lies.',
+      why: '`message_branch_id_ordinal_key` keeps each branch in order and lets every page begin at its cursor, so that a page costs its own rows wherever it lies.',
       run: inDeep(`messages(first: 20, after: "${encodeCursor('messages', ['20000'])}") { nodes { id } }`),
       pick: /FROM message r/,
     },
     {
-      title: 'What a model is shown: the questions',
-      why: 'The same index, walked backwards from the message that is answered: the hundred newest questions, however many messages there are.',
-      run: () => listForContext(database, deep, 40_000, 100),
-      pick: /role = 'USER' AND ordinal <=/,
-    },
-    {
-      title: 'What a model is shown: their answers',
-      why: 'The same index again, walked from the end back to the oldest of those questions and no further; `parent_id` says whose an answer is.',
-      run: () => listForContext(database, deep, 40_000, 100),
-      pick: /parent_id = ANY/,
+      title: 'What a model is shown',
+      why: 'The same index, walked backwards from the message that is answered along its branch, and along the branches that this one left: the hundred newest messages, however many there are.',
+      run: () => listForContext(database, leaf!.id, 100),
+      pick: /WITH RECURSIVE segment/,
     },
     {
       title: 'Conversations by their last change',

@@ -23,7 +23,9 @@ export function expectType<U extends { __typename: string }, N extends U['__type
   return result as Success<U, N>;
 }
 
-export type Sending = { to?: string; key?: string } & Partial<Pick<SendMessageInput, 'generation' | 'waitFor' | 'timeoutMs' | 'conversation'>>;
+export type Sending = { to?: string; key?: string } & Partial<
+  Pick<SendMessageInput, 'generation' | 'waitFor' | 'timeoutMs' | 'conversation' | 'parentId' | 'whenBusy'>
+>;
 export type Sent = Success<SendMutation['sendMessage'], 'SendMessageSuccess'>;
 
 /** Sends a message, into a new conversation unless `to` names one. The result as it came, refusals too. */

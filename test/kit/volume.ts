@@ -29,9 +29,10 @@ export async function plant(database: Database, { ownerId, conversations, turns,
   const salt = randomUUID();
   await database.query(idFunction);
   const rows = await database.query<{ id: string }>(
-    `INSERT INTO conversation (id, session_id, owner_id, title, language, provider, model, message_count, last_ordinal, total_cost, created_at, updated_at, last_message_at)
+    `INSERT INTO conversation (id, session_id, owner_id, title, language, provider, model, message_count, last_ordinal, total_cost, created_at, updated_at, last_message_at, active_leaf_id)
      SELECT test_id(c, $1), test_id(c, $1 || 's')::text, $2::uuid, $4 || ' ' || c, 'en', 'openai', 'gpt-4o-mini', $5::int * 2, $5::int * 2,
-            (c * 7919 % 1000) / 1000.0, at.moment, at.moment + interval '1 minute', at.moment
+            (c * 7919 % 1000) / 1000.0, at.moment, at.moment + interval '1 minute', at.moment,
+            CASE WHEN $5::int > 0 THEN test_id(c * $5::bigint * 2 + 1, $1 || 'm') END
      FROM generate_series(1, $3::int) AS c, LATERAL (SELECT now() - interval '30 days' + c * interval '1 minute' AS moment) AS at
      RETURNING id`,
     [salt, ownerId, conversations, title, turns],
@@ -52,8 +53,9 @@ export async function plant(database: Database, { ownerId, conversations, turns,
     [...size, eventsPerTurn, ownerId],
   );
   await database.query(
-    `INSERT INTO message (id, conversation_id, turn_id, parent_id, role, status, parts, ordinal, token_count, content_length, created_at)
-     SELECT test_id(n * 2 + half, $1 || 'm'), test_id(c, $1), test_id(n, $1 || 't'), CASE half WHEN 1 THEN test_id(n * 2, $1 || 'm') END, (ARRAY['USER', 'ASSISTANT'])[half + 1]::message_role, 'COMPLETE',
+    `INSERT INTO message (id, conversation_id, branch_id, turn_id, parent_id, role, status, parts, ordinal, token_count, content_length, created_at)
+     SELECT test_id(n * 2 + half, $1 || 'm'), test_id(c, $1), test_id(c, $1), test_id(n, $1 || 't'),
+            CASE WHEN half = 1 OR k > 1 THEN test_id(n * 2 + half - 1, $1 || 'm') END, (ARRAY['USER', 'ASSISTANT'])[half + 1]::message_role, 'COMPLETE',
             json_build_array(json_build_object('type', 'text', 'text', ${text}))::jsonb, k * 2 - 1 + half, 20, 80, now()
      FROM ${each}, generate_series(0, 1) AS half`,
     size,
@@ -85,13 +87,29 @@ export async function plant(database: Database, { ownerId, conversations, turns,
   return rows.map(({ id }) => id);
 }
 
-/** One more turn in each of these conversations: it waits, runs, or ran until its worker was lost. */
+/** Branches that leave these conversations after their first messages, so many of each: rows that an index must tell apart. */
+export const plantBranches = (database: Database, ids: readonly string[], count: number): Promise<unknown> =>
+  database.query(
+    'INSERT INTO branch (id, conversation_id, parent_id, fork_ordinal) SELECT gen_random_uuid(), c, c, k FROM unnest($1::uuid[]) AS c, generate_series(1, $2::int) AS k',
+    [ids, count],
+  );
+
+/** One more turn in each of these conversations, its answer with the same id: it waits, runs, or ran until its worker was lost. */
 export const plantUnfinished = (database: Database, ids: readonly string[], state: 'QUEUED' | 'RUNNING' | 'LOST'): Promise<unknown> =>
   database.query(
-    `INSERT INTO turn (id, conversation_id, owner_id, ordinal, status, idempotency_key, request_hash, provider, model, log_start, fence, attempt, lease_until, created_at, blocked)
+    `WITH planted AS (
+     INSERT INTO turn (id, conversation_id, owner_id, ordinal, status, idempotency_key, request_hash, provider, model, log_start, fence, attempt, lease_until, created_at, blocked)
      SELECT gen_random_uuid(), c.id, c.owner_id, 1 + (SELECT coalesce(max(o.ordinal), 0) FROM turn o WHERE o.conversation_id = c.id),
             $2::turn_status, gen_random_uuid()::text, repeat('0', 64), 'openai', 'gpt-4o-mini', 0, 1, 1, $3::timestamptz, now(),
             $2 = 'QUEUED' AND EXISTS (SELECT 1 FROM turn o WHERE o.conversation_id = c.id AND o.finished_at IS NULL)
-     FROM conversation c WHERE c.id = ANY($1::uuid[])`,
+     FROM conversation c WHERE c.id = ANY($1::uuid[]) RETURNING id, conversation_id
+     ), place AS (
+       UPDATE conversation c SET last_ordinal = c.last_ordinal + 1, message_count = c.message_count + 1, active_leaf_id = planted.id
+       FROM planted, conversation old WHERE c.id = planted.conversation_id AND old.id = c.id RETURNING c.id, c.last_ordinal, old.active_leaf_id AS before
+     )
+     INSERT INTO message (id, conversation_id, branch_id, turn_id, parent_id, role, status, ordinal, content_sha256)
+     SELECT p.id, p.conversation_id, p.conversation_id, p.id, place.before, 'ASSISTANT', (CASE $2 WHEN 'QUEUED' THEN 'PENDING' ELSE 'STREAMING' END)::message_status,
+            place.last_ordinal, encode(sha256(''), 'hex')
+     FROM planted p JOIN place ON place.id = p.conversation_id`,
     [ids, state === 'QUEUED' ? 'QUEUED' : 'RUNNING', state === 'QUEUED' ? null : new Date(Date.now() + (state === 'LOST' ? -60_000 : 3_600_000))],
   );

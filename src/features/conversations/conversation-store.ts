@@ -10,6 +10,8 @@ export type LockedConversation = {
   provider: string;
   model: string;
   messageCount: number;
+  /** The last message of the branch that is shown; null while there is none. */
+  activeLeafId: string | null;
 };
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
@@ -20,7 +22,8 @@ export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conve
  */
 export async function lockConversation(tx: Tx, viewer: Viewer, id: string): Promise<LockedConversation | null> {
   const [row] = await tx.query<LockedConversation>(
-    `SELECT id, status, title_source AS "titleSource", provider, model, message_count AS "messageCount"
+    `SELECT id, status, title_source AS "titleSource", provider, model, message_count AS "messageCount",
+       active_leaf_id AS "activeLeafId"
      FROM conversation WHERE id = $1::uuid AND owner_id = $2::uuid AND deleted_at IS NULL FOR NO KEY UPDATE`,
     [id, viewer.userId],
   );
@@ -45,7 +48,7 @@ export type ConversationRow = {
   sessionId: string;
   ownerId: string | null;
   title: string;
-  titleSource: 'FALLBACK' | 'USER';
+  titleSource: LockedConversation['titleSource'];
   language: string;
   provider: string;
   model: string;
@@ -64,25 +67,27 @@ export async function insertConversation(tx: Tx, row: ConversationRow): Promise<
      INSERT INTO conversation_log (conversation_id) SELECT id FROM made`,
     [id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, JSON.stringify(metadata)],
   );
-  return { id, status: 'ACTIVE', titleSource, provider, model, messageCount: 0 };
+  return { id, status: 'ACTIVE', titleSource, provider, model, messageCount: 0, activeLeafId: null };
 }
 
 export type ConversationChange = Partial<
   Pick<ConversationRow, 'title' | 'titleSource' | 'language' | 'provider' | 'model' | 'metadata'> & {
     status: LockedConversation['status'];
     isDeleted: true;
+    activeLeafId: string;
   }
 >;
 
 export async function updateConversation(tx: Tx, id: string, change: ConversationChange): Promise<void> {
-  const { title, titleSource, language, provider, model, metadata, status, isDeleted = false } = change;
+  const { title, titleSource, language, provider, model, metadata, status, isDeleted = false, activeLeafId } = change;
   await tx.query(
     `UPDATE conversation
      SET title = coalesce($2, title), title_source = coalesce($3, title_source), language = coalesce($4, language),
          provider = coalesce($5, provider), model = coalesce($6, model), metadata = coalesce($7, metadata), status = coalesce($8, status),
-         deleted_at = CASE WHEN $9::boolean THEN now() ELSE deleted_at END, updated_at = now()
+         deleted_at = CASE WHEN $9::boolean THEN now() ELSE deleted_at END,
+         active_leaf_id = coalesce($10, active_leaf_id), updated_at = now()
      WHERE id = $1`,
-    [id, title, titleSource, language, provider, model, metadata && JSON.stringify(metadata), status, isDeleted],
+    [id, title, titleSource, language, provider, model, metadata && JSON.stringify(metadata), status, isDeleted, activeLeafId],
   );
 }
 

@@ -1,7 +1,8 @@
 /**
- * Conversations: what a person and an assistant said to each other. Owns tables `conversation` and `message`.
+ * Conversations: what a person and an assistant said to each other. Owns tables `conversation`, `message` and `branch`.
  * Promises: another owner's conversation behaves exactly like one that does not exist; messages have a dense order of their own;
- * an archived or ended conversation takes no messages; every change is an event in the same transaction.
+ * an archived or ended conversation takes no messages; every change is an event in the same transaction. Messages form a tree: what was said
+ * is never changed, an edit or another answer is a branch beside it, and each conversation shows one branch to everybody.
  */
 export { createVisibility, visibleTo } from './access.ts';
 export { type ConversationService, createConversationService, type NewConversation } from './conversation-service.ts';
@@ -13,8 +14,12 @@ export {
   type LockedConversation,
   lockConversation,
 } from './conversation-store.ts';
-export { appendMessage, completeMessage, findMessage, listForContext, partsOf, supersedeAnswers } from './message-store.ts';
+export { completeMessage, type EndedAnswer, endAnswers, findMessage, partsOf, supersedeMessages } from './message-store.ts';
 export { CreateConversationInput } from './mutations.ts';
 export { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';
+export { appendMessages, type NewMessage } from './tree/append.ts';
+export { type BranchService, createBranchService } from './tree/branch-service.ts';
+export { findInTree, leafBefore, listForContext, type TreeMessage } from './tree/path.ts';
+export { createRelatives } from './tree/relatives.ts';

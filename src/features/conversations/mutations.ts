@@ -49,7 +49,7 @@ const DeleteSuccess = builder.objectRef<{ deletedId: string }>('DeleteSuccess').
 
 const typeOr = (success: string) => (value: unknown) => typeOfRefusal(value) ?? success;
 
-const ConversationResult = builder.unionType('ConversationResult', {
+export const ConversationResult = builder.unionType('ConversationResult', {
   description: 'The conversation, or why nothing was changed.',
   types: [ConversationSuccess, ValidationError, NotFoundError, ForbiddenError, ConflictError, ProviderError],
   resolveType: typeOr('ConversationSuccess'),
@@ -61,8 +61,8 @@ const DeleteResult = builder.unionType('DeleteResult', {
   resolveType: typeOr('DeleteSuccess'),
 });
 
-const refusals = ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ConflictError', 'ProviderError'] as const;
-type Success = { conversationId: string };
+export const refusals = ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ConflictError', 'ProviderError'] as const;
+export type Success = { conversationId: string };
 
 builder.mutationFields((t) => ({
   createConversation: t.field({

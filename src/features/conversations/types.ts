@@ -1,19 +1,25 @@
 import { encodeEventCursor } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus, TitleSource } from '../../graph/enums.ts';
-import { present } from '../../graph/loaders.ts';
+import { idOf } from '../../graph/ids.ts';
+import { type Loaders, present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf, parsePage, toPage } from '../../graph/paging.ts';
 import { selects } from '../../graph/selection.ts';
 import { orderKey } from '../../graph/window.ts';
-import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { NotFoundError } from '../../kernel/errors.ts';
 import { visibleTo } from './access.ts';
 import { MessageConnection } from './message-types.ts';
 import { readConversation } from './read.ts';
 
 export const messageList = 'messages';
-/** Answers that another took the place of are not part of the conversation any more. */
-const shown = { sql: "r.status <> 'SUPERSEDED'", values: [] };
+
+/** A message of this conversation; another's does not exist here. */
+async function leafIn(conversationId: string, given: string, { messageRows }: Loaders): Promise<string> {
+  const id = idOf('Message', given, 'leaf');
+  if ((await messageRows.load(id))?.conversationId !== conversationId) throw new NotFoundError('message in this conversation', given);
+  return id;
+}
 
 export const Conversation = builder.prismaObject('Conversation', {
   description: 'What a person and an assistant say to each other, with its event log.',
@@ -53,25 +59,26 @@ export const Conversation = builder.prismaObject('Conversation', {
     }),
     messages: t.field({
       type: MessageConnection,
-      description: 'What was said, oldest first. `last: 50` gives the newest fifty, still oldest first.',
+      description:
+        'What was said on one branch, oldest first; without `leaf` on the one that is shown. `last: 50` gives the newest fifty, still oldest first.',
       args: {
         first: t.arg.int({ description: 'How many from the beginning: 1 to 100; 20 when nothing is said.' }),
         after: t.arg.string({ description: 'Only what comes after this cursor.' }),
         last: t.arg.int({ description: 'How many from the end: 1 to 100.' }),
         before: t.arg.string({ description: 'Only what comes before this cursor.' }),
-        leaf: t.arg.id({ description: 'The last message of the branch to read. Conversations have one branch as yet: leave it out.' }),
+        leaf: t.arg.id({ description: 'The last message to read: any message of the conversation. Without it the end of the branch that is shown.' }),
       },
-      resolve: async ({ id, messageCount }, { leaf, ...args }, { loaders }) => {
-        if (leaf != null) throw ValidationError.of('leaf', 'is not supported yet: conversations have one branch');
+      resolve: async ({ id, activeLeafId }, { leaf, ...args }, { loaders }) => {
         const page = parsePage(messageList, args);
-        const ids = await loaders.messages.load({ parentId: id, page, only: shown });
+        const leafId = leaf == null ? activeLeafId : await leafIn(id, leaf, loaders);
+        const ids = leafId ? await loaders.path.load({ leafId, page }) : [];
         const rows = await present(loaders.messageRows, ids);
         return toPage(
           messageList,
           page,
           rows,
           ({ ordinal }) => orderKey(ordinal),
-          async () => messageCount,
+          async () => (leafId && (await loaders.pathLength.load(leafId))) || 0,
         );
       },
     }),

@@ -100,7 +100,15 @@ const types = [
   eventType('conversation-deleted', 'ConversationDeletedEvent', 'The conversation is gone; the stream ends with this.', (t) => ({
     conversationId: t.id({ description: 'Which one.', resolve: (event) => toGlobalId('Conversation', event.conversationId) }),
   })),
-  eventType('message-added', 'MessageAddedEvent', 'A message exists. An answer is added empty and grows by deltas.', (t) => ({
+  eventType('branch-selected', 'BranchSelectedEvent', 'Another branch is shown: read `messages` anew.', (t) => ({
+    conversation: conversation(t),
+    leaf: t.field({
+      type: 'Message',
+      description: 'The last message of that branch.',
+      resolve: ({ body }, _args, { db }) => db.message.findUniqueOrThrow({ where: { id: body.leafId } }),
+    }),
+  })),
+  eventType('message-added', 'MessageAddedEvent', 'A message exists. An answer is added empty, with its question, and grows by deltas.', (t) => ({
     message: message(t),
   })),
   eventType('message-updated', 'MessageUpdatedEvent', 'Something about a message changed other than its text growing.', (t) => ({

@@ -3,10 +3,12 @@ import { encodeEventCursor, type Frame, positionIn, tail } from '../../events/in
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
-import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { pause } from '../../kernel/async.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
 import { type SeenFrame, seen } from './frames.ts';
+import { longestGapMs, type Pacer, type Replay, replayFrames } from './replay.ts';
 import { streamFor } from './stream.ts';
 
 export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame').implement({
@@ -28,6 +30,15 @@ const maxCoalesceMs = 10_000;
 function parseCoalesce(ms: number | null | undefined): number {
   const value = ms ?? 30;
   if (value < 0 || value > maxCoalesceMs) throw ValidationError.of('coalesceMs', `must be between 0 and ${maxCoalesceMs}, but is ${value}`);
+  return value;
+}
+
+const minSpeed = 0.1;
+const maxSpeed = 100;
+
+function parseSpeed(speed: number | null | undefined): number {
+  const value = speed ?? 1;
+  if (!(value >= minSpeed && value <= maxSpeed)) throw ValidationError.of('speed', `must be between ${minSpeed} and ${maxSpeed}, but is ${value}`);
   return value;
 }
 
@@ -126,4 +137,32 @@ builder.subscriptionFields((t) => ({
     },
     resolve: (frame) => frame,
   }),
+  replayTurn: t.field({
+    type: ConversationFrame,
+    description: `Shows a turn that has ended once more, at the pace at which it happened: for demonstrations, support and tests of a page. No pause is longer than
+${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objects are as they are now. Completes after the TurnFinishedEvent.`,
+    args: {
+      turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }),
+      speed: t.arg.float({ defaultValue: 1, description: `How many times faster: ${minSpeed} to ${maxSpeed}.` }),
+    },
+    subscribe: async (_root, args, context) => {
+      const speed = parseSpeed(args.speed);
+      const turn = await findTurn(context.db, context.viewer, idOf('Turn', args.turnId, 'turnId'));
+      if (!turn) throw new NotFoundError('turn', args.turnId);
+      if (!isTerminal(turn.status))
+        throw new ConflictError(`Only a turn that has ended can be replayed; this one is ${turn.status}: read turnEvents.`);
+      const { id: turnId, conversationId, logStart } = turn;
+      const { epoch } = await headOf(context, conversationId);
+      const replay = { conversationId, epoch, turnId, logStart: Number(logStart), speed };
+      return streamFor(context, (signal) => {
+        const pacer = { now: () => performance.now(), until: (time: number) => pause(Math.max(0, time - performance.now()), signal) };
+        return replayed(context, replay, pacer, signal);
+      });
+    },
+    resolve: (frame) => frame,
+  }),
 }));
+
+async function* replayed(context: Context, replay: Replay, pacer: Pacer, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
+  for await (const frame of replayFrames(context.services.log, replay, pacer, signal)) yield seen(frame);
+}

@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
@@ -12,7 +11,6 @@ export type ClaimedTurn = {
   ownerId: string | null;
   sessionId: string;
   inputMessageId: string | null;
-  inputOrdinal: number;
   /** The answer that is being written. */
   messageId: string;
   provider: string;
@@ -27,7 +25,7 @@ export type ClaimedTurn = {
   recovering: boolean;
 };
 
-type Row = ClaimedTurn & { begun: boolean; head: number; at: Date; isMore: boolean };
+type Row = ClaimedTurn & { head: number; at: Date; isMore: boolean };
 
 /**
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
@@ -41,24 +39,22 @@ export async function claimNext(
   leaseMs: number,
   running: readonly string[] = [],
 ): Promise<{ turn: ClaimedTurn; isMore: boolean } | null> {
-  const [row] = await database.query<Row>(claim, [worker, leaseMs, running, uuidv7()]);
+  const [row] = await database.query<Row>(claim, [worker, leaseMs, running]);
   if (!row) return null;
-  const { at, head, begun, isMore, ...turn } = row;
-  log.announce(turn.conversationId, turn.id, claimEvents(turn, begun), { head, at });
+  const { at, head, isMore, ...turn } = row;
+  log.announce(turn.conversationId, turn.id, [claimEvent(turn)], { head, at });
   return { turn, isMore };
 }
 
 /** What the statement stores, for the readers of this process and the others. */
-function claimEvents({ id, recovering, attempt, messageId }: ClaimedTurn, begun: boolean): EventBody[] {
-  const first: EventBody = recovering ? { type: 'turn-recovering', turnId: id, attempt, reason } : { type: 'turn-started', turnId: id };
-  return begun ? [first] : [first, { type: 'message-added', messageId }];
-}
+const claimEvent = ({ id, recovering, attempt }: ClaimedTurn): EventBody =>
+  recovering ? { type: 'turn-recovering', turnId: id, attempt, reason } : { type: 'turn-started', turnId: id };
 
 const reason = 'the worker before stopped renewing its lease';
 
 /**
  * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
- * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, $3 turns that this worker runs, $4 id for a new answer.
+ * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, $3 turns that this worker runs.
  * Conversation, turn and log are locked at once or passed over, so a claim waits for nobody. An update finds what it needs of other parts in its
  * FROM and in no sub-select: the database runs those again where a row has changed meanwhile, and refuses to where they write.
  */
@@ -79,41 +75,27 @@ WITH expired AS (
   SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
       worker = $1, lease_until = now() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
   FROM due WHERE t.id = due.id
-  RETURNING t.*, due.recovering, (
-    SELECT m.id FROM message m WHERE m.turn_id = t.id AND m.role = 'ASSISTANT' AND m.status = 'STREAMING' LIMIT 1) AS begun
+  RETURNING t.*, due.recovering
 ), begun_attempt AS (
   INSERT INTO turn_attempt (turn_id, number, worker, recovery) SELECT id, attempt, $1, 'FRESH' FROM claimed
-), place AS (
-  UPDATE conversation c
-  SET last_ordinal = c.last_ordinal + 1, message_count = c.message_count + 1, last_message_at = now(), updated_at = now()
-  FROM claimed WHERE c.id = claimed.conversation_id AND claimed.begun IS NULL
-  RETURNING c.last_ordinal
 ), answer AS (
-  INSERT INTO message (id, conversation_id, turn_id, parent_id, role, status, ordinal, model, content_sha256)
-  SELECT $4::uuid, claimed.conversation_id, claimed.id, claimed.input_message_id, 'ASSISTANT', 'STREAMING', place.last_ordinal, claimed.model,
-         encode(sha256(''), 'hex')
-  FROM claimed, place
-), bodies AS (
-  SELECT 1 AS place, CASE WHEN recovering
-    THEN json_build_object('type', 'turn-recovering', 'turnId', id, 'attempt', attempt, 'reason', '${reason}')
-    ELSE json_build_object('type', 'turn-started', 'turnId', id) END AS body
-  FROM claimed
-  UNION ALL SELECT 2, json_build_object('type', 'message-added', 'messageId', $4::uuid) FROM claimed WHERE begun IS NULL
-), told AS (
-  SELECT count(*) AS count FROM bodies
+  UPDATE message m SET status = (CASE WHEN m.status = 'SUPERSEDED' THEN 'SUPERSEDED' ELSE 'STREAMING' END)::message_status, updated_at = now()
+  FROM claimed WHERE m.turn_id = claimed.id AND m.role = 'ASSISTANT' AND m.finish_reason IS NULL
+  RETURNING m.id
 ), head AS (
-  UPDATE conversation_log l
-  SET writer_turn_id = claimed.id, writer_fence = claimed.fence, writer_batch = 0, head = l.head + told.count
-  FROM claimed, told WHERE l.conversation_id = claimed.conversation_id
+  UPDATE conversation_log l SET writer_turn_id = claimed.id, writer_fence = claimed.fence, writer_batch = 0, head = l.head + 1
+  FROM claimed WHERE l.conversation_id = claimed.conversation_id
   RETURNING l.head
 ), stored AS (
   INSERT INTO event (conversation_id, seq, turn_id, at, body)
-  SELECT claimed.conversation_id, head.head - told.count + bodies.place, claimed.id, now(), bodies.body FROM claimed, head, told, bodies
+  SELECT conversation_id, head.head, id, now(), CASE WHEN recovering
+    THEN json_build_object('type', 'turn-recovering', 'turnId', id, 'attempt', attempt, 'reason', '${reason}')
+    ELSE json_build_object('type', 'turn-started', 'turnId', id) END
+  FROM claimed, head
 )
 SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id AS "ownerId", c.session_id AS "sessionId",
   c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
   claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering,
-  coalesce(claimed.begun, $4::uuid) AS "messageId", claimed.begun IS NOT NULL AS begun, head.head, now() AS at,
-  coalesce((SELECT m.ordinal FROM message m WHERE m.id = claimed.input_message_id), 0) AS "inputOrdinal",
+  answer.id AS "messageId", head.head, now() AS at,
   claimed.recovering OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id) AS "isMore"
-FROM claimed JOIN conversation c ON c.id = claimed.conversation_id, head`;
+FROM claimed JOIN conversation c ON c.id = claimed.conversation_id, head, answer`;

@@ -13,7 +13,7 @@ export async function buildContext(
   info: ModelInfo,
   { database, maxContextMessages, countTokens }: Deps,
 ): Promise<{ messages: ModelMessage[]; tokens: number }> {
-  const candidates: Candidate[] = await listForContext(database, turn.conversationId, turn.inputOrdinal, maxContextMessages);
+  const candidates: Candidate[] = turn.inputMessageId ? await listForContext(database, turn.inputMessageId, maxContextMessages) : [];
   const system = turn.systemPrompt ? { content: turn.systemPrompt, tokens: await countTokens(turn.systemPrompt) } : null;
   const maxTokens = turn.generation.maxTokens ?? Math.min(info.maxOutputTokens, Math.floor(info.contextWindow / 4));
   const { messages, tokens, limit } = fitToWindow(system, candidates, {

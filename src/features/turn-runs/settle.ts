@@ -1,12 +1,14 @@
-import type { EventBody, TotalsRecord } from '../../contracts/turn-event.ts';
+import type { FinishReason } from '../../contracts/message.ts';
+import type { EventBody, TotalsRecord, TurnFinishedBody } from '../../contracts/turn-event.ts';
 import { statesBefore, type TurnEnd } from '../../engine/index.ts';
 import { type Append, type EventLog, FencedError } from '../../events/index.ts';
+import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
-import { completeMessage, holdConversation } from '../conversations/index.ts';
+import { completeMessage, type EndedAnswer, endAnswers, holdConversation } from '../conversations/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
-import { cancelTurns, finishTurn } from './turn-store.ts';
+import { endQueued, finishTurn } from './turn-store.ts';
 
 const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STOPPED' } as const;
 const attemptOutcome = { COMPLETED: 'COMPLETED', FAILED: 'PROVIDER_ERROR', CANCELLED: 'COMPLETED' } as const;
@@ -26,17 +28,18 @@ export type Settlement = {
  */
 export const settle = (log: EventLog, settlement: Settlement): Promise<{ unblocks: boolean }> =>
   log.transact(async (tx, append) => {
-    const { booking, end, account } = settlement;
+    const { booking, account } = settlement;
     const { turnId, conversationId, messageId } = booking;
     const at = await holdConversation(tx, conversationId);
     const moved = await finishTurn(tx, movement(settlement));
     if (!moved) throw new FencedError();
+    const end = { ...settlement.end, finishReason: moved.finishReason };
     const text = await completeMessage(tx, messageId, completion(end, account));
     const booked = end.call && account ? await book(tx, at, booking, end.call, account) : null;
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
     const events: EventBody[] = [{ type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
     if (booked) events.push(booked.event);
-    await append(conversationId, turnId, [...events, finished(turnId, end, totals)], turnId);
+    await append(conversationId, turnId, [...events, finished(turnId, { ...end, status: moved.status }, totals)], turnId);
     return moved;
   });
 
@@ -56,23 +59,36 @@ const completion = ({ status, finishReason, parts, call }: TurnEnd, account: Cal
   timeToFirstTokenMs: call?.firstTokenMs ?? null,
 });
 
+/** How a turn ends that no worker has begun. */
+export type Unbegun = { status: 'CANCELLED' | 'SUPERSEDED' | 'COMPLETED'; finishReason: FinishReason };
+
+const stopped: Unbegun = { status: 'CANCELLED', finishReason: 'USER_STOPPED' };
+
 /**
  * Ends turns that no worker has begun, in the order given, inside the transaction that decided so and holds their conversation. There is
  * nothing to compact and no writer to close: nothing was said yet.
  */
-export async function settleQueued(tx: Tx, append: Append, conversationId: string, turnIds: readonly string[]): Promise<void> {
+export async function settleQueued(tx: Tx, append: Append, conversationId: string, turnIds: readonly string[], end = stopped): Promise<void> {
   if (turnIds.length === 0) return;
-  const end = { status: 'CANCELLED', finishReason: 'USER_STOPPED', error: null } as const;
-  if ((await cancelTurns(tx, conversationId, turnIds)) !== turnIds.length) throw new FencedError();
+  if ((await endQueued(tx, conversationId, turnIds, end)) !== turnIds.length) throw new FencedError();
+  const answers = groupBy(await endAnswers(tx, turnIds, end.finishReason), ({ turnId }) => turnId);
   const totals = await sumByTurn(tx, turnIds);
+  const told = turnIds.flatMap((turnId): [string, EventBody][] => [
+    ...(answers.get(turnId) ?? []).map((answer): [string, EventBody] => [turnId, completed(answer, end.finishReason)]),
+    [turnId, finished(turnId, { ...end, error: null }, totals.get(turnId))],
+  ]);
   await append(
     conversationId,
-    turnIds,
-    turnIds.map((turnId) => finished(turnId, end, totals.get(turnId))),
+    told.map(([turnId]) => turnId),
+    told.map(([, body]) => body),
   );
 }
 
-type Ending = Pick<TurnEnd, 'status' | 'finishReason' | 'error'>;
+const completed = ({ id, contentLength, contentSha256 }: EndedAnswer, finishReason: FinishReason): EventBody => ({
+  ...{ type: 'message-completed', messageId: id, finishReason, contentLength, contentSha256 },
+});
+
+type Ending = { status: TurnFinishedBody['status']; finishReason: FinishReason; error: TurnEnd['error'] };
 
 const finished = (turnId: string, { status, finishReason, error }: Ending, totals: TotalsRecord = noTotals): EventBody => ({
   type: 'turn-finished',

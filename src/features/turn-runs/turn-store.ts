@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { FinishReason } from '../../contracts/message.ts';
 import type { Generation } from '../../contracts/model-provider.ts';
-import type { StopRequest, TurnStatus } from '../../contracts/turn.ts';
-import type { ErrorRecord } from '../../contracts/turn-event.ts';
+import type { StopRequest, TurnStatus, TurnTrigger } from '../../contracts/turn.ts';
+import type { ErrorRecord, TurnFinishedBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database, Db, Tx } from '../../platform/db.ts';
 import { visibleTo } from '../conversations/index.ts';
@@ -36,10 +36,12 @@ export async function findLastTurn(tx: Tx, conversationId: string): Promise<{ id
 type NewTurn = {
   conversationId: string;
   ownerId: string;
-  trigger: 'SEND' | 'RETRY';
+  trigger: TurnTrigger;
   idempotencyKey: string;
   requestHash: string;
   inputMessageId: string | null;
+  /** The answer that it is to write; null where it writes none. */
+  answerId: string | null;
   provider: string;
   model: string;
   generation: Generation;
@@ -49,11 +51,11 @@ type NewTurn = {
 export type Place = { id: string; position: number; logStart: number };
 
 /**
- * Puts a turn at the end of its conversation, which the caller has locked. A message that began no turn yet is this one's. One statement,
- * since the two rows name each other.
+ * Puts a turn at the end of its conversation, which the caller has locked. Its answer is this turn's, and so is a message that began no turn
+ * yet. One statement, since the rows name each other.
  */
 export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
-  const { conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, provider, model, generation } = turn;
+  const { conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, answerId, provider, model, generation } = turn;
   const id = uuidv7();
   const [row] = await tx.query<Place>(
     `WITH place AS (
@@ -65,17 +67,17 @@ export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
          model, generation, log_start)
        SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head FROM place
      ), begun AS (
-       UPDATE message SET turn_id = $1 WHERE id = $7 AND turn_id IS NULL
+       UPDATE message SET turn_id = $1 WHERE id IN ($7, $11) AND turn_id IS NULL
      )
      SELECT $1::uuid AS id, position, head AS "logStart" FROM place`,
-    [id, conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, provider, model, JSON.stringify(generation)],
+    [id, conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, provider, model, JSON.stringify(generation), answerId],
   );
   return row!;
 }
 
 /** Live and queued turns of a conversation, locked, in the order of its queue. The key stays free: appends refer to it while they hold the log. */
-export const lockUnfinished = (tx: Tx, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> =>
-  tx.query('SELECT id, status FROM turn WHERE conversation_id = $1::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE', [
+export const lockUnfinished = (tx: Tx, conversationId: string): Promise<{ id: string; status: TurnStatus; trigger: TurnTrigger }[]> =>
+  tx.query('SELECT id, status, trigger FROM turn WHERE conversation_id = $1::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE', [
     conversationId,
   ]);
 
@@ -97,12 +99,13 @@ export async function nextAttempt(tx: Tx, id: string): Promise<number> {
   return row!.attempt;
 }
 
-/** Asks the worker to stop. The first request counts: what its client saw is what is kept. */
-export const requestStop = (tx: Tx, id: string, request: StopRequest): Promise<unknown> =>
-  tx.query('UPDATE turn SET stop_requested_at = now(), stop_request = $2::jsonb WHERE id = $1::uuid AND stop_requested_at IS NULL', [
-    id,
-    JSON.stringify(request),
-  ]);
+/** Asks the worker to stop. The first request counts, what its client saw is what is kept; but that another turn takes its place is added to any. */
+export const requestStop = (tx: Tx, id: string, { supersedes, ...request }: StopRequest): Promise<unknown> =>
+  tx.query(
+    `UPDATE turn SET stop_requested_at = coalesce(stop_requested_at, now()), stop_request = coalesce(stop_request, $2::jsonb) || $3::jsonb
+     WHERE id = $1::uuid AND (stop_requested_at IS NULL OR $3::jsonb <> '{}')`,
+    [id, JSON.stringify(request), JSON.stringify({ supersedes })],
+  );
 
 /** Makes the next turn of a conversation one that may be claimed, when those before it end. Under the lock of the conversation. */
 const unblockNext = (conversation: string, ended: string): string => `
@@ -123,22 +126,26 @@ type Finish = {
   firstToken: { attempt: number; ms: number } | null;
 };
 
+/** How a turn has ended, and whether another turn waited for it. */
+export type Finished = { status: TurnFinishedBody['status']; finishReason: FinishReason; unblocks: boolean };
+
 /**
  * Moves a turn and its last attempt to their ends, where the turn may move there and this writer still holds it; null: it may not, or does
- * not, and the caller must undo the rest. Says whether another turn waited for this one.
+ * not, and the caller must undo the rest. One that another turn takes the place of is superseded, whatever its worker made of it.
  */
-export async function finishTurn(tx: Tx, finish: Finish): Promise<{ unblocks: boolean } | null> {
+export async function finishTurn(tx: Tx, finish: Finish): Promise<Finished | null> {
   const { id, conversationId, from, fence, status, finishReason, error, attempt, firstToken } = finish;
-  const [row] = await tx.query<{ unblocks: boolean }>(
+  const [row] = await tx.query<Finished>(
     `WITH next AS (${unblockNext('$2::uuid', 'ARRAY[$1::uuid]')} RETURNING 1), ended AS (
        UPDATE turn_attempt SET outcome = $11, ended_at = now(), provider_response_id = $12, requested_at = CASE WHEN $13::boolean THEN requested_at END
        WHERE turn_id = $1::uuid AND number = $10 AND outcome = 'RUNNING'
      ), moved AS (
-       UPDATE turn SET status = $5, finish_reason = $6, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
+       UPDATE turn SET status = (CASE WHEN stop_request ? 'supersedes' THEN 'SUPERSEDED' ELSE $5 END)::turn_status,
+         finish_reason = (CASE WHEN stop_request ? 'supersedes' THEN 'SUPERSEDED' ELSE $6 END)::finish_reason, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
          SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8)
-       WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING 1
+       WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING status, finish_reason
      )
-     SELECT EXISTS (SELECT 1 FROM next) AS unblocks FROM moved`,
+     SELECT status, finish_reason AS "finishReason", EXISTS (SELECT 1 FROM next) AS unblocks FROM moved`,
     [
       ...[id, conversationId, from, fence, status, finishReason, error && JSON.stringify(error), firstToken?.attempt, firstToken?.ms],
       ...[attempt.number, attempt.outcome, attempt.providerResponseId, attempt.called],
@@ -147,13 +154,18 @@ export async function finishTurn(tx: Tx, finish: Finish): Promise<{ unblocks: bo
   return row ?? null;
 }
 
-/** Cancels turns that no worker has begun, and returns how many those were. */
-export async function cancelTurns(tx: Tx, conversationId: string, ids: readonly string[]): Promise<number> {
+/** Ends turns that no worker has begun, and returns how many those were. */
+export async function endQueued(
+  tx: Tx,
+  conversationId: string,
+  ids: readonly string[],
+  { status, finishReason }: { status: TurnStatus; finishReason: FinishReason },
+): Promise<number> {
   const rows = await tx.query(
     `WITH next AS (${unblockNext('$1::uuid', '$2::uuid[]')})
-     UPDATE turn SET status = 'CANCELLED', finish_reason = 'USER_STOPPED', finished_at = now(), lease_until = NULL
+     UPDATE turn SET status = $3, finish_reason = $4, finished_at = now(), lease_until = NULL
      WHERE id = ANY($2::uuid[]) AND status = 'QUEUED' RETURNING 1`,
-    [conversationId, ids],
+    [conversationId, ids, status, finishReason],
   );
   return rows.length;
 }

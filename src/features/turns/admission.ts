@@ -1,23 +1,25 @@
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { Append, EventLog } from '../../events/index.ts';
+import type { EventLog } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
-import { ConflictError, IdempotencyConflictError, NotFoundError } from '../../kernel/errors.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import {
-  appendMessage,
   type ConversationService,
   type LockedConversation,
   lockConversation,
   type NewConversation,
-  supersedeAnswers,
-  titleFrom,
+  supersedeMessages,
 } from '../conversations/index.ts';
-import { type AdmittedTurn, findAdmitted, findLastTurn, insertTurn } from '../turn-runs/index.ts';
+import { findLastTurn } from '../turn-runs/index.ts';
+import { admitTurn, modelFor, takesMessages } from './admit.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
+import { type Admitted, createOnce } from './once.ts';
+import { createRewrites } from './rewrites.ts';
+import { makeWay, type WhenBusy } from './when-busy.ts';
 
 export type SendMessage = {
   /** An existing conversation (with the id as the caller gave it, for the refusal) or a new one. */
@@ -25,16 +27,10 @@ export type SendMessage = {
   text: string;
   idempotencyKey: string;
   generation: GenerationRequest;
-};
-
-export type Admitted = {
-  turnId: string;
-  conversationId: string;
-  messageId: string | null;
-  /** Position in the log before the first event of the turn. */
-  logStart: number;
-  /** Whether an earlier request with this key made the turn. */
-  deduplicated: boolean;
+  /** The message that the caller takes for the last one; undefined where that does not matter. */
+  parentId?: string;
+  /** What becomes of turns that are not done; undefined: the message waits for them. */
+  whenBusy?: WhenBusy;
 };
 
 export type AdmissionDeps = {
@@ -47,20 +43,9 @@ export type AdmissionDeps = {
 };
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
-export function createAdmission({ database, log, conversations, findModel, countTokens, maxMessageChars }: AdmissionDeps) {
-  /**
-   * One transaction that the database lets through once a key. Whatever it fails for, the key decides first: what the earlier request did may
-   * be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
-   */
-  async function once(viewer: Viewer, key: string, hash: string, admit: (tx: Tx, append: Append) => Promise<Admitted>): Promise<Admitted> {
-    try {
-      return await log.transact(admit);
-    } catch (error) {
-      const earlier = await findAdmitted(database, viewer, key).catch(() => null);
-      if (!earlier) throw error;
-      return repeated(earlier, hash);
-    }
-  }
+export function createAdmission(deps: AdmissionDeps) {
+  const { conversations, findModel, countTokens, maxMessageChars } = deps;
+  const once = createOnce(deps);
 
   async function open(tx: Tx, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
     if ('id' in target) {
@@ -72,24 +57,24 @@ export function createAdmission({ database, log, conversations, findModel, count
   }
 
   return {
+    ...createRewrites(deps, once),
+
     /** Writes the user's message and the turn that answers it. */
     async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const text = parseText(request.text, maxMessageChars);
-      if ('new' in request.conversation) conversations.check(request.conversation.new);
+      check(request);
       const tokenCount = await countTokens(text);
       const hash = sha256(stableStringify({ ...request, text, idempotencyKey: undefined }));
-      return once(viewer, key, hash, async (tx, append) => {
+      return once({ viewer, key, hash }, async (tx, append) => {
         const conversation = await open(tx, viewer, request.conversation);
+        refuseStaleParent(conversation, request.parentId);
         const info = findModel(modelFor(request.generation, conversation));
         const generation = parseGeneration(request.generation, info);
-        const title = titleOf(conversation, text);
-        const message = { conversationId: conversation.id, role: 'USER', status: 'COMPLETE', tokenCount, ...title } as const;
-        const { id: messageId } = await appendMessage(tx, { ...message, parts: [{ type: 'text', text }] });
-        const events: EventBody[] = [{ type: 'message-added', messageId }];
-        if (title) events.push({ type: 'conversation-updated', changed: ['title'] });
-        const turn = { key, hash, inputMessageId: messageId, trigger: 'SEND', info, generation, events } as const;
-        return admitTurn(tx, append, viewer, conversation, turn);
+        const way = await makeWay(tx, append, conversation, { text, tokenCount }, request.whenBusy ?? 'ENQUEUE');
+        parseText(way.question.text, maxMessageChars);
+        const turn = await admitTurn(tx, append, { viewer, key, hash }, conversation, { trigger: 'SEND', info, generation, ...way });
+        return { ...turn, stopping: way.stopping };
       });
     },
 
@@ -97,80 +82,34 @@ export function createAdmission({ database, log, conversations, findModel, count
     async retry(viewer: Viewer, { turn, givenId, idempotencyKey }: { turn: Turn; givenId: string; idempotencyKey: string }): Promise<Admitted> {
       const key = parseKey(idempotencyKey, 'idempotencyKey');
       const hash = sha256(stableStringify({ retry: turn.id }));
-      return once(viewer, key, hash, async (tx, append) => {
+      return once({ viewer, key, hash }, async (tx, append) => {
         const conversation = await lockConversation(tx, viewer, turn.conversationId);
         if (!conversation) throw new NotFoundError('turn', givenId);
         takesMessages(conversation);
         await refuseUnlessRetryable(tx, turn);
         const info = findModel({ model: turn.model, provider: turn.provider });
         const events = await replaceAnswers(tx, turn.id, conversation);
-        const { inputMessageId, generation } = turn;
-        return admitTurn(tx, append, viewer, conversation, {
-          key,
-          hash,
-          inputMessageId,
-          trigger: 'RETRY',
-          info,
-          generation: generation as Generation,
-          events,
-        });
+        const generation = turn.generation as Generation;
+        const again = { trigger: 'RETRY', info, generation, behind: turn.inputMessageId, question: null, events } as const;
+        return admitTurn(tx, append, { viewer, key, hash }, conversation, again);
       });
     },
   };
+
+  function check({ conversation, parentId }: SendMessage): void {
+    if (!('new' in conversation)) return;
+    if (parentId !== undefined) throw ValidationError.of('input.parentId', 'belongs to a conversation that exists: leave it out for a new one');
+    conversations.check(conversation.new);
+  }
 }
 
-/** Turns that may wait in one conversation. */
-const maxWaiting = 100;
-
-type NewTurn = {
-  key: string;
-  hash: string;
-  inputMessageId: string | null;
-  trigger: 'SEND' | 'RETRY';
-  info: ModelInfo;
-  generation: Generation;
-  /** What the admission itself changed, told before the turn. */
-  events: EventBody[];
-};
-
-async function admitTurn(tx: Tx, append: Append, viewer: Viewer, { id: conversationId }: LockedConversation, turn: NewTurn): Promise<Admitted> {
-  const { inputMessageId, info, key, hash, trigger, events, generation } = turn;
-  const { id, position, logStart } = await insertTurn(tx, {
-    conversationId,
-    ownerId: viewer.userId,
-    trigger,
-    idempotencyKey: key,
-    requestHash: hash,
-    inputMessageId,
-    provider: info.provider,
-    model: info.id,
-    generation,
-  });
-  if (position > maxWaiting)
-    throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
-  await append(conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]);
-  return { turnId: id, conversationId, messageId: inputMessageId, logStart, deduplicated: false };
+/** Who answers what is not the last message any more would make a branch without knowing it. */
+function refuseStaleParent({ activeLeafId }: LockedConversation, parentId: string | undefined): void {
+  if (parentId !== undefined && parentId !== activeLeafId)
+    throw new ConflictError(
+      'The message named by parentId is not the last one any more: read what came after it, or edit a message to begin a branch.',
+    );
 }
-
-function repeated(turn: AdmittedTurn, hash: string): Admitted {
-  if (turn.requestHash !== hash) throw new IdempotencyConflictError(turn.id);
-  const { id: turnId, conversationId, inputMessageId: messageId, logStart } = turn;
-  return { turnId, conversationId, messageId, logStart, deduplicated: true };
-}
-
-function takesMessages(conversation: LockedConversation): LockedConversation {
-  if (conversation.status === 'ACTIVE') return conversation;
-  const why = conversation.status === 'ARCHIVED' ? 'is archived: take it out of the archive first' : 'has ended: start a new one';
-  throw new ConflictError(`This conversation ${why}.`);
-}
-
-/** What was asked for in the request, else what the conversation uses. */
-const modelFor = ({ model }: GenerationRequest, conversation: LockedConversation) =>
-  model == null ? { model: conversation.model, provider: conversation.provider } : { model };
-
-/** A conversation that nobody named is called by its first message. */
-const titleOf = ({ titleSource, messageCount }: LockedConversation, text: string): { title: string } | null =>
-  titleSource === 'FALLBACK' && messageCount === 0 ? { title: titleFrom(text) } : null;
 
 async function refuseUnlessRetryable(tx: Tx, { id, conversationId }: Turn): Promise<void> {
   const last = await findLastTurn(tx, conversationId);
@@ -180,6 +119,6 @@ async function refuseUnlessRetryable(tx: Tx, { id, conversationId }: Turn): Prom
 }
 
 async function replaceAnswers(tx: Tx, turnId: string, conversation: LockedConversation): Promise<EventBody[]> {
-  const answers = await supersedeAnswers(tx, turnId, conversation.id);
-  return answers.map((messageId) => ({ type: 'message-updated', messageId, changed: ['status'] }));
+  const answers = await supersedeMessages(tx, conversation.id, [turnId], 'ASSISTANT');
+  return answers.map(({ id }) => ({ type: 'message-updated', messageId: id, changed: ['status'] }));
 }

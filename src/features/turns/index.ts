@@ -3,7 +3,8 @@
  * Promises: the same idempotency key never makes two turns; at most one turn of a conversation is live, the others wait in order;
  * closing a connection never stops a turn.
  */
-export type { Admitted, SendMessage } from './admission.ts';
+export type { SendMessage } from './admission.ts';
+export type { Admitted } from './once.ts';
 export { createTurnRows, queuePositions } from './turn-rows.ts';
 export { createTurnService, type TurnService } from './turn-service.ts';
 export { Turn } from './types.ts';

@@ -1,5 +1,6 @@
 import { builder } from '../../graph/builder.ts';
 import { CreateConversationInput } from '../conversations/index.ts';
+import type { WhenBusy as WhenBusyPolicy } from './when-busy.ts';
 
 export const IdOrNewConversation = builder.inputType('IdOrNewConversation', {
   description: 'Where the message goes: into a conversation, or into a new one that is made in the same transaction.',
@@ -40,6 +41,19 @@ const WaitFor = builder.enumType('WaitFor', {
   },
 });
 
+const WhenBusy = builder.enumType('WhenBusy', {
+  description: 'What to do when the conversation has turns that are not done. Where it has none, all are the same.',
+  values: {
+    ENQUEUE: { description: 'The message waits until they are done.' },
+    REJECT: { description: 'The message is refused with a TurnInProgressError.' },
+    INTERRUPT: {
+      description: 'The turn that runs is stopped, and what it has is kept; those that wait are cancelled. The new turn reads all their messages.',
+    },
+    ROLLBACK: { description: 'As if they had not been: they end as SUPERSEDED, with what was asked and answered in them.' },
+    MERGE: { description: 'Messages that wait and this one become one message of one turn, with empty lines between them.' },
+  } satisfies Record<WhenBusyPolicy, { description: string }>,
+});
+
 export const SendMessageInput = builder.inputType('SendMessageInput', {
   description: 'A message to send.',
   fields: (t) => ({
@@ -50,11 +64,38 @@ export const SendMessageInput = builder.inputType('SendMessageInput', {
       description:
         'Made by the client, 1 to 255 characters. Same key and same payload: the first turn. Same key and another payload: IdempotencyConflictError.',
     }),
+    parentId: t.id({
+      description:
+        'The message that the caller takes for the last one of the branch that is shown; a ConflictError where it is not any more. Without it the message follows whatever is last.',
+    }),
+    whenBusy: t.field({ type: WhenBusy, defaultValue: 'ENQUEUE', description: 'What becomes of turns of the conversation that are not done.' }),
     generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
     waitFor: t.field({ type: WaitFor, defaultValue: 'ACCEPTED', description: 'When to answer.' }),
     timeoutMs: t.int({
       description: 'How long FINISHED waits at the most, in milliseconds: 0 to 600,000; 120,000 when nothing is said. The turn goes on after it.',
     }),
+  }),
+});
+
+const key = 'Made by the client, 1 to 255 characters; the same key never makes two turns.';
+
+export const RegenerateInput = builder.inputType('RegenerateInput', {
+  description: 'Another answer to the same question, on a branch of its own.',
+  fields: (t) => ({
+    messageId: t.id({ required: true, description: 'Global id of the answer, or of the question that it answers.' }),
+    idempotencyKey: t.string({ required: true, description: key }),
+    generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
+  }),
+});
+
+export const EditMessageInput = builder.inputType('EditMessageInput', {
+  description: 'Something else in place of what the user said, on a branch of its own.',
+  fields: (t) => ({
+    messageId: t.id({ required: true, description: 'Global id of the message of the user.' }),
+    content: t.field({ type: ContentInput, required: true, description: 'What it says instead.' }),
+    idempotencyKey: t.string({ required: true, description: key }),
+    rerun: t.boolean({ defaultValue: true, description: 'Whether a model answers it. False: the turn is over when it is admitted.' }),
+    generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
   }),
 });
 

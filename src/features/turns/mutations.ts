@@ -3,10 +3,19 @@ import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
-import { ConflictError, ForbiddenError, IdempotencyConflictError, NotFoundError, ProviderError, ValidationError } from '../../kernel/errors.ts';
+import {
+  ConflictError,
+  ForbiddenError,
+  IdempotencyConflictError,
+  NotFoundError,
+  ProviderError,
+  TurnInProgressError,
+  ValidationError,
+} from '../../kernel/errors.ts';
 import { readConversation } from '../conversations/index.ts';
-import type { Admitted } from './admission.ts';
-import { SendMessageInput, StopTurnInput, textOf } from './inputs.ts';
+import type { SendMessage } from './admission.ts';
+import { EditMessageInput, RegenerateInput, SendMessageInput, StopTurnInput, textOf } from './inputs.ts';
+import type { Admitted } from './once.ts';
 import { Turn } from './types.ts';
 
 type Started = { turnId: string; conversationId: string; messageId: string | null; deduplicated: boolean; from: number };
@@ -52,6 +61,20 @@ builder.objectType(IdempotencyConflictError, {
   }),
 });
 
+builder.objectType(TurnInProgressError, {
+  name: 'TurnInProgressError',
+  isTypeOf: isRefusal('TurnInProgressError'),
+  description: 'The conversation has a turn that is not done.',
+  interfaces: ['ApiError' as never],
+  fields: (t) => ({
+    activeTurn: t.field({
+      type: Turn,
+      description: 'The turn that runs, or the next of those that wait.',
+      resolve: ({ activeTurnId }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: activeTurnId } }),
+    }),
+  }),
+});
+
 const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; from: number }>('TurnSuccess').implement({
   description: 'It is done.',
   fields: (t) => ({
@@ -68,18 +91,51 @@ const typeOr = (success: string) => (value: unknown) => typeOfRefusal(value) ?? 
 
 const SendMessageResult = builder.unionType('SendMessageResult', {
   description: 'The admitted turn, or why there is none.',
-  types: [SendMessageSuccess, ValidationError, NotFoundError, ForbiddenError, IdempotencyConflictError, ProviderError, ConflictError],
+  types: [
+    SendMessageSuccess,
+    ValidationError,
+    NotFoundError,
+    ForbiddenError,
+    TurnInProgressError,
+    IdempotencyConflictError,
+    ProviderError,
+    ConflictError,
+  ],
   resolveType: typeOr('SendMessageSuccess'),
 });
 
 const TurnResult = builder.unionType('TurnResult', {
   description: 'The turn, or why nothing was done.',
-  types: [TurnSuccess, ValidationError, NotFoundError, ForbiddenError, ConflictError, IdempotencyConflictError, ProviderError],
+  types: [TurnSuccess, ValidationError, NotFoundError, ForbiddenError, TurnInProgressError, ConflictError, IdempotencyConflictError, ProviderError],
   resolveType: typeOr('TurnSuccess'),
 });
 
-const refusals = ['ValidationError', 'NotFoundError', 'ForbiddenError', 'IdempotencyConflictError', 'ProviderError', 'ConflictError'] as const;
+const refusals = [
+  'ValidationError',
+  'NotFoundError',
+  'ForbiddenError',
+  'TurnInProgressError',
+  'IdempotencyConflictError',
+  'ProviderError',
+  'ConflictError',
+] as const;
 const started = ({ logStart, ...turn }: Admitted): Started => ({ ...turn, from: logStart });
+
+type Sending = typeof SendMessageInput.$inferInput;
+
+function requestOf({ conversation, content, idempotencyKey, generation, parentId, whenBusy }: Sending): SendMessage {
+  return {
+    conversation: conversation.id == null ? { new: conversation.new ?? {} } : existing(conversation.id),
+    text: textOf(content),
+    idempotencyKey,
+    generation: generation ?? {},
+    // What is left out, or is said without need, is no part of the request: it must not tell two of them apart.
+    ...(parentId == null ? {} : { parentId: idOf('Message', parentId, 'input.parentId') }),
+    ...(whenBusy == null || whenBusy === 'ENQUEUE' ? {} : { whenBusy }),
+  };
+}
+
+const existing = (givenId: string) => ({ id: idOf('Conversation', givenId, 'input.conversation.id'), givenId });
 
 /** How long FINISHED waits when the client does not say. */
 const defaultWaitMs = 120_000;
@@ -91,21 +147,33 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: SendMessageInput, required: true, description: 'What, where, and how to answer.' }) },
     resolve: (_root, { input }, context) =>
       orRefusal(context, refusals, async ({ viewer, services: { turns }, signal }) => {
-        const { conversation, idempotencyKey, generation, waitFor, timeoutMs } = input;
-        const target =
-          conversation.id == null
-            ? { new: conversation.new ?? {} }
-            : { id: idOf('Conversation', conversation.id, 'input.conversation.id'), givenId: conversation.id };
+        const { waitFor, timeoutMs } = input;
         const wait = timeoutMs ?? defaultWaitMs;
         turns.checkWait(wait);
-        const admitted = await turns.send(viewer, {
-          conversation: target,
-          text: textOf(input.content),
-          idempotencyKey,
-          generation: generation ?? {},
-        });
+        const admitted = await turns.send(viewer, requestOf(input));
         if (waitFor === 'FINISHED') await turns.finished(admitted.turnId, wait, signal);
         return started(admitted);
+      }) as Promise<Started>,
+  }),
+  regenerate: t.field({
+    type: SendMessageResult,
+    description: 'Answers a question once more. The new answer stands beside the old one, on a branch that is shown from now on.',
+    args: { input: t.arg({ type: RegenerateInput, required: true, description: 'Which answer, and how to make the new one.' }) },
+    resolve: (_root, { input: { messageId, idempotencyKey, generation } }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services: { turns } }) => {
+        const target = { messageId: idOf('Message', messageId, 'input.messageId'), givenId: messageId };
+        return started(await turns.regenerate(viewer, { ...target, idempotencyKey, generation: generation ?? {} }));
+      }) as Promise<Started>,
+  }),
+  editMessage: t.field({
+    type: SendMessageResult,
+    description: 'Says something else in place of a message of the user. What was said stays, with all that followed, on a branch of its own.',
+    args: { input: t.arg({ type: EditMessageInput, required: true, description: 'Which message, and what it says instead.' }) },
+    resolve: (_root, { input: { messageId, content, idempotencyKey, rerun, generation } }, context) =>
+      orRefusal(context, refusals, async ({ viewer, services: { turns } }) => {
+        const target = { messageId: idOf('Message', messageId, 'input.messageId'), givenId: messageId };
+        const request = { text: textOf(content), rerun: rerun ?? true, idempotencyKey, generation: generation ?? {} };
+        return started(await turns.edit(viewer, { ...target, ...request }));
       }) as Promise<Started>,
   }),
   stopTurn: t.field({
@@ -127,6 +195,15 @@ seconds, with the turn as it is.`,
           signal,
         );
       }) as Promise<Started>,
+  }),
+  cancelQueuedTurn: t.field({
+    type: TurnResult,
+    description: 'Cancels a turn that waits for its turn in the queue. Its message stays; turns after it move up.',
+    args: { turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }) },
+    resolve: (_root, { turnId }, context) =>
+      orRefusal(context, refusals, ({ viewer, services: { turns } }) =>
+        turns.cancelQueued(viewer, idOf('Turn', turnId, 'turnId'), turnId),
+      ) as Promise<Started>,
   }),
   retryTurn: t.field({
     type: TurnResult,

@@ -4,11 +4,13 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import { isTerminal } from '../../engine/index.ts';
 import type { Append, Bus, Hub } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
-import { NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { findConversation, holdConversation } from '../conversations/index.ts';
+import { findConversation, findMessage, holdConversation } from '../conversations/index.ts';
 import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, TurnNotActiveError } from '../turn-runs/index.ts';
-import { type AdmissionDeps, type Admitted, createAdmission, type SendMessage } from './admission.ts';
+import { type AdmissionDeps, createAdmission, type SendMessage } from './admission.ts';
+import type { Admitted } from './once.ts';
+import type { EditMessage, Regenerate } from './rewrites.ts';
 import { waitForEnd } from './wait.ts';
 
 export type TurnServiceDeps = AdmissionDeps & {
@@ -25,6 +27,8 @@ export type StopTurn = {
   /** Cancels what waits in the queue of the conversation, too. */
   clearQueue: boolean;
 };
+
+type OfMessage<R extends { target: unknown }> = Omit<R, 'target'> & { messageId: string; givenId: string };
 
 export const maxWaitMs = 10 * 60_000;
 /** How long a stop waits to answer with the settled turn; a worker that is away settles it later. */
@@ -50,6 +54,7 @@ export function createTurnService(deps: TurnServiceDeps) {
   const wait = (turnId: string, timeoutMs: number, signal: AbortSignal) => waitForEnd({ database, log, hub }, turnId, timeoutMs, signal);
 
   async function admitted(admission: Admitted): Promise<Admitted> {
+    if (admission.stopping) bus.signal({ kind: 'turn-stop', turnId: admission.stopping });
     if (!admission.deduplicated) wake(admission);
     return admission;
   }
@@ -70,6 +75,12 @@ export function createTurnService(deps: TurnServiceDeps) {
     return turn;
   }
 
+  async function findMessageFor(viewer: Viewer, messageId: string, givenId: string): Promise<Regenerate['target']> {
+    const message = await findMessage(database.prisma, viewer, messageId);
+    if (!message) throw new NotFoundError('message', givenId);
+    return { messageId, givenId, conversationId: message.conversationId };
+  }
+
   return {
     async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
       return admitted(await admission.send(viewer, request));
@@ -81,6 +92,14 @@ export function createTurnService(deps: TurnServiceDeps) {
       return admitted(await admission.retry(viewer, { turn, givenId, idempotencyKey }));
     },
 
+    async regenerate(viewer: Viewer, { messageId, givenId, ...request }: OfMessage<Regenerate>): Promise<Admitted> {
+      return admitted(await admission.regenerate(viewer, { ...request, target: await findMessageFor(viewer, messageId, givenId) }));
+    },
+
+    async edit(viewer: Viewer, { messageId, givenId, ...request }: OfMessage<EditMessage>): Promise<Admitted> {
+      return admitted(await admission.edit(viewer, { ...request, target: await findMessageFor(viewer, messageId, givenId) }));
+    },
+
     /** Waits until a turn has ended, for `timeoutMs` at the most. False: it still goes on. */
     finished: wait,
 
@@ -88,6 +107,22 @@ export function createTurnService(deps: TurnServiceDeps) {
     checkWait(timeoutMs: number): void {
       if (timeoutMs >= 0 && timeoutMs <= maxWaitMs) return;
       throw ValidationError.of('input.timeoutMs', `must be between 0 and ${maxWaitMs}, but is ${timeoutMs}`);
+    },
+
+    /** Cancels a turn that no worker has begun. */
+    async cancelQueued(viewer: Viewer, turnId: string, givenId: string): Promise<{ turnId: string; conversationId: string; from: number }> {
+      const turn = await findTurn(database.prisma, viewer, turnId);
+      if (!turn) throw new NotFoundError('turn', givenId);
+      const { conversationId } = turn;
+      const from = (await log.heads([conversationId])).get(conversationId)?.head ?? 0;
+      await log.transact(async (tx, append) => {
+        await holdConversation(tx, conversationId);
+        const status = await lockTurn(tx, turnId);
+        if (status !== 'QUEUED')
+          throw new ConflictError(`Only a turn that waits can be cancelled; this one is ${status ?? 'gone'}: stop it instead.`);
+        await settleQueued(tx, append, conversationId, [turnId]);
+      });
+      return { turnId, conversationId, from };
     },
 
     /** Stops a turn, whoever runs it, and waits a moment for it to settle. */

@@ -1,30 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { appendMessage, insertConversation, listForContext } from '../../../src/features/conversations/index.ts';
+import { appendMessages, insertConversation, listForContext } from '../../../src/features/conversations/index.ts';
 import { type Database, openDatabase } from '../../../src/platform/db.ts';
 import { describeStorages, type TestDatabase } from '../../kit/databases.ts';
 
-describeStorages('what a model is shown in a long queue', (storage) => {
+type Status = 'COMPLETE' | 'STOPPED' | 'FAILED' | 'SUPERSEDED' | 'PENDING';
+
+describeStorages('what a model is shown', (storage) => {
   let place: TestDatabase;
   let database: Database;
   let conversationId: string;
-  const ordinals: number[] = [];
-  const ids: string[] = [];
+  const questions: string[] = [];
+  const answers: string[] = [];
   const queued = 130;
 
-  const say = (role: 'USER' | 'ASSISTANT', text: string, more: { parentId?: string; status?: 'STOPPED' | 'FAILED' | 'SUPERSEDED' } = {}) =>
-    database.transact((tx) =>
-      appendMessage(tx, {
-        conversationId,
-        role,
-        status: 'COMPLETE',
-        ...more,
-        parts: text ? [{ type: 'text', text }] : [],
-        tokenCount: 1,
-      }),
+  /** A question and its answer, behind the message named. */
+  const say = async (parentId: string | null, question: string, answer: string, status: Status = 'COMPLETE'): Promise<[string, string]> => {
+    const parts = (text: string) => (text ? [{ type: 'text' as const, text }] : []);
+    const ids = await database.transact((tx) =>
+      appendMessages(tx, { conversationId, parentId }, [
+        { role: 'USER', status: 'COMPLETE', parts: parts(question), tokenCount: 1 },
+        { role: 'ASSISTANT', status, parts: parts(answer), tokenCount: 1 },
+      ]),
     );
-  const shown = async (number: number, limit: number) =>
-    (await listForContext(database, conversationId, ordinals[number - 1]!, limit)).map(({ content }) => content);
+    return ids as [string, string];
+  };
+  const shown = async (question: string, limit = 100) => (await listForContext(database, question, limit)).map(({ content }) => content);
   const pairs = (from: number, count: number) => Array.from({ length: count }, (_, index) => [`a${from - index}`, `q${from - index}`]).flat();
 
   beforeAll(async () => {
@@ -35,33 +36,44 @@ describeStorages('what a model is shown in a long queue', (storage) => {
     conversationId = randomUUID();
     await insertConversation(database, { id: conversationId, sessionId: randomUUID(), ownerId: null, ...named, ...model });
     for (let number = 1; number <= queued; number++) {
-      const { id, ordinal } = await say('USER', `q${number}`);
-      ids.push(id);
-      ordinals.push(ordinal);
+      const [question, answer] = await say(answers.at(-1) ?? null, `q${number}`, `a${number}`);
+      questions.push(question);
+      answers.push(answer);
     }
-    for (let number = 1; number < queued; number++) await say('ASSISTANT', `a${number}`, { parentId: ids[number - 1]! });
   });
   afterAll(async () => {
     await database.close();
     await place.drop();
   });
 
-  it('always has its own question, though a hundred answers came after it', async () => {
-    expect(await shown(queued, 100)).toEqual([`q${queued}`, ...pairs(queued - 1, 50)].slice(0, 100));
-    expect(await shown(queued, 1)).toEqual([`q${queued}`]);
+  it('always begins with the question, and is never more than was asked for', async () => {
+    expect(await shown(questions.at(-1)!)).toEqual([`q${queued}`, ...pairs(queued - 1, 50)].slice(0, 100));
+    expect(await shown(questions.at(-1)!, 1)).toEqual([`q${queued}`]);
   });
 
   it('is each question with its answer, the newest first, and nothing that was asked later', async () => {
-    expect(await shown(5, 100)).toEqual(['q5', ...pairs(4, 4)]);
-    expect(await shown(60, 7)).toEqual(['q60', ...pairs(59, 3)]);
+    expect(await shown(questions[4]!)).toEqual(['q5', ...pairs(4, 4)]);
+    expect(await shown(questions[59]!, 7)).toEqual(['q60', ...pairs(59, 3)]);
   });
 
-  it('has all answers to a question, without those that failed, were replaced, or have no text', async () => {
-    const parentId = ids[1]!;
-    await say('ASSISTANT', 'more', { parentId, status: 'STOPPED' });
-    await say('ASSISTANT', '', { parentId, status: 'STOPPED' });
-    await say('ASSISTANT', 'failed', { parentId, status: 'FAILED' });
-    await say('ASSISTANT', 'replaced', { parentId, status: 'SUPERSEDED' });
-    expect(await shown(3, 100)).toEqual(['q3', 'more', 'a2', 'q2', 'a1', 'q1']);
+  it('is the branch that leads to the question, and nothing of the others', async () => {
+    const [elsewhere, there] = await say(answers[2]!, 'q4 otherwise', 'its answer');
+    const [further] = await say(there, 'and then', '', 'PENDING');
+    const [again] = await say(elsewhere, 'q5 of a branch of a branch', '', 'PENDING');
+    expect(await shown(further)).toEqual(['and then', 'its answer', 'q4 otherwise', ...pairs(3, 3)]);
+    expect(await shown(again)).toEqual(['q5 of a branch of a branch', 'q4 otherwise', ...pairs(3, 3)]);
+    expect(await shown(again, 2)).toEqual(['q5 of a branch of a branch', 'q4 otherwise']);
+    expect(await shown(questions[4]!)).toEqual(['q5', ...pairs(4, 4)]);
+  });
+
+  it('leaves out answers that failed, were replaced, wait, or have no text', async () => {
+    const [, stopped] = await say(answers[0]!, 'was stopped', 'so far', 'STOPPED');
+    const [, empty] = await say(stopped, 'was stopped at once', '', 'STOPPED');
+    const [, failed] = await say(empty, 'failed', 'failed', 'FAILED');
+    const [, replaced] = await say(failed, 'was replaced', 'replaced', 'SUPERSEDED');
+    const [, waiting] = await say(replaced, 'waits', '', 'PENDING');
+    const [last] = await say(waiting, 'last', '', 'PENDING');
+    const told = ['last', 'waits', 'was replaced', 'failed', 'was stopped at once', 'so far', 'was stopped', 'a1', 'q1'];
+    expect(await shown(last)).toEqual(told);
   });
 });

@@ -1,0 +1,55 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { MessagePart, MessageRole, MessageStatus } from '../../../contracts/message.ts';
+import type { Tx } from '../../../platform/db.ts';
+import { textFacts } from '../message-store.ts';
+
+export type NewMessage = {
+  role: MessageRole;
+  status: MessageStatus;
+  parts: MessagePart[];
+  tokenCount?: number;
+  model?: string;
+};
+
+/** Where new messages go: behind this message, or beside the first ones where it is null. */
+export type Behind = {
+  conversationId: string;
+  parentId: string | null;
+  /** What the conversation is called from now on. */
+  title?: string | null;
+};
+
+/**
+ * Adds messages, each behind the one before it, and shows the branch they are on. They go on with the branch of their parent, unless
+ * something follows that already: then they begin a branch of their own. Takes the row lock of the conversation, which orders them among all
+ * others. Returns their ids.
+ */
+export async function appendMessages(tx: Tx, { conversationId, parentId, title }: Behind, messages: readonly NewMessage[]): Promise<string[]> {
+  const ids = messages.map(() => uuidv7());
+  const rows = messages.map(({ tokenCount = 0, parts, ...message }, index) => {
+    const facts = textFacts(parts);
+    return { ...message, ...facts, parts, tokenCount, id: ids[index], parentId: ids[index - 1] ?? parentId, place: index + 1 };
+  });
+  await tx.query(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7()]);
+  return ids;
+}
+
+/** $1 conversation, $2 parent or null, $3 JSON array of messages, $4 how many, $5 the last of them, $6 title or null, $7 id for a new branch. */
+const append = `
+WITH place AS (
+  UPDATE conversation
+  SET last_ordinal = last_ordinal + $4::int, message_count = message_count + $4::int, active_leaf_id = $5::uuid, title = coalesce($6, title),
+    last_message_at = now(), updated_at = now()
+  WHERE id = $1::uuid RETURNING last_ordinal - $4::int AS last
+), behind AS (
+  SELECT p.branch_id, p.ordinal, EXISTS (SELECT 1 FROM message o WHERE o.branch_id = p.branch_id AND o.ordinal > p.ordinal) AS is_followed
+  FROM message p WHERE p.id = $2::uuid
+  UNION ALL SELECT NULL, 0, place.last > 0 FROM place WHERE $2::uuid IS NULL
+), fork AS (
+  INSERT INTO branch (id, conversation_id, parent_id, fork_ordinal) SELECT $7::uuid, $1::uuid, branch_id, ordinal FROM behind WHERE is_followed
+)
+INSERT INTO message (id, conversation_id, parent_id, branch_id, role, status, parts, ordinal, model, token_count, content_length, content_sha256)
+SELECT m.id, $1::uuid, m."parentId", CASE WHEN behind.is_followed THEN $7::uuid ELSE coalesce(behind.branch_id, $1::uuid) END, m.role, m.status, m.parts,
+  place.last + m.place, m.model, m."tokenCount", m."contentLength", m."contentSha256"
+FROM place, behind, json_to_recordset($3::json) AS m(id uuid, "parentId" uuid, role message_role, status message_status, parts jsonb, place int,
+  model text, "tokenCount" int, "contentLength" int, "contentSha256" text)`;

@@ -1,0 +1,59 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Viewer } from '../../../contracts/viewer.ts';
+import type { EventLog } from '../../../events/index.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../../kernel/errors.ts';
+import type { JsonObject } from '../../../kernel/json.ts';
+import type { Db, Tx } from '../../../platform/db.ts';
+import { findConversation, insertConversation, lockConversation, updateConversation } from '../conversation-store.ts';
+import { copyPath, findInTree, measurePath, newestLeaf } from './path.ts';
+
+/** A conversation and one of its messages, each with the id as the caller gave it. */
+export type Place = { conversationId: string; givenId: string; messageId: string; givenMessageId: string };
+
+/** One transaction copies them all, and holds up the conversation meanwhile. */
+const maxCopied = 10_000;
+
+/** Chooses the branch that a conversation shows, and makes conversations out of branches. */
+export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
+  async function lock(tx: Tx, viewer: Viewer, { conversationId, givenId, messageId, givenMessageId }: Place) {
+    const conversation = await lockConversation(tx, viewer, conversationId);
+    if (!conversation) throw new NotFoundError('conversation', givenId);
+    const message = await findInTree(tx, conversationId, messageId);
+    if (!message) throw new NotFoundError('message in this conversation', givenMessageId);
+    if (message.status === 'SUPERSEDED') throw new ConflictError('Another message took the place of this one.');
+    return conversation;
+  }
+
+  return {
+    /** Shows everybody the branch through this message, to its newest end. */
+    select: (viewer: Viewer, place: Place): Promise<void> =>
+      log.transact(async (tx, append) => {
+        const { activeLeafId } = await lock(tx, viewer, place);
+        const leafId = await newestLeaf(tx, place.messageId);
+        if (leafId === activeLeafId) return; // as a double click does
+        await updateConversation(tx, place.conversationId, { activeLeafId: leafId });
+        await append(place.conversationId, null, [{ type: 'branch-selected', leafId }]);
+      }),
+
+    /** A new conversation of the viewer that begins with a copy of everything up to this message. */
+    async fork(viewer: Viewer, place: Place): Promise<string> {
+      const source = await findConversation(db, viewer, place.conversationId);
+      if (!source) throw new NotFoundError('conversation', place.givenId);
+      const { title, titleSource, language, provider, model, systemPrompt } = source;
+      const id = uuidv7();
+      await log.transact(async (tx) => {
+        await lock(tx, viewer, place);
+        const { count, isUnfinished } = await measurePath(tx, place.messageId);
+        if (isUnfinished) throw new ConflictError('An answer up to this message is still to be written.', { retryable: true });
+        if (count > maxCopied)
+          throw ValidationError.of('fromMessageId', `must have at most ${maxCopied.toLocaleString('en-US')} messages up to it, but has ${count}`);
+        const like = { title, titleSource, language, provider, model, systemPrompt, metadata: source.metadata as JsonObject };
+        await insertConversation(tx, { id, sessionId: uuidv7(), ownerId: viewer.userId, ...like });
+        await copyPath(tx, place.messageId, id);
+      });
+      return id;
+    },
+  };
+}
+
+export type BranchService = ReturnType<typeof createBranchService>;

@@ -1,0 +1,64 @@
+import type { Message as MessageRow } from '../../../generated/prisma/client.ts';
+import { builder } from '../../../graph/builder.ts';
+import type { Context } from '../../../graph/context.ts';
+import { present } from '../../../graph/loaders.ts';
+import { parsePage, toPage } from '../../../graph/paging.ts';
+import { orderKey } from '../../../graph/window.ts';
+import { Message, MessageConnection } from '../message-types.ts';
+
+const list = 'allMessages';
+
+const siblingsOf = async ({ parentId, conversationId }: MessageRow, { loaders }: Context): Promise<MessageRow[]> =>
+  (parentId ? await loaders.messageChildren.load(parentId) : await loaders.firstMessages.load(conversationId)) ?? [];
+
+builder.prismaObjectFields('Message', (t) => ({
+  parent: t.field({
+    type: Message,
+    nullable: true,
+    description: 'The message that it follows; null for a first one.',
+    resolve: ({ parentId }, _args, { loaders }) => (parentId ? loaders.messageRows.load(parentId) : null),
+  }),
+  siblings: t.field({
+    type: [Message],
+    description:
+      'What was said in this place: the message itself and what it was changed to, or all answers to one question, in order; the first 100.',
+    resolve: (message, _args, context) => siblingsOf(message, context),
+  }),
+  siblingIndex: t.int({
+    description: 'Its place among its siblings, from 0.',
+    resolve: async (message, _args, context) => (await siblingsOf(message, context)).filter(({ ordinal }) => ordinal < message.ordinal).length,
+  }),
+  children: t.field({
+    type: [Message],
+    description: 'What follows it directly, one for each branch, in order; the first 100.',
+    resolve: async ({ id }, _args, { loaders }) => (await loaders.messageChildren.load(id)) ?? [],
+  }),
+}));
+
+builder.prismaObjectFields('Conversation', (t) => ({
+  activeLeaf: t.field({
+    type: Message,
+    nullable: true,
+    description: 'The last message of the branch that is shown, which the next message will follow; null while there is none.',
+    resolve: ({ activeLeafId }, _args, { loaders }) => (activeLeafId ? loaders.messageRows.load(activeLeafId) : null),
+  }),
+  allMessages: t.field({
+    type: MessageConnection,
+    description: 'Every message of every branch in the order in which they were written, also those that another took the place of.',
+    args: {
+      first: t.arg.int({ description: 'How many from the beginning: 1 to 100; 20 when nothing is said.' }),
+      after: t.arg.string({ description: 'Only what comes after this cursor.' }),
+    },
+    resolve: async ({ id }, args, { loaders }) => {
+      const page = parsePage(list, args);
+      const rows = await present(loaders.messageRows, await loaders.messages.load({ parentId: id, page }));
+      return toPage(
+        list,
+        page,
+        rows,
+        ({ ordinal }) => orderKey(ordinal),
+        () => loaders.messageCount.load({ parentId: id }),
+      );
+    },
+  }),
+}));

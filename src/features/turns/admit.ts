@@ -1,0 +1,72 @@
+import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
+import type { TurnTrigger } from '../../contracts/turn.ts';
+import type { EventBody } from '../../contracts/turn-event.ts';
+import type { Append } from '../../events/index.ts';
+import { ConflictError } from '../../kernel/errors.ts';
+import type { Tx } from '../../platform/db.ts';
+import { appendMessages, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
+import { insertTurn, settleQueued } from '../turn-runs/index.ts';
+import type { GenerationRequest } from './input.ts';
+import type { Admitted, Request } from './once.ts';
+
+/** Turns that may wait in one conversation. */
+const maxWaiting = 100;
+
+export type NewTurn = {
+  trigger: TurnTrigger;
+  info: ModelInfo;
+  generation: Generation;
+  /** The message that the new ones follow; null where they begin the conversation, or a branch beside its first message. */
+  behind: string | null;
+  /** What the user says; null where `behind` is the question already. */
+  question: { text: string; tokenCount: number } | null;
+  /** Whether a model answers. Where it does not, the turn is over when it is admitted. */
+  isAnswered?: boolean;
+  /** What the admission itself changed, told before the turn. */
+  events?: EventBody[];
+};
+
+/** Writes the messages of a turn, its answer still empty, and the turn, under the lock of the conversation. */
+export async function admitTurn(tx: Tx, append: Append, request: Request, conversation: LockedConversation, turn: NewTurn): Promise<Admitted> {
+  const { id: conversationId } = conversation;
+  const { behind, question, info, trigger, generation, isAnswered = true } = turn;
+  const title = titleOf(conversation, turn);
+  const messages = [...(question ? [asked(question)] : []), ...(isAnswered ? [unanswered(info)] : [])];
+  const added = await appendMessages(tx, { conversationId, parentId: behind, title }, messages);
+  const inputMessageId = question ? added[0]! : behind;
+  const answerId = isAnswered ? added.at(-1)! : null;
+  const { id, position, logStart } = await insertTurn(tx, {
+    ...{ conversationId, ownerId: request.viewer.userId, trigger, idempotencyKey: request.key, requestHash: request.hash },
+    ...{ inputMessageId, answerId, provider: info.provider, model: info.id, generation },
+  });
+  if (position > maxWaiting)
+    throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
+  const events: EventBody[] = [...(turn.events ?? []), ...added.map((messageId) => ({ type: 'message-added', messageId }) as const)];
+  if (title) events.push({ type: 'conversation-updated', changed: ['title'] });
+  if (behind !== conversation.activeLeafId) events.push({ type: 'branch-selected', leafId: added.at(-1)! });
+  await append(conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]);
+  if (!isAnswered) await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });
+  return { turnId: id, conversationId, messageId: inputMessageId, logStart, deduplicated: false };
+}
+
+const asked = ({ text, tokenCount }: NonNullable<NewTurn['question']>): NewMessage => ({
+  ...{ role: 'USER', status: 'COMPLETE', tokenCount },
+  parts: [{ type: 'text', text }],
+});
+
+/** Begun with the question, so that whatever is said next already has something to follow. */
+const unanswered = ({ id }: ModelInfo): NewMessage => ({ role: 'ASSISTANT', status: 'PENDING', parts: [], model: id });
+
+/** A conversation that nobody named is called by its first message. */
+const titleOf = ({ titleSource }: LockedConversation, { behind, question }: NewTurn): string | null =>
+  titleSource === 'FALLBACK' && behind === null && question ? titleFrom(question.text) : null;
+
+export function takesMessages(conversation: LockedConversation): LockedConversation {
+  if (conversation.status === 'ACTIVE') return conversation;
+  const why = conversation.status === 'ARCHIVED' ? 'is archived: take it out of the archive first' : 'has ended: start a new one';
+  throw new ConflictError(`This conversation ${why}.`);
+}
+
+/** What was asked for in the request, else what the conversation uses. */
+export const modelFor = ({ model }: GenerationRequest, conversation: LockedConversation) =>
+  model == null ? { model: conversation.model, provider: conversation.provider } : { model };

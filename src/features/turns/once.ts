@@ -1,0 +1,44 @@
+import type { Viewer } from '../../contracts/viewer.ts';
+import type { Append, EventLog } from '../../events/index.ts';
+import { IdempotencyConflictError } from '../../kernel/errors.ts';
+import type { Database, Tx } from '../../platform/db.ts';
+import { type AdmittedTurn, findAdmitted } from '../turn-runs/index.ts';
+
+export type Admitted = {
+  turnId: string;
+  conversationId: string;
+  messageId: string | null;
+  /** Position in the log before the first event of the turn. */
+  logStart: number;
+  /** Whether an earlier request with this key made the turn. */
+  deduplicated: boolean;
+  /** The turn that was asked to stop for this one, whose worker is yet to be told. */
+  stopping?: string | null;
+};
+
+/** The name of a request: its key, and what tells it from another with the same key. */
+export type Request = { viewer: Viewer; key: string; hash: string };
+
+/**
+ * One transaction that the database lets through once a key. Whatever it fails for, the key decides first: what the earlier request did may
+ * be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
+ */
+export const createOnce =
+  ({ database, log }: { database: Pick<Database, 'query'>; log: EventLog }) =>
+  async ({ viewer, key, hash }: Request, admit: (tx: Tx, append: Append) => Promise<Admitted>): Promise<Admitted> => {
+    try {
+      return await log.transact(admit);
+    } catch (error) {
+      const earlier = await findAdmitted(database, viewer, key).catch(() => null);
+      if (!earlier) throw error;
+      return repeated(earlier, hash);
+    }
+  };
+
+export type Once = ReturnType<typeof createOnce>;
+
+function repeated(turn: AdmittedTurn, hash: string): Admitted {
+  if (turn.requestHash !== hash) throw new IdempotencyConflictError(turn.id);
+  const { id: turnId, conversationId, inputMessageId: messageId, logStart } = turn;
+  return { turnId, conversationId, messageId, logStart, deduplicated: true };
+}

@@ -1,0 +1,71 @@
+import type { Viewer } from '../../contracts/viewer.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { stableStringify } from '../../kernel/json.ts';
+import { sha256 } from '../../kernel/text.ts';
+import type { Tx } from '../../platform/db.ts';
+import { findInTree, type LockedConversation, lockConversation, type TreeMessage } from '../conversations/index.ts';
+import type { AdmissionDeps } from './admission.ts';
+import { admitTurn, modelFor, takesMessages } from './admit.ts';
+import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
+import type { Admitted, Once } from './once.ts';
+
+/** A message that somebody wants otherwise: with the id as the caller gave it, for the refusal. */
+type Target = { messageId: string; givenId: string; conversationId: string };
+export type Regenerate = { target: Target; idempotencyKey: string; generation: GenerationRequest };
+export type EditMessage = Regenerate & {
+  text: string;
+  /** Whether a model answers the new text. */
+  rerun: boolean;
+};
+
+/** Admits what makes a branch: the same question answered anew, and a question put otherwise. What was there before stays, on its own branch. */
+export function createRewrites({ findModel, countTokens, maxMessageChars }: AdmissionDeps, once: Once) {
+  async function find(tx: Tx, viewer: Viewer, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
+    const conversation = await lockConversation(tx, viewer, conversationId);
+    const message = conversation && (await findInTree(tx, conversationId, messageId));
+    if (!message) throw new NotFoundError('message', givenId);
+    if (message.status === 'SUPERSEDED') throw new ConflictError('Another message took the place of this one.');
+    return [takesMessages(conversation), message];
+  }
+
+  return {
+    /** Answers a question once more, beside the answers that it has. */
+    async regenerate(viewer: Viewer, request: Regenerate): Promise<Admitted> {
+      const key = parseKey(request.idempotencyKey);
+      const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: request.generation }));
+      return once({ viewer, key, hash }, async (tx, append) => {
+        const [conversation, message] = await find(tx, viewer, request.target);
+        const behind = questionOf(message);
+        const info = findModel(modelFor(request.generation, conversation));
+        const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(request.generation, info), behind, question: null } as const;
+        return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);
+      });
+    },
+
+    /** Says something else in place of a message of the user, beside it. */
+    async edit(viewer: Viewer, request: EditMessage): Promise<Admitted> {
+      const key = parseKey(request.idempotencyKey);
+      const text = parseText(request.text, maxMessageChars);
+      const tokenCount = await countTokens(text);
+      const { target, generation: wanted, rerun: isAnswered } = request;
+      const hash = sha256(stableStringify({ edit: target.messageId, text, isAnswered, generation: wanted }));
+      return once({ viewer, key, hash }, async (tx, append) => {
+        const [conversation, message] = await find(tx, viewer, target);
+        if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
+        const info = findModel(modelFor(wanted, conversation));
+        const generation = parseGeneration(wanted, info);
+        const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { text, tokenCount }, isAnswered } as const;
+        return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);
+      });
+    },
+  };
+}
+
+/** The message that is answered anew: the one before an answer, or the question itself. */
+function questionOf({ id, role, parentId, status }: TreeMessage): string {
+  if (role === 'USER') return id;
+  if (role !== 'ASSISTANT' || parentId === null) throw ValidationError.of('input.messageId', 'must be an answer, or the question that it answers');
+  if (status === 'PENDING' || status === 'STREAMING')
+    throw new ConflictError('This answer is still to be written: stop its turn first.', { retryable: true });
+  return parentId;
+}
