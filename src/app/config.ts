@@ -96,6 +96,9 @@ export const environment = z.object({
     .describe('The language of a conversation that names none; at most 5 characters, e.g. es or pt-BR.'),
   MAX_MESSAGE_CHARS: whole(1, 1_000_000).default(32_000).describe('Characters of one message at the most.'),
   MAX_CONTEXT_MESSAGES: whole(1, 10_000).default(100).describe('How many earlier messages are sent to the model with a new one, at the most.'),
+  CONTEXT_TOKEN_BUFFER: whole(0, 100_000)
+    .default(500)
+    .describe('Tokens of the window of a model that are left free beside prompt and answer: tokenizers differ by a little.'),
   WORKER_CONCURRENCY: whole(1, 10_000).default(100).describe('Turns that this process runs at once, at the most.'),
   LEASE_MS: whole(1_000, 60_000)
     .default(4_000)
@@ -196,7 +199,7 @@ function grouped(env: Environment) {
       leaseMs: env.LEASE_MS,
       concurrency: env.WORKER_CONCURRENCY,
       maxMessageChars: env.MAX_MESSAGE_CHARS,
-      maxContextMessages: env.MAX_CONTEXT_MESSAGES,
+      context: { maxMessages: env.MAX_CONTEXT_MESSAGES, tokenBuffer: env.CONTEXT_TOKEN_BUFFER },
     },
     conversations: { defaultLanguage: env.DEFAULT_LANGUAGE },
   };

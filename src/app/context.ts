@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
 import { countsOfUsers, createRelatives } from '../features/conversations/index.ts';
+import { reportsOf } from '../features/turn-runs/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
 import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
 import type { Context } from '../graph/context.ts';
@@ -20,7 +21,7 @@ export function createContexts(database: Database, { services }: Pick<Compositio
     createLoaders({
       query: database.query,
       log: services.log,
-      rowsOf: { ...createTurnRows(db), ...createRelatives(db) },
+      rowsOf: { ...createTurnRows(db), ...createRelatives(db), turnContexts: (ids) => reportsOf(database, ids) },
       rowsById: {
         conversations: (ids) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } }),
         messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),

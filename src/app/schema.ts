@@ -5,6 +5,7 @@ import '../features/models/graph.ts';
 import '../features/conversations/graph.ts';
 import '../features/usage/graph.ts';
 import '../features/turns/graph.ts';
+import '../features/turn-context/graph.ts';
 import '../features/turn-events/graph.ts';
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from '../graph/builder.ts';

@@ -4,6 +4,7 @@ import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus, type Hub } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createBranchService, createConversationService, createVisibility } from '../features/conversations/index.ts';
+import { createContextPreview } from '../features/turn-context/index.ts';
 import { createWorker, type Worker } from '../features/turn-runs/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
 import type { Services } from '../graph/context.ts';
@@ -60,7 +61,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
       ? null
       : createWorker({
           ...{ database, log, logger, clock, bus, countTokens, pollMs: claimPollMs, sweepMs },
-          ...{ maxRetries: config.turns.maxRetries, maxContextMessages: config.turns.maxContextMessages },
+          ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
           providerOf: (turn) => {
@@ -81,6 +82,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   });
   const turns = createTurnService({
     ...{ database, log, hub, bus, conversations, findModel, countTokens },
+    limits: config.turns.context,
     maxMessageChars: config.turns.maxMessageChars,
     localWorker: () => worker,
   });
@@ -93,6 +95,10 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   return {
     services: {
       ...{ conversations, turns, guests, log, maxReplay, models: () => providers.models() },
+      previewContext: createContextPreview({
+        ...{ database, findModel, countTokens, limits: config.turns.context },
+        maxMessageChars: config.turns.maxMessageChars,
+      }),
       branches: createBranchService({ log, db: database.prisma }),
       isVisible: createVisibility(database),
       hub: meteredHub(hub, metrics),

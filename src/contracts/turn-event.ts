@@ -16,6 +16,7 @@ export type EventBody =
   | { type: 'turn-queued'; turnId: string; position: number }
   | { type: 'turn-started'; turnId: string }
   | { type: 'turn-recovering'; turnId: string; attempt: number; reason: string }
+  | { type: 'context-truncated'; droppedMessages: number; summarisedMessages: number; tokens: number; limit: number }
   | { type: 'usage-recorded'; usageId: string; conversationTokens: string; conversationCost: string }
   | TurnFinishedBody;
 
@@ -46,13 +47,15 @@ export type TotalsRecord = {
 
 /** A refusal or failure as it is stored with a turn. */
 export type ErrorRecord = {
-  type: 'ProviderError' | 'InternalError' | 'ConflictError' | 'ValidationError';
+  type: 'ProviderError' | 'ContextTooLongError' | 'InternalError' | 'ConflictError' | 'ValidationError';
   code: string;
   message: string;
   retryable: boolean;
   provider?: string;
   httpStatus?: number | null;
   requestId?: string | null;
+  tokens?: number;
+  limit?: number;
 };
 
 export type TurnFinishedBody = {

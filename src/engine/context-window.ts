@@ -1,7 +1,16 @@
+import type { ContextItem, ContextRecord } from '../contracts/context.ts';
 import type { ModelMessage } from '../contracts/model-provider.ts';
 
 /** A message that may go into the prompt, with its size as it was counted when it was stored. */
-export type Candidate = { role: 'user' | 'assistant'; content: string; tokens: number };
+export type Candidate = {
+  /** Null for what is not stored yet. */
+  id: string | null;
+  role: 'user' | 'assistant';
+  content: string;
+  tokens: number;
+  /** How many messages of the conversation are before it. */
+  before: number;
+};
 
 export type Window = {
   /** What the model can take: prompt and answer together. */
@@ -9,28 +18,71 @@ export type Window = {
   /** Kept free for the answer. */
   maxTokens: number;
   maxMessages: number;
+  /** Kept free beside the answer: counts of different tokenizers differ by a little. */
+  tokenBuffer: number;
+  /** How much of what is left may be used, from 0 to 1: less where the provider has found it too long. */
+  share?: number;
 };
 
-/** Kept free beside the answer: counts of different tokenizers differ by a little. */
-const tokenBuffer = 500;
 /** What the wire format adds to each message, as OpenAI documents it. */
 const perMessage = 4;
 
-export type Fitted = { messages: ModelMessage[]; tokens: number; limit: number; dropped: number };
+export type Fitted = { messages: ModelMessage[]; items: ContextItem[]; record: ContextRecord };
 
 /**
- * Fits a conversation to the model's window: the system prompt and the newest message always, then older ones, newest first, while they
- * fit. `candidates` come newest first. The caller refuses a turn whose `tokens` exceed `limit`: even the least did not fit.
+ * Fits a conversation to the model's window: the system prompt and the newest message always, then older exchanges, the newest first, while
+ * they fit. An exchange, a question with its answers, is never torn. `candidates` come newest first. The caller refuses a turn whose
+ * `record.tokens` exceed `record.limit`: even the least did not fit.
  */
 export function fitToWindow(systemPrompt: { content: string; tokens: number } | null, candidates: readonly Candidate[], window: Window): Fitted {
-  const limit = window.contextWindow - window.maxTokens - tokenBuffer;
+  const { contextWindow, maxTokens, maxMessages, tokenBuffer, share = 1 } = window;
+  const limit = Math.floor((contextWindow - maxTokens - tokenBuffer) * share);
   let tokens = systemPrompt ? systemPrompt.tokens + perMessage : 0;
-  const kept: ModelMessage[] = [];
-  for (const { role, content, tokens: size } of candidates.slice(0, window.maxMessages)) {
-    if (kept.length > 0 && tokens + size + perMessage > limit) break;
-    kept.push({ role, content });
-    tokens += size + perMessage;
+  const kept: Candidate[] = [];
+  let because: ContextRecord['because'] = null;
+  for (const exchange of exchangesOf(candidates)) {
+    const size = exchange.reduce((sum, message) => sum + message.tokens + perMessage, 0);
+    because = kept.length === 0 ? null : whyNot(exchange, { tooLarge: tokens + size > limit, tooMany: kept.length + exchange.length > maxMessages });
+    if (because) break;
+    kept.push(...exchange);
+    tokens += size;
   }
-  const messages = [...(systemPrompt ? [{ role: 'system' as const, content: systemPrompt.content }] : []), ...kept.reverse()];
-  return { messages, tokens, limit, dropped: candidates.length - kept.length };
+  const before = kept.at(-1)?.before ?? 0;
+  const record = { before, considered: maxMessages, because: before > 0 ? (because ?? 'MESSAGES') : null, tokens, limit };
+  const messages = kept.map(({ role, content }): ModelMessage => ({ role, content })).reverse();
+  return {
+    messages: systemPrompt ? [{ role: 'system', content: systemPrompt.content }, ...messages] : messages,
+    items: itemsOf(candidates, record),
+    record,
+  };
 }
+
+/** Runs of messages, newest first, that end with a question. Answers whose question lies beyond what was read are a run without one. */
+function exchangesOf(candidates: readonly Candidate[]): Candidate[][] {
+  const exchanges: Candidate[][] = [[]];
+  for (const candidate of candidates) {
+    exchanges.at(-1)!.push(candidate);
+    if (candidate.role === 'user') exchanges.push([]);
+  }
+  return exchanges.filter(({ length }) => length > 0);
+}
+
+function whyNot(exchange: readonly Candidate[], { tooLarge, tooMany }: { tooLarge: boolean; tooMany: boolean }): ContextRecord['because'] {
+  if (tooLarge) return 'TOKENS';
+  return tooMany || exchange.at(-1)!.role !== 'user' ? 'MESSAGES' : null;
+}
+
+const reasons = {
+  TOKENS: (limit: number) => `The exchanges from here on do not fit into ${limit} tokens.`,
+  MESSAGES: (_limit: number, considered: number) => `A model is shown ${considered} messages at the most, and no exchange in part.`,
+} as const;
+
+/** What became of each candidate, the oldest first. A function of the record, so that it need not be stored. */
+export const itemsOf = (candidates: readonly Candidate[], { before, because, limit, considered }: ContextRecord): ContextItem[] =>
+  candidates
+    .map((candidate, index): ContextItem => {
+      const facts = { messageId: candidate.id, tokens: candidate.tokens };
+      if (because && candidate.before < before) return { ...facts, decision: 'DROPPED', reason: reasons[because](limit, considered) };
+      return { ...facts, decision: 'INCLUDED', reason: index === 0 ? 'It is what is answered.' : 'It fits.' };
+    })
+    .reverse();

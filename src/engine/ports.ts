@@ -1,3 +1,4 @@
+import type { ContextRecord } from '../contracts/context.ts';
 import type { ModelUsage } from '../contracts/model-event.ts';
 import type { ModelMessage, ModelProvider } from '../contracts/model-provider.ts';
 import type { StopRequest, TurnPoint } from '../contracts/turn.ts';
@@ -27,6 +28,9 @@ export type Call = {
 /** Why a run must end before the model does; the reason of its abort signal. */
 export type Interruption = { kind: 'stopped'; request: StopRequest } | { kind: 'fenced' } | { kind: 'drained' };
 
+/** What a model is shown in one call. */
+export type Context = { messages: readonly ModelMessage[]; record: ContextRecord };
+
 /** What the engine needs of the world: each a function over values, so that a run can be told step by step in a test. */
 export type EnginePorts = {
   provider: ModelProvider;
@@ -34,10 +38,10 @@ export type EnginePorts = {
   emit(bodies: readonly EventBody[]): Promise<void>;
   /** Resolves when all that was emitted is stored. */
   flushed(): Promise<void>;
-  /** The messages for the model, the newest last, already fitted to its window, and an estimate of their tokens. */
-  context(): Promise<{ messages: readonly ModelMessage[]; tokens: number }>;
-  /** Says durably that attempt `number` is about to call the provider. */
-  requesting(number: number, promptTokens: number): Promise<void>;
+  /** The messages for the model, the newest last, fitted to so much of its window (all of it: 1), and what became of the others. */
+  context(share: number): Promise<Context>;
+  /** Says durably that attempt `number` is about to call the provider with this. */
+  requesting(number: number, record: ContextRecord): Promise<void>;
   /** Ends a failed attempt, with the account of its call, and begins the next. Returns the new attempt's number. */
   retrying(call: Call): Promise<number>;
   mark(point: TurnPoint): void;

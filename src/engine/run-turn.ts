@@ -1,8 +1,8 @@
 import type { FinishReason, MessagePart } from '../contracts/message.ts';
 import type { Generation } from '../contracts/model-provider.ts';
 import { pause } from '../kernel/async.ts';
-import { AppError, InternalError } from '../kernel/errors.ts';
-import type { Call, EnginePorts, Interruption } from './ports.ts';
+import { AppError, ContextTooLongError, InternalError, ProviderError } from '../kernel/errors.ts';
+import type { Call, Context, EnginePorts, Interruption } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
 import { createTranscript, type Transcript } from './transcript.ts';
@@ -41,45 +41,73 @@ export class HandedOver extends Error {
   }
 }
 
+/** How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer counts otherwise. */
+const lesserShare = 0.6;
+
 /**
  * Runs one turn to its end. Pure of databases and sockets: everything it does goes through its ports.
  * A call that failed before any reader saw text of it is made again as a new attempt, where the failure may pass; after that the
- * partial text is kept and the turn fails. `signal` carries an `Interruption`.
+ * partial text is kept and the turn fails. A prompt that the provider finds too long is cut once. `signal` carries an `Interruption`.
  */
 export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortSignal): Promise<TurnEnd> {
   const transcript = createTranscript(work.messageId, work.recovered);
   if (signal.aborted) return interrupted(signal, transcript, null, ports);
   const cuts = transcript.restart('done again by another worker');
   if (cuts.length > 0) await ports.emit(cuts);
-  const context = await ports.context();
   const { model, generation } = work;
-  const request = { model, messages: context.messages, generation };
+  let context = await fitted(1, ports);
   let attempt = work.attempt;
   for (let tries = 1; ; tries++) {
-    await ports.requesting(attempt, context.tokens);
+    await ports.requesting(attempt, context.record);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
-    const step = await runStep(request, attempt, context.tokens, transcript, ports, signal);
-    const next = await decide(step, tries, transcript, ports, signal);
+    const request = { model, messages: context.messages, generation };
+    const step = await runStep(request, attempt, context.record.tokens, transcript, ports, signal);
+    const next = await decide(step, { tries, context }, transcript, ports, signal);
     if ('end' in next) return next.end;
+    context = next.context;
     attempt = await ports.retrying(step.call);
     await pause(next.retryIn, signal);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
   }
 }
 
+/** What the model is shown, told to readers where something had to be left out. */
+async function fitted(share: number, ports: EnginePorts): Promise<Context> {
+  const context = await ports.context(share);
+  const { before: droppedMessages, tokens, limit } = context.record;
+  if (droppedMessages > 0) await ports.emit([{ type: 'context-truncated', droppedMessages, summarisedMessages: 0, tokens, limit }]);
+  return context;
+}
+
+type Tried = { tries: number; context: Context };
+
 /** What a call that is over means for the turn: its end, or another try. */
 async function decide(
   step: StepEnd,
-  tries: number,
+  tried: Tried,
   transcript: Transcript,
   ports: EnginePorts,
   signal: AbortSignal,
-): Promise<{ end: TurnEnd } | { retryIn: number }> {
+): Promise<{ end: TurnEnd } | { retryIn: number; context: Context }> {
   // An answer that is whole is settled, also by a worker that is being drained; only a user's stop goes before it.
   if ('finishReason' in step && !isStopped(signal)) return { end: await finished(step.finishReason, transcript, step.call, ports) };
   if (signal.aborted || 'finishReason' in step) return { end: await interrupted(signal, transcript, step.call, ports) };
-  const retryIn = transcript.isEmpty ? retryDelay(step.error, tries, ports) : null;
-  return retryIn === null ? { end: await failed(step.error, transcript, step.call, ports) } : { retryIn };
+  if (isTooLong(step.error)) return shorten(step.call, tried, transcript, ports);
+  const retryIn = transcript.isEmpty ? retryDelay(step.error, tried.tries, ports) : null;
+  return retryIn === null ? { end: await failed(step.error, transcript, step.call, ports) } : { retryIn, context: tried.context };
+}
+
+const isTooLong = (error: unknown): boolean => error instanceof ProviderError && error.code === 'CONTEXT_TOO_LONG';
+
+/** Shows the model less, once; where that is no less, or was done before, the turn fails with the numbers. */
+async function shorten(call: Call, { context }: Tried, transcript: Transcript, ports: EnginePorts) {
+  const { tokens, limit } = context.record;
+  const less = await fitted(lesserShare, ports).catch((error: unknown) => {
+    if (error instanceof ContextTooLongError) return null;
+    throw error;
+  });
+  if (less && less.record.tokens < tokens) return { retryIn: 0, context: less };
+  return { end: await failed(new ContextTooLongError(tokens, limit, null), transcript, call, ports) };
 }
 
 const isStopped = ({ aborted, reason }: AbortSignal): boolean => aborted && (reason as Interruption).kind === 'stopped';

@@ -58,6 +58,11 @@ JOIN conversation_log l ON l.conversation_id = w.id
 LEFT JOIN LATERAL (SELECT * FROM event WHERE conversation_id = w.id AND seq > w.after ORDER BY seq LIMIT w.size) e ON true
 ORDER BY w.want, e.seq`;
 
+/** read-turns: the first events of many turns. $1 turns, $2 limit for each. */
+export const readTurns = `
+SELECT e.* FROM unnest($1::uuid[]) AS t(id) CROSS JOIN LATERAL (
+  SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = t.id ORDER BY seq LIMIT $2::int) e`;
+
 /** read-turn: the same for the events of one turn. $1 turn, $2 after, $3 limit. */
 export const readTurn = `
 SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid AND seq > $2 ORDER BY seq LIMIT $3`;

@@ -3,7 +3,7 @@ import { createBatcher } from '../kernel/batcher.ts';
 import { NotFoundError } from '../kernel/errors.ts';
 import { groupBy } from '../kernel/group.ts';
 import type { Database, Tx } from '../platform/db.ts';
-import { appendOne, readAfter, readTurn } from './append.sql.ts';
+import { appendOne, readAfter, readTurn, readTurns } from './append.sql.ts';
 import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
 import { eventAfter, eventsIn } from './compaction/marks.ts';
@@ -72,6 +72,12 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     async readTurn(turnId: string, after: number, limit = 500): Promise<{ events: LogEvent[]; full: boolean }> {
       const rows = await database.query<LogEvent>(readTurn, [turnId, after, limit]);
       return { events: rows.map((row) => eventAfter(row, after)).filter((event) => event !== null), full: rows.length === limit };
+    },
+
+    /** The first events of many turns, up to `limit` of each, by turn. */
+    async readTurns(turnIds: readonly string[], limit: number): Promise<Map<string, { events: LogEvent[]; full: boolean }>> {
+      const pages = groupBy(await database.query<LogEvent>(readTurns, [turnIds, limit]), ({ turnId }) => turnId!);
+      return new Map([...pages].map(([id, rows]) => [id, { events: rows.map((row) => eventAfter(row, 0)!), full: rows.length === limit }]));
     },
 
     /** The same rows with every event that was merged into them, at its own place and time; `seq` is the position after them. */

@@ -3,6 +3,7 @@ import type { Viewer } from '../contracts/viewer.ts';
 import type { EventLog, Frame, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
 import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
+import type { ContextPreview } from '../features/turn-context/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
 import type { Database } from '../platform/db.ts';
 import type { Loaders } from './loaders.ts';
@@ -14,6 +15,7 @@ export type Services = {
   /** Whether a conversation exists for a viewer. */
   isVisible: ReturnType<typeof createVisibility>;
   turns: TurnService;
+  previewContext: ContextPreview;
   guests: GuestService;
   models: () => readonly ModelInfo[];
   log: EventLog;

@@ -1,6 +1,7 @@
 import {
   AppError,
   ConflictError,
+  ContextTooLongError,
   errorCodes,
   ForbiddenError,
   InternalError,
@@ -103,6 +104,17 @@ builder.objectType(ProviderError, {
   }),
 });
 
+builder.objectType(ContextTooLongError, {
+  name: 'ContextTooLongError',
+  isTypeOf: isRefusal('ContextTooLongError'),
+  description: 'The least that a model must be shown does not fit into its window.',
+  interfaces: [ApiError],
+  fields: (t) => ({
+    tokens: t.exposeInt('tokens', { description: 'Tokens of the message with its instructions, as we count them.' }),
+    limit: t.exposeInt('limit', { description: 'How many there may be beside the answer.' }),
+  }),
+});
+
 builder.objectType(InternalError, {
   name: 'InternalError',
   isTypeOf: isRefusal('InternalError'),
@@ -117,7 +129,8 @@ type Refusals =
   | 'ConflictError'
   | 'ProviderError'
   | 'IdempotencyConflictError'
-  | 'TurnInProgressError';
+  | 'TurnInProgressError'
+  | 'ContextTooLongError';
 
 /**
  * Runs a mutation: refusals that its result union lists become data, everything else is an error of the operation. What it answers is

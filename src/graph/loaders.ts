@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import type { ContextReport } from '../contracts/context.ts';
 import type { MessagePart } from '../contracts/message.ts';
 import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
@@ -7,10 +8,13 @@ import type { Database } from '../platform/db.ts';
 import { createPathCounts, createPathLoader } from './path.ts';
 import { createCountLoader, createWindowLoader } from './window.ts';
 
+type LogPage = { events: LogEvent[]; full: boolean };
+
 /** What a loader reads of the event log. */
 export type LogReads = {
   heads(conversationIds: readonly string[]): Promise<Map<string, { head: number; epoch: number }>>;
-  readTurn(turnId: string, after: number, limit?: number): Promise<{ events: LogEvent[]; full: boolean }>;
+  readTurn(turnId: string, after: number, limit?: number): Promise<LogPage>;
+  readTurns(turnIds: readonly string[], limit: number): Promise<Map<string, LogPage>>;
 };
 
 /** What a loader needs of the rooms whose tables it reads. */
@@ -22,6 +26,7 @@ export type LoaderSources = {
     childrenOf(messageIds: readonly string[]): Promise<Map<string, Message[]>>;
     rootsOf(conversationIds: readonly string[]): Promise<Map<string, Message[]>>;
     unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Turn[]>>;
+    turnContexts(turnIds: readonly string[]): Promise<Map<string, ContextReport>>;
     turnMessages(turnIds: readonly string[]): Promise<Map<string, Message[]>>;
     turnAttempts(turnIds: readonly string[]): Promise<Map<string, TurnAttempt[]>>;
     turnUsage(turnIds: readonly string[]): Promise<Map<string, Usage[]>>;
@@ -61,6 +66,7 @@ export function createLoaders({ query, log, rowsOf, rowsById, totalsOfConversati
     firstMessages: batched(rowsOf.rootsOf),
     /** Unfinished turns of a conversation in the order they are served. */
     unfinishedTurns: batched(rowsOf.unfinishedTurns),
+    turnContexts: batched(rowsOf.turnContexts),
     turnMessages: batched(rowsOf.turnMessages),
     turnAttempts: batched(rowsOf.turnAttempts),
     turnUsage: batched(rowsOf.turnUsage),
@@ -71,10 +77,7 @@ export function createLoaders({ query, log, rowsOf, rowsById, totalsOfConversati
     userCounts: batched(countsOfUsers),
     queuePosition: batched(queuePositions),
     /** The parts of messages that still stream: what their turns' events add up to. */
-    streamingParts: new DataLoader<{ messageId: string; turnId: string }, MessagePart[], string>(
-      (keys) => Promise.all(keys.map(({ messageId, turnId }) => foldMessage(log, messageId, turnId))),
-      { cacheKeyFn: ({ messageId }) => messageId },
-    ),
+    streamingParts: new DataLoader<Streaming, MessagePart[], string>((keys) => foldMessages(log, keys), { cacheKeyFn: ({ messageId }) => messageId }),
   };
 }
 
@@ -93,17 +96,26 @@ const byId = <T extends { id: string }>(load: (ids: readonly string[]) => Promis
 export const present = async <T>(loader: DataLoader<string, T | null>, ids: readonly string[]): Promise<T[]> =>
   (await Promise.all(ids.map((id) => loader.load(id)))).filter((row) => row !== null);
 
-/** At most one message of a conversation streams at a time, so this runs once for a conversation that is shown. */
-async function foldMessage(log: LogReads, messageId: string, turnId: string): Promise<MessagePart[]> {
+type Streaming = { messageId: string; turnId: string };
+/** What one statement reads of each answer that streams; few are longer. */
+const pageSize = 500;
+
+/** What the events of their turns add up to, for messages that still stream: at most one of a conversation does at a time. */
+async function foldMessages(log: LogReads, streaming: readonly Streaming[]): Promise<MessagePart[][]> {
+  const pages = await log.readTurns(
+    streaming.map(({ turnId }) => turnId),
+    pageSize,
+  );
+  return Promise.all(streaming.map(({ messageId, turnId }) => foldMessage(log, messageId, turnId, pages.get(turnId))));
+}
+
+async function foldMessage(log: LogReads, messageId: string, turnId: string, first: LogPage = { events: [], full: false }): Promise<MessagePart[]> {
   let view = foldAll([]);
-  for (let after = 0, full = true; full; ) {
-    const page = await log.readTurn(turnId, after, 2_000);
+  for (let page = first; ; page = await log.readTurn(turnId, page.events.at(-1)!.seq, pageSize)) {
     view = foldAll(
       page.events.map(({ body }) => body),
       view,
     );
-    after = page.events.at(-1)?.seq ?? after;
-    full = page.full;
+    if (!page.full || page.events.length === 0) return [...(view.messages[messageId] ?? [])];
   }
-  return [...(view.messages[messageId] ?? [])];
 }

@@ -9,12 +9,14 @@ export type PathRequest = {
   page: PageRequest;
 };
 
-/** The paths to many messages, each as pieces of branches up to an ordinal: few, however long the path. $1 messages. */
+/** The paths to many messages, each as pieces of branches up to an ordinal: few, however long the path. $1 messages. The limit, which changes nothing, keeps
+ * the database from reading all branches for a few. */
 const segments = `
 WITH RECURSIVE segment(leaf, branch_id, upto) AS (
   SELECT id, branch_id, ordinal FROM message WHERE id = ANY($1::uuid[])
   UNION ALL
-  SELECT s.leaf, b.parent_id, b.fork_ordinal FROM segment s JOIN branch b ON b.id = s.branch_id WHERE b.parent_id IS NOT NULL
+  SELECT s.leaf, b.parent_id, b.fork_ordinal FROM segment s CROSS JOIN LATERAL (
+    SELECT parent_id, fork_ordinal FROM branch WHERE id = s.branch_id AND parent_id IS NOT NULL LIMIT 1) b
 )`;
 
 /** A message that another took the place of is not part of the conversation any more. */

@@ -112,6 +112,22 @@ export class TurnInProgressError extends AppError {
   }
 }
 
+/** A prompt that cannot be made to fit: the least of it has more tokens than there may be. */
+export class ContextTooLongError extends AppError {
+  readonly tokens: number;
+  readonly limit: number;
+
+  /** `model` is null where the provider said so, whose own count is not known. */
+  constructor(tokens: number, limit: number, model: string | null) {
+    const how = model
+      ? `The message has about ${tokens} tokens with its instructions, but ${model} takes ${limit} beside its answer`
+      : `The provider finds the prompt too long, of about ${tokens} tokens where ${limit} should fit`;
+    super(`${how}: shorten it, or choose a model with a larger window.`, { code: 'CONTEXT_TOO_LONG' });
+    this.tokens = tokens;
+    this.limit = limit;
+  }
+}
+
 export class StaleCursorError extends AppError {
   constructor(message: string) {
     super(message, { code: 'STALE_CURSOR' });

@@ -34,6 +34,7 @@ const calls: Record<string, Call> = {
   'Query.conversationEvents(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.conversationEvents(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.turnEvents(turnId)': { accepts: turn, args: (turnId) => ({ turnId }) },
+  'Query.previewContext(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.replayTurn(turnId)': { accepts: turn, args: (turnId) => ({ turnId, speed: 100 }) },
   'Mutation.updateConversation(input.id)': { accepts: conversation, args: (id) => ({ input: { id, title: 'Taken' } }), spend: 'conversation' },
   'Mutation.archiveConversation(id)': { accepts: conversation, args: (id) => ({ id }), spend: 'conversation' },

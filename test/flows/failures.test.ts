@@ -28,7 +28,7 @@ const failures: Failure[] = [
   { says: '[[fail 429 insufficient_quota]]', code: silent, retryable: false, message: /billing/, calls: 1 },
   { says: '[[fail 404]]', code: 'INVALID_MODEL', retryable: false, message: /choose another/, calls: 1 },
   { says: '[[fail 400]]', code: silent, retryable: false, message: /check the model/, calls: 1 },
-  { says: '[[fail 400 context_length_exceeded]]', code: 'CONTEXT_TOO_LONG', retryable: false, message: /shorten the message/, calls: 1 },
+  { says: '[[fail 400 context_length_exceeded]]', code: 'CONTEXT_TOO_LONG', retryable: false, message: /shorten it/, calls: 1 },
   { says: '[[fail 400 content_filter]]', code: 'CONTENT_FILTERED', retryable: false, message: /rephrase/, calls: 1 },
   { says: '[[fail 429 retry-after 0]]', code: silent, retryable: true, message: /wait a little/, calls: 3 },
   { says: '[[fail 500 retry-after 0]]', code: silent, retryable: true, message: /try again/, calls: 3 },
@@ -70,7 +70,8 @@ describeSettings(
         const sent = await ask(alice, `${marker} [[tokens 40]] ${says}`);
         const { turn } = sent;
         expect(turn).toMatchObject({ status: 'FAILED', finishReason: 'ERROR', isTerminal: true });
-        expect(turn.error).toMatchObject({ __typename: 'ProviderError', code, retryable });
+        const __typename = code === 'CONTEXT_TOO_LONG' ? 'ContextTooLongError' : 'ProviderError';
+        expect(turn.error).toMatchObject({ __typename, code, retryable });
         expect(turn.error!.message).toMatch(message);
         expect(callsAbout(marker)).toHaveLength(calls);
         expect(turn.attempts).toHaveLength(calls);

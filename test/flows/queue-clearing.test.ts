@@ -74,6 +74,7 @@ describeStorages('a queue that is cleared', (storage) => {
     const [asked] = await bare.database.query(`SELECT stop_request AS request FROM turn WHERE conversation_id = $1 AND status = 'RUNNING'`, [id]);
     expect(asked).toEqual({ request: { keepPartial: true, seen: null } });
     const told = (await eventsOf(id)).map(({ type }) => type);
-    expect(told).toEqual(['turn-finished', 'turn-finished', 'turn-finished', 'conversation-deleted']);
+    const ended = ['message-completed', 'turn-finished'];
+    expect(told).toEqual([...ended, ...ended, ...ended, 'conversation-deleted']);
   });
 });

@@ -1,3 +1,4 @@
+import type { ContextRecord } from '../../src/contracts/context.ts';
 import type { ModelEvent } from '../../src/contracts/model-event.ts';
 import type { ModelProvider, ModelRequest } from '../../src/contracts/model-provider.ts';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
@@ -20,6 +21,9 @@ export const saying = (batches: readonly (readonly ModelEvent[])[], error?: unkn
 
 export const passing = () => new ProviderError('busy', { provider: 'fake', retryable: true, retryAfterMs: 0 });
 export const lasting = () => new ProviderError('no such model', { provider: 'fake', code: 'INVALID_MODEL' });
+
+/** A prompt of seven tokens, from which nothing was left out. */
+export const record: ContextRecord = { before: 0, considered: 100, because: null, tokens: 7, limit: 1_000 };
 
 /** Ports that write down what is asked of them. `scripts` answer the calls in order; the last one answers all further ones. */
 export function createPorts(scripts: readonly Script[], more: Partial<EnginePorts> = {}) {
@@ -60,7 +64,7 @@ export function createPorts(scripts: readonly Script[], more: Partial<EnginePort
     flushed: async () => {
       told.flushes += 1;
     },
-    context: async () => ({ messages: [{ role: 'user', content: 'Hello?' }], tokens: 7 }),
+    context: async () => ({ messages: [{ role: 'user', content: 'Hello?' }], record }),
     requesting: async (attempt) => void told.requested.push(attempt),
     retrying: async (call) => {
       told.retried.push(call);

@@ -2,7 +2,8 @@
 ALTER TABLE "conversation" ADD COLUMN     "active_leaf_id" UUID;
 
 -- AlterTable
-ALTER TABLE "message" ADD COLUMN     "branch_id" UUID;
+ALTER TABLE "message" ADD COLUMN     "branch_id" UUID,
+ADD COLUMN     "depth" INTEGER NOT NULL DEFAULT 0;
 
 -- The answers of turns that wait are there from their admission on.
 WITH waiting AS (
@@ -20,6 +21,9 @@ FROM (SELECT conversation_id, count(*) AS count FROM waiting GROUP BY conversati
 UPDATE message m SET branch_id = m.conversation_id, parent_id = (
   SELECT p.id FROM message p WHERE p.conversation_id = m.conversation_id AND p.ordinal < m.ordinal AND p.status <> 'SUPERSEDED'
   ORDER BY p.ordinal DESC LIMIT 1);
+UPDATE message m SET depth = w.depth FROM (
+  SELECT id, row_number() OVER (PARTITION BY conversation_id ORDER BY ordinal) - 1 AS depth FROM message WHERE status <> 'SUPERSEDED') w
+WHERE m.id = w.id;
 UPDATE conversation c SET active_leaf_id = (
   SELECT m.id FROM message m WHERE m.conversation_id = c.id AND m.status <> 'SUPERSEDED' ORDER BY m.ordinal DESC LIMIT 1);
 

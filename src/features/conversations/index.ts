@@ -21,5 +21,5 @@ export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';
 export { appendMessages, type NewMessage } from './tree/append.ts';
 export { type BranchService, createBranchService } from './tree/branch-service.ts';
-export { findInTree, leafBefore, listForContext, type TreeMessage } from './tree/path.ts';
+export { type ContextMessage, findInTree, leafBefore, listForContext, listForContexts, type TreeMessage } from './tree/path.ts';
 export { createRelatives } from './tree/relatives.ts';

@@ -146,6 +146,12 @@ const types = [
     attempt: t.int({ description: 'Number of the attempt that begins.', resolve: ({ body }) => body.attempt }),
     reason: t.string({ description: 'Why, for a log.', resolve: ({ body }) => body.reason }),
   })),
+  eventType('context-truncated', 'ContextTruncatedEvent', 'Not the whole conversation fits into what the model is shown.', (t) => ({
+    droppedMessages: t.int({ description: 'How many of the oldest messages are left out.', resolve: ({ body }) => body.droppedMessages }),
+    summarisedMessages: t.int({ description: 'How many of them a summary stands for.', resolve: ({ body }) => body.summarisedMessages }),
+    tokens: t.int({ description: 'Tokens of what is shown, as we count them.', resolve: ({ body }) => body.tokens }),
+    limit: t.int({ description: 'How many there may be beside the answer.', resolve: ({ body }) => body.limit }),
+  })),
   eventType('usage-recorded', 'UsageRecordedEvent', 'A call of a provider was booked.', (t) => ({
     usage: t.field({
       type: 'Usage',

@@ -1,3 +1,4 @@
+import type { ContextRecord } from '../../contracts/context.ts';
 import type { Database, Db, Tx } from '../../platform/db.ts';
 
 export const insertAttempt = (tx: Tx, { turnId, number, worker }: { turnId: string; number: number; worker: string }): Promise<unknown> =>
@@ -10,12 +11,12 @@ export const findAbandoned = (db: Db, turnId: string, before: number) =>
 /** Says that the provider is about to be called; false where the turn is another worker's by now. */
 export async function markRequested(
   database: Database,
-  { turnId, fence, number, promptTokens }: { turnId: string; fence: number; number: number; promptTokens: number },
+  { turnId, fence, number, record }: { turnId: string; fence: number; number: number; record: ContextRecord },
 ): Promise<boolean> {
   const rows = await database.query(
-    `UPDATE turn_attempt a SET requested_at = now(), input_tokens = $4
+    `UPDATE turn_attempt a SET requested_at = now(), input_tokens = $4, context = $5
      FROM turn t WHERE t.id = a.turn_id AND a.turn_id = $1::uuid AND a.number = $2 AND t.fence = $3 AND t.finished_at IS NULL RETURNING 1`,
-    [turnId, number, fence, promptTokens],
+    [turnId, number, fence, record.tokens, JSON.stringify(record)],
   );
   return rows.length === 1;
 }

@@ -1,5 +1,5 @@
 import type { ErrorRecord } from '../../contracts/turn-event.ts';
-import { type AppError, ConflictError, type ErrorCode, InternalError, ProviderError } from '../../kernel/errors.ts';
+import { type AppError, ConflictError, ContextTooLongError, type ErrorCode, InternalError, ProviderError } from '../../kernel/errors.ts';
 
 /** The turn has ended: there is nothing to stop. */
 export class TurnNotActiveError extends ConflictError {
@@ -14,12 +14,15 @@ export function toRecord(error: AppError): ErrorRecord {
   const { code, message, retryable } = error;
   if (error instanceof ProviderError)
     return { type: 'ProviderError', code, message, retryable, provider: error.provider, httpStatus: error.httpStatus, requestId: error.requestId };
+  if (error instanceof ContextTooLongError)
+    return { type: 'ContextTooLongError', code, message, retryable, tokens: error.tokens, limit: error.limit };
   return { type: error instanceof ConflictError ? 'ConflictError' : 'InternalError', code, message, retryable };
 }
 
 /** The stored failure as the error it was. */
-export function fromRecord({ type, code, message, retryable, provider = '', httpStatus, requestId }: ErrorRecord): AppError {
+export function fromRecord({ type, code, message, retryable, provider = '', httpStatus, requestId, tokens, limit }: ErrorRecord): AppError {
   const facts = { code: code as ErrorCode, retryable };
   if (type === 'ProviderError') return new ProviderError(message, { ...facts, provider, httpStatus, requestId });
+  if (type === 'ContextTooLongError') return Object.assign(new ContextTooLongError(tokens ?? 0, limit ?? 0, null), { message });
   return type === 'ConflictError' ? new ConflictError(message, facts) : new InternalError(message);
 }

@@ -17,7 +17,7 @@ import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
 import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
-import { buildContext } from './context.ts';
+import { buildContext, type ContextLimits } from './context.ts';
 import { holdTurn, type Remains, recover } from './recovery.ts';
 import { settle } from './settle.ts';
 import { createTurnSink } from './turn-sink.ts';
@@ -32,7 +32,7 @@ export type TurnJobDeps = {
   providerOf: (turn: Pick<ClaimedTurn, 'id' | 'conversationId' | 'provider' | 'model'>) => { provider: ModelProvider; info: ModelInfo };
   countTokens: (text: string) => Promise<number>;
   maxRetries: number;
-  maxContextMessages: number;
+  limits: ContextLimits;
 };
 
 /** A turn that has taken this many workers with it is not given to another. */
@@ -193,9 +193,9 @@ function createPorts(
     provider,
     emit: sink.emit,
     flushed: sink.flushed,
-    context: () => buildContext(turn, info, { database: deps.database, maxContextMessages: deps.maxContextMessages, countTokens: deps.countTokens }),
-    async requesting(number, promptTokens) {
-      const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, promptTokens });
+    context: (share) => buildContext(turn, info, deps, share),
+    async requesting(number, record) {
+      const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, record });
       if (!held) throw new FencedError();
     },
     async retrying(call) {

@@ -1,21 +1,14 @@
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { EventLog } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
-import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { ConflictError, ContextTooLongError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
-import type { Database, Tx } from '../../platform/db.ts';
-import {
-  type ConversationService,
-  type LockedConversation,
-  lockConversation,
-  type NewConversation,
-  supersedeMessages,
-} from '../conversations/index.ts';
-import { findLastTurn } from '../turn-runs/index.ts';
-import { admitTurn, modelFor, takesMessages } from './admit.ts';
+import type { Tx } from '../../platform/db.ts';
+import { type LockedConversation, lockConversation, type NewConversation, supersedeMessages } from '../conversations/index.ts';
+import { findLastTurn, roomFor } from '../turn-runs/index.ts';
+import { type AdmissionDeps, admitTurn, modelFor, takesMessages } from './admit.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
 import { type Admitted, createOnce } from './once.ts';
 import { createRewrites } from './rewrites.ts';
@@ -31,15 +24,6 @@ export type SendMessage = {
   parentId?: string;
   /** What becomes of turns that are not done; undefined: the message waits for them. */
   whenBusy?: WhenBusy;
-};
-
-export type AdmissionDeps = {
-  database: Pick<Database, 'query'>;
-  log: EventLog;
-  conversations: Pick<ConversationService, 'check' | 'createIn'>;
-  findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
-  countTokens: (text: string) => Promise<number>;
-  maxMessageChars: number;
 };
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
@@ -71,6 +55,7 @@ export function createAdmission(deps: AdmissionDeps) {
         refuseStaleParent(conversation, request.parentId);
         const info = findModel(modelFor(request.generation, conversation));
         const generation = parseGeneration(request.generation, info);
+        refuseTooLong(tokenCount, roomFor({ info, generation }, deps.limits), info);
         const way = await makeWay(tx, append, conversation, { text, tokenCount }, request.whenBusy ?? 'ENQUEUE');
         parseText(way.question.text, maxMessageChars);
         const turn = await admitTurn(tx, append, { viewer, key, hash }, conversation, { trigger: 'SEND', info, generation, ...way });
@@ -109,6 +94,11 @@ function refuseStaleParent({ activeLeafId }: LockedConversation, parentId: strin
     throw new ConflictError(
       'The message named by parentId is not the last one any more: read what came after it, or edit a message to begin a branch.',
     );
+}
+
+/** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */
+function refuseTooLong(tokens: number, room: number, { id }: ModelInfo): void {
+  if (tokens > room) throw new ContextTooLongError(tokens, room, id);
 }
 
 async function refuseUnlessRetryable(tx: Tx, { id, conversationId }: Turn): Promise<void> {

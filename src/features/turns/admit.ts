@@ -1,13 +1,24 @@
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { TurnTrigger } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
-import type { Append } from '../../events/index.ts';
+import type { Append, EventLog } from '../../events/index.ts';
 import { ConflictError } from '../../kernel/errors.ts';
-import type { Tx } from '../../platform/db.ts';
-import { appendMessages, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
-import { insertTurn, settleQueued } from '../turn-runs/index.ts';
+import type { Database, Tx } from '../../platform/db.ts';
+import { appendMessages, type ConversationService, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
+import { type ContextLimits, insertTurn, settleQueued } from '../turn-runs/index.ts';
 import type { GenerationRequest } from './input.ts';
 import type { Admitted, Request } from './once.ts';
+
+/** What admissions need. */
+export type AdmissionDeps = {
+  database: Pick<Database, 'query'>;
+  log: EventLog;
+  conversations: Pick<ConversationService, 'check' | 'createIn'>;
+  findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
+  countTokens: (text: string) => Promise<number>;
+  maxMessageChars: number;
+  limits: ContextLimits;
+};
 
 /** Turns that may wait in one conversation. */
 const maxWaiting = 100;

@@ -4,6 +4,8 @@
  * closing a connection never stops a turn.
  */
 export type { SendMessage } from './admission.ts';
+export { type GenerationRequest, parseGeneration, parseText } from './input.ts';
+export { ContentInput, GenerationInput, textOf } from './inputs.ts';
 export type { Admitted } from './once.ts';
 export { createTurnRows, queuePositions } from './turn-rows.ts';
 export { createTurnService, type TurnService } from './turn-service.ts';

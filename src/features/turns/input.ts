@@ -37,9 +37,13 @@ function shapeFor(maxOutputTokens: number) {
 }
 
 /** What was asked for, within the model's limits and without what was left out. */
-export function parseGeneration({ model: _model, ...wanted }: GenerationRequest, { maxOutputTokens }: ModelInfo): Generation {
+export function parseGeneration(
+  { model: _model, ...wanted }: GenerationRequest,
+  { maxOutputTokens }: ModelInfo,
+  place = ['input', 'generation'],
+): Generation {
   const { data, error } = shapeFor(maxOutputTokens).safeParse(wanted);
-  if (error) throw new ValidationError(error.issues.map(({ path, message }) => ({ path: ['input', 'generation', ...path.map(String)], message })));
+  if (error) throw new ValidationError(error.issues.map(({ path, message }) => ({ path: [...place, ...path.map(String)], message })));
   return Object.fromEntries(Object.entries(data).filter(([, value]) => value != null));
 }
 

@@ -5,6 +5,7 @@ import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts'
 import { idOf } from '../../graph/ids.ts';
 import {
   ConflictError,
+  ContextTooLongError,
   ForbiddenError,
   IdempotencyConflictError,
   NotFoundError,
@@ -98,6 +99,7 @@ const SendMessageResult = builder.unionType('SendMessageResult', {
     ForbiddenError,
     TurnInProgressError,
     IdempotencyConflictError,
+    ContextTooLongError,
     ProviderError,
     ConflictError,
   ],
@@ -118,6 +120,7 @@ const refusals = [
   'IdempotencyConflictError',
   'ProviderError',
   'ConflictError',
+  'ContextTooLongError',
 ] as const;
 const started = ({ logStart, ...turn }: Admitted): Started => ({ ...turn, from: logStart });
 

@@ -4,8 +4,7 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { findInTree, type LockedConversation, lockConversation, type TreeMessage } from '../conversations/index.ts';
-import type { AdmissionDeps } from './admission.ts';
-import { admitTurn, modelFor, takesMessages } from './admit.ts';
+import { type AdmissionDeps, admitTurn, modelFor, takesMessages } from './admit.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
 import type { Admitted, Once } from './once.ts';
 

@@ -8,7 +8,8 @@ import { ConflictError, NotFoundError, ValidationError } from '../../kernel/erro
 import type { Database, Tx } from '../../platform/db.ts';
 import { findConversation, findMessage, holdConversation } from '../conversations/index.ts';
 import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, TurnNotActiveError } from '../turn-runs/index.ts';
-import { type AdmissionDeps, createAdmission, type SendMessage } from './admission.ts';
+import { createAdmission, type SendMessage } from './admission.ts';
+import type { AdmissionDeps } from './admit.ts';
 import type { Admitted } from './once.ts';
 import type { EditMessage, Regenerate } from './rewrites.ts';
 import { waitForEnd } from './wait.ts';

@@ -5,4 +5,5 @@
  */
 export { accountOf, type CallAccount } from './account.ts';
 export { UsageTotals } from './graph.ts';
+export { priceOf } from './pricing.ts';
 export { bookCall, noTotals, sumByConversation, sumByTurn, unlinkUsage } from './usage-store.ts';

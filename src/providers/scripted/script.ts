@@ -14,6 +14,7 @@
  * | `[[fail 429 retry-after 1]]` | … and says when to come back                                                                 |
  * | `[[fail 400 context_length_exceeded]]` | … and says why                                                                     |
  * | `[[fail 500 times 1]]`   | … only the first time that this very list of messages comes, then answers                        |
+ * | `[[window 3]]`           | refuses as too long what has more messages than that                                             |
  * | `[[cut 20]]`             | destroys the connection after so many deltas                                                     |
  * | `[[no-finish]]`          | ends the answer cleanly without a reason for the end                                             |
  * | `[[no-finish done]]`     | the same with `[DONE]`                                                                           |
@@ -37,6 +38,7 @@ export type Step =
   | { do: 'speed'; tokensPerSecond: number }
   | { do: 'pause'; ms: number }
   | { do: 'fail'; status: number; code?: string; retryAfter?: number; times?: number }
+  | { do: 'window'; messages: number }
   | { do: 'cut'; after: number }
   | { do: 'stall'; after: number | 'headers' }
   | { do: 'error'; after: number }
@@ -78,6 +80,7 @@ const withArguments: Record<string, (words: string[], text: string) => Step> = {
   speed: ([rate]) => ({ do: 'speed', tokensPerSecond: whole(rate, 25, 1_000_000) }),
   pause: ([ms]) => ({ do: 'pause', ms: whole(ms, 1_000, maxPauseMs) }),
   fail: toFail,
+  window: ([messages]) => ({ do: 'window', messages: whole(messages, 3, 1_000) }),
   cut: ([after]) => ({ do: 'cut', after: whole(after, 10, maxTokens) }),
   stall: ([after]) => ({ do: 'stall', after: after === 'headers' ? 'headers' : whole(after, 10, maxTokens) }),
   error: ([after]) => ({ do: 'error', after: whole(after, 5, maxTokens) }),

@@ -194,6 +194,10 @@ async function answer(room: Room, call: ScriptedCall, response: ServerResponse, 
     const headers: Record<string, string> = fail.retryAfter === undefined ? {} : { 'retry-after': String(fail.retryAfter) };
     return refuse(response, fail.status, 'The script says so.', fail.code ?? null, { ...headers, 'x-request-id': idOf(call) });
   }
+  if (call.messages.length > (stepOf(steps, 'window')?.messages ?? Number.POSITIVE_INFINITY)) {
+    call.status = 400;
+    return refuse(response, 400, 'This is longer than the script takes.', 'context_length_exceeded', { 'x-request-id': idOf(call) });
+  }
   if (stepOf(steps, 'stall')?.after === 'headers') return goneOf(gone);
   call.status = 200;
   if (stepOf(steps, 'html')) {

@@ -7,6 +7,7 @@ import { claimNext } from '../../../src/features/turn-runs/claim.ts';
 import { settle } from '../../../src/features/turn-runs/settle.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStorages } from '../../kit/databases.ts';
+import { record } from '../../kit/engine.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
 describeStorages('a settlement', (storage) => {
@@ -27,7 +28,7 @@ describeStorages('a settlement', (storage) => {
     for (let n = 0; n <= behind; n++) await plantUnfinished(bare.database, [id], 'QUEUED');
     const { turn } = (await claimNext({ database: bare.database, log }, 'a worker', 60_000))!;
     expect(turn.conversationId).toBe(id);
-    await markRequested(bare.database, { turnId: turn.id, fence: turn.fence, number: turn.attempt, promptTokens: 5 });
+    await markRequested(bare.database, { turnId: turn.id, fence: turn.fence, number: turn.attempt, record: { ...record, tokens: 5 } });
     return turn;
   }
 
@@ -46,7 +47,7 @@ describeStorages('a settlement', (storage) => {
     const turn = await announced();
     const end = { ...stopped, parts: [], call: null };
     const result = await settle(log, { booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end, account: null });
-    expect(result).toEqual({ unblocks: false });
+    expect(result).toMatchObject({ unblocks: false });
     expect(await rowsOf(turn.id)).toEqual({
       attempts: [{ outcome: 'COMPLETED', requested: false, ended: true }],
       usage: [],
@@ -63,7 +64,7 @@ describeStorages('a settlement', (storage) => {
       ...{ booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end: { ...stopped, parts: [], call } },
       account: { ...tokens, source: 'ESTIMATED', costUsd: '0.000100' } as const,
     };
-    expect(await settle(log, settlement)).toEqual({ unblocks: true });
+    expect(await settle(log, settlement)).toMatchObject({ unblocks: true });
     await expect(settle(log, settlement)).rejects.toThrow('Another worker');
     expect(await rowsOf(turn.id)).toEqual({
       attempts: [{ outcome: 'COMPLETED', requested: true, ended: true }],

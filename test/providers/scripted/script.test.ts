@@ -8,6 +8,7 @@ it.each([
   ['[[fail 500 times 1]]', { do: 'fail', status: 500, times: 1 }],
   ['[[fail 400 context_length_exceeded]]', { do: 'fail', status: 400, code: 'context_length_exceeded' }],
   ['[[fail 200]]', { do: 'fail', status: 400 }],
+  ['[[window 2]]', { do: 'window', messages: 2 }],
   ['[[cut 20]]', { do: 'cut', after: 20 }],
   ['[[no-finish]]', { do: 'no-finish', done: false }],
   ['[[no-finish done]]', { do: 'no-finish', done: true }],

@@ -42,14 +42,14 @@ WITH place AS (
     last_message_at = now(), updated_at = now()
   WHERE id = $1::uuid RETURNING last_ordinal - $4::int AS last
 ), behind AS (
-  SELECT p.branch_id, p.ordinal, EXISTS (SELECT 1 FROM message o WHERE o.branch_id = p.branch_id AND o.ordinal > p.ordinal) AS is_followed
+  SELECT p.branch_id, p.ordinal, p.depth, EXISTS (SELECT 1 FROM message o WHERE o.branch_id = p.branch_id AND o.ordinal > p.ordinal) AS is_followed
   FROM message p WHERE p.id = $2::uuid
-  UNION ALL SELECT NULL, 0, place.last > 0 FROM place WHERE $2::uuid IS NULL
+  UNION ALL SELECT NULL, 0, -1, place.last > 0 FROM place WHERE $2::uuid IS NULL
 ), fork AS (
   INSERT INTO branch (id, conversation_id, parent_id, fork_ordinal) SELECT $7::uuid, $1::uuid, branch_id, ordinal FROM behind WHERE is_followed
 )
-INSERT INTO message (id, conversation_id, parent_id, branch_id, role, status, parts, ordinal, model, token_count, content_length, content_sha256)
-SELECT m.id, $1::uuid, m."parentId", CASE WHEN behind.is_followed THEN $7::uuid ELSE coalesce(behind.branch_id, $1::uuid) END, m.role, m.status, m.parts,
+INSERT INTO message (id, conversation_id, parent_id, branch_id, depth, role, status, parts, ordinal, model, token_count, content_length, content_sha256)
+SELECT m.id, $1::uuid, m."parentId", CASE WHEN behind.is_followed THEN $7::uuid ELSE coalesce(behind.branch_id, $1::uuid) END, behind.depth + m.place, m.role, m.status, m.parts,
   place.last + m.place, m.model, m."tokenCount", m."contentLength", m."contentSha256"
 FROM place, behind, json_to_recordset($3::json) AS m(id uuid, "parentId" uuid, role message_role, status message_status, parts jsonb, place int,
   model text, "tokenCount" int, "contentLength" int, "contentSha256" text)`;

@@ -1,39 +1,51 @@
 import { contentOf, type MessagePart, type MessageRole } from '../../../contracts/message.ts';
+import { groupBy } from '../../../kernel/group.ts';
 import type { Tx } from '../../../platform/db.ts';
 
 /**
- * The way from a message back to the first one, as pieces of branches: each up to an ordinal. A conversation of one branch is one piece, however
- * long it is; each edit or other answer on the way adds one.
+ * The ways from messages back to the first one, as pieces of branches: each up to an ordinal. A conversation of one branch is one piece, however
+ * long it is; each edit or other answer on the way adds one. $1 messages. The limit, which changes nothing,
+ * keeps the database from reading all branches for a few.
  */
 const segments = `
-WITH RECURSIVE segment(branch_id, upto) AS (
-  SELECT branch_id, ordinal FROM message WHERE id = $1::uuid
+WITH RECURSIVE segment(leaf, branch_id, upto) AS (
+  SELECT id, branch_id, ordinal FROM message WHERE id = ANY($1::uuid[])
   UNION ALL
-  SELECT b.parent_id, b.fork_ordinal FROM segment s JOIN branch b ON b.id = s.branch_id WHERE b.parent_id IS NOT NULL
+  SELECT s.leaf, b.parent_id, b.fork_ordinal FROM segment s CROSS JOIN LATERAL (
+    SELECT parent_id, fork_ordinal FROM branch WHERE id = s.branch_id AND parent_id IS NOT NULL LIMIT 1) b
 )`;
 
-type Shown = { role: MessageRole; parts: MessagePart[]; tokenCount: number };
+type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: MessagePart[]; tokenCount: number };
+
+/** A message that a model may be shown. */
+export type ContextMessage = { id: string; role: 'user' | 'assistant'; content: string; tokens: number; before: number };
 
 /**
- * The newest messages that a model may be shown with this question, newest first and the question before all: those on the way to it.
- * Never more than `limit`, however long the conversation.
+ * The newest messages that a model may be shown with each of these questions, newest first and the question before all: those on the way to
+ * it. Never more than `limit` each, however long the conversation. `before` says how many messages are before one on the way.
  */
-export async function listForContext(tx: Tx, messageId: string, limit: number) {
-  const rows = await tx.query<Shown>(
+export async function listForContexts(tx: Tx, messageIds: readonly string[], limit: number): Promise<Map<string, ContextMessage[]>> {
+  const rows = await tx.query<Row>(
     `${segments}
-     SELECT m.role, m.parts, m.token_count AS "tokenCount" FROM segment s CROSS JOIN LATERAL (
-       SELECT * FROM message WHERE branch_id = s.branch_id AND ordinal <= s.upto AND status IN ('COMPLETE', 'STOPPED') ORDER BY ordinal DESC LIMIT $2) m
-     ORDER BY m.ordinal DESC LIMIT $2`,
-    [messageId, limit],
+     SELECT leaf, id, depth, role, parts, "tokenCount" FROM (
+       SELECT s.leaf, m.id, m.depth, m.role, m.parts, m.token_count AS "tokenCount", row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
+       FROM segment s CROSS JOIN LATERAL (
+         SELECT * FROM message WHERE branch_id = s.branch_id AND ordinal <= s.upto AND status IN ('COMPLETE', 'STOPPED') ORDER BY ordinal DESC LIMIT $2::int) m) w
+     WHERE place <= $2::int ORDER BY leaf, place`,
+    [messageIds, limit],
   );
-  return rows
-    .map(({ role, parts, tokenCount }) => ({
-      role: role === 'USER' ? ('user' as const) : ('assistant' as const),
-      content: contentOf(parts) ?? '',
-      tokens: tokenCount,
-    }))
-    .filter(({ content }) => content !== ''); // stopped before its first word: nothing to show, and some providers refuse it
+  const lists = groupBy(rows, ({ leaf }) => leaf);
+  return new Map([...lists].map(([leaf, list]) => [leaf, list.map(toShown).filter(({ content }) => content !== '')]));
 }
+
+/** What was stopped before its first word has no content: there is nothing to show, and some providers refuse it. */
+const toShown = ({ id, depth, role, parts, tokenCount }: Row): ContextMessage => ({
+  ...{ id, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts) ?? '' },
+  ...{ tokens: tokenCount, before: depth },
+});
+
+export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<ContextMessage[]> =>
+  (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
 
 export type TreeMessage = { id: string; parentId: string | null; role: MessageRole; status: string; turnId: string | null };
 
@@ -78,7 +90,7 @@ export async function measurePath(tx: Tx, messageId: string): Promise<{ count: n
     `${segments}
      SELECT count(*)::int AS count, coalesce(bool_or(m.status IN ('PENDING', 'STREAMING')), false) AS "isUnfinished"
      FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.status <> 'SUPERSEDED'`,
-    [messageId],
+    [[messageId]],
   );
   return row!;
 }
@@ -99,10 +111,10 @@ export const copyPath = (tx: Tx, messageId: string, conversationId: string): Pro
          active_leaf_id = (SELECT new_id FROM copy ORDER BY place DESC LIMIT 1)
        FROM told WHERE c.id = $2::uuid
      )
-     INSERT INTO message (id, conversation_id, parent_id, branch_id, role, status, finish_reason, parts, ordinal, model, token_count, metadata,
+     INSERT INTO message (id, conversation_id, parent_id, branch_id, depth, role, status, finish_reason, parts, ordinal, model, token_count, metadata,
        content_length, content_sha256, created_at)
-     SELECT new_id, $2::uuid, lag(new_id) OVER (ORDER BY place), $2::uuid, role, status, finish_reason, parts, place, model, token_count, metadata,
+     SELECT new_id, $2::uuid, lag(new_id) OVER (ORDER BY place), $2::uuid, place - 1, role, status, finish_reason, parts, place, model, token_count, metadata,
        content_length, content_sha256, created_at
      FROM copy`,
-    [messageId, conversationId],
+    [[messageId], conversationId],
   );

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "turn_attempt" ADD COLUMN     "context" JSONB;

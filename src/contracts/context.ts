@@ -1,0 +1,28 @@
+/** What one call of the model was shown of its conversation, as stored with the attempt that made it. */
+export type ContextRecord = {
+  /** How many messages are before the oldest one that was included: all those were left out. */
+  before: number;
+  /** How many messages were looked at. */
+  considered: number;
+  /** Why the older ones were left out; null where none were. */
+  because: 'TOKENS' | 'MESSAGES' | null;
+  /** Tokens of the whole prompt, and how many there may be beside the answer. */
+  tokens: number;
+  limit: number;
+};
+
+export type ContextDecision = 'INCLUDED' | 'SUMMARISED' | 'DROPPED' | 'INJECTED';
+
+/** What becomes of one message; `messageId` is null for a draft. */
+export type ContextItem = { messageId: string | null; decision: ContextDecision; tokens: number; reason: string };
+
+/** What a model is shown, and why. */
+export type ContextReport = {
+  systemPrompt: string;
+  /** The oldest first. */
+  items: ContextItem[];
+  totalTokens: number;
+  limit: number;
+  provider: string;
+  model: string;
+};

@@ -1,0 +1,2 @@
+import './context-types.ts';
+import './queries.ts';

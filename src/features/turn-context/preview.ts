@@ -1,0 +1,37 @@
+import type { ContextReport } from '../../contracts/context.ts';
+import type { ModelInfo } from '../../contracts/model-provider.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
+import type { Database } from '../../platform/db.ts';
+import { findConversation, listForContext } from '../conversations/index.ts';
+import { assemble, type ContextDeps } from '../turn-runs/index.ts';
+import { type GenerationRequest, parseGeneration, parseText } from '../turns/index.ts';
+
+type Deps = Omit<ContextDeps, 'database'> & {
+  database: Database;
+  findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
+  maxMessageChars: number;
+};
+
+export type Draft = { conversationId: string; text: string | null; generation: GenerationRequest };
+
+/** Says what the next message would show the model, without sending it. */
+export const createContextPreview =
+  ({ database, findModel, maxMessageChars, ...deps }: Deps) =>
+  /** Null where the conversation does not exist for this viewer. */
+  async (viewer: Viewer, { conversationId, text, generation }: Draft): Promise<ContextReport | null> => {
+    const conversation = await findConversation(database.prisma, viewer, conversationId);
+    if (!conversation) return null;
+    const { systemPrompt, activeLeafId } = conversation;
+    const info = findModel(generation.model == null ? { model: conversation.model, provider: conversation.provider } : { model: generation.model });
+    const asked = { info, generation: parseGeneration(generation, info, ['generation']), systemPrompt };
+    const draft = text === null ? null : parseText(text, maxMessageChars, 'draft.text');
+    // As many of those that are there as the next message leaves room for.
+    const room = deps.limits.maxMessages - (draft === null ? 0 : 1);
+    const earlier = activeLeafId && room > 0 ? await listForContext(database, activeLeafId, room) : [];
+    const before = earlier[0] ? earlier[0].before + 1 : 0;
+    const next = draft === null ? [] : [{ id: null, role: 'user' as const, content: draft, tokens: await deps.countTokens(draft), before }];
+    const { items, record } = await assemble(asked, [...next, ...earlier], deps);
+    return { systemPrompt, items, totalTokens: record.tokens, limit: record.limit, provider: info.provider, model: info.id };
+  };
+
+export type ContextPreview = ReturnType<typeof createContextPreview>;

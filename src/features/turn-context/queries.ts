@@ -1,0 +1,23 @@
+import { builder } from '../../graph/builder.ts';
+import { idOf } from '../../graph/ids.ts';
+import { NotFoundError } from '../../kernel/errors.ts';
+import { ContentInput, GenerationInput, textOf } from '../turns/index.ts';
+import { ContextReport } from './context-types.ts';
+
+builder.queryField('previewContext', (t) =>
+  t.field({
+    type: ContextReport,
+    description: 'What the next message would show the model: made by the code that makes the prompt. An error where it would not fit at all.',
+    args: {
+      conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
+      draft: t.arg({ type: ContentInput, description: 'What the message would say. Without it only what is there already.' }),
+      generation: t.arg({ type: GenerationInput, description: 'How the answer would be generated.' }),
+    },
+    resolve: async (_root, { conversationId: given, draft, generation }, { viewer, services }) => {
+      const conversationId = idOf('Conversation', given, 'conversationId');
+      const report = await services.previewContext(viewer, { conversationId, text: draft ? textOf(draft) : null, generation: generation ?? {} });
+      if (!report) throw new NotFoundError('conversation', given);
+      return report;
+    },
+  }),
+);

@@ -1,0 +1,32 @@
+import type { ContextRecord, ContextReport } from '../../contracts/context.ts';
+import { itemsOf } from '../../engine/index.ts';
+import { groupBy } from '../../kernel/group.ts';
+import type { Tx } from '../../platform/db.ts';
+import { listForContexts } from '../conversations/index.ts';
+
+type Row = { id: string; inputMessageId: string; systemPrompt: string; provider: string; model: string; context: ContextRecord };
+
+/** What the models of these turns were shown in their last call, by turn. A turn that has called none is absent. */
+export async function reportsOf(tx: Tx, turnIds: readonly string[]): Promise<Map<string, ContextReport>> {
+  const rows = await tx.query<Row>(
+    `SELECT t.id, t.input_message_id AS "inputMessageId", c.system_prompt AS "systemPrompt", t.provider, t.model, a.context
+     FROM turn t JOIN conversation c ON c.id = t.conversation_id CROSS JOIN LATERAL (
+       SELECT context FROM turn_attempt WHERE turn_id = t.id AND context IS NOT NULL ORDER BY number DESC LIMIT 1) a
+     WHERE t.id = ANY($1::uuid[]) AND t.input_message_id IS NOT NULL`,
+    [turnIds],
+  );
+  const reports = new Map<string, ContextReport>();
+  for (const [considered, group] of groupBy(rows, ({ context }) => context.considered)) {
+    const questions = [...new Set(group.map(({ inputMessageId }) => inputMessageId))];
+    const lists = await listForContexts(tx, questions, considered);
+    for (const row of group) reports.set(row.id, reportOf(row, lists.get(row.inputMessageId) ?? []));
+  }
+  return reports;
+}
+
+const reportOf = ({ systemPrompt, provider, model, context }: Row, shown: Parameters<typeof itemsOf>[0]): ContextReport => ({
+  ...{ systemPrompt, provider, model },
+  items: itemsOf(shown, context),
+  totalTokens: context.tokens,
+  limit: context.limit,
+});
