@@ -27,8 +27,6 @@ type Entry = {
   run: () => Promise<unknown>;
   /** Which of the statements sent meanwhile is meant. */
   pick: RegExp;
-  /** The parameter that must be a new id each time. */
-  fresh?: number;
 };
 
 async function inScratch(work: (url: string) => Promise<void>): Promise<void> {
@@ -54,12 +52,11 @@ const shown = ({ text }: Statement): string =>
     .replace(/ (WITH|FROM|WHERE|ORDER BY|LIMIT|SET|CROSS JOIN|LEFT JOIN|GROUP BY|RETURNING)(?= )/g, '\n$1')
     .trim();
 
-async function section({ title, why, run, pick, fresh }: Entry, database: Parameters<typeof planOf>[0]): Promise<string> {
+async function section({ title, why, run, pick }: Entry, database: Parameters<typeof planOf>[0]): Promise<string> {
   const { statements } = await statementsOf(run);
   const statement = statements.find(({ text }) => pick.test(text));
   if (!statement) throw new Error(`${title}: no statement matches ${pick} among:\n${statements.map(({ text }) => text).join('\n')}`);
-  const again = fresh === undefined ? statement : { ...statement, values: statement.values.with(fresh, randomUUID()) };
-  return `## ${title}\n\n${why}\n\n\`\`\`sql\n${shown(statement)}\n\`\`\`\n\n\`\`\`\n${await planOf(database, again)}\n\`\`\`\n`;
+  return `## ${title}\n\n${why}\n\n\`\`\`sql\n${shown(statement)}\n\`\`\`\n\n\`\`\`\n${await planOf(database, statement)}\n\`\`\`\n`;
 }
 
 await inScratch(async (url) => {
@@ -185,7 +182,6 @@ await inScratch(async (url) => {
       why: '`turn_live` and `turn_queue` hold only live and only waiting turns by age, so looking for work costs what waits and not what was ever done; the lease is deliberately in no index, because it is renewed several times a second; `message_turn_id_idx` finds the answer that an earlier worker began.',
       run: () => claimNext({ database, log }, 'explain', 6_000),
       pick: /WITH expired AS/,
-      fresh: 3,
     },
     {
       title: 'Claiming a turn when none was lost',
@@ -195,7 +191,6 @@ await inScratch(async (url) => {
         await claimNext({ database, log }, 'explain', 6_000);
       },
       pick: /WITH expired AS/,
-      fresh: 3,
     },
     {
       title: 'Renewing leases',
