@@ -34,6 +34,7 @@ export function createReading(): Reading & { take(text: string): void; end(fault
   let end!: () => void;
   let rest = '';
   let last = 0;
+  let hasEnded = false;
   const reading = {
     latencies: [] as number[],
     tokens: 0,
@@ -59,6 +60,8 @@ export function createReading(): Reading & { take(text: string): void; end(fault
       rest = all.slice(at);
     },
     end(fault?: string): void {
+      if (hasEnded) return;
+      hasEnded = true;
       if (rest) reading.faults.push(`an end inside a token: ${JSON.stringify(rest)}`);
       if (fault) reading.faults.push(fault);
       end();
