@@ -7,8 +7,8 @@ import { beginSpan, type Traced } from '../../platform/telemetry/tracing.ts';
 
 type Batch = readonly ModelEvent[];
 type Labels = { provider: string; model: string };
-/** The turn that a call is made for. */
-type Turn = { id: string; conversationId: string };
+/** The turn that a call is made for; `id` is null for a call beside any turn. */
+type Turn = { id: string | null; conversationId: string };
 type Deps = { metrics: Metrics; logger: Logger /** Models that have a label of their own. */; models: readonly string[] };
 /** How a call ended: whole, with an error, or neither where its reader left. */
 type End = { isWhole: boolean; error?: unknown };

@@ -9,10 +9,11 @@ export type LedgerEntry = CallAccount & {
   userId: string | null;
   conversationId: string;
   messageId: string | null;
-  turnId: string;
-  attempt: number;
+  /** Null where the call was made beside any turn. */
+  turnId: string | null;
+  attempt: number | null;
   sessionId: string;
-  kind: 'CHAT';
+  kind: 'CHAT' | 'TITLE';
   provider: string;
   model: string;
   requestId: string | null;
@@ -24,7 +25,7 @@ export type Booked = {
   /** The sums of the conversation with this call. */
   conversationTokens: string;
   conversationCost: string;
-  /** Those of its turn. */
+  /** Those of its turn; of this call alone where there is none. */
   turnTotals: TotalsRecord;
 };
 
