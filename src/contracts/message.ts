@@ -1,8 +1,14 @@
+import type { Json } from '../kernel/json.ts';
+
 /** What a message is made of. Stored as the JSON column `message.parts`; indexes are positions in that array. */
 export type TextPart = { type: 'text'; text: string };
 export type ReasoningPart = { type: 'reasoning'; text: string; redacted?: boolean };
 export type RefusalPart = { type: 'refusal'; text: string };
-export type MessagePart = TextPart | ReasoningPart | RefusalPart;
+/** What a model said in the format that it was asked for: `schema` is the name of that format. */
+export type DataPart = { type: 'data'; schema: string; data: Json };
+/** What grows by deltas, or is told whole with its message. */
+export type TextualPart = TextPart | ReasoningPart | RefusalPart;
+export type MessagePart = TextualPart | DataPart;
 export type MessagePartType = MessagePart['type'];
 
 export type MessageRole = 'USER' | 'ASSISTANT' | 'SYSTEM' | 'TOOL';

@@ -1,6 +1,14 @@
+import type { JsonObject } from '../kernel/json.ts';
 import type { ModelEvent } from './model-event.ts';
 
 export type ModelMessage = { role: 'system' | 'user' | 'assistant'; content: string };
+
+/** The shape that an answer must have. */
+export type ResponseFormat = {
+  name: string;
+  /** A JSON Schema of an object. */
+  schema: JsonObject;
+};
 
 /** How to generate; what is absent is left to the provider's default. */
 export type Generation = {
@@ -10,6 +18,7 @@ export type Generation = {
   frequencyPenalty?: number;
   presencePenalty?: number;
   stop?: string[];
+  responseFormat?: ResponseFormat;
 };
 
 export type ModelRequest = {

@@ -1,10 +1,11 @@
-import type { FinishReason, MessagePart } from '../contracts/message.ts';
-import type { Generation } from '../contracts/model-provider.ts';
+import type { FinishReason, MessagePart, TextualPart } from '../contracts/message.ts';
+import type { Generation, ModelMessage, ResponseFormat } from '../contracts/model-provider.ts';
 import { pause } from '../kernel/async.ts';
 import { AppError, ContextTooLongError, InternalError, ProviderError } from '../kernel/errors.ts';
 import type { Call, Context, EnginePorts, Interruption } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
+import { checkAnswer, repairOf } from './structured.ts';
 import { createTranscript, type Transcript } from './transcript.ts';
 
 export type TurnWork = {
@@ -14,7 +15,7 @@ export type TurnWork = {
   /** Number of the attempt that begins. */
   attempt: number;
   /** What an earlier worker left of the answer; empty on a first attempt. */
-  recovered: readonly MessagePart[];
+  recovered: readonly TextualPart[];
 };
 
 /** How a turn ended. `call` is the account of the last call, null where none was made. `fault` is for the log only. */
@@ -55,16 +56,17 @@ export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortS
   const cuts = transcript.restart('done again by another worker');
   if (cuts.length > 0) await ports.emit(cuts);
   const { model, generation } = work;
-  let context = await fitted(1, ports);
+  let tried: Tried = { tries: 1, context: await told(await ports.context(1), ports), repair: [] };
   let attempt = work.attempt;
-  for (let tries = 1; ; tries++) {
+  for (;;) {
+    const { context, repair } = tried;
     await ports.requesting(attempt, context.record);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
-    const request = { model, messages: context.messages, generation };
+    const request = { model, messages: [...context.messages, ...repair], generation };
     const step = await runStep(request, attempt, context.record.tokens, transcript, ports, signal);
-    const next = await decide(step, { tries, context }, transcript, ports, signal);
+    const next = await decide(step, tried, generation, transcript, ports, signal);
     if ('end' in next) return next.end;
-    context = next.context;
+    tried = { ...tried, ...next, tries: tried.tries + 1 };
     attempt = await ports.retrying(step.call);
     await pause(next.retryIn, signal);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
@@ -72,49 +74,77 @@ export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortS
 }
 
 /** What the model is shown, told to readers where something had to be left out. */
-async function fitted(share: number, ports: EnginePorts): Promise<Context> {
-  const context = await ports.context(share);
+async function told(context: Context, ports: EnginePorts): Promise<Context> {
   const { before: droppedMessages, tokens, limit } = context.record;
   if (droppedMessages > 0) await ports.emit([{ type: 'context-truncated', droppedMessages, summarisedMessages: 0, tokens, limit }]);
   return context;
 }
 
-type Tried = { tries: number; context: Context };
+/** What the last call was made with. `repair` follows the context where an answer did not have the format that was asked for. */
+type Tried = { tries: number; context: Context; repair: readonly ModelMessage[] };
+type Next = { end: TurnEnd } | ({ retryIn: number } & Partial<Pick<Tried, 'context' | 'repair'>>);
 
 /** What a call that is over means for the turn: its end, or another try. */
 async function decide(
   step: StepEnd,
   tried: Tried,
+  { responseFormat }: Generation,
   transcript: Transcript,
   ports: EnginePorts,
   signal: AbortSignal,
-): Promise<{ end: TurnEnd } | { retryIn: number; context: Context }> {
+): Promise<Next> {
   // An answer that is whole is settled, also by a worker that is being drained; only a user's stop goes before it.
-  if ('finishReason' in step && !isStopped(signal)) return { end: await finished(step.finishReason, transcript, step.call, ports) };
+  if ('finishReason' in step && !isStopped(signal)) return finish(step, tried, responseFormat, transcript, ports);
   if (signal.aborted || 'finishReason' in step) return { end: await interrupted(signal, transcript, step.call, ports) };
-  if (isTooLong(step.error)) return shorten(step.call, tried, transcript, ports);
+  if (isTooLong(step.error) && transcript.isEmpty) return shorten(step.call, tried, transcript, ports);
   const retryIn = transcript.isEmpty ? retryDelay(step.error, tried.tries, ports) : null;
-  return retryIn === null ? { end: await failed(step.error, transcript, step.call, ports) } : { retryIn, context: tried.context };
+  return retryIn === null ? { end: await failed(step.error, transcript, step.call, ports) } : { retryIn };
 }
+
+type Finish = Extract<StepEnd, { finishReason: unknown }>;
+
+/** An answer that is whole: settled, unless it was to have a format and has not. The model may mend it once. */
+async function finish(
+  { finishReason, call }: Finish,
+  tried: Tried,
+  format: ResponseFormat | undefined,
+  transcript: Transcript,
+  ports: EnginePorts,
+): Promise<Next> {
+  const isData = finishReason === 'STOP' || finishReason === 'LENGTH';
+  if (!format || !isData || transcript.isRefused) return { end: await finished(finishReason, transcript.parts, call, ports) };
+  const checked = checkAnswer(format, transcript.parts);
+  if ('part' in checked) return { end: await finished(finishReason, [...transcript.parts, checked.part], call, ports) };
+  const fault = finishReason === 'LENGTH' ? 'it reached its limit of tokens before its end' : checked.fault;
+  if (finishReason === 'LENGTH' || tried.repair.length > 0) return { end: await failed(wrongFormat(format, fault, ports), transcript, call, ports) };
+  const repair = repairOf(transcript.parts, fault);
+  await ports.emit(transcript.restart('did not have the format that was asked for'));
+  return { retryIn: 0, repair };
+}
+
+const wrongFormat = ({ name }: ResponseFormat, fault: string, { provider }: EnginePorts): ProviderError =>
+  new ProviderError(`The model did not answer in the format "${name}": ${fault}. Ask again, or choose a model that keeps to formats.`, {
+    ...{ provider: provider.name, code: 'VALIDATION_FAILED', retryable: true },
+  });
 
 const isTooLong = (error: unknown): boolean => error instanceof ProviderError && error.code === 'CONTEXT_TOO_LONG';
 
 /** Shows the model less, once; where that is no less, or was done before, the turn fails with the numbers. */
 async function shorten(call: Call, { context }: Tried, transcript: Transcript, ports: EnginePorts) {
   const { tokens, limit } = context.record;
-  const less = await fitted(lesserShare, ports).catch((error: unknown) => {
+  const less = await ports.context(lesserShare).catch((error: unknown) => {
     if (error instanceof ContextTooLongError) return null;
     throw error;
   });
-  if (less && less.record.tokens < tokens) return { retryIn: 0, context: less };
+  if (less && less.record.tokens < tokens) return { retryIn: 0, context: await told(less, ports) };
   return { end: await failed(new ContextTooLongError(tokens, limit, null), transcript, call, ports) };
 }
 
 const isStopped = ({ aborted, reason }: AbortSignal): boolean => aborted && (reason as Interruption).kind === 'stopped';
 
-async function finished(finishReason: FinishReason, transcript: Transcript, call: Call, ports: EnginePorts): Promise<TurnEnd> {
+async function finished(finishReason: FinishReason, parts: MessagePart[], call: Call, ports: EnginePorts): Promise<TurnEnd> {
   await ports.flushed();
-  return { status: 'COMPLETED', finishReason, parts: transcript.parts, call, error: null };
+  return { status: 'COMPLETED', finishReason, parts, call, error: null };
 }
 
 async function failed(cause: unknown, transcript: Transcript, call: Call, ports: EnginePorts): Promise<TurnEnd> {

@@ -1,4 +1,4 @@
-import type { MessagePart } from '../contracts/message.ts';
+import type { TextualPart } from '../contracts/message.ts';
 import type { ModelEvent } from '../contracts/model-event.ts';
 import type { StopRequest } from '../contracts/turn.ts';
 import type { EventBody } from '../contracts/turn-event.ts';
@@ -12,8 +12,8 @@ const kinds = { 'text-delta': 'text', 'reasoning-delta': 'reasoning' } as const;
  * The parts of the message being written, and the events that tell readers of each change. Text is held as pieces and joined when it is
  * read, so that a delta costs its own length.
  */
-export function createTranscript(messageId: string, recovered: readonly MessagePart[] = []) {
-  let parts: { type: MessagePart['type']; pieces: string[]; length: number }[] = recovered.map(({ type, text }) => ({
+export function createTranscript(messageId: string, recovered: readonly TextualPart[] = []) {
+  let parts: { type: TextualPart['type']; pieces: string[]; length: number }[] = recovered.map(({ type, text }) => ({
     type,
     pieces: [text],
     length: text.length,
@@ -22,7 +22,7 @@ export function createTranscript(messageId: string, recovered: readonly MessageP
   let refusal = '';
 
   /** The part that text of this type goes to: the last one, or a new one where the type changes. */
-  function place(type: MessagePart['type']): number {
+  function place(type: TextualPart['type']): number {
     const part = parts[open];
     if (part && part.length > 0 && part.type !== type) open += 1;
     parts[open] ??= { type, pieces: [], length: 0 };
@@ -36,7 +36,10 @@ export function createTranscript(messageId: string, recovered: readonly MessageP
     get isEmpty(): boolean {
       return parts.every(({ length }) => length === 0) && !refusal;
     },
-    get parts(): MessagePart[] {
+    get isRefused(): boolean {
+      return refusal !== '';
+    },
+    get parts(): TextualPart[] {
       const texts = settledParts(parts.map(({ type, pieces }) => ({ type, text: pieces.join('') })));
       return refusal ? [...texts, { type: 'refusal', text: refusal }] : texts;
     },

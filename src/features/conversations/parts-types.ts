@@ -33,11 +33,22 @@ const RefusalPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'refu
   }),
 });
 
-const typeNames = { text: 'TextPart', reasoning: 'ReasoningPart', refusal: 'RefusalPart' } as const;
+const DataPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'data' }>>>('DataPart').implement({
+  description:
+    'What a model said in the format that it was asked for (`GenerationInput.responseFormat`): it has been checked. Its text is a part of its own.',
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: place }),
+    schema: t.exposeString('schema', { description: 'The name of the format.' }),
+    data: t.field({ type: 'JSON', description: 'The data.', resolve: ({ data }) => data }),
+    confidence: t.float({ nullable: true, description: 'How sure the model is, from 0 to 1; null where it does not say.', resolve: () => null }),
+  }),
+});
+
+const typeNames = { text: 'TextPart', reasoning: 'ReasoningPart', refusal: 'RefusalPart', data: 'DataPart' } as const;
 
 export const MessagePartUnion = builder.unionType('MessagePart', {
   description: 'One piece of a message.',
-  types: [TextPart, ReasoningPart, RefusalPart],
+  types: [TextPart, ReasoningPart, RefusalPart, DataPart],
   resolveType: ({ type }) => typeNames[type],
 });
 

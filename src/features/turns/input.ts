@@ -1,9 +1,41 @@
 import { z } from 'zod';
-import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
+import type { Generation, ModelInfo, ResponseFormat } from '../../contracts/model-provider.ts';
 import { ValidationError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import { faultOfSchema } from '../../kernel/json-schema.ts';
 import { storable, visible } from '../../kernel/text.ts';
 
-export type GenerationRequest = { [K in keyof Generation]?: Generation[K] | null } & { model?: string | null };
+export type GenerationRequest = { [K in keyof Omit<Generation, 'responseFormat'>]?: Generation[K] | null } & {
+  model?: string | null;
+  /** A JSON Schema, as it came. */
+  responseFormat?: unknown;
+};
+
+/** Bytes of the schema of an answer, as JSON. */
+const maxSchema = 16_384;
+
+/** The format that a JSON Schema asks for, named by its title. Tells the validation what is wrong with it. */
+function parseFormat(given: unknown, context: z.RefinementCtx): ResponseFormat | undefined {
+  if (given == null) return undefined;
+  const fault = faultOfFormat(given);
+  if (fault === null) return { name: nameOf(given as JsonObject), schema: given as JsonObject };
+  context.addIssue({ code: 'custom', message: fault });
+  return z.NEVER;
+}
+
+function faultOfFormat(given: unknown): string | null {
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || (given as JsonObject).type !== 'object')
+    return 'must be a JSON Schema of an object: { "type": "object", "properties": … }';
+  const size = Buffer.byteLength(JSON.stringify(given));
+  if (size > maxSchema) return `must have at most ${maxSchema} bytes as JSON, but has ${size}`;
+  return faultOfSchema(given as JsonObject);
+}
+
+/** As providers take names: letters, digits, _ and -. */
+function nameOf({ title }: JsonObject): string {
+  const name = typeof title === 'string' ? title.replace(/[^A-Za-z0-9_-]+/g, '_').slice(0, 64) : '';
+  return /[A-Za-z0-9]/.test(name) ? name : 'answer';
+}
 
 const range = (min: number, max: number) =>
   z.number().min(min, `must be between ${min} and ${max}`).max(max, `must be between ${min} and ${max}`).nullish();
@@ -25,6 +57,7 @@ const generationShape = (maxOutputTokens: number) =>
       .array(z.string().min(1, 'must not be empty').max(100, 'must have at most 100 characters').transform(storable))
       .max(4, 'must have at most 4 sequences')
       .nullish(),
+    responseFormat: z.unknown().transform(parseFormat).optional(),
   });
 
 /** One shape a limit: to build one takes longer than to use it. */

@@ -1,5 +1,6 @@
 import type { OpenAI } from 'openai';
-import type { Generation, ModelRequest } from '../../contracts/model-provider.ts';
+import type { Generation, ModelRequest, ResponseFormat } from '../../contracts/model-provider.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
 import { describeModel } from '../catalog.ts';
 
 type Params = OpenAI.ChatCompletionCreateParamsStreaming;
@@ -14,8 +15,29 @@ export function toRequest({ model, messages, generation }: ModelRequest, default
     messages: messages.map(({ role, content }) => ({ role, content })),
     stream: true,
     stream_options: { include_usage: true },
+    ...(generation.responseFormat && { response_format: formatOf(generation.responseFormat) }),
     ...(describeModel(model).reasons ? forReasoning(generation, defaults) : forOthers(generation, defaults)),
   };
+}
+
+/** Strict where the schema allows it: then the provider itself keeps to it. */
+const formatOf = ({ name, schema }: ResponseFormat): Params['response_format'] => ({
+  type: 'json_schema',
+  json_schema: { name, schema, strict: isStrict(schema) },
+});
+
+/** OpenAI's strict mode takes objects that require all their properties and allow no others, at every depth. */
+function isStrict(schema: Json): boolean {
+  if (schema === null || typeof schema !== 'object') return true;
+  if (Array.isArray(schema)) return schema.every(isStrict);
+  const { type, properties, required, additionalProperties } = schema;
+  if (type === 'object' && !isClosed(properties, required, additionalProperties)) return false;
+  return Object.values(schema).every(isStrict);
+}
+
+function isClosed(properties: Json | undefined, required: Json | undefined, additional: Json | undefined): boolean {
+  const names = Object.keys((properties as JsonObject | undefined) ?? {});
+  return additional === false && Array.isArray(required) && names.every((name) => required.includes(name));
 }
 
 /** Models that reason answer 400 to `max_tokens` and to every knob of the sampling. */

@@ -41,6 +41,21 @@ it.each(['gpt-4o', 'gpt-4.1-mini', 'gpt-5-chat-latest', 'llama3.2', 'omni-7b'])(
   expect(toRequest(ask('Hello', { model, generation: all }), none)).toMatchObject({ max_tokens: 50, temperature: 0 });
 });
 
+const closed = { type: 'object', properties: { a: { type: 'string' } }, required: ['a'], additionalProperties: false };
+
+it.each([
+  ['strictly', closed, true],
+  ['strictly, at every depth', { ...closed, properties: { a: { type: 'array', items: closed } } }, true],
+  ['loosely where a property may be left out', { ...closed, required: [] }, false],
+  ['loosely where others are allowed', { ...closed, additionalProperties: true }, false],
+  ['loosely where that is so inside', { ...closed, properties: { a: { type: 'object' } } }, false],
+])('asks for a format %s', (_, schema, strict) => {
+  const generation = { responseFormat: { name: 'thing', schema } };
+  const wanted = { type: 'json_schema', json_schema: { name: 'thing', schema, strict } };
+  expect(toRequest(ask('Hello', { generation }), none).response_format).toEqual(wanted);
+  expect(toRequest(ask('Hello', { model: 'o3-mini', generation }), none).response_format).toEqual(wanted);
+});
+
 it("uses the installation's settings only where the request has none", () => {
   const defaults = { maxTokens: 100, temperature: 0.5 };
   expect(toRequest(ask('Hello'), defaults)).toMatchObject({ max_tokens: 100, temperature: 0.5 });
