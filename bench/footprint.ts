@@ -122,7 +122,15 @@ const model = await startScriptedServer({
 });
 const server = await startProduct(
   {
-    ...{ DATABASE_URL: postgres.url(), REDIS_URL: redis.url, DATA_DIR: tmpdir(), JWT_SECRET: secret, PORT: '0', NODE_ENV: 'production' },
+    ...{
+      DATABASE_URL: postgres.url(),
+      REDIS_URL: redis.url,
+      DATA_DIR: tmpdir(),
+      JWT_SECRET: secret,
+      TITLES: 'false',
+      PORT: '0',
+      NODE_ENV: 'production',
+    },
     ...{ OPENAI_BASE_URL: model.url, OPENAI_API_KEY: 'scripted', LOG_LEVEL: 'warn', WORKER_CONCURRENCY: '1000' },
   },
   ['--expose-gc', '--import', new URL('collect.mjs', import.meta.url).href],

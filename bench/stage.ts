@@ -64,6 +64,7 @@ export async function setStage(): Promise<Stage> {
             REDIS_PREFIX: name,
             DATA_DIR: dataDir,
             JWT_SECRET: secret,
+            TITLES: 'false', // the relay makes none
             OPENAI_BASE_URL: model.ready.url,
             OPENAI_API_KEY: 'scripted',
             LOG_LEVEL: 'warn',

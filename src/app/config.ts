@@ -94,6 +94,8 @@ export const environment = z.object({
     .regex(/^[A-Za-z]{2,3}$|^[A-Za-z]{2}-[A-Za-z]{2}$/, 'expected a language such as es or pt-BR, of at most 5 characters')
     .default('es')
     .describe('The language of a conversation that names none; at most 5 characters, e.g. es or pt-BR.'),
+  TITLES: truth.default(true).describe('Whether a model makes the title of a conversation that nobody named, after its first answer.'),
+  TITLE_MODEL: text(100).optional().describe('The model that makes titles. Without it the one that answers in the conversation.'),
   MAX_MESSAGE_CHARS: whole(1, 1_000_000).default(32_000).describe('Characters of one message at the most.'),
   MAX_CONTEXT_MESSAGES: whole(1, 10_000).default(100).describe('How many earlier messages are sent to the model with a new one, at the most.'),
   CONTEXT_TOKEN_BUFFER: whole(0, 100_000)
@@ -201,7 +203,7 @@ function grouped(env: Environment) {
       maxMessageChars: env.MAX_MESSAGE_CHARS,
       context: { maxMessages: env.MAX_CONTEXT_MESSAGES, tokenBuffer: env.CONTEXT_TOKEN_BUFFER },
     },
-    conversations: { defaultLanguage: env.DEFAULT_LANGUAGE },
+    conversations: { defaultLanguage: env.DEFAULT_LANGUAGE, titles: { isAutomatic: env.TITLES, model: env.TITLE_MODEL ?? null } },
   };
 }
 

@@ -4,6 +4,7 @@ import '../features/accounts/graph.ts';
 import '../features/models/graph.ts';
 import '../features/conversations/graph.ts';
 import '../features/usage/graph.ts';
+import '../features/titles/graph.ts';
 import '../features/turns/graph.ts';
 import '../features/turn-context/graph.ts';
 import '../features/turn-events/graph.ts';

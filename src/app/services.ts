@@ -4,6 +4,7 @@ import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus, type Hub } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createBranchService, createConversationService, createVisibility } from '../features/conversations/index.ts';
+import { createTitles } from '../features/titles/index.ts';
 import { createContextPreview } from '../features/turn-context/index.ts';
 import { createWorker, type Worker } from '../features/turn-runs/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
@@ -56,12 +57,21 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   const observed = createObserver({ metrics, logger, models: config.providers.openai.models });
   const findModel = (wanted: Parameters<typeof resolve>[0]) => resolve(wanted).info;
 
+  const titles = createTitles({
+    ...{ database, log, logger, clock, countTokens, isAutomatic: config.conversations.titles.isAutomatic },
+    titleModel: ({ provider, model, conversationId }) => {
+      const wanted = config.conversations.titles.model;
+      const found = resolve(wanted === null ? { model, provider } : { model: wanted });
+      return { provider: observed(found.provider, { id: null, conversationId }), info: found.info };
+    },
+  });
+
   const worker =
     config.role === 'api'
       ? null
       : createWorker({
           ...{ database, log, logger, clock, bus, countTokens, pollMs: claimPollMs, sweepMs },
-          ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context },
+          ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
           providerOf: (turn) => {
@@ -94,7 +104,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
 
   return {
     services: {
-      ...{ conversations, turns, guests, log, maxReplay, models: () => providers.models() },
+      ...{ conversations, turns, titles, guests, log, maxReplay, models: () => providers.models() },
       previewContext: createContextPreview({
         ...{ database, findModel, countTokens, limits: config.turns.context },
         maxMessageChars: config.turns.maxMessageChars,

@@ -61,7 +61,8 @@ ORDER BY w.want, e.seq`;
 /** read-turns: the first events of many turns. $1 turns, $2 limit for each. */
 export const readTurns = `
 SELECT e.* FROM unnest($1::uuid[]) AS t(id) CROSS JOIN LATERAL (
-  SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = t.id ORDER BY seq LIMIT $2::int) e`;
+  SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = t.id ORDER BY seq LIMIT $2::int) e
+ORDER BY e."turnId", e.seq`;
 
 /** read-turn: the same for the events of one turn. $1 turn, $2 after, $3 limit. */
 export const readTurn = `

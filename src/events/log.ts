@@ -83,7 +83,9 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     /** The same rows with every event that was merged into them, at its own place and time; `seq` is the position after them. */
     async readRecord(turnId: string, after: number, limit: number): Promise<{ events: LogEvent[]; seq: number; full: boolean }> {
       const rows = await database.query<LogEvent>(readTurn, [turnId, after, limit]);
-      return { events: rows.flatMap(eventsIn), seq: rows.at(-1)?.seq ?? after, full: rows.length === limit };
+      // Compaction may come between two pages: a row then stands for events that were given already.
+      const events = rows.flatMap(eventsIn).filter(({ seq }) => seq > after);
+      return { events, seq: rows.at(-1)?.seq ?? after, full: rows.length === limit };
     },
 
     /** The heads of many logs in one statement; a log that does not exist is absent. */

@@ -3,6 +3,7 @@ import type { Viewer } from '../contracts/viewer.ts';
 import type { EventLog, Frame, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
 import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
+import type { Titles } from '../features/titles/index.ts';
 import type { ContextPreview } from '../features/turn-context/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
 import type { Database } from '../platform/db.ts';
@@ -16,6 +17,7 @@ export type Services = {
   isVisible: ReturnType<typeof createVisibility>;
   turns: TurnService;
   previewContext: ContextPreview;
+  titles: Titles;
   guests: GuestService;
   models: () => readonly ModelInfo[];
   log: EventLog;

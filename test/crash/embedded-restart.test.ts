@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 /** A stranger's start: nothing is configured but where to listen and where to keep the data. */
-const start = (): Promise<Process> => processes.start({ PORT: '0', DATA_DIR: dataDir });
+const start = (): Promise<Process> => processes.start({ PORT: '0', DATA_DIR: dataDir, TITLES: 'false' });
 
 const printed = (process: Process, line: RegExp): Promise<RegExpExecArray> => until(() => line.exec(process.output()), `a line like ${line}`);
 

@@ -1,15 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import type { MessagePart } from '../../src/contracts/message.ts';
+import type { TextualPart } from '../../src/contracts/message.ts';
 import { foldAll } from '../../src/contracts/turn-fold.ts';
-import { HandedOver, type Interruption, runTurn } from '../../src/engine/index.ts';
+import { type EnginePorts, HandedOver, type Interruption, runTurn } from '../../src/engine/index.ts';
 import { createBell } from '../../src/kernel/async.ts';
 import { InternalError, ProviderError } from '../../src/kernel/errors.ts';
-import { accepted, createPorts, finish, lasting, passing, type Script, saying, text } from '../kit/engine.ts';
+import { accepted, createPorts, finish, lasting, passing, record, type Script, saying, text } from '../kit/engine.ts';
 
-const work = { messageId: 'm', model: 'm-1', generation: {}, attempt: 1, recovered: [] as MessagePart[] };
+const work = { messageId: 'm', model: 'm-1', generation: {}, attempt: 1, recovered: [] as TextualPart[] };
 const usage = { inputTokens: 3, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 2, reasoningTokens: 0 };
 const run = (ports: Parameters<typeof runTurn>[1], signal = new AbortController().signal, more: Partial<typeof work> = {}) =>
   runTurn({ ...work, ...more }, ports, signal);
+
+const tooLong = () => new ProviderError('too long', { provider: 'fake', code: 'CONTEXT_TOO_LONG' });
+/** A prompt that becomes smaller with its share of the window, and leaves out a message for each hundredth that is missing. */
+const shrinking: EnginePorts['context'] = async (share) => ({
+  messages: [{ role: 'user', content: 'Hello?' }],
+  record: { ...record, tokens: 1_000 * share, limit: 1_000 * share, before: Math.round((1 - share) * 100) },
+});
 
 const aborted = (reason: Interruption) => AbortSignal.abort(reason);
 const stopped: Interruption = { kind: 'stopped', request: { keepPartial: true, seen: null } };
@@ -72,6 +79,22 @@ describe('a call that fails', () => {
     expect(told.events.some(({ type }) => type === 'part-replaced')).toBe(false);
   });
 
+  it('for too long a prompt is made once more with less, and the readers are told what is left out', async () => {
+    const { ports, told } = createPorts([saying([[accepted]], tooLong()), saying([[text('Hello'), finish()]])], { context: shrinking });
+    expect(await run(ports)).toMatchObject({ status: 'COMPLETED', call: { attempt: 2, promptTokens: 600 } });
+    expect(told.events.filter(({ type }) => type === 'context-truncated')).toMatchObject([{ droppedMessages: 40, tokens: 600, limit: 600 }]);
+    expect(told.retried).toHaveLength(1);
+  });
+
+  it('for too long a prompt is not made again where less is no less, or after readers saw text', async () => {
+    const same = createPorts([saying([], tooLong())]);
+    expect(await run(same.ports)).toMatchObject({ status: 'FAILED', error: { code: 'CONTEXT_TOO_LONG', tokens: 7, limit: 1_000 } });
+    expect(same.told.requests).toHaveLength(1);
+    const late = createPorts([saying([[text('Hel')]], tooLong()), saying([[text('Hello'), finish()]])], { context: shrinking });
+    expect(await run(late.ports)).toMatchObject({ status: 'FAILED', parts: [{ type: 'text', text: 'Hel' }], error: { code: 'CONTEXT_TOO_LONG' } });
+    expect(late.told.requests).toHaveLength(1);
+  });
+
   it('is not made again where it cannot pass', async () => {
     const { ports, told } = createPorts([saying([], lasting())]);
     const end = await run(ports);
@@ -92,7 +115,7 @@ describe('a call that fails', () => {
 describe('a turn that another worker left', () => {
   it('is written anew, after what was there is taken back', async () => {
     const { ports, told } = createPorts([saying([[text('Hello'), finish()]])]);
-    const recovered: MessagePart[] = [{ type: 'text', text: 'Hal' }];
+    const recovered: TextualPart[] = [{ type: 'text', text: 'Hal' }];
     const end = await run(ports, undefined, { attempt: 2, recovered });
     expect(told.events[0]).toMatchObject({ type: 'part-replaced', partIndex: 0, keepLength: 0 });
     expect(foldAll(told.events, { messages: { m: recovered }, finished: null, hole: null }).messages.m).toEqual(end.parts);

@@ -17,7 +17,7 @@ type Call = {
   accepts: readonly string[];
   /** `ids` are the owner's own, for what takes more than one. */
   args: (id: string, ids: Record<string, string>) => Arguments;
-  spend?: 'conversation' | 'message' | 'running' | 'runningIn' | 'waiting' | 'failed';
+  spend?: 'conversation' | 'spoken' | 'message' | 'running' | 'runningIn' | 'waiting' | 'failed';
 };
 
 const conversation = ['Conversation'];
@@ -37,6 +37,7 @@ const calls: Record<string, Call> = {
   'Query.previewContext(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.replayTurn(turnId)': { accepts: turn, args: (turnId) => ({ turnId, speed: 100 }) },
   'Mutation.updateConversation(input.id)': { accepts: conversation, args: (id) => ({ input: { id, title: 'Taken' } }), spend: 'conversation' },
+  'Mutation.generateTitle(id)': { accepts: conversation, args: (id) => ({ id }), spend: 'spoken' },
   'Mutation.archiveConversation(id)': { accepts: conversation, args: (id) => ({ id }), spend: 'conversation' },
   'Mutation.endConversation(id)': { accepts: conversation, args: (id) => ({ id }), spend: 'conversation' },
   'Mutation.deleteConversation(id)': { accepts: conversation, args: (id) => ({ id }), spend: 'conversation' },
@@ -201,6 +202,11 @@ describeSettings(
         if (createConversation.__typename !== 'ConversationSuccess') throw new Error(createConversation.message);
         return createConversation.conversation.id;
       },
+      async spoken() {
+        const { conversationId, turnId } = await send(owner.client, 'To be named [[tokens 2]]');
+        await reaches(owner.client, turnId, 'COMPLETED');
+        return conversationId;
+      },
       async message() {
         const { messageId, turnId } = await send(owner.client, 'To be said otherwise [[tokens 2]]');
         await reaches(owner.client, turnId, 'COMPLETED');
@@ -337,7 +343,7 @@ describeSettings(
       gather(await client.request(parse(`{ ${roots.join(' ')} }`) as never, {} as never), found);
       const step = parse(`query($ids: [ID!]!) { nodes(ids: $ids) ${selectionOf(schema, schema.getType('Node') as never, 3)} }`);
       for (const seen = new Set<string>(); seen.size < found.ids.size; ) {
-        const next = [...found.ids].filter((id) => !seen.has(id)).slice(0, 10);
+        const next = [...found.ids].filter((id) => !seen.has(id)).slice(0, 2); // as many as the limit of objects lets one ask for
         for (const id of next) seen.add(id);
         gather(await client.request(step as never, { ids: next } as never), found);
       }

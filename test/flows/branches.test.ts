@@ -21,7 +21,7 @@ describeSettings('branches', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await createWorld(storage, { redis, env: { MAX_QUERY_OBJECTS: '100000' } });
     app = await world.start();
     alice = await world.client(app);
   });

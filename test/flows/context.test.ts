@@ -17,7 +17,10 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, env: { OPENAI_MODELS: small, MAX_CONTEXT_MESSAGES: '7', MODEL_MAX_RETRIES: '0' } });
+    world = await createWorld(storage, {
+      redis,
+      env: { OPENAI_MODELS: small, MAX_CONTEXT_MESSAGES: '7', MODEL_MAX_RETRIES: '0', MAX_QUERY_OBJECTS: '100000' },
+    });
     app = await world.start();
     alice = await world.client(app);
   });

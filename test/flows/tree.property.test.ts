@@ -40,7 +40,7 @@ describeSettings(
     let clients: TestClient[];
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, tokensPerSecond: 300 });
+      world = await createWorld(storage, { redis, tokensPerSecond: 300, env: { MAX_QUERY_OBJECTS: '100000' } });
       apps = [await world.start(), await world.start()];
       clients = await Promise.all(apps.map((app) => world.client(app)));
     });

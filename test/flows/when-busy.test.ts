@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { CancelQueuedDocument, TreeDocument, type WhenBusy } from '../generated/graphql.ts';
+import {
+  CancelQueuedDocument,
+  ConversationDocument,
+  EditMessageDocument,
+  ForkDocument,
+  RegenerateDocument,
+  SelectBranchDocument,
+  TreeDocument,
+  type WhenBusy,
+} from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { ask, expectType, follow, send, stop, textSoFar, trySend, turnOf } from '../kit/story.ts';
@@ -13,7 +22,7 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await createWorld(storage, { redis, env: { MAX_QUERY_OBJECTS: '100000' } });
     app = await world.start();
     alice = await world.client(app);
   });
@@ -41,6 +50,17 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
   }
 
   const sendWhen = (whenBusy: WhenBusy, to: string, text: string, key: string = randomUUID()) => send(alice, text, { to, whenBusy, key });
+
+  const select = (conversationId: string, leafId: string) => alice.request(SelectBranchDocument, { conversationId, leafId });
+  async function regenerate(messageId: string): Promise<string> {
+    const made = (await alice.request(RegenerateDocument, { input: { messageId, idempotencyKey: randomUUID() } })).regenerate;
+    return expectType(made, 'SendMessageSuccess').turn.id;
+  }
+  /** Something else in place of a message, which nobody answers. */
+  async function noted(messageId: string, text: string) {
+    const input = { messageId, content: { text }, idempotencyKey: randomUUID(), rerun: false };
+    return expectType((await alice.request(EditMessageDocument, { input })).editMessage, 'SendMessageSuccess').userMessage!;
+  }
 
   it('is refused with REJECT, and told which turn is in its way', async () => {
     const { to, live } = await busy();
@@ -107,6 +127,75 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
     const texts = await shown(to);
     if (gone.status === 'SUPERSEDED') expect(texts).toEqual(['Before', 'done', 'Instead', 'afresh']);
     else expect(texts).toEqual(['Before', 'done', 'Live', gone.finalMessage!.content, 'Instead', 'afresh']);
+  });
+
+  it('with ROLLBACK shows again what was shown before, also where that was an older branch', async () => {
+    const first = await ask(alice, 'One [[say a1]]');
+    const to = first.conversation.id;
+    await ask(alice, 'Two [[say a2]]', { to });
+    const [q1, a1] = (await tree(to)).messages.nodes;
+    const again = await regenerate(q1!.id);
+    await ended(again);
+    const { messages } = await tree(to);
+    await select(to, a1!.id); // back to the older branch, with its second exchange
+    const third = await send(alice, 'Three [[hold]]', { to });
+    await follow(alice, { id: to, after: third.cursor }, (reader) => textSoFar(reader) !== '');
+    const other = await regenerate(messages.nodes[1]!.id);
+    expect((await turnOf(alice, other)).status).toBe('QUEUED');
+    const { turn } = await sendWhen('ROLLBACK', to, 'Four [[say a4]]');
+    await ended(turn.id);
+    expect(await shown(to)).toEqual(['One', 'a1', 'Two', 'a2', 'Four', 'a4']);
+  });
+
+  it('with ROLLBACK a second time goes on where the first one led, though what it took back is not over', async () => {
+    const { to, live } = await busy();
+    const taken = await sendWhen('ROLLBACK', to, 'Never mind [[hold]]');
+    await alice.request(CancelQueuedDocument, { turnId: taken.turn.id }).catch(() => null);
+    const { turn } = await sendWhen('ROLLBACK', to, 'At last [[say at last]]');
+    await ended(turn.id);
+    await ended(live.turn.id);
+    const texts = await shown(to);
+    expect(texts.slice(0, 2)).toEqual(['Before', 'done']);
+    expect(texts.slice(-2)).toEqual(['At last', 'at last']);
+    expect(texts).not.toContain('Live');
+  });
+
+  it('with ROLLBACK takes back what follows it, too, so that nothing hangs on what is gone', async () => {
+    const { to } = await busy('Taken back by hand');
+    const { queuedTurns } = (await alice.request(ConversationDocument, { id: to })).conversation!;
+    await alice.request(CancelQueuedDocument, { turnId: queuedTurns[0]!.id });
+    const { turn } = await sendWhen('ROLLBACK', to, 'Instead [[say afresh]]');
+    await ended(turn.id);
+    const { messages, allMessages } = await tree(to);
+    expect(messages.nodes.map(({ content }) => plain(content))).toEqual(['Before', 'done', 'Instead', 'afresh']);
+    expect(allMessages.nodes.filter(({ status }) => status !== 'SUPERSEDED')).toHaveLength(4);
+    expect(messages.nodes[1]!.children).toHaveLength(1);
+  });
+
+  it('with MERGE goes to the branch that is shown, and leaves alone what waits on another', async () => {
+    const { to, queued } = await busy('Waits [[say waited]]');
+    const { nodes } = (await tree(to)).messages;
+    await select(to, (await noted(nodes[0]!.id, 'Another beginning')).id);
+    const { turn } = await sendWhen('MERGE', to, 'Here [[say here]]');
+    world.model.release();
+    await ended(turn.id);
+    expect(await shown(to)).toEqual(['Another beginning', 'Here', 'here']);
+    expect(await ended(queued[0]!.turn.id)).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it('with ROLLBACK of another answer leaves its question alone, also in a copy', async () => {
+    const source = await ask(alice, 'Begin [[tokens 3]]');
+    const { nodes } = (await tree(source.conversation.id)).messages;
+    const made = (await alice.request(ForkDocument, { id: source.conversation.id, fromMessageId: nodes[1]!.id })).forkConversation;
+    const to = expectType(made, 'ConversationSuccess').conversation.id;
+    const live = await send(alice, 'Live [[hold]]', { to });
+    await follow(alice, { id: to, after: live.cursor }, (reader) => textSoFar(reader) !== '');
+    await regenerate((await tree(to)).messages.nodes[1]!.id);
+    const { turn } = await sendWhen('ROLLBACK', to, 'Instead [[say afresh]]');
+    await ended(turn.id);
+    const after = await tree(to);
+    expect(after.messages.nodes.map(({ content }) => plain(content))).toEqual(['Begin', 'word1 word2 word3', 'Instead', 'afresh']);
+    expect(after.messageCount).toBe(4);
   });
 
   it('with MERGE becomes one with those that wait', async () => {

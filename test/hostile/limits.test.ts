@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { getIntrospectionQuery } from 'graphql';
+import { getIntrospectionQuery, getNamedType, getNullableType, isCompositeType, isListType, isObjectType } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
+import { schema } from '../../src/app/schema.ts';
+import { isCounted } from '../../src/graph/limits/cost.ts';
 import { createWorld, tokenFor, type World } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
 import { openAs, type RawSocket } from '../kit/raw-socket.ts';
@@ -121,6 +123,27 @@ describe('a document that asks for too much', () => {
     expect(
       (await overHttp(events('TurnFinishedEvent', 'turn { usage { id } finalMessage { parts { __typename } } }'))).errors![0]!.extensions,
     ).toMatchObject({ code });
+  });
+
+  it('is refused where lists that hang on a message lead to one another', async () => {
+    const inner = 'siblings { siblings { siblings { id } } }';
+    expect((await overHttp(`{ message(id: "x") { ${inner} } }`)).errors![0]!.extensions.code).toBe('QUERY_TOO_COMPLEX');
+    expect(
+      (await overHttp('{ conversation(id: "x") { messages(last: 50) { nodes { siblings { id } children { id } } } } }')).errors![0]!.extensions.code,
+    ).toBe(
+      'VALIDATION_FAILED', // of the id
+    );
+  });
+
+  it('is counted in every list of objects that the schema has', () => {
+    const lists = Object.values(schema.getTypeMap()).flatMap((type) =>
+      isObjectType(type) && !type.name.startsWith('__')
+        ? Object.values(type.getFields()).filter((field) => isListType(getNullableType(field.type)) && isCompositeType(getNamedType(field.type)))
+        : [],
+    );
+    const bounded = ['events', 'issues', 'nodes', 'queuedTurns']; // events have a count of their own, issues are those of one input
+    expect(lists.length).toBeGreaterThan(10);
+    expect([...new Set(lists.map(({ name }) => name))].filter((name) => !isCounted(name) && !bounded.includes(name))).toEqual([]);
   });
 
   it('is refused alike whatever is refused first: a cycle of fragments ends nothing', async () => {

@@ -48,6 +48,7 @@ export async function createWorld(
     ...(redis ? { REDIS_URL: redisUrl, REDIS_PREFIX: `test:${randomUUID()}` } : {}),
     DATA_DIR: dataDir,
     JWT_SECRET: secret,
+    TITLES: 'false', // a call of the model that no test of another thing expects
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'sk-test',
     OPENAI_MODEL: 'gpt-4o-mini',

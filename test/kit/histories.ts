@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { MessagePart } from '../../src/contracts/message.ts';
+import type { TextualPart } from '../../src/contracts/message.ts';
 import { type EventBody, type LogEvent, pushMerged } from '../../src/contracts/turn-event.ts';
 import { eventAfter } from '../../src/events/compaction/marks.ts';
 import { planCompaction } from '../../src/events/compaction/plan.ts';
@@ -106,7 +106,7 @@ export function readAfter(log: readonly LogEvent[], after: number, pageSize = Nu
 
 /** A reader that trusts nothing: a delta must begin exactly where the text of its part ends, and events must come in order. */
 export function createStrictReader() {
-  const parts: MessagePart[] = [];
+  const parts: TextualPart[] = [];
   let last = 0;
   return {
     take(events: readonly LogEvent[]): void {
@@ -124,7 +124,7 @@ export function createStrictReader() {
         if (!body.text.isWellFormed()) throw new Error(`event ${seq}: a surrogate pair was split`);
         if (body.text === '') throw new Error(`event ${seq}: an empty delta`);
         if ('marks' in body) throw new Error(`event ${seq}: marks are no reader's business`);
-        parts[body.partIndex] = { type: part.text === '' ? type : part.type, text: part.text + body.text } as MessagePart;
+        parts[body.partIndex] = { type: part.text === '' ? type : part.type, text: part.text + body.text } as TextualPart;
       }
     },
     /** Each part's text with its type; what is empty counts for nothing. */

@@ -31,16 +31,47 @@ export async function lockConversation(tx: Tx, viewer: Viewer, id: string): Prom
 }
 
 /**
- * Locks a conversation the same way for what needs nothing of it, a worker's transaction above all. It may be deleted, or gone. Returns the
- * time of the transaction, by the clock of the database.
+ * Locks a conversation the same way for a worker's transaction. It may be deleted, or gone. `at` is the time of the transaction, by the clock
+ * of the database.
  */
-export async function holdConversation(tx: Tx, id: string): Promise<Date> {
-  const [row] = await tx.query<{ at: Date }>(
-    `WITH held AS MATERIALIZED (SELECT 1 FROM conversation WHERE id = $1::uuid FOR NO KEY UPDATE)
-     SELECT now() AS at, (SELECT count(*) FROM held)`,
+export async function holdConversation(tx: Tx, id: string): Promise<{ at: Date; titleSource: LockedConversation['titleSource'] | null }> {
+  const [row] = await tx.query<Awaited<ReturnType<typeof holdConversation>>>(
+    `WITH held AS MATERIALIZED (SELECT title_source FROM conversation WHERE id = $1::uuid FOR NO KEY UPDATE)
+     SELECT now() AS at, (SELECT title_source FROM held) AS "titleSource"`,
     [id],
   );
-  return row!.at;
+  return row!;
+}
+
+/** Gives a conversation a title that a model made; false where the user has named it, unless that is wanted all the same. */
+export async function nameConversation(tx: Tx, id: string, title: string, isWanted: boolean): Promise<boolean> {
+  const rows = await tx.query(
+    `UPDATE conversation SET title = $2, title_source = 'GENERATED', updated_at = now()
+     WHERE id = $1::uuid AND deleted_at IS NULL AND (title_source <> 'USER' OR $3::boolean) RETURNING 1`,
+    [id, title, isWanted],
+  );
+  return rows.length === 1;
+}
+
+/** What a title is made of and booked on. */
+export type Titled = {
+  id: string;
+  ownerId: string | null;
+  sessionId: string;
+  language: string;
+  provider: string;
+  model: string;
+  activeLeafId: string;
+};
+
+/** Null where the conversation is gone, or nothing was said in it. */
+export async function findTitled(tx: Tx, id: string): Promise<Titled | null> {
+  const [row] = await tx.query<Titled>(
+    `SELECT id, owner_id AS "ownerId", session_id AS "sessionId", language, provider, model, active_leaf_id AS "activeLeafId"
+     FROM conversation WHERE id = $1::uuid AND deleted_at IS NULL AND active_leaf_id IS NOT NULL`,
+    [id],
+  );
+  return row ?? null;
 }
 
 export type ConversationRow = {

@@ -9,17 +9,20 @@ export { type ConversationService, createConversationService, type NewConversati
 export {
   countsOfUsers,
   findConversation,
+  findTitled,
   holdConversation,
   insertConversation,
   type LockedConversation,
   lockConversation,
+  nameConversation,
+  type Titled,
 } from './conversation-store.ts';
-export { completeMessage, type EndedAnswer, endAnswers, findMessage, partsOf, supersedeMessages } from './message-store.ts';
-export { CreateConversationInput } from './mutations.ts';
+export { completeMessage, type EndedAnswer, endAnswers, findMessage, partsOf, supersedeAnswers, supersedeTurns } from './message-store.ts';
+export { ConversationResult, CreateConversationInput, refusals as conversationRefusals, type Success as ConversationSuccess } from './mutations.ts';
 export { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';
 export { appendMessages, type NewMessage } from './tree/append.ts';
 export { type BranchService, createBranchService } from './tree/branch-service.ts';
-export { type ContextMessage, findInTree, leafBefore, listForContext, listForContexts, type TreeMessage } from './tree/path.ts';
+export { type ContextMessage, findInTree, listForContext, listForContexts, nearestShown, type TreeMessage, turnsOnWay } from './tree/path.ts';
 export { createRelatives } from './tree/relatives.ts';

@@ -46,21 +46,43 @@ export const endAnswers = (tx: Tx, turnIds: readonly string[], finishReason: Fin
     [turnIds, finishReason],
   );
 
-export type Superseded = { id: string; parentId: string | null; role: MessageRole; text: string; tokenCount: number };
+export type Superseded = { id: string; turnId: string | null; role: MessageRole; text: string; tokenCount: number };
 
-/** Takes what these turns wrote out of the conversation because something else takes its place, and what was asked in them unless `only` the answers. Returns it in order. */
-export async function supersedeMessages(tx: Tx, conversationId: string, turnIds: readonly string[], only?: 'ASSISTANT'): Promise<Superseded[]> {
-  const rows = await tx.query<Omit<Superseded, 'text'> & { ordinal: number; parts: MessagePart[] }>(
+const gone = `), fewer AS (
+  UPDATE conversation SET message_count = message_count - n.count FROM (SELECT count(*)::int AS count FROM gone) n WHERE id = $2::uuid
+)
+SELECT id, turn_id AS "turnId", role, parts, token_count AS "tokenCount" FROM gone ORDER BY ordinal`;
+
+/** Takes the answers of a turn out of the conversation because others take their place. Returns their ids. */
+export async function supersedeAnswers(tx: Tx, conversationId: string, turnId: string): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>(
     `WITH gone AS (
        UPDATE message SET status = 'SUPERSEDED', updated_at = now()
-       WHERE turn_id = ANY($1::uuid[]) AND role = coalesce($3, role) AND status <> 'SUPERSEDED' RETURNING *
-     ), fewer AS (
-       UPDATE conversation SET message_count = message_count - n.count FROM (SELECT count(*)::int AS count FROM gone) n WHERE id = $2
-     )
-     SELECT id, parent_id AS "parentId", role, parts, token_count AS "tokenCount", ordinal FROM gone ORDER BY ordinal`,
-    [turnIds, conversationId, only],
+       WHERE turn_id = $1::uuid AND role = 'ASSISTANT' AND status <> 'SUPERSEDED' RETURNING *
+     ${gone}`,
+    [turnId, conversationId],
   );
-  return rows.map(({ id, parentId, role, parts, tokenCount }) => ({ id, parentId, role, text: contentOf(parts) ?? '', tokenCount }));
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Takes what was asked and answered in these turns out of the conversation, with everything that follows it on any branch, because something
+ * else takes its place. Returns it in order.
+ */
+export async function supersedeTurns(tx: Tx, conversationId: string, turnIds: readonly string[]): Promise<Superseded[]> {
+  const rows = await tx.query<Omit<Superseded, 'text'> & { parts: MessagePart[] }>(
+    `WITH RECURSIVE below(branch_id, since) AS (
+       SELECT branch_id, ordinal FROM message WHERE turn_id = ANY($1::uuid[])
+       UNION
+       SELECT b.id, b.fork_ordinal FROM below JOIN branch b ON b.parent_id = below.branch_id AND b.fork_ordinal >= below.since
+     ), gone AS (
+       UPDATE message m SET status = 'SUPERSEDED', updated_at = now()
+       FROM (SELECT branch_id, min(since) AS since FROM below GROUP BY branch_id) b
+       WHERE m.branch_id = b.branch_id AND m.ordinal >= b.since AND m.status <> 'SUPERSEDED' RETURNING m.*
+     ${gone}`,
+    [turnIds, conversationId],
+  );
+  return rows.map(({ id, turnId, role, parts, tokenCount }) => ({ id, turnId, role, text: contentOf(parts) ?? '', tokenCount }));
 }
 
 /** The JSON column as what it holds: only this file and settlement write it. */

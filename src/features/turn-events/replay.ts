@@ -20,7 +20,7 @@ const frameMs = 30;
 export const longestGapMs = 10_000;
 const pageSize = 500;
 
-/** The events of a turn that has ended, in frames, at the pace at which they were stored. Reads on as it goes: a page is all it holds. */
+/** The events of a turn that has ended, in frames, at the pace at which they were stored. Reads on as it goes: what it holds is a page of rows, with the events that each stands for. */
 export async function* replayFrames(
   log: Pick<EventLog, 'readRecord'>,
   replay: Replay,
@@ -40,7 +40,7 @@ export async function* replayFrames(
     const page = await log.readRecord(turnId, after, pageSize);
     for (const event of page.events) {
       const at = event.at.getTime();
-      due += Math.min(Math.max(at - (last ?? at), 0), longestGapMs) / speed;
+      due += Math.min(Math.max(at - (last ?? at), 0) / speed, longestGapMs);
       last = at;
       if (due - frame.due >= frameMs) {
         yield made(false);
@@ -53,5 +53,5 @@ export async function* replayFrames(
     after = page.seq;
     full = page.full;
   }
-  yield made(true);
+  if (!signal.aborted) yield made(true);
 }

@@ -18,7 +18,7 @@ export async function reportsOf(tx: Tx, turnIds: readonly string[]): Promise<Map
   const reports = new Map<string, ContextReport>();
   for (const [considered, group] of groupBy(rows, ({ context }) => context.considered)) {
     const questions = [...new Set(group.map(({ inputMessageId }) => inputMessageId))];
-    const lists = await listForContexts(tx, questions, considered);
+    const lists = await listForContexts(tx, questions, considered, false);
     for (const row of group) reports.set(row.id, reportOf(row, lists.get(row.inputMessageId) ?? []));
   }
   return reports;

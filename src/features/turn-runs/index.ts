@@ -19,5 +19,6 @@ export {
   lockUnfinished,
   readBacklog,
   requestStop,
+  type UnfinishedTurn,
 } from './turn-store.ts';
 export { createWorker, type Worker, type WorkerDeps } from './worker.ts';

@@ -1,4 +1,4 @@
-import type { MessagePart } from '../../contracts/message.ts';
+import type { TextualPart } from '../../contracts/message.ts';
 import { isDelta, type LogEvent } from '../../contracts/turn-event.ts';
 import { foldAll } from '../../contracts/turn-fold.ts';
 import { type EventLog, FencedError } from '../../events/index.ts';
@@ -16,7 +16,7 @@ type Deps = { log: EventLog; database: Database; countTokens: (text: string) => 
 /** What earlier workers left of a turn. */
 export type Remains = {
   /** The answer as readers see it now. */
-  parts: readonly MessagePart[];
+  parts: readonly TextualPart[];
   /** Workers that died on this turn. */
   crashes: number;
 };
@@ -58,7 +58,7 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
  * time of the transaction, by the clock of the database.
  */
 export async function holdTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
-  const at = await holdConversation(tx, turn.conversationId);
+  const { at } = await holdConversation(tx, turn.conversationId);
   if (!(await lockHeld(tx, turn))) throw new FencedError();
   return at;
 }

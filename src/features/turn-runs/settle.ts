@@ -5,6 +5,7 @@ import { type Append, type EventLog, FencedError } from '../../events/index.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
 import { completeMessage, type EndedAnswer, endAnswers, holdConversation } from '../conversations/index.ts';
+import { requestTitle } from '../titles/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
@@ -20,17 +21,21 @@ export type Settlement = {
   end: TurnEnd;
   /** The account of the last call; null where none was made. */
   account: CallAccount | null;
+  /** Whether conversations that nobody named get a title. */
+  titles: boolean;
 };
+
+export type Settled = { unblocks: boolean; asksTitle: boolean };
 
 /**
  * Ends a turn in one transaction: the message, the ledger row, the sums, the attempt, the status and the one terminal event, or nothing
- * of it. A worker that lost the turn is refused. Says whether another turn waited for this one.
+ * of it. A worker that lost the turn is refused. Says whether another turn waited for this one, and whether a title is to be made.
  */
-export const settle = (log: EventLog, settlement: Settlement): Promise<{ unblocks: boolean }> =>
+export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> =>
   log.transact(async (tx, append) => {
     const { booking, account } = settlement;
     const { turnId, conversationId, messageId } = booking;
-    const at = await holdConversation(tx, conversationId);
+    const { at, titleSource } = await holdConversation(tx, conversationId);
     const moved = await finishTurn(tx, movement(settlement));
     if (!moved) throw new FencedError();
     const end = { ...settlement.end, finishReason: moved.finishReason };
@@ -40,7 +45,9 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<{ unblock
     const events: EventBody[] = [{ type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
     if (booked) events.push(booked.event);
     await append(conversationId, turnId, [...events, finished(turnId, { ...end, status: moved.status }, totals)], turnId);
-    return moved;
+    const asksTitle = settlement.titles && moved.status === 'COMPLETED' && titleSource === 'FALLBACK';
+    if (asksTitle) await requestTitle(tx, conversationId);
+    return { unblocks: moved.unblocks, asksTitle };
   });
 
 const movement = ({ booking, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({

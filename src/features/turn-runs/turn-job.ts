@@ -12,6 +12,7 @@ import type { Database } from '../../platform/db.ts';
 import { isConnectionLoss } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { beginSpan } from '../../platform/telemetry/tracing.ts';
+import type { Titles } from '../titles/index.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
 import { book } from './book.ts';
@@ -19,7 +20,7 @@ import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
 import { buildContext, type ContextLimits } from './context.ts';
 import { holdTurn, type Remains, recover } from './recovery.ts';
-import { settle } from './settle.ts';
+import { type Settled, settle } from './settle.ts';
 import { createTurnSink } from './turn-sink.ts';
 import { nextAttempt } from './turn-store.ts';
 
@@ -33,6 +34,7 @@ export type TurnJobDeps = {
   countTokens: (text: string) => Promise<number>;
   maxRetries: number;
   limits: ContextLimits;
+  titles: Pick<Titles, 'isAutomatic' | 'run' | 'sweep'>;
 };
 
 /** A turn that has taken this many workers with it is not given to another. */
@@ -45,9 +47,9 @@ const mark = (turnId: string, point: TurnPoint): void => {
 
 /**
  * Runs one claimed turn to its end: builds the engine's ports, runs it, settles. Never throws: what can't be settled is
- * recovered by lease. Says whether another turn waited for it.
+ * recovered by lease. Says what is to be done next.
  */
-export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<{ unblocks: boolean }> {
+export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<Settled> {
   const { id: turnId, conversationId, attempt, recovering } = turn;
   const logger = deps.logger.child({ turnId, conversationId, attempt, worker: deps.worker });
   const current = { attempt };
@@ -60,10 +62,10 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
   mark(turnId, 'claimed');
   if (recovering) logger.warn('turn taken over: the worker before was lost or drained');
   try {
-    const { status, error, unblocks } = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
+    const { status, error, unblocks, asksTitle } = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
     span.set({ 'colloquy.turn.status': status });
     span.end(error?.code);
-    return { unblocks };
+    return { unblocks, asksTitle };
   } catch (error) {
     const isLeft = error instanceof FencedError || error instanceof HandedOver;
     span.set({ 'colloquy.turn.status': 'LEFT' });
@@ -71,7 +73,7 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     await leave(turn, deps, current.attempt, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
     if (isLeft) logger.info({ reason: (error as Error).message }, 'turn left to another worker');
     else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
-    return { unblocks: false };
+    return { unblocks: false, asksTitle: false };
   }
 }
 
@@ -81,19 +83,19 @@ async function runAndSettle(
   logger: Logger,
   signal: AbortSignal,
   current: { attempt: number },
-): Promise<TurnEnd & { unblocks: boolean }> {
+): Promise<TurnEnd & Settled> {
   const start = deps.clock.elapsed();
   const end = await run(turn, deps, logger, signal, current);
   if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
   mark(turn.id, 'finishing');
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
-  const settlement = { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account };
-  const { unblocks } = await insist(turn, deps, () => settle(deps.log, settlement));
+  const settlement = { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account, titles: deps.titles.isAutomatic };
+  const settled = await insist(turn, deps, () => settle(deps.log, settlement));
   mark(turn.id, 'settled');
   logger.info({ ...told(turn, end), durationMs: Math.round(deps.clock.elapsed() - start) }, 'turn finished');
   // Whatever keeps it from being compacted now, the sweep of some worker does it later.
   await compactTurn(deps.database, turn.id).catch((err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet'));
-  return { ...end, unblocks };
+  return { ...end, ...settled };
 }
 
 /** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
@@ -107,13 +109,13 @@ const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, er
 const patienceMs = 15_000;
 
 /** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
-async function insist({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<{ unblocks: boolean }>) {
+async function insist({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<Settled>) {
   const end = Date.now() + patienceMs;
   for (let tries = 1; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence))) return { unblocks: true }; // an earlier try had gone through unheard
+      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence))) return { unblocks: true, asksTitle: true }; // an earlier try had gone through unheard
       if (!isConnectionLoss(error) || Date.now() > end) throw error;
       await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }));
     }

@@ -40,8 +40,10 @@ type NewTurn = {
   idempotencyKey: string;
   requestHash: string;
   inputMessageId: string | null;
-  /** The answer that it is to write; null where it writes none. */
-  answerId: string | null;
+  /** The messages that were written for it. */
+  added: readonly string[];
+  /** The last message of the branch that was shown before. */
+  leafBeforeId: string | null;
   provider: string;
   model: string;
   generation: Generation;
@@ -51,11 +53,11 @@ type NewTurn = {
 export type Place = { id: string; position: number; logStart: number };
 
 /**
- * Puts a turn at the end of its conversation, which the caller has locked. Its answer is this turn's, and so is a message that began no turn
- * yet. One statement, since the rows name each other.
+ * Puts a turn at the end of its conversation, which the caller has locked. The messages that were written for it are this turn's. One
+ * statement, since the rows name each other.
  */
 export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
-  const { conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, answerId, provider, model, generation } = turn;
+  const { conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, added, leafBeforeId, provider, model, generation } = turn;
   const id = uuidv7();
   const [row] = await tx.query<Place>(
     `WITH place AS (
@@ -64,22 +66,39 @@ export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
          (SELECT head FROM conversation_log WHERE conversation_id = $2::uuid) AS head
      ), admitted AS (
        INSERT INTO turn (id, conversation_id, owner_id, ordinal, trigger, blocked, idempotency_key, request_hash, input_message_id, provider,
-         model, generation, log_start)
-       SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head FROM place
+         model, generation, log_start, leaf_before_id)
+       SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head, $12 FROM place
      ), begun AS (
-       UPDATE message SET turn_id = $1 WHERE id IN ($7, $11) AND turn_id IS NULL
+       UPDATE message SET turn_id = $1 WHERE id = ANY($11::uuid[])
      )
      SELECT $1::uuid AS id, position, head AS "logStart" FROM place`,
-    [id, conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, provider, model, JSON.stringify(generation), answerId],
+    [
+      id,
+      conversationId,
+      ownerId,
+      trigger,
+      idempotencyKey,
+      requestHash,
+      inputMessageId,
+      provider,
+      model,
+      JSON.stringify(generation),
+      added,
+      leafBeforeId,
+    ],
   );
   return row!;
 }
 
+/** A turn that is not done, with the message that was shown before it. */
+export type UnfinishedTurn = { id: string; status: TurnStatus; trigger: TurnTrigger; leafBeforeId: string | null };
+
 /** Live and queued turns of a conversation, locked, in the order of its queue. The key stays free: appends refer to it while they hold the log. */
-export const lockUnfinished = (tx: Tx, conversationId: string): Promise<{ id: string; status: TurnStatus; trigger: TurnTrigger }[]> =>
-  tx.query('SELECT id, status, trigger FROM turn WHERE conversation_id = $1::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE', [
-    conversationId,
-  ]);
+export const lockUnfinished = (tx: Tx, conversationId: string): Promise<UnfinishedTurn[]> =>
+  tx.query(
+    'SELECT id, status, trigger, leaf_before_id AS "leafBeforeId" FROM turn WHERE conversation_id = $1::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE',
+    [conversationId],
+  );
 
 /** The status of one turn, with its row locked. */
 export async function lockTurn(tx: Tx, id: string): Promise<TurnStatus | null> {

@@ -21,13 +21,21 @@ export function createWorker(deps: WorkerDeps) {
   const stopping = new AbortController();
   let loops: Promise<unknown> = Promise.resolve();
 
+  /** What turns do not wait for, and the end of this process does. */
+  const asides = new Set<Promise<unknown>>();
+  function beside(work: Promise<unknown>): void {
+    asides.add(work);
+    void work.finally(() => asides.delete(work));
+  }
+
   function begin(turn: ClaimedTurn): void {
     const abort = new AbortController();
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
     let mayFindMore = true;
     const done = runTurnJob(turn, deps, abort.signal)
-      .then(({ unblocks }) => {
+      .then(({ unblocks, asksTitle }) => {
         mayFindMore = unblocks || running.size >= concurrency;
+        if (asksTitle) beside(deps.titles.run(turn.conversationId, stopping.signal));
       })
       .finally(() => {
         if (running.get(turn.id)?.turn === turn) running.delete(turn.id);
@@ -70,6 +78,7 @@ export function createWorker(deps: WorkerDeps) {
       await compactTurn(database, turnId);
     }
     await unblockStrays(database, 100);
+    await deps.titles.sweep(2, stopping.signal);
     await purgeDeleted(database, 10, stopping.signal);
   }
 
@@ -121,6 +130,7 @@ export function createWorker(deps: WorkerDeps) {
       await Promise.allSettled(left.map(({ turn }) => releaseLease(database, turn.id, turn.fence)));
       stopped.abort();
       await loops;
+      await Promise.allSettled(asides);
       if (left.length > 0) bus.signal({ kind: 'turn-waiting' });
     },
   };

@@ -1,14 +1,14 @@
-import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
+import type { Generation } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
-import { ConflictError, ContextTooLongError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
-import { type LockedConversation, lockConversation, type NewConversation, supersedeMessages } from '../conversations/index.ts';
-import { findLastTurn, roomFor } from '../turn-runs/index.ts';
-import { type AdmissionDeps, admitTurn, modelFor, takesMessages } from './admit.ts';
+import { type LockedConversation, lockConversation, type NewConversation, supersedeAnswers } from '../conversations/index.ts';
+import { findLastTurn } from '../turn-runs/index.ts';
+import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
 import { type Admitted, createOnce } from './once.ts';
 import { createRewrites } from './rewrites.ts';
@@ -28,7 +28,7 @@ export type SendMessage = {
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
 export function createAdmission(deps: AdmissionDeps) {
-  const { conversations, findModel, countTokens, maxMessageChars } = deps;
+  const { conversations, findModel, countTokens, maxMessageChars, limits } = deps;
   const once = createOnce(deps);
 
   async function open(tx: Tx, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
@@ -55,9 +55,9 @@ export function createAdmission(deps: AdmissionDeps) {
         refuseStaleParent(conversation, request.parentId);
         const info = findModel(modelFor(request.generation, conversation));
         const generation = parseGeneration(request.generation, info);
-        refuseTooLong(tokenCount, roomFor({ info, generation }, deps.limits), info);
         const way = await makeWay(tx, append, conversation, { text, tokenCount }, request.whenBusy ?? 'ENQUEUE');
         parseText(way.question.text, maxMessageChars);
+        refuseTooLong(way.question.tokenCount, { info, generation }, limits);
         const turn = await admitTurn(tx, append, { viewer, key, hash }, conversation, { trigger: 'SEND', info, generation, ...way });
         return { ...turn, stopping: way.stopping };
       });
@@ -96,11 +96,6 @@ function refuseStaleParent({ activeLeafId }: LockedConversation, parentId: strin
     );
 }
 
-/** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */
-function refuseTooLong(tokens: number, room: number, { id }: ModelInfo): void {
-  if (tokens > room) throw new ContextTooLongError(tokens, room, id);
-}
-
 async function refuseUnlessRetryable(tx: Tx, { id, conversationId }: Turn): Promise<void> {
   const last = await findLastTurn(tx, conversationId);
   if (last?.id !== id) throw new ConflictError('Only the newest turn of a conversation can be run again.');
@@ -109,6 +104,6 @@ async function refuseUnlessRetryable(tx: Tx, { id, conversationId }: Turn): Prom
 }
 
 async function replaceAnswers(tx: Tx, turnId: string, conversation: LockedConversation): Promise<EventBody[]> {
-  const answers = await supersedeMessages(tx, conversation.id, [turnId], 'ASSISTANT');
-  return answers.map(({ id }) => ({ type: 'message-updated', messageId: id, changed: ['status'] }));
+  const answers = await supersedeAnswers(tx, conversation.id, turnId);
+  return answers.map((messageId) => ({ type: 'message-updated', messageId, changed: ['status'] }));
 }

@@ -2,10 +2,10 @@ import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { TurnTrigger } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Append, EventLog } from '../../events/index.ts';
-import { ConflictError } from '../../kernel/errors.ts';
+import { ConflictError, ContextTooLongError } from '../../kernel/errors.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { appendMessages, type ConversationService, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
-import { type ContextLimits, insertTurn, settleQueued } from '../turn-runs/index.ts';
+import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../turn-runs/index.ts';
 import type { GenerationRequest } from './input.ts';
 import type { Admitted, Request } from './once.ts';
 
@@ -45,10 +45,9 @@ export async function admitTurn(tx: Tx, append: Append, request: Request, conver
   const messages = [...(question ? [asked(question)] : []), ...(isAnswered ? [unanswered(info)] : [])];
   const added = await appendMessages(tx, { conversationId, parentId: behind, title }, messages);
   const inputMessageId = question ? added[0]! : behind;
-  const answerId = isAnswered ? added.at(-1)! : null;
   const { id, position, logStart } = await insertTurn(tx, {
     ...{ conversationId, ownerId: request.viewer.userId, trigger, idempotencyKey: request.key, requestHash: request.hash },
-    ...{ inputMessageId, answerId, provider: info.provider, model: info.id, generation },
+    ...{ inputMessageId, added, leafBeforeId: conversation.activeLeafId, provider: info.provider, model: info.id, generation },
   });
   if (position > maxWaiting)
     throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
@@ -81,3 +80,9 @@ export function takesMessages(conversation: LockedConversation): LockedConversat
 /** What was asked for in the request, else what the conversation uses. */
 export const modelFor = ({ model }: GenerationRequest, conversation: LockedConversation) =>
   model == null ? { model: conversation.model, provider: conversation.provider } : { model };
+
+/** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */
+export function refuseTooLong(tokens: number, asked: { info: ModelInfo; generation: Generation }, limits: ContextLimits): void {
+  const room = roomFor(asked, limits);
+  if (tokens > room) throw new ContextTooLongError(tokens, room, asked.info.id);
+}

@@ -29,6 +29,11 @@ export const GenerationInput = builder.inputType('GenerationInput', {
     topP: t.float({ description: 'Nucleus sampling, 0 to 1.' }),
     frequencyPenalty: t.float({ description: '-2 to 2.' }),
     presencePenalty: t.float({ description: '-2 to 2.' }),
+    responseFormat: t.field({
+      type: 'JSON',
+      description:
+        'A JSON Schema of an object that the answer must be: checked, and given as a DataPart named by its `title`. At most 16 KiB, without `pattern` and references to elsewhere. An answer that does not fit is asked for once more; after that the turn fails.',
+    }),
     stop: t.stringList({ description: 'Up to 4 sequences that end the answer, 1 to 100 characters each.' }),
   }),
 });

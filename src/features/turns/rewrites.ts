@@ -4,7 +4,7 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { findInTree, type LockedConversation, lockConversation, type TreeMessage } from '../conversations/index.ts';
-import { type AdmissionDeps, admitTurn, modelFor, takesMessages } from './admit.ts';
+import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
 import type { Admitted, Once } from './once.ts';
 
@@ -18,7 +18,7 @@ export type EditMessage = Regenerate & {
 };
 
 /** Admits what makes a branch: the same question answered anew, and a question put otherwise. What was there before stays, on its own branch. */
-export function createRewrites({ findModel, countTokens, maxMessageChars }: AdmissionDeps, once: Once) {
+export function createRewrites({ findModel, countTokens, maxMessageChars, limits }: AdmissionDeps, once: Once) {
   async function find(tx: Tx, viewer: Viewer, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
     const conversation = await lockConversation(tx, viewer, conversationId);
     const message = conversation && (await findInTree(tx, conversationId, messageId));
@@ -53,6 +53,7 @@ export function createRewrites({ findModel, countTokens, maxMessageChars }: Admi
         if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
         const info = findModel(modelFor(wanted, conversation));
         const generation = parseGeneration(wanted, info);
+        refuseTooLong(tokenCount, { info, generation }, limits);
         const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { text, tokenCount }, isAnswered } as const;
         return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);
       });
@@ -61,10 +62,10 @@ export function createRewrites({ findModel, countTokens, maxMessageChars }: Admi
 }
 
 /** The message that is answered anew: the one before an answer, or the question itself. */
-function questionOf({ id, role, parentId, status }: TreeMessage): string {
+function questionOf({ id, role, questionId, status }: TreeMessage): string {
   if (role === 'USER') return id;
-  if (role !== 'ASSISTANT' || parentId === null) throw ValidationError.of('input.messageId', 'must be an answer, or the question that it answers');
+  if (role !== 'ASSISTANT' || questionId === null) throw ValidationError.of('input.messageId', 'must be an answer, or the question that it answers');
   if (status === 'PENDING' || status === 'STREAMING')
     throw new ConflictError('This answer is still to be written: stop its turn first.', { retryable: true });
-  return parentId;
+  return questionId;
 }

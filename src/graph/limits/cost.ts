@@ -149,7 +149,13 @@ function lengthOf({ name, arguments: given = [] }: FieldNode, variables: Variabl
   // What is beyond the largest page is refused by its own name, not here.
   if (sizes.length > 0) return Math.min(Math.max(...sizes), maxPageSize);
   if (pages.has(name.value)) return defaultPage;
+  if (name.value in longLists) return longLists[name.value]!;
   return plainLists.has(name.value) ? plainList : 1;
 }
 
-const pages = new Set(['messages', 'conversations', 'turns', 'queuedTurns']);
+const pages = new Set(['messages', 'allMessages', 'conversations', 'turns', 'queuedTurns']);
+/** Lists that a few requests can make long: how long at the most. */
+const longLists: Readonly<Record<string, number>> = { siblings: 30, children: 30, items: 100 };
+
+/** Whether a list of this name is known here; one that is not counts as a single object. */
+export const isCounted = (name: string): boolean => name in longLists || [wrappers, plainLists, pages].some((names) => names.has(name));

@@ -39,6 +39,16 @@ function quote(question: string, length: number): string {
   return plain.length <= length ? plain : `${plain.slice(0, wholeEnd(plain, length)).trimEnd()}…`;
 }
 
+/** Whether a program asks for the title of a conversation that it quotes. What is quoted then directs nothing. */
+export const isTitleWanted = ([first]: readonly ScriptedMessage[]): boolean =>
+  first?.role === 'system' && first.content.startsWith('Give this conversation a title');
+
+/** A title as the scripted model makes it: the first longer words that the user said. */
+export function titleFor(messages: readonly ScriptedMessage[]): string {
+  const said = /^user: (.*)$/m.exec(questionOf(messages))?.[1] ?? '';
+  return `About ${keywordsOf(withoutDirectives(said)).join(', ') || 'this and that'}`;
+}
+
 /**
  * The answer of the scripted model: a pure function of the messages, so that a test can say what must come out.
  * Of a moderate length, with what a client has to show right: a heading, a list, code, an emoji, other scripts.

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { breathe, pause } from '../../kernel/async.ts';
-import { answerTo, filler, promptTokens, type ScriptedMessage, stamp, stampNow, wordsOf } from './answer.ts';
+import { answerTo, filler, isTitleWanted, promptTokens, type ScriptedMessage, stamp, stampNow, titleFor, wordsOf } from './answer.ts';
 import { type Step, stepOf } from './script.ts';
 
 /** One answer to be played. */
@@ -52,7 +52,8 @@ function wordsFor(messages: readonly ScriptedMessage[], steps: readonly Step[]):
 }
 
 const textFor = (messages: readonly ScriptedMessage[], steps: readonly Step[]): string =>
-  stepOf(steps, 'say')?.text ?? (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : answerTo(messages));
+  stepOf(steps, 'say')?.text ??
+  (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : isTitleWanted(messages) ? titleFor(messages) : answerTo(messages));
 
 function usageOf(messages: readonly ScriptedMessage[], deltas: Delta[]): object {
   const prompt = promptTokens(messages);

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { defer } from '../../kernel/async.ts';
 import { sha256 } from '../../kernel/text.ts';
 import { scriptedModel } from '../catalog.ts';
-import { questionOf, type ScriptedMessage } from './answer.ts';
+import { isTitleWanted, questionOf, type ScriptedMessage } from './answer.ts';
 import { compose, goneOf, play, type Recital } from './play.ts';
 import { parseDirectives, type Step, stepOf } from './script.ts';
 
@@ -187,7 +187,7 @@ async function complete(room: Room, request: IncomingMessage, response: ServerRe
 }
 
 async function answer(room: Room, call: ScriptedCall, response: ServerResponse, gone: AbortSignal): Promise<void> {
-  const steps = [...scripted(room, call), ...parseDirectives(questionOf(call.messages))];
+  const steps = [...scripted(room, call), ...(isTitleWanted(call.messages) ? [] : parseDirectives(questionOf(call.messages)))];
   const fail = stepOf(steps, 'fail');
   if (fail && isDue(room, call, fail.times)) {
     call.status = fail.status;

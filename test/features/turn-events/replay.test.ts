@@ -76,9 +76,9 @@ describe('a replay', () => {
   it('is as many times faster as was asked, in frames that are no closer than thirty milliseconds', async () => {
     expect(told(await replay(recorded, { speed: 10 }))).toEqual([
       [0, 'turn-queued'],
-      [1_000, 'turn-started'],
-      [1_050, '0 1 2 '],
-      [1_080, '3 4 5 |part-replaced'],
+      [6_000, 'turn-started'],
+      [6_050, '0 1 2 '],
+      [6_080, '3 4 5 |part-replaced'],
     ]);
   });
 

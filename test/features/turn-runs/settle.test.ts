@@ -46,7 +46,7 @@ describeStorages('a settlement', (storage) => {
   it('of a turn whose call was announced and never sent says that there was none, and books none', async () => {
     const turn = await announced();
     const end = { ...stopped, parts: [], call: null };
-    const result = await settle(log, { booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end, account: null });
+    const result = await settle(log, { booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end, account: null, titles: false });
     expect(result).toMatchObject({ unblocks: false });
     expect(await rowsOf(turn.id)).toEqual({
       attempts: [{ outcome: 'COMPLETED', requested: false, ended: true }],
@@ -63,6 +63,7 @@ describeStorages('a settlement', (storage) => {
     const settlement = {
       ...{ booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end: { ...stopped, parts: [], call } },
       account: { ...tokens, source: 'ESTIMATED', costUsd: '0.000100' } as const,
+      titles: false,
     };
     expect(await settle(log, settlement)).toMatchObject({ unblocks: true });
     await expect(settle(log, settlement)).rejects.toThrow('Another worker');

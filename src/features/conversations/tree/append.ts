@@ -42,7 +42,7 @@ WITH place AS (
     last_message_at = now(), updated_at = now()
   WHERE id = $1::uuid RETURNING last_ordinal - $4::int AS last
 ), behind AS (
-  SELECT p.branch_id, p.ordinal, p.depth, EXISTS (SELECT 1 FROM message o WHERE o.branch_id = p.branch_id AND o.ordinal > p.ordinal) AS is_followed
+  SELECT p.branch_id, p.ordinal, p.depth, (SELECT max(ordinal) FROM message WHERE branch_id = p.branch_id) > p.ordinal AS is_followed
   FROM message p WHERE p.id = $2::uuid
   UNION ALL SELECT NULL, 0, -1, place.last > 0 FROM place WHERE $2::uuid IS NULL
 ), fork AS (

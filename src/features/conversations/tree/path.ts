@@ -15,44 +15,60 @@ WITH RECURSIVE segment(leaf, branch_id, upto) AS (
     SELECT parent_id, fork_ordinal FROM branch WHERE id = s.branch_id AND parent_id IS NOT NULL LIMIT 1) b
 )`;
 
-type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: MessagePart[]; tokenCount: number };
-
 /** A message that a model may be shown. */
 export type ContextMessage = { id: string; role: 'user' | 'assistant'; content: string; tokens: number; before: number };
 
+type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: MessagePart[] | null; tokenCount: number };
+
 /**
  * The newest messages that a model may be shown with each of these questions, newest first and the question before all: those on the way to
- * it. Never more than `limit` each, however long the conversation. `before` says how many messages are before one on the way.
+ * it that have content, since some providers refuse what has none. Never more than `limit` each, however long the conversation. `before` says
+ * how many messages are before one on the way. Without `withContent` no content is read.
  */
-export async function listForContexts(tx: Tx, messageIds: readonly string[], limit: number): Promise<Map<string, ContextMessage[]>> {
+export async function listForContexts(
+  tx: Tx,
+  messageIds: readonly string[],
+  limit: number,
+  withContent = true,
+): Promise<Map<string, ContextMessage[]>> {
   const rows = await tx.query<Row>(
     `${segments}
      SELECT leaf, id, depth, role, parts, "tokenCount" FROM (
-       SELECT s.leaf, m.id, m.depth, m.role, m.parts, m.token_count AS "tokenCount", row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
+       SELECT s.leaf, m.id, m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
+         row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
        FROM segment s CROSS JOIN LATERAL (
-         SELECT * FROM message WHERE branch_id = s.branch_id AND ordinal <= s.upto AND status IN ('COMPLETE', 'STOPPED') ORDER BY ordinal DESC LIMIT $2::int) m) w
+         SELECT * FROM message WHERE branch_id = s.branch_id AND ordinal <= s.upto AND (id = s.leaf OR status IN ('COMPLETE', 'STOPPED')) AND content_length > 0
+         ORDER BY ordinal DESC LIMIT $2::int) m) w
      WHERE place <= $2::int ORDER BY leaf, place`,
-    [messageIds, limit],
+    [messageIds, limit, withContent],
   );
   const lists = groupBy(rows, ({ leaf }) => leaf);
-  return new Map([...lists].map(([leaf, list]) => [leaf, list.map(toShown).filter(({ content }) => content !== '')]));
+  return new Map([...lists].map(([leaf, list]) => [leaf, list.map(toShown)]));
 }
 
-/** What was stopped before its first word has no content: there is nothing to show, and some providers refuse it. */
 const toShown = ({ id, depth, role, parts, tokenCount }: Row): ContextMessage => ({
-  ...{ id, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts) ?? '' },
+  ...{ id, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts ?? []) ?? '' },
   ...{ tokens: tokenCount, before: depth },
 });
 
 export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<ContextMessage[]> =>
   (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
 
-export type TreeMessage = { id: string; parentId: string | null; role: MessageRole; status: string; turnId: string | null };
+export type TreeMessage = {
+  id: string;
+  parentId: string | null;
+  role: MessageRole;
+  status: string;
+  /** The message of the user that it answers; null for what answers none. */
+  questionId: string | null;
+};
 
 /** A message of this conversation; null where it has none with this id. */
 export async function findInTree(tx: Tx, conversationId: string, id: string): Promise<TreeMessage | null> {
   const [row] = await tx.query<TreeMessage>(
-    `SELECT id, parent_id AS "parentId", role, status, turn_id AS "turnId" FROM message WHERE conversation_id = $1::uuid AND id = $2::uuid`,
+    `SELECT m.id, m.parent_id AS "parentId", m.role, m.status, q.id AS "questionId"
+     FROM message m LEFT JOIN message q ON q.id = m.parent_id AND q.role = 'USER' AND q.status <> 'SUPERSEDED'
+     WHERE m.conversation_id = $1::uuid AND m.id = $2::uuid`,
     [conversationId, id],
   );
   return row ?? null;
@@ -74,12 +90,23 @@ export async function newestLeaf(tx: Tx, messageId: string): Promise<string> {
   return row?.id ?? messageId;
 }
 
-/** What is last once everything behind this message is gone that was taken out: of the whole conversation where it is null; null where nothing is left. */
-export async function leafBefore(tx: Tx, conversationId: string, messageId: string | null): Promise<string | null> {
-  if (messageId !== null) return newestLeaf(tx, messageId);
+/** Which of these turns have a message on the way to this one. */
+export async function turnsOnWay(tx: Tx, messageId: string, turnIds: readonly string[]): Promise<Set<string>> {
+  const rows = await tx.query<{ id: string }>(
+    `${segments} SELECT DISTINCT m.turn_id AS id FROM message m JOIN segment s ON s.branch_id = m.branch_id AND m.ordinal <= s.upto WHERE m.turn_id = ANY($2::uuid[])`,
+    [[messageId], turnIds],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** This message, or the last one before it on its way that is still part of the conversation; null where none is. */
+export async function nearestShown(tx: Tx, messageId: string): Promise<string | null> {
   const [row] = await tx.query<{ id: string }>(
-    `SELECT id FROM message WHERE conversation_id = $1::uuid AND status <> 'SUPERSEDED' ORDER BY ordinal DESC LIMIT 1`,
-    [conversationId],
+    `${segments}
+     SELECT m.id FROM segment s CROSS JOIN LATERAL (
+       SELECT id, ordinal FROM message WHERE branch_id = s.branch_id AND ordinal <= s.upto AND status <> 'SUPERSEDED' ORDER BY ordinal DESC LIMIT 1) m
+     ORDER BY m.ordinal DESC LIMIT 1`,
+    [[messageId]],
   );
   return row?.id ?? null;
 }

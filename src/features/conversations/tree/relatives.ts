@@ -3,7 +3,7 @@ import { groupBy } from '../../../kernel/group.ts';
 import type { Db } from '../../../platform/db.ts';
 
 /** A question may be answered, and a message put otherwise, any number of times; nobody is shown more at once. */
-const maxRelatives = 100;
+const maxRelatives = 30;
 
 /** Messages beside or behind many others, in two statements each. Those that another took the place of are left out. */
 export const createRelatives = (db: Db) => ({

@@ -21,7 +21,7 @@ builder.prismaObjectFields('Message', (t) => ({
   siblings: t.field({
     type: [Message],
     description:
-      'What was said in this place: the message itself and what it was changed to, or all answers to one question, in order; the first 100.',
+      'What was said in this place: the message itself and what it was changed to, or all answers to one question, in order; the first 30.',
     resolve: (message, _args, context) => siblingsOf(message, context),
   }),
   siblingIndex: t.int({
@@ -30,7 +30,7 @@ builder.prismaObjectFields('Message', (t) => ({
   }),
   children: t.field({
     type: [Message],
-    description: 'What follows it directly, one for each branch, in order; the first 100.',
+    description: 'What follows it directly, one for each branch, in order; the first 30.',
     resolve: async ({ id }, _args, { loaders }) => (await loaders.messageChildren.load(id)) ?? [],
   }),
 }));
