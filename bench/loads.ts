@@ -117,7 +117,8 @@ async function reconnect({ target, clients, turns, tokens }: Reconnect) {
   const readers = await connectAll(clients, () => connectColloquy(target));
   const before = readers.map((reader, index) => reader.read(begun[index % turns]!.conversation, { after: begun[index % turns]!.cursor }));
   await Promise.all(before.map(({ caughtUp }) => caughtUp));
-  while (before.some((reading) => reading.tokens < 50)) await pause(20);
+  process.send!({ phase: 'reading' });
+  while (before.some((reading) => reading.tokens < 100)) await pause(20);
   const left = readers.map(({ cursor }) => cursor);
   for (const reader of readers) reader.close();
   process.send!({ phase: 'cut' });

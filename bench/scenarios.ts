@@ -199,7 +199,7 @@ const replay: Scenario = {
 const reconnect: Scenario = {
   title: 'Reconnecting: 1,000 clients at once in mid-turn',
   about: '1,000 readers of 50 running turns lose their sockets in one moment and come back with their cursors.',
-  figures: { allMs: 'all caught up ms', p50Ms: 'half caught up ms', statements: 'statements/s meanwhile', lost: 'lost' },
+  figures: { allMs: 'all caught up ms', p50Ms: 'half caught up ms', statements: 'statements/s more than before', lost: 'lost' },
   goals: { allMs: atMost(5_000), statements: atMost(200), lost: none },
   alone: true,
   async run({ clients, stage, quick }, target) {
@@ -214,8 +214,10 @@ const reconnect: Scenario = {
     const result = await clients.run('reconnect', options, async (phase) => {
       seen[phase] = { at: performance.now(), n: await count() };
     });
-    const seconds = (seen.back!.at - seen.cut!.at) / 1_000;
-    return { allMs: result.allMs, p50Ms: result.p50Ms, statements: (seen.back!.n - seen.cut!.n) / seconds, ...losses(result) };
+    const rate = (from: string, to: string) => ((seen[to]!.n - seen[from]!.n) * 1_000) / (seen[to]!.at - seen[from]!.at);
+    // The turns that are under way send theirs all the time.
+    const statements = Math.max(0, rate('cut', 'back') - rate('reading', 'cut'));
+    return { allMs: result.allMs, p50Ms: result.p50Ms, statements, ...losses(result) };
   },
 };
 
