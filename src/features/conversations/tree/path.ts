@@ -24,6 +24,7 @@ type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: 
  * The newest messages that a model may be shown with each of these questions, newest first and the question before all: those on the way to
  * it that have content, since some providers refuse what has none. Never more than `limit` each, however long the conversation. `before` says
  * how many messages are before one on the way. Without `withContent` no content is read.
+ * The index is walked from its place, whatever lies there: asked for one branch, the database takes it for a short one and sorts it whole.
  */
 export async function listForContexts(
   tx: Tx,
@@ -37,8 +38,8 @@ export async function listForContexts(
        SELECT s.leaf, m.id, m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
          row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
        FROM segment s CROSS JOIN LATERAL (
-         SELECT * FROM message WHERE branch_id = s.branch_id AND ordinal <= s.upto AND (id = s.leaf OR status IN ('COMPLETE', 'STOPPED')) AND content_length > 0
-         ORDER BY ordinal DESC LIMIT $2::int) m) w
+         SELECT * FROM message WHERE (branch_id, ordinal) <= (s.branch_id, s.upto) AND (id = s.leaf OR status IN ('COMPLETE', 'STOPPED')) AND content_length > 0
+         ORDER BY branch_id DESC, ordinal DESC LIMIT $2::int) m WHERE m.branch_id = s.branch_id) w
      WHERE place <= $2::int ORDER BY leaf, place`,
     [messageIds, limit, withContent],
   );
