@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
-import { countsOfUsers, createRelatives } from '../features/conversations/index.ts';
+import { countsOfUsers, createRelatives, lengthsOfWays, pagesOfWays } from '../features/conversations/index.ts';
 import { reportsOf } from '../features/turn-runs/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
 import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
@@ -28,6 +28,7 @@ export function createContexts(database: Database, { services }: Pick<Compositio
         turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
         usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
       },
+      waysTo: { pages: (ids, page) => pagesOfWays(database, ids, page), lengths: (ids) => lengthsOfWays(database, ids) },
       totalsOfConversations: (ids) => sumByConversation(database, ids),
       totalsOfTurns: (ids) => sumByTurn(database, ids),
       countsOfUsers: (ids) => countsOfUsers(db, ids),

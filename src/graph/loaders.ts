@@ -5,8 +5,7 @@ import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
 import type { Conversation, Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/db.ts';
-import { createPathCounts, createPathLoader } from './path.ts';
-import { createCountLoader, createWindowLoader } from './window.ts';
+import { createCountLoader, createPageLoader, createWindowLoader, type Pages } from './window.ts';
 
 type LogPage = { events: LogEvent[]; full: boolean };
 
@@ -38,6 +37,8 @@ export type LoaderSources = {
     turns(ids: readonly string[]): Promise<Turn[]>;
     usage(ids: readonly string[]): Promise<Usage[]>;
   };
+  /** What leads to messages from the beginnings of their conversations. */
+  waysTo: { pages: Pages; lengths(messageIds: readonly string[]): Promise<Map<string, number>> };
   totalsOfConversations(conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   totalsOfTurns(turnIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   countsOfUsers(userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>>;
@@ -45,12 +46,22 @@ export type LoaderSources = {
 };
 
 /** The reads that Prisma does not batch by itself: aggregates, and what lives in the event log. */
-export function createLoaders({ query, log, rowsOf, rowsById, totalsOfConversations, totalsOfTurns, countsOfUsers, queuePositions }: LoaderSources) {
+export function createLoaders({
+  query,
+  log,
+  rowsOf,
+  rowsById,
+  waysTo,
+  totalsOfConversations,
+  totalsOfTurns,
+  countsOfUsers,
+  queuePositions,
+}: LoaderSources) {
   const ofConversation = { parent: 'conversation_id', descending: false } as const;
   return {
     /** Messages of one branch, and how many it has. */
-    path: createPathLoader(query),
-    pathLength: batched(createPathCounts(query)),
+    path: createPageLoader(waysTo.pages),
+    pathLength: batched(waysTo.lengths),
     /** Messages of all branches. */
     messages: createWindowLoader(query, { ...ofConversation, table: 'message', order: 'ordinal' }),
     turns: createWindowLoader(query, { ...ofConversation, table: 'turn', order: 'ordinal', descending: true }),

@@ -21,11 +21,11 @@ export type WindowRequest = {
 /** A condition on the rows `r`, from the code and never from a caller; `?` stands for `values`, which may be empty. */
 export type Condition = { sql: string; values: readonly string[] };
 
-/**
- * One page each of many parents' lists in one statement: the database walks each parent's index to its limit. Without it a list of
- * conversations with their last messages would cost a statement each.
- */
-export function createWindowLoader(query: Database['query'], list: Windowed): DataLoader<WindowRequest, string[], string> {
+/** Ids of one page each of many parents' lists, by parent, in one statement. */
+export type Pages = (parentIds: readonly string[], page: PageRequest, only?: Condition) => Promise<Map<string, string[]>>;
+
+/** Batches requests for pages: those that ask for the same page of different lists are one. */
+export function createPageLoader(pagesOf: Pages): DataLoader<WindowRequest, string[], string> {
   const keyOf = ({ parentId, ...rest }: WindowRequest) => JSON.stringify([parentId, rest]);
   return new DataLoader(
     async (requests) => {
@@ -33,13 +33,7 @@ export function createWindowLoader(query: Database['query'], list: Windowed): Da
       const found = new Map<string, string[]>();
       for (const group of groups.values()) {
         const { page, only } = group[0]!;
-        const rows = await query<{ parent: string; ids: string[] }>(statementOf(list, page, sqlOf(only, '$4')), [
-          group.map(({ parentId }) => parentId),
-          page.limit + 1,
-          page.from?.[0] ?? null,
-          ...valuesOf(only),
-        ]);
-        const ids = new Map(rows.map((row) => [row.parent, row.ids]));
+        const ids = await pagesOf([...new Set(group.map(({ parentId }) => parentId))], page, only);
         for (const request of group) found.set(keyOf(request), ids.get(request.parentId) ?? []);
       }
       return requests.map((request) => found.get(keyOf(request))!);
@@ -47,6 +41,17 @@ export function createWindowLoader(query: Database['query'], list: Windowed): Da
     { cacheKeyFn: keyOf },
   );
 }
+
+/**
+ * One page each of many parents' lists in one statement: the database walks each parent's index to its limit. Without it a list of
+ * conversations with their last messages would cost a statement each.
+ */
+export const createWindowLoader = (query: Database['query'], list: Windowed): DataLoader<WindowRequest, string[], string> =>
+  createPageLoader(async (parentIds, page, only) => {
+    const values = [parentIds, page.limit + 1, page.from?.[0] ?? null, ...valuesOf(only)];
+    const rows = await query<{ parent: string; ids: string[] }>(statementOf(list, page, sqlOf(only, '$4')), values);
+    return new Map(rows.map((row) => [row.parent, row.ids]));
+  });
 
 const sqlOf = (only: Condition | undefined, place: string): string => only?.sql.replace('?', place) ?? 'true';
 const valuesOf = (only: Condition | undefined): (readonly string[])[] => (only?.sql.includes('?') ? [only.values] : []);

@@ -109,7 +109,7 @@ await inScratch(async (url) => {
       title: 'A page of messages, deep in a conversation',
       why: '`message_branch_id_ordinal_key` keeps each branch in order and lets every page begin at its cursor, so that a page costs its own rows wherever it lies.',
       run: inDeep(`messages(first: 20, after: "${encodeCursor('messages', ['20000'])}") { nodes { id } }`),
-      pick: /FROM message r/,
+      pick: /array_agg\(w\.id/,
     },
     {
       title: 'What a model is shown',

@@ -9,7 +9,6 @@ export type LockedConversation = {
   titleSource: 'FALLBACK' | 'GENERATED' | 'USER';
   provider: string;
   model: string;
-  messageCount: number;
   /** The last message of the branch that is shown; null while there is none. */
   activeLeafId: string | null;
 };
@@ -22,8 +21,7 @@ export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conve
  */
 export async function lockConversation(tx: Tx, viewer: Viewer, id: string): Promise<LockedConversation | null> {
   const [row] = await tx.query<LockedConversation>(
-    `SELECT id, status, title_source AS "titleSource", provider, model, message_count AS "messageCount",
-       active_leaf_id AS "activeLeafId"
+    `SELECT id, status, title_source AS "titleSource", provider, model, active_leaf_id AS "activeLeafId"
      FROM conversation WHERE id = $1::uuid AND owner_id = $2::uuid AND deleted_at IS NULL FOR NO KEY UPDATE`,
     [id, viewer.userId],
   );
@@ -98,7 +96,7 @@ export async function insertConversation(tx: Tx, row: ConversationRow): Promise<
      INSERT INTO conversation_log (conversation_id) SELECT id FROM made`,
     [id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, JSON.stringify(metadata)],
   );
-  return { id, status: 'ACTIVE', titleSource, provider, model, messageCount: 0, activeLeafId: null };
+  return { id, status: 'ACTIVE', titleSource, provider, model, activeLeafId: null };
 }
 
 export type ConversationChange = Partial<

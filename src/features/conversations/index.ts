@@ -24,5 +24,6 @@ export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';
 export { appendMessages, type NewMessage } from './tree/append.ts';
 export { type BranchService, createBranchService } from './tree/branch-service.ts';
-export { type ContextMessage, findInTree, listForContext, listForContexts, nearestShown, type TreeMessage, turnsOnWay } from './tree/path.ts';
+export { lengthsOfWays, pagesOfWays } from './tree/pages.ts';
+export { listForContext, listForContexts, nearestShown, requireInTree, type TreeMessage, turnsOnWay } from './tree/path.ts';
 export { createRelatives } from './tree/relatives.ts';

@@ -4,6 +4,7 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Db, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
+import { below, shown } from './tree/ways.ts';
 
 export const findMessage = (db: Db, viewer: Viewer, id: string) => db.message.findFirst({ where: { id, conversation: visibleTo(viewer) } });
 
@@ -58,7 +59,7 @@ export async function supersedeAnswers(tx: Tx, conversationId: string, turnId: s
   const rows = await tx.query<{ id: string }>(
     `WITH gone AS (
        UPDATE message SET status = 'SUPERSEDED', updated_at = now()
-       WHERE turn_id = $1::uuid AND role = 'ASSISTANT' AND status <> 'SUPERSEDED' RETURNING *
+       WHERE turn_id = $1::uuid AND role = 'ASSISTANT' AND ${shown} RETURNING *
      ${gone}`,
     [turnId, conversationId],
   );
@@ -71,14 +72,10 @@ export async function supersedeAnswers(tx: Tx, conversationId: string, turnId: s
  */
 export async function supersedeTurns(tx: Tx, conversationId: string, turnIds: readonly string[]): Promise<Superseded[]> {
   const rows = await tx.query<Omit<Superseded, 'text'> & { parts: MessagePart[] }>(
-    `WITH RECURSIVE below(branch_id, since) AS (
-       SELECT branch_id, ordinal FROM message WHERE turn_id = ANY($1::uuid[])
-       UNION
-       SELECT b.id, b.fork_ordinal FROM below JOIN branch b ON b.parent_id = below.branch_id AND b.fork_ordinal >= below.since
-     ), gone AS (
+    `${below('SELECT branch_id, ordinal FROM message WHERE turn_id = ANY($1::uuid[])')}, gone AS (
        UPDATE message m SET status = 'SUPERSEDED', updated_at = now()
        FROM (SELECT branch_id, min(since) AS since FROM below GROUP BY branch_id) b
-       WHERE m.branch_id = b.branch_id AND m.ordinal >= b.since AND m.status <> 'SUPERSEDED' RETURNING m.*
+       WHERE m.branch_id = b.branch_id AND m.ordinal >= b.since AND m.${shown} RETURNING m.*
      ${gone}`,
     [turnIds, conversationId],
   );

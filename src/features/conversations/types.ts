@@ -71,7 +71,7 @@ export const Conversation = builder.prismaObject('Conversation', {
       resolve: async ({ id, activeLeafId }, { leaf, ...args }, { loaders }) => {
         const page = parsePage(messageList, args);
         const leafId = leaf == null ? activeLeafId : await leafIn(id, leaf, loaders);
-        const ids = leafId ? await loaders.path.load({ leafId, page }) : [];
+        const ids = leafId ? await loaders.path.load({ parentId: leafId, page }) : [];
         const rows = await present(loaders.messageRows, ids);
         return toPage(
           messageList,

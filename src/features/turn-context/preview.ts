@@ -4,7 +4,7 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database } from '../../platform/db.ts';
 import { findConversation, listForContext } from '../conversations/index.ts';
 import { assemble, type ContextDeps } from '../turn-runs/index.ts';
-import { type GenerationRequest, parseGeneration, parseText } from '../turns/index.ts';
+import { type GenerationRequest, modelFor, parseGeneration, parseText } from '../turns/index.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;
@@ -22,7 +22,7 @@ export const createContextPreview =
     const conversation = await findConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
-    const info = findModel(generation.model == null ? { model: conversation.model, provider: conversation.provider } : { model: generation.model });
+    const info = findModel(modelFor(generation, conversation));
     const asked = { info, generation: parseGeneration(generation, info, ['generation']), systemPrompt };
     const draft = text === null ? null : parseText(text, maxMessageChars, 'draft.text');
     // As many of those that are there as the next message leaves room for.

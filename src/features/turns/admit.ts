@@ -78,7 +78,7 @@ export function takesMessages(conversation: LockedConversation): LockedConversat
 }
 
 /** What was asked for in the request, else what the conversation uses. */
-export const modelFor = ({ model }: GenerationRequest, conversation: LockedConversation) =>
+export const modelFor = ({ model }: GenerationRequest, conversation: Pick<LockedConversation, 'model' | 'provider'>) =>
   model == null ? { model: conversation.model, provider: conversation.provider } : { model };
 
 /** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */

@@ -4,6 +4,7 @@
  * closing a connection never stops a turn.
  */
 export type { SendMessage } from './admission.ts';
+export { modelFor } from './admit.ts';
 export { type GenerationRequest, parseGeneration, parseText } from './input.ts';
 export { ContentInput, GenerationInput, textOf } from './inputs.ts';
 export type { Admitted } from './once.ts';

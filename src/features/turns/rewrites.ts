@@ -3,7 +3,7 @@ import { ConflictError, NotFoundError, ValidationError } from '../../kernel/erro
 import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
-import { findInTree, type LockedConversation, lockConversation, type TreeMessage } from '../conversations/index.ts';
+import { type LockedConversation, lockConversation, requireInTree, type TreeMessage } from '../conversations/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
 import type { Admitted, Once } from './once.ts';
@@ -21,9 +21,9 @@ export type EditMessage = Regenerate & {
 export function createRewrites({ findModel, countTokens, maxMessageChars, limits }: AdmissionDeps, once: Once) {
   async function find(tx: Tx, viewer: Viewer, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
     const conversation = await lockConversation(tx, viewer, conversationId);
-    const message = conversation && (await findInTree(tx, conversationId, messageId));
-    if (!message) throw new NotFoundError('message', givenId);
-    if (message.status === 'SUPERSEDED') throw new ConflictError('Another message took the place of this one.');
+    const absent = () => new NotFoundError('message', givenId);
+    if (!conversation) throw absent();
+    const message = await requireInTree(tx, conversationId, messageId, absent);
     return [takesMessages(conversation), message];
   }
 

@@ -29,6 +29,9 @@ export type StopTurn = {
   clearQueue: boolean;
 };
 
+type Target = Pick<Turn, 'id' | 'conversationId'>;
+/** A turn that was changed; `from` is the position in the log before that. */
+type Changed = { turnId: string; conversationId: string; from: number };
 type OfMessage<R extends { target: unknown }> = Omit<R, 'target'> & { messageId: string; givenId: string };
 
 export const maxWaitMs = 10 * 60_000;
@@ -61,7 +64,7 @@ export function createTurnService(deps: TurnServiceDeps) {
   }
 
   /** The turn that a stop means: the one named, or the one that is running, else the next in the conversation's queue. */
-  async function findTarget(viewer: Viewer, target: StopTurn['target']): Promise<Pick<Turn, 'id' | 'conversationId'>> {
+  async function findTarget(viewer: Viewer, target: StopTurn['target']): Promise<Target> {
     if ('turnId' in target) {
       const turn = await findTurn(database.prisma, viewer, target.turnId);
       if (!turn) throw new NotFoundError('turn', target.givenId);
@@ -74,6 +77,17 @@ export function createTurnService(deps: TurnServiceDeps) {
     });
     if (!turn) throw new TurnNotActiveError('no turn of this conversation is live');
     return turn;
+  }
+
+  /** Changes a turn, with its conversation and itself locked. `work` is told its status then; null where it is gone. */
+  async function change(turn: Target, work: (tx: Tx, append: Append, status: TurnStatus | null, turn: Target) => Promise<unknown>): Promise<Changed> {
+    const { id: turnId, conversationId } = turn;
+    const from = (await log.heads([conversationId])).get(conversationId)?.head ?? 0;
+    await log.transact(async (tx, append) => {
+      await holdConversation(tx, conversationId);
+      await work(tx, append, await lockTurn(tx, turnId), turn);
+    });
+    return { turnId, conversationId, from };
   }
 
   async function findMessageFor(viewer: Viewer, messageId: string, givenId: string): Promise<Regenerate['target']> {
@@ -111,40 +125,25 @@ export function createTurnService(deps: TurnServiceDeps) {
     },
 
     /** Cancels a turn that no worker has begun. */
-    async cancelQueued(viewer: Viewer, turnId: string, givenId: string): Promise<{ turnId: string; conversationId: string; from: number }> {
-      const turn = await findTurn(database.prisma, viewer, turnId);
-      if (!turn) throw new NotFoundError('turn', givenId);
-      const { conversationId } = turn;
-      const from = (await log.heads([conversationId])).get(conversationId)?.head ?? 0;
-      await log.transact(async (tx, append) => {
-        await holdConversation(tx, conversationId);
-        const status = await lockTurn(tx, turnId);
+    async cancelQueued(viewer: Viewer, turnId: string, givenId: string): Promise<Changed> {
+      return change(await findTarget(viewer, { turnId, givenId }), async (tx, append, status, { conversationId }) => {
         if (status !== 'QUEUED')
           throw new ConflictError(`Only a turn that waits can be cancelled; this one is ${status ?? 'gone'}: stop it instead.`);
         await settleQueued(tx, append, conversationId, [turnId]);
       });
-      return { turnId, conversationId, from };
     },
 
     /** Stops a turn, whoever runs it, and waits a moment for it to settle. */
-    async stop(
-      viewer: Viewer,
-      { target, request, clearQueue }: StopTurn,
-      signal: AbortSignal,
-    ): Promise<{ turnId: string; conversationId: string; from: number }> {
-      const turn = await findTarget(viewer, target);
-      const from = (await log.heads([turn.conversationId])).get(turn.conversationId)?.head ?? 0;
-      await log.transact(async (tx, append) => {
-        await holdConversation(tx, turn.conversationId);
-        const status = await lockTurn(tx, turn.id);
+    async stop(viewer: Viewer, { target, request, clearQueue }: StopTurn, signal: AbortSignal): Promise<Changed> {
+      const changed = await change(await findTarget(viewer, target), async (tx, append, status, { id, conversationId }) => {
         if (!status || isTerminal(status)) throw new TurnNotActiveError(status ?? 'it is gone');
-        if (clearQueue) await cancelQueued(tx, append, turn.conversationId);
-        else if (status === 'QUEUED') await settleQueued(tx, append, turn.conversationId, [turn.id]);
-        if (status !== 'QUEUED') await requestStop(tx, turn.id, request);
+        if (clearQueue) await cancelQueued(tx, append, conversationId);
+        else if (status === 'QUEUED') await settleQueued(tx, append, conversationId, [id]);
+        if (status !== 'QUEUED') await requestStop(tx, id, request);
       });
-      bus.signal({ kind: 'turn-stop', turnId: turn.id });
-      await wait(turn.id, stopWaitMs, signal);
-      return { turnId: turn.id, conversationId: turn.conversationId, from };
+      bus.signal({ kind: 'turn-stop', turnId: changed.turnId });
+      await wait(changed.turnId, stopWaitMs, signal);
+      return changed;
     },
 
     /**

@@ -5,7 +5,7 @@ import { ConflictError, NotFoundError, ValidationError } from '../../../kernel/e
 import type { JsonObject } from '../../../kernel/json.ts';
 import type { Db, Tx } from '../../../platform/db.ts';
 import { findConversation, insertConversation, lockConversation, updateConversation } from '../conversation-store.ts';
-import { copyPath, findInTree, measurePath, newestLeaf } from './path.ts';
+import { copyPath, measurePath, newestLeaf, requireInTree } from './path.ts';
 
 /** A conversation and one of its messages, each with the id as the caller gave it. */
 export type Place = { conversationId: string; givenId: string; messageId: string; givenMessageId: string };
@@ -18,9 +18,7 @@ export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
   async function lock(tx: Tx, viewer: Viewer, { conversationId, givenId, messageId, givenMessageId }: Place) {
     const conversation = await lockConversation(tx, viewer, conversationId);
     if (!conversation) throw new NotFoundError('conversation', givenId);
-    const message = await findInTree(tx, conversationId, messageId);
-    if (!message) throw new NotFoundError('message in this conversation', givenMessageId);
-    if (message.status === 'SUPERSEDED') throw new ConflictError('Another message took the place of this one.');
+    await requireInTree(tx, conversationId, messageId, () => new NotFoundError('message in this conversation', givenMessageId));
     return conversation;
   }
 

@@ -1,22 +1,9 @@
 import { contentOf, type MessagePart, type MessageRole } from '../../../contracts/message.ts';
+import type { Candidate } from '../../../engine/index.ts';
+import { ConflictError, type NotFoundError } from '../../../kernel/errors.ts';
 import { groupBy } from '../../../kernel/group.ts';
 import type { Tx } from '../../../platform/db.ts';
-
-/**
- * The ways from messages back to the first one, as pieces of branches: each up to an ordinal. A conversation of one branch is one piece, however
- * long it is; each edit or other answer on the way adds one. $1 messages. The limit, which changes nothing,
- * keeps the database from reading all branches for a few.
- */
-const segments = `
-WITH RECURSIVE segment(leaf, branch_id, upto) AS (
-  SELECT id, branch_id, ordinal FROM message WHERE id = ANY($1::uuid[])
-  UNION ALL
-  SELECT s.leaf, b.parent_id, b.fork_ordinal FROM segment s CROSS JOIN LATERAL (
-    SELECT parent_id, fork_ordinal FROM branch WHERE id = s.branch_id AND parent_id IS NOT NULL LIMIT 1) b
-)`;
-
-/** A message that a model may be shown. */
-export type ContextMessage = { id: string; role: 'user' | 'assistant'; content: string; tokens: number; before: number };
+import { below, segments, shown, walk } from './ways.ts';
 
 type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: MessagePart[] | null; tokenCount: number };
 
@@ -24,22 +11,14 @@ type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: 
  * The newest messages that a model may be shown with each of these questions, newest first and the question before all: those on the way to
  * it that have content, since some providers refuse what has none. Never more than `limit` each, however long the conversation. `before` says
  * how many messages are before one on the way. Without `withContent` no content is read.
- * The index is walked from its place, whatever lies there: asked for one branch, the database takes it for a short one and sorts it whole.
  */
-export async function listForContexts(
-  tx: Tx,
-  messageIds: readonly string[],
-  limit: number,
-  withContent = true,
-): Promise<Map<string, ContextMessage[]>> {
+export async function listForContexts(tx: Tx, messageIds: readonly string[], limit: number, withContent = true): Promise<Map<string, Candidate[]>> {
   const rows = await tx.query<Row>(
     `${segments}
      SELECT leaf, id, depth, role, parts, "tokenCount" FROM (
        SELECT s.leaf, m.id, m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
          row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
-       FROM segment s CROSS JOIN LATERAL (
-         SELECT * FROM message WHERE (branch_id, ordinal) <= (s.branch_id, s.upto) AND (id = s.leaf OR status IN ('COMPLETE', 'STOPPED')) AND content_length > 0
-         ORDER BY branch_id DESC, ordinal DESC LIMIT $2::int) m WHERE m.branch_id = s.branch_id) w
+       FROM ${walk({ backward: true, only: "(id = s.leaf OR status IN ('COMPLETE', 'STOPPED')) AND content_length > 0", limit: '$2::int' })}) w
      WHERE place <= $2::int ORDER BY leaf, place`,
     [messageIds, limit, withContent],
   );
@@ -47,12 +26,12 @@ export async function listForContexts(
   return new Map([...lists].map(([leaf, list]) => [leaf, list.map(toShown)]));
 }
 
-const toShown = ({ id, depth, role, parts, tokenCount }: Row): ContextMessage => ({
+const toShown = ({ id, depth, role, parts, tokenCount }: Row): Candidate => ({
   ...{ id, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts ?? []) ?? '' },
   ...{ tokens: tokenCount, before: depth },
 });
 
-export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<ContextMessage[]> =>
+export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<Candidate[]> =>
   (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
 
 export type TreeMessage = {
@@ -64,27 +43,25 @@ export type TreeMessage = {
   questionId: string | null;
 };
 
-/** A message of this conversation; null where it has none with this id. */
-export async function findInTree(tx: Tx, conversationId: string, id: string): Promise<TreeMessage | null> {
+/** A message that is part of this conversation. Refuses one that is not there, in the words of the caller, and one that was taken out. */
+export async function requireInTree(tx: Tx, conversationId: string, id: string, absent: () => NotFoundError): Promise<TreeMessage> {
   const [row] = await tx.query<TreeMessage>(
     `SELECT m.id, m.parent_id AS "parentId", m.role, m.status, q.id AS "questionId"
      FROM message m LEFT JOIN message q ON q.id = m.parent_id AND q.role = 'USER' AND q.status <> 'SUPERSEDED'
      WHERE m.conversation_id = $1::uuid AND m.id = $2::uuid`,
     [conversationId, id],
   );
-  return row ?? null;
+  if (!row) throw absent();
+  if (row.status === 'SUPERSEDED') throw new ConflictError('Another message took the place of this one.');
+  return row;
 }
 
 /** The newest end of all branches that lead through a message: itself where nothing follows it. */
 export async function newestLeaf(tx: Tx, messageId: string): Promise<string> {
   const [row] = await tx.query<{ id: string }>(
-    `WITH RECURSIVE below(branch_id, since) AS (
-       SELECT branch_id, ordinal FROM message WHERE id = $1::uuid
-       UNION ALL
-       SELECT b.id, b.fork_ordinal FROM below JOIN branch b ON b.parent_id = below.branch_id AND b.fork_ordinal >= below.since
-     )
+    `${below('SELECT branch_id, ordinal FROM message WHERE id = $1::uuid')}
      SELECT m.id FROM below CROSS JOIN LATERAL (
-       SELECT id, ordinal FROM message WHERE branch_id = below.branch_id AND ordinal >= below.since AND status <> 'SUPERSEDED' ORDER BY ordinal DESC LIMIT 1) m
+       SELECT id, ordinal FROM message WHERE branch_id = below.branch_id AND ordinal >= below.since AND ${shown} ORDER BY ordinal DESC LIMIT 1) m
      ORDER BY m.ordinal DESC LIMIT 1`,
     [messageId],
   );
@@ -104,9 +81,7 @@ export async function turnsOnWay(tx: Tx, messageId: string, turnIds: readonly st
 export async function nearestShown(tx: Tx, messageId: string): Promise<string | null> {
   const [row] = await tx.query<{ id: string }>(
     `${segments}
-     SELECT m.id FROM segment s CROSS JOIN LATERAL (
-       SELECT id, ordinal FROM message WHERE branch_id = s.branch_id AND ordinal <= s.upto AND status <> 'SUPERSEDED' ORDER BY ordinal DESC LIMIT 1) m
-     ORDER BY m.ordinal DESC LIMIT 1`,
+     SELECT m.id FROM ${walk({ backward: true, only: shown, limit: '1' })} ORDER BY m.ordinal DESC LIMIT 1`,
     [[messageId]],
   );
   return row?.id ?? null;
@@ -117,7 +92,7 @@ export async function measurePath(tx: Tx, messageId: string): Promise<{ count: n
   const [row] = await tx.query<{ count: number; isUnfinished: boolean }>(
     `${segments}
      SELECT count(*)::int AS count, coalesce(bool_or(m.status IN ('PENDING', 'STREAMING')), false) AS "isUnfinished"
-     FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.status <> 'SUPERSEDED'`,
+     FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown}`,
     [[messageId]],
   );
   return row!;
@@ -131,7 +106,7 @@ export const copyPath = (tx: Tx, messageId: string, conversationId: string): Pro
   tx.query(
     `${segments}, copy AS (
        SELECT m.*, row_number() OVER (ORDER BY m.ordinal) AS place, gen_random_uuid() AS new_id
-       FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.status <> 'SUPERSEDED'
+       FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown}
      ), told AS (
        SELECT count(*)::int AS count, max(created_at) AS last_at FROM copy
      ), counted AS (

@@ -1,0 +1,44 @@
+/**
+ * The ways from messages back to the first one, as pieces of branches: each up to an ordinal. A conversation of one branch is one piece, however
+ * long it is; each edit or other answer on the way adds one. $1 messages. The limit, which changes nothing, keeps the database from reading all
+ * branches for a few.
+ */
+export const segments = `
+WITH RECURSIVE segment(leaf, branch_id, upto) AS (
+  SELECT id, branch_id, ordinal FROM message WHERE id = ANY($1::uuid[])
+  UNION ALL
+  SELECT s.leaf, b.parent_id, b.fork_ordinal FROM segment s CROSS JOIN LATERAL (
+    SELECT parent_id, fork_ordinal FROM branch WHERE id = s.branch_id AND parent_id IS NOT NULL LIMIT 1) b
+)`;
+
+/** What hangs on messages, as the ends of branches: each from an ordinal on. `roots` gives the messages, as `branch_id` and `ordinal`. */
+export const below = (roots: string): string => `
+WITH RECURSIVE below(branch_id, since) AS (
+  ${roots}
+  UNION
+  SELECT b.id, b.fork_ordinal FROM below JOIN branch b ON b.parent_id = below.branch_id AND b.fork_ordinal >= below.since
+)`;
+
+/** A message that another took the place of is not part of the conversation any more. */
+export const shown = "status <> 'SUPERSEDED'";
+
+type Walk = {
+  /** Whether it begins at the end of the way. */
+  backward: boolean;
+  /** Which messages count. */
+  only: string;
+  limit: string;
+  /** An ordinal behind which it begins, or before which where it goes backward; a parameter, or null. */
+  from?: string;
+};
+
+/**
+ * The first messages `m` of each `segment s`. The index is walked from a place on, whatever lies there, and what is another branch's is dropped:
+ * asked for one branch, the database takes it for a short one and sorts it whole.
+ */
+export function walk({ backward, only, limit, from = 'NULL' }: Walk): string {
+  const place = backward
+    ? `(branch_id, ordinal) <= (s.branch_id, least(s.upto, ${from}::bigint - 1)) AND ${only} ORDER BY branch_id DESC, ordinal DESC`
+    : `(branch_id, ordinal) > (s.branch_id, coalesce(${from}::bigint, 0)) AND ${only} ORDER BY branch_id, ordinal`;
+  return `segment s CROSS JOIN LATERAL (SELECT * FROM message WHERE ${place} LIMIT ${limit}) m WHERE m.branch_id = s.branch_id AND m.ordinal <= s.upto`;
+}
