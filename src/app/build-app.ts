@@ -12,6 +12,7 @@ import { createScrape } from './ops/scrape.ts';
 import { resolveSecret } from './secret.ts';
 import { compose } from './services.ts';
 import { databaseFault } from './start-error.ts';
+import { loadTools } from './tools/load-tools.ts';
 import { attachSockets } from './ws.ts';
 import { createGraphQLServer } from './yoga.ts';
 
@@ -34,6 +35,7 @@ const lastWordsMs = 1_000;
 
 /** Opens the stores, brings the database up to date, and starts what this role does. */
 export async function startApp(given: Config, logger: Logger): Promise<App> {
+  const registry = await loadTools(given.tools.modules);
   const secret = await resolveSecret(given);
   const { databaseUrl, dataDir, poolSize } = given.stores;
   const database = await openDatabase({ url: databaseUrl, dataDir, poolSize, log: logger });
@@ -47,7 +49,7 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
     throw error;
   }
   const config = scripted ? withModel(given, scripted.url) : given;
-  const composition = compose({ config, database, logger, secret });
+  const composition = compose({ config, database, logger, secret, registry });
   let isStopping = false;
   const health: Health = { isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])) };
   const place: Place = { config, logger, composition, database, health };

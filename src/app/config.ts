@@ -101,6 +101,22 @@ export const environment = z.object({
   CONTEXT_TOKEN_BUFFER: whole(0, 100_000)
     .default(500)
     .describe('Tokens of the window of a model that are left free beside prompt and answer: tokenizers differ by a little.'),
+  TOOLS: words(1_000)
+    .optional()
+    .describe(
+      'Modules that export tools, separated by commas: paths of files, or "samples". Without it the samples where the scripted model answers.',
+    ),
+  MAX_TOOL_ROUNDS: whole(1, 100).default(10).describe('How often a model may call tools in one turn before it must answer.'),
+  MAX_TOOL_CALLS: whole(1, 1_000).default(100).describe('Calls of tools in one turn at the most.'),
+  MAX_TURN_SECONDS: whole(1, 86_400)
+    .default(600)
+    .describe('Seconds that a turn may spend in one go before the model must answer; what people are waited for does not count.'),
+  MAX_TURN_TOKENS: whole(1_000, 1_000_000_000)
+    .default(1_000_000)
+    .describe('Tokens that a turn may spend on calls of the model, prompts and answers together, before the model must answer.'),
+  APPROVAL_SECONDS: whole(1, 31_536_000)
+    .default(86_400)
+    .describe('How long somebody may take to allow a call of a tool, in seconds; after that it is denied.'),
   WORKER_CONCURRENCY: whole(1, 10_000).default(100).describe('Turns that this process runs at once, at the most.'),
   LEASE_MS: whole(1_000, 60_000)
     .default(4_000)
@@ -203,12 +219,19 @@ function grouped(env: Environment) {
       maxMessageChars: env.MAX_MESSAGE_CHARS,
       context: { maxMessages: env.MAX_CONTEXT_MESSAGES, tokenBuffer: env.CONTEXT_TOKEN_BUFFER },
     },
+    tools: {
+      modules: env.TOOLS ?? (isScripted(env) ? ['samples'] : []),
+      limits: { rounds: env.MAX_TOOL_ROUNDS, calls: env.MAX_TOOL_CALLS, wallMs: env.MAX_TURN_SECONDS * 1_000, tokens: env.MAX_TURN_TOKENS },
+      approvalMs: env.APPROVAL_SECONDS * 1_000,
+    },
     conversations: { defaultLanguage: env.DEFAULT_LANGUAGE, titles: { isAutomatic: env.TITLES, model: env.TITLE_MODEL ?? null } },
   };
 }
 
+const isScripted = (env: Environment): boolean => !env.OPENAI_API_KEY && !env.OPENAI_BASE_URL;
+
 function openai(env: Environment) {
-  const scripted = !env.OPENAI_API_KEY && !env.OPENAI_BASE_URL;
+  const scripted = isScripted(env);
   const defaultModel = env.OPENAI_MODEL ?? (scripted ? 'scripted-1' : 'gpt-4o-mini');
   return {
     apiKey: env.OPENAI_API_KEY ?? null,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
 import { countsOfUsers, createRelatives, lengthsOfWays, pagesOfWays } from '../features/conversations/index.ts';
+import { createCallRows } from '../features/tools/index.ts';
 import { reportsOf } from '../features/turn-runs/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
 import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
@@ -21,11 +22,13 @@ export function createContexts(database: Database, { services }: Pick<Compositio
     createLoaders({
       query: database.query,
       log: services.log,
-      rowsOf: { ...createTurnRows(db), ...createRelatives(db), turnContexts: (ids) => reportsOf(database, ids) },
+      rowsOf: { ...createTurnRows(db), ...createRelatives(db), ...createCallRows(db), turnContexts: (ids) => reportsOf(database, ids) },
       rowsById: {
         conversations: (ids) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } }),
         messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
         turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
+        toolCalls: (ids) => db.toolCall.findMany({ where: { id: { in: [...ids] } } }),
+        approvals: (ids) => db.approval.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
         usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
       },
       waysTo: { pages: (ids, page) => pagesOfWays(database, ids, page), lengths: (ids) => lengthsOfWays(database, ids) },

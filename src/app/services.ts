@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Found } from '../contracts/tool.ts';
 import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus, type Hub } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
-import { createBranchService, createConversationService, createVisibility } from '../features/conversations/index.ts';
+import { createBranchService, createConversationService, createVisibility, findConversation, findMessage } from '../features/conversations/index.ts';
 import { createTitles } from '../features/titles/index.ts';
+import { countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
 import { createContextPreview } from '../features/turn-context/index.ts';
 import { createWorker, type Worker } from '../features/turn-runs/index.ts';
+import { createDecisions, createOutputs } from '../features/turn-tools/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
 import type { Services } from '../graph/context.ts';
+import { fromGlobalId } from '../graph/ids.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Database } from '../platform/db.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -19,7 +23,7 @@ import type { Config } from './config.ts';
 import { createFrameMeter, type FrameMeter, meteredBus, meteredHub } from './ops/meters.ts';
 import { createObserver } from './ops/observed-provider.ts';
 
-type Deps = { config: Config; database: Database; logger: Logger; secret: string | null };
+type Deps = { config: Config; database: Database; logger: Logger; secret: string | null; registry: ToolRegistry };
 
 export type Composition = {
   services: Services;
@@ -40,7 +44,7 @@ const sweepMs = 10_000;
 const maxReplay = 10_000;
 
 /** Builds everything once, from the bottom up. */
-export function compose({ config, database, logger, secret }: Deps): Composition {
+export function compose({ config, database, logger, secret, registry }: Deps): Composition {
   const clock = systemClock;
   // Loading the tokenizer's tables holds the event loop for a moment: better now than in somebody's answer.
   void countTokens('warm up').catch(() => {});
@@ -66,13 +70,18 @@ export function compose({ config, database, logger, secret }: Deps): Composition
     },
   });
 
-  const worker =
+  const waiting = { database, log, bus, registry, nudge: () => worker?.nudge() };
+  const decisions = createDecisions(waiting);
+
+  const worker: Worker | null =
     config.role === 'api'
       ? null
       : createWorker({
           ...{ database, log, logger, clock, bus, countTokens, pollMs: claimPollMs, sweepMs },
           ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
+          tools: { ...config.tools, registry, lookUp: createLookUp(database.prisma) },
+          sweeps: () => decisions.expire(50),
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
           providerOf: (turn) => {
             const { provider, info } = resolve(turn);
@@ -93,6 +102,7 @@ export function compose({ config, database, logger, secret }: Deps): Composition
   const turns = createTurnService({
     ...{ database, log, hub, bus, conversations, findModel, countTokens },
     limits: config.turns.context,
+    tools: registry,
     maxMessageChars: config.turns.maxMessageChars,
     localWorker: () => worker,
   });
@@ -104,10 +114,13 @@ export function compose({ config, database, logger, secret }: Deps): Composition
 
   return {
     services: {
+      ...{ decisions, outputs: createOutputs(waiting) },
+      asked: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
       ...{ conversations, turns, titles, guests, log, maxReplay, models: () => providers.models() },
       previewContext: createContextPreview({
         ...{ database, findModel, countTokens, limits: config.turns.context },
         maxMessageChars: config.turns.maxMessageChars,
+        tools: registry,
       }),
       branches: createBranchService({ log, db: database.prisma }),
       isVisible: createVisibility(database),
@@ -126,6 +139,18 @@ export function compose({ config, database, logger, secret }: Deps): Composition
     },
   };
 }
+
+/** Reads by global id as a user may: what does not exist for them is not there. */
+const createLookUp =
+  (db: Database['prisma']) =>
+  async (userId: string, globalId: string): Promise<Found | null> => {
+    const node = fromGlobalId(globalId);
+    const viewer = { userId, roles: [], expiresAt: new Date() };
+    if (node?.type === 'Conversation')
+      return (await findConversation(db, viewer, node.id)) && { type: 'Conversation', id: node.id, conversationId: node.id };
+    const message = node?.type === 'Message' ? await findMessage(db, viewer, node.id) : null;
+    return message && { type: 'Message', id: message.id, conversationId: message.conversationId };
+  };
 
 function openBus({ stores }: Config, logger: Logger): Bus {
   if (!stores.redisUrl) return createLocalBus();

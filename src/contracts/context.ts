@@ -9,6 +9,8 @@ export type ContextRecord = {
   /** Tokens of the whole prompt, and how many there may be beside the answer. */
   tokens: number;
   limit: number;
+  /** Tokens of the descriptions of tools in it; absent where there were none. */
+  tools?: number;
 };
 
 export type ContextDecision = 'INCLUDED' | 'SUMMARISED' | 'DROPPED' | 'INJECTED';
@@ -22,6 +24,7 @@ export type ContextReport = {
   /** The oldest first. */
   items: ContextItem[];
   totalTokens: number;
+  toolSchemasTokens: number;
   limit: number;
   provider: string;
   model: string;

@@ -18,5 +18,9 @@ export type ModelEvent =
   | { kind: 'text-delta'; text: string }
   | { kind: 'reasoning-delta'; text: string }
   | { kind: 'refusal-delta'; text: string }
+  /** The model begins a call. `index` tells calls of one answer apart; they may be written side by side. */
+  | { kind: 'tool-call'; index: number; callId: string; name: string }
+  /** More of the arguments of a call, which are JSON when they are whole. */
+  | { kind: 'tool-arguments'; index: number; text: string }
   | { kind: 'usage'; usage: ModelUsage }
   | { kind: 'finish'; reason: Extract<FinishReason, 'STOP' | 'LENGTH' | 'TOOL_CALLS' | 'CONTENT_FILTER'> };

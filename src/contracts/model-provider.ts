@@ -1,7 +1,19 @@
 import type { JsonObject } from '../kernel/json.ts';
 import type { ModelEvent } from './model-event.ts';
 
-export type ModelMessage = { role: 'system' | 'user' | 'assistant'; content: string };
+export type ModelMessage =
+  | { role: 'system' | 'user'; content: string }
+  | { role: 'assistant'; content: string; toolCalls?: readonly ModelCall[] }
+  | { role: 'tool'; callId: string; content: string };
+
+/** A call as the model made it. `arguments` is JSON. */
+export type ModelCall = { callId: string; name: string; arguments: string };
+
+/** A tool as the model sees it: `parameters` is a JSON Schema of an object. */
+export type ToolSpec = { name: string; description: string; parameters: JsonObject };
+
+/** Whether the model may, must not, or must call tools, or which one it must. */
+export type ToolChoice = 'auto' | 'none' | 'required' | { tool: string };
 
 /** The shape that an answer must have. */
 export type ResponseFormat = {
@@ -19,12 +31,17 @@ export type Generation = {
   presencePenalty?: number;
   stop?: string[];
   responseFormat?: ResponseFormat;
+  /** Names of the tools that the model may call; absent: all that there are. */
+  tools?: string[];
+  toolChoice?: ToolChoice;
 };
 
 export type ModelRequest = {
   model: string;
   messages: readonly ModelMessage[];
-  generation: Generation;
+  generation: Omit<Generation, 'tools' | 'toolChoice'>;
+  tools?: readonly ToolSpec[];
+  toolChoice?: ToolChoice;
 };
 
 export type ModelInfo = {

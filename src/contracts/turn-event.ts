@@ -1,3 +1,4 @@
+import type { Json } from '../kernel/json.ts';
 import type { FinishReason } from './message.ts';
 
 /**
@@ -13,6 +14,16 @@ export type EventBody =
   | { type: 'message-completed'; messageId: string; finishReason: FinishReason; contentLength: number; contentSha256: string }
   | DeltaBody
   | { type: 'part-replaced'; messageId: string; partIndex: number; keepLength: number; reason: string }
+  | { type: 'tool-call-started'; messageId: string; partIndex: number; call: number; toolCallId: string }
+  | { type: 'tool-started'; toolCallId: string }
+  | { type: 'tool-progress'; toolCallId: string; progress: number | null; message: string | null; data: Json }
+  /** `partIndex` is the place of the result; null where there is none, since the call was taken back. */
+  | { type: 'tool-finished'; messageId: string; partIndex: number | null; call: number; toolCallId: string }
+  | { type: 'widget-displayed'; messageId: string; partIndex: number; widgetType: string; data: Json }
+  | { type: 'approval-requested'; approvalId: string }
+  | { type: 'approval-decided'; approvalId: string }
+  | { type: 'turn-waiting'; turnId: string; approvalIds: string[]; toolCallIds: string[] }
+  | { type: 'turn-steered'; messageId: string; consumed: boolean }
   | { type: 'turn-queued'; turnId: string; position: number }
   | { type: 'turn-started'; turnId: string }
   | { type: 'turn-recovering'; turnId: string; attempt: number; reason: string }
@@ -22,12 +33,14 @@ export type EventBody =
 
 /** Text at an address: `offset` counts UTF-16 units of the part before it. No delta begins or ends inside a surrogate pair. */
 export type DeltaBody = {
-  type: 'text-delta' | 'reasoning-delta';
+  type: 'text-delta' | 'reasoning-delta' | 'arguments-delta';
   messageId: string;
   partIndex: number;
   offset: number;
   text: string;
   attempt: number;
+  /** Of the arguments of a call: which one. */
+  toolCallId?: string;
   /** Where compaction merged several rows: what each of them was. */
   marks?: Marks;
 };
@@ -70,7 +83,8 @@ export type TurnFinishedBody = {
 /** An event with its place in the log of its conversation. */
 export type LogEvent = { seq: number; at: Date; turnId: string | null; body: EventBody };
 
-export const isDelta = (body: EventBody): body is DeltaBody => body.type === 'text-delta' || body.type === 'reasoning-delta';
+export const isDelta = (body: EventBody): body is DeltaBody =>
+  body.type === 'text-delta' || body.type === 'reasoning-delta' || body.type === 'arguments-delta';
 
 /** Whether `next` continues `delta` without a gap, so that both can be one. */
 export const continues = (delta: DeltaBody, next: DeltaBody): boolean =>

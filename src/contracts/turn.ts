@@ -22,4 +22,16 @@ export type StopRequest = {
 };
 
 /** Moments in a turn's life that operators may watch (and fault tests strike at), on the diagnostics channel `colloquy.turn`. */
-export type TurnPoint = 'admitted' | 'claimed' | 'request-sent' | 'first-delta' | 'delta' | 'finishing' | 'settled';
+export type TurnPoint =
+  | 'admitted'
+  | 'claimed'
+  | 'request-sent'
+  | 'first-delta'
+  | 'delta'
+  | 'calls-stored'
+  | 'tool-started'
+  | 'tool-done'
+  | 'tool-stored'
+  | 'waiting'
+  | 'finishing'
+  | 'settled';

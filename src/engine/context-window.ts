@@ -6,7 +6,8 @@ export type Candidate = {
   /** Null for what is not stored yet. */
   id: string | null;
   role: 'user' | 'assistant';
-  content: string;
+  /** What the model is shown of it: an answer that called tools is several messages. */
+  said: readonly ModelMessage[];
   tokens: number;
   /** How many messages of the conversation are before it. */
   before: number;
@@ -22,6 +23,8 @@ export type Window = {
   tokenBuffer: number;
   /** How much of what is left may be used, from 0 to 1: less where the provider has found it too long. */
   share?: number;
+  /** Tokens that the prompt has whatever is left out: descriptions of tools, and what the turn itself has said already. */
+  taken?: number;
 };
 
 /** What the wire format adds to each message, as OpenAI documents it. */
@@ -35,9 +38,9 @@ export type Fitted = { messages: ModelMessage[]; items: ContextItem[]; record: C
  * `record.tokens` exceed `record.limit`: even the least did not fit.
  */
 export function fitToWindow(systemPrompt: { content: string; tokens: number } | null, candidates: readonly Candidate[], window: Window): Fitted {
-  const { contextWindow, maxTokens, maxMessages, tokenBuffer, share = 1 } = window;
+  const { contextWindow, maxTokens, maxMessages, tokenBuffer, share = 1, taken = 0 } = window;
   const limit = Math.floor((contextWindow - maxTokens - tokenBuffer) * share);
-  let tokens = systemPrompt ? systemPrompt.tokens + perMessage : 0;
+  let tokens = taken + (systemPrompt ? systemPrompt.tokens + perMessage : 0);
   const kept: Candidate[] = [];
   let because: ContextRecord['because'] = null;
   for (const exchange of exchangesOf(candidates)) {
@@ -49,7 +52,7 @@ export function fitToWindow(systemPrompt: { content: string; tokens: number } | 
   }
   const before = kept.at(-1)?.before ?? 0;
   const record = { before, considered: maxMessages, because: before > 0 ? (because ?? 'MESSAGES') : null, tokens, limit };
-  const messages = kept.map(({ role, content }): ModelMessage => ({ role, content })).reverse();
+  const messages = kept.toReversed().flatMap(({ said }) => said);
   return {
     messages: systemPrompt ? [{ role: 'system', content: systemPrompt.content }, ...messages] : messages,
     items: itemsOf(candidates, record),
@@ -78,7 +81,10 @@ const reasons = {
 } as const;
 
 /** What became of each candidate, the oldest first. A function of the record, so that it need not be stored. */
-export const itemsOf = (candidates: readonly Candidate[], { before, because, limit, considered }: ContextRecord): ContextItem[] =>
+export const itemsOf = (
+  candidates: readonly Omit<Candidate, 'role' | 'said'>[],
+  { before, because, limit, considered }: ContextRecord,
+): ContextItem[] =>
   candidates
     .map((candidate, index): ContextItem => {
       const facts = { messageId: candidate.id, tokens: candidate.tokens };

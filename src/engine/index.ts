@@ -1,12 +1,19 @@
 /**
  * The engine: how one turn runs, told over ports. Owns no table and knows no database, socket or schema.
  * Promises: COMPLETED only with a finish reason of the model; text that a reader has seen is repeated only as a recorded attempt;
- * every call is accounted, however it ends.
+ * every call is accounted, however it ends; a call of a tool is made at most so often as the tool allows, and has one outcome.
  */
 
+export type { Call } from './call.ts';
 export { callModel } from './call-model.ts';
 export { type Candidate, type Fitted, fitToWindow, itemsOf } from './context-window.ts';
-export type { Call, EnginePorts, Interruption } from './ports.ts';
-export { HandedOver, runTurn, type TurnEnd, type TurnWork } from './run-turn.ts';
+export type { EnginePorts, Interruption } from './ports.ts';
+export { runTurn, type TurnWork } from './run-turn.ts';
 export { countTokens } from './token-count.ts';
+export { checkArguments, parametersOf } from './tools/arguments.ts';
+export { statusWhenAllowed } from './tools/judge.ts';
+export type { BegunCall, JudgedCall, ToolLimits, ToolPorts } from './tools/ports.ts';
+export { toOutcome } from './tools/result.ts';
+export { toModelMessages, toUserText } from './tools/to-messages.ts';
+export { HandedOver, type TurnEnd } from './turn-end.ts';
 export { isTerminal, statesBefore } from './turn-machine.ts';

@@ -1,29 +1,10 @@
 import type { ContextRecord } from '../contracts/context.ts';
-import type { ModelUsage } from '../contracts/model-event.ts';
 import type { ModelMessage, ModelProvider } from '../contracts/model-provider.ts';
 import type { StopRequest, TurnPoint } from '../contracts/turn.ts';
 import type { EventBody } from '../contracts/turn-event.ts';
 import type { Clock } from '../kernel/clock.ts';
-
-/** What is known of one call of the provider when it ends, however it ends. */
-export type Call = {
-  /** Number of the attempt that made it. */
-  attempt: number;
-  /** Whether the provider accepted the request, so that it may be billed. */
-  accepted: boolean;
-  requestId: string | null;
-  responseId: string | null;
-  /** The model that answered, where the provider said so. */
-  model: string | null;
-  /** The provider's own count; null where it sent none. */
-  usage: ModelUsage | null;
-  /** Everything that was generated, also what no reader kept: the base of an estimate. */
-  generated: string;
-  /** Estimate of the prompt in tokens, made before the call. */
-  promptTokens: number;
-  firstTokenMs: number | null;
-  durationMs: number;
-};
+import type { Call } from './call.ts';
+import type { ToolPorts } from './tools/ports.ts';
 
 /** Why a run must end before the model does; the reason of its abort signal. */
 export type Interruption = { kind: 'stopped'; request: StopRequest } | { kind: 'fenced' } | { kind: 'drained' };
@@ -38,12 +19,16 @@ export type EnginePorts = {
   emit(bodies: readonly EventBody[]): Promise<void>;
   /** Resolves when all that was emitted is stored. */
   flushed(): Promise<void>;
-  /** The messages for the model, the newest last, fitted to so much of its window (all of it: 1), and what became of the others. */
-  context(share: number): Promise<Context>;
+  /**
+   * The messages for the model, the newest last, fitted to so much of its window (all of it: 1), and what became of the others. What the turn
+   * itself has said and learned already is `own`, and comes after them.
+   */
+  context(share: number, own: readonly ModelMessage[]): Promise<Context>;
   /** Says durably that attempt `number` is about to call the provider with this. */
   requesting(number: number, record: ContextRecord): Promise<void>;
   /** Ends a failed attempt, with the account of its call, and begins the next. Returns the new attempt's number. */
   retrying(call: Call): Promise<number>;
+  tools: ToolPorts;
   mark(point: TurnPoint): void;
   clock: Clock;
   random(): number;

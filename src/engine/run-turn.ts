@@ -1,12 +1,16 @@
-import type { FinishReason, MessagePart, TextualPart } from '../contracts/message.ts';
+import type { FinishReason } from '../contracts/message.ts';
 import type { Generation, ModelMessage, ResponseFormat } from '../contracts/model-provider.ts';
+import type { ToolCallRecord } from '../contracts/tool.ts';
 import { pause } from '../kernel/async.ts';
-import { AppError, ContextTooLongError, InternalError, ProviderError } from '../kernel/errors.ts';
-import type { Call, Context, EnginePorts, Interruption } from './ports.ts';
+import { ContextTooLongError, ProviderError } from '../kernel/errors.ts';
+import type { Call } from './call.ts';
+import type { Context, EnginePorts } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
 import { checkAnswer, repairOf } from './structured.ts';
-import { createTranscript, type Transcript } from './transcript.ts';
+import { createToolRun, type ToolRun } from './tools/tool-run.ts';
+import { createTranscript, type Left, type Transcript } from './transcript.ts';
+import { failed, finished, interrupted, isStopped, type TurnEnd } from './turn-end.ts';
 
 export type TurnWork = {
   messageId: string;
@@ -14,62 +18,60 @@ export type TurnWork = {
   generation: Generation;
   /** Number of the attempt that begins. */
   attempt: number;
-  /** What an earlier worker left of the answer; empty on a first attempt. */
-  recovered: readonly TextualPart[];
+  /** What an earlier worker left of the answer; nothing on a first attempt. */
+  recovered: Left & { calls: readonly ToolCallRecord[] };
 };
-
-/** How a turn ended. `call` is the account of the last call, null where none was made. `fault` is for the log only. */
-export type TurnEnd = {
-  status: 'COMPLETED' | 'FAILED' | 'CANCELLED';
-  finishReason: FinishReason;
-  parts: MessagePart[];
-  call: Call | null;
-  error: AppError | null;
-  fault?: unknown;
-};
-
-/** The turn is no longer ours to end: another worker has it, or it is handed over. */
-export class HandedOver extends Error {
-  readonly interruption: Interruption;
-  /** The call that was cut off; null where none was under way. */
-  readonly call: Call | null;
-
-  constructor(interruption: Interruption, call: Call | null) {
-    super(`The turn was left: ${interruption.kind}`);
-    this.name = 'HandedOver';
-    this.interruption = interruption;
-    this.call = call;
-  }
-}
 
 /** How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer counts otherwise. */
 const lesserShare = 0.6;
 
+/** What the parts of one run share. */
+type Run = { work: TurnWork; transcript: Transcript; tools: ToolRun; ports: EnginePorts; signal: AbortSignal };
+
 /**
- * Runs one turn to its end. Pure of databases and sockets: everything it does goes through its ports.
- * A call that failed before any reader saw text of it is made again as a new attempt, where the failure may pass; after that the
- * partial text is kept and the turn fails. A prompt that the provider finds too long is cut once. `signal` carries an `Interruption`.
+ * Runs one turn to its end, or until it waits for somebody (null). Pure of databases and sockets: everything it does goes through its ports.
+ * A step is one answer of the model; while it calls tools, they are run, and the model is asked again. A call of the model that failed before
+ * any reader saw text of it is made again as a new attempt, where the failure may pass; after that the partial text is kept and the turn
+ * fails. `signal` carries an `Interruption`.
  */
-export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortSignal): Promise<TurnEnd> {
+export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortSignal): Promise<TurnEnd | null> {
   const transcript = createTranscript(work.messageId, work.recovered);
+  const tools = createToolRun(transcript, ports, work.recovered.calls);
+  const run: Run = { work, transcript, tools, ports, signal };
   if (signal.aborted) return interrupted(signal, transcript, null, ports);
   const cuts = transcript.restart('done again by another worker');
   if (cuts.length > 0) await ports.emit(cuts);
-  const { model, generation } = work;
-  let tried: Tried = { tries: 1, context: await told(await ports.context(1), ports), repair: [] };
-  let attempt = work.attempt;
-  for (;;) {
-    const { context, repair } = tried;
-    await ports.requesting(attempt, context.record);
+  for (let attempt = work.attempt; ; ) {
+    const waits = await tools.perform(signal);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
-    const request = { model, messages: [...context.messages, ...repair], generation };
-    const step = await runStep(request, attempt, context.record.tokens, transcript, ports, signal);
-    const next = await decide(step, tried, generation, transcript, ports, signal);
+    if (waits) return null;
+    const next = await step(attempt, run);
     if ('end' in next) return next.end;
+    attempt = next.attempt;
+  }
+}
+
+/** One answer of the model, however often it has to be asked for it: the end of the turn, or calls of tools that are stored. */
+async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attempt: number }> {
+  const { work, transcript, tools, ports, signal } = run;
+  const own = tools.messages;
+  const { tools: _offered, toolChoice: _choice, ...generation } = work.generation;
+  let tried: Tried = { tries: 1, context: await told(await ports.context(1, own), ports), own, repair: [] };
+  for (let attempt = first; ; ) {
+    const { context, repair } = tried;
+    const offer = tools.offer;
+    await ports.requesting(attempt, context.record);
+    if (signal.aborted) return { end: await interrupted(signal, transcript, null, ports) };
+    const request = { model: work.model, messages: [...context.messages, ...own, ...repair], generation, ...offer };
+    const begin = (call: { callId: string; name: string }) => tools.begin(call, attempt);
+    const end = await runStep(request, attempt, context.record.tokens, transcript, { ...ports, begin }, signal);
+    const next = await decide(end, tried, offer.toolChoice === 'none', run);
+    if ('end' in next || 'attempt' in next) return next;
     tried = { ...tried, ...next, tries: tried.tries + 1 };
-    attempt = await ports.retrying(step.call);
+    tools.dropped(attempt);
+    attempt = await ports.retrying(end.call);
     await pause(next.retryIn, signal);
-    if (signal.aborted) return interrupted(signal, transcript, null, ports);
+    if (signal.aborted) return { end: await interrupted(signal, transcript, null, ports) };
   }
 }
 
@@ -81,43 +83,54 @@ async function told(context: Context, ports: EnginePorts): Promise<Context> {
 }
 
 /** What the last call was made with. `repair` follows the context where an answer did not have the format that was asked for. */
-type Tried = { tries: number; context: Context; repair: readonly ModelMessage[] };
-type Next = { end: TurnEnd } | ({ retryIn: number } & Partial<Pick<Tried, 'context' | 'repair'>>);
+type Tried = { tries: number; context: Context; own: readonly ModelMessage[]; repair: readonly ModelMessage[] };
+type Again = { retryIn: number } & Partial<Pick<Tried, 'context' | 'repair'>>;
+type Next = { end: TurnEnd } | { attempt: number } | Again;
 
-/** What a call that is over means for the turn: its end, or another try. */
-async function decide(
-  step: StepEnd,
-  tried: Tried,
-  { responseFormat }: Generation,
-  transcript: Transcript,
-  ports: EnginePorts,
-  signal: AbortSignal,
-): Promise<Next> {
+/** What a call that is over means for the turn: its end, calls of tools, or another try. */
+async function decide(step: StepEnd, tried: Tried, isLast: boolean, run: Run): Promise<Next> {
+  const { transcript, ports, signal } = run;
   // An answer that is whole is settled, also by a worker that is being drained; only a user's stop goes before it.
-  if ('finishReason' in step && !isStopped(signal)) return finish(step, tried, responseFormat, transcript, ports);
+  if ('finishReason' in step && !isStopped(signal)) return finish(step, tried, isLast, run);
   if (signal.aborted || 'finishReason' in step) return { end: await interrupted(signal, transcript, step.call, ports) };
   if (isTooLong(step.error) && transcript.isEmpty) return shorten(step.call, tried, transcript, ports);
   const retryIn = transcript.isEmpty ? retryDelay(step.error, tried.tries, ports) : null;
-  return retryIn === null ? { end: await failed(step.error, transcript, step.call, ports) } : { retryIn };
+  if (retryIn === null) return { end: await failed(step.error, transcript, step.call, ports) };
+  await takeBack(transcript, ports);
+  return { retryIn };
+}
+
+/** Calls that a failed answer had begun are begun anew. */
+async function takeBack(transcript: Transcript, ports: EnginePorts): Promise<void> {
+  const cuts = transcript.restart('the call of the model failed and is made again');
+  if (cuts.length > 0) await ports.emit(cuts);
 }
 
 type Finish = Extract<StepEnd, { finishReason: unknown }>;
 
-/** An answer that is whole: settled, unless it was to have a format and has not. The model may mend it once. */
-async function finish(
-  { finishReason, call }: Finish,
-  tried: Tried,
-  format: ResponseFormat | undefined,
-  transcript: Transcript,
-  ports: EnginePorts,
-): Promise<Next> {
+/** An answer that is whole: its calls are stored, or it is settled, unless it was to have a format and has not. The model may mend that once. */
+async function finish(end: Finish, tried: Tried, isLast: boolean, run: Run): Promise<Next> {
+  const { transcript, ports, tools, work } = run;
+  const { finishReason, call, calls } = end;
+  if (calls.length > 0 && finishReason !== 'CONTENT_FILTER') {
+    if (isLast) return { end: await failed(tooMany(ports), transcript, call, ports) };
+    await ports.flushed();
+    return { attempt: await tools.asked(call, calls) };
+  }
+  const format = work.generation.responseFormat;
   const isData = finishReason === 'STOP' || finishReason === 'LENGTH';
   if (!format || !isData || transcript.isRefused) return { end: await finished(finishReason, transcript.parts, call, ports) };
-  const checked = checkAnswer(format, transcript.parts);
+  return checkFormat(format, finishReason, call, tried, run);
+}
+
+async function checkFormat(format: ResponseFormat, finishReason: FinishReason, call: Call, tried: Tried, run: Run): Promise<Next> {
+  const { transcript, ports } = run;
+  const said = transcript.parts.slice(transcript.finished.length);
+  const checked = checkAnswer(format, said);
   if ('part' in checked) return { end: await finished(finishReason, [...transcript.parts, checked.part], call, ports) };
   const fault = finishReason === 'LENGTH' ? 'it reached its limit of tokens before its end' : checked.fault;
   if (finishReason === 'LENGTH' || tried.repair.length > 0) return { end: await failed(wrongFormat(format, fault, ports), transcript, call, ports) };
-  const repair = repairOf(transcript.parts, fault);
+  const repair = repairOf(said, fault);
   await ports.emit(transcript.restart('did not have the format that was asked for'));
   return { retryIn: 0, repair };
 }
@@ -127,37 +140,20 @@ const wrongFormat = ({ name }: ResponseFormat, fault: string, { provider }: Engi
     ...{ provider: provider.name, code: 'VALIDATION_FAILED', retryable: true },
   });
 
+const tooMany = ({ provider }: EnginePorts): ProviderError =>
+  new ProviderError('The model went on calling tools when it was told to answer. Ask again, or ask for less.', {
+    ...{ provider: provider.name, code: 'TOOL_FAILED', retryable: true },
+  });
+
 const isTooLong = (error: unknown): boolean => error instanceof ProviderError && error.code === 'CONTEXT_TOO_LONG';
 
 /** Shows the model less, once; where that is no less, or was done before, the turn fails with the numbers. */
-async function shorten(call: Call, { context }: Tried, transcript: Transcript, ports: EnginePorts) {
+async function shorten(call: Call, { context, own }: Tried, transcript: Transcript, ports: EnginePorts): Promise<Next> {
   const { tokens, limit } = context.record;
-  const less = await ports.context(lesserShare).catch((error: unknown) => {
+  const less = await ports.context(lesserShare, own).catch((error: unknown) => {
     if (error instanceof ContextTooLongError) return null;
     throw error;
   });
   if (less && less.record.tokens < tokens) return { retryIn: 0, context: await told(less, ports) };
   return { end: await failed(new ContextTooLongError(tokens, limit, null), transcript, call, ports) };
-}
-
-const isStopped = ({ aborted, reason }: AbortSignal): boolean => aborted && (reason as Interruption).kind === 'stopped';
-
-async function finished(finishReason: FinishReason, parts: MessagePart[], call: Call, ports: EnginePorts): Promise<TurnEnd> {
-  await ports.flushed();
-  return { status: 'COMPLETED', finishReason, parts, call, error: null };
-}
-
-async function failed(cause: unknown, transcript: Transcript, call: Call, ports: EnginePorts): Promise<TurnEnd> {
-  await ports.flushed();
-  const error = cause instanceof AppError ? cause : new InternalError(undefined, { cause });
-  return { status: 'FAILED', finishReason: 'ERROR', parts: transcript.parts, call, error, fault: cause };
-}
-
-async function interrupted(signal: AbortSignal, transcript: Transcript, call: Call | null, ports: EnginePorts): Promise<TurnEnd> {
-  const interruption = signal.reason as Interruption;
-  if (interruption.kind !== 'stopped') throw new HandedOver(interruption, call);
-  const cuts = transcript.stop(interruption.request);
-  if (cuts.length > 0) await ports.emit(cuts);
-  await ports.flushed();
-  return { status: 'CANCELLED', finishReason: 'USER_STOPPED', parts: transcript.parts, call, error: null };
 }

@@ -3,12 +3,21 @@ import type { ModelEvent } from '../contracts/model-event.ts';
 import type { ModelRequest } from '../contracts/model-provider.ts';
 import type { EventBody } from '../contracts/turn-event.ts';
 import { pushMerged } from '../contracts/turn-event.ts';
-import type { Call, EnginePorts } from './ports.ts';
+import { wholeEnd } from '../kernel/text.ts';
+import type { Call } from './call.ts';
+import type { EnginePorts } from './ports.ts';
+import { maxArguments } from './tools/arguments.ts';
 import type { Transcript } from './transcript.ts';
 
-export type StepEnd = { call: Call; finishReason: FinishReason } | { call: Call; error: unknown };
+/** A call of a tool as the model wrote it, with the id that it was stored under. */
+export type StreamedCall = { id: string; number: number; name: string; text: string; partIndex: number };
 
-type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'mark' | 'clock'>;
+export type StepEnd = { call: Call; finishReason: FinishReason; calls: StreamedCall[] } | { call: Call; error: unknown };
+
+/** Stores a call of a tool that begins. Without it calls are passed over: nobody asked for any. */
+type Begin = (call: { callId: string; name: string }) => Promise<Omit<StreamedCall, 'text'>>;
+
+type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'mark' | 'clock'> & { begin?: Begin };
 
 /**
  * One call of the model: its events become the turn's. Returns how it ended, with the account of the call, whatever happened; only a
@@ -27,6 +36,8 @@ export async function runStep(
   const call = createCall(attempt, promptTokens);
   const generated: string[] = [];
   let finishReason: FinishReason | null = null;
+  const calls = new Map<number, Begun>();
+  const taking: Taking = { call, transcript, generated, calls, ports, sinceStart: () => Math.round(clock.elapsed() - start) };
   const end = (): Call => ({ ...call, generated: generated.join(''), durationMs: Math.round(clock.elapsed() - start) });
 
   const batches = ports.provider.stream(request, signal)[Symbol.asyncIterator]();
@@ -40,34 +51,67 @@ export async function runStep(
     } catch (error) {
       return { call: end(), error };
     }
-    const bodies: EventBody[] = [];
-    for (const event of batch) {
-      if (event.kind === 'finish') finishReason = event.reason;
-      else take(event, { call, transcript, generated, bodies });
-    }
-    if (bodies.length > 0) {
-      ports.mark(call.firstTokenMs === null ? 'first-delta' : 'delta');
-      call.firstTokenMs ??= Math.round(clock.elapsed() - start);
-      await emitOrLeave(ports, bodies, batches);
+    try {
+      finishReason = (await takeAll(batch, taking)) ?? finishReason;
+    } catch (error) {
+      // A turn that cannot store must not leave the provider's connection open behind it.
+      await batches.return?.();
+      throw error;
     }
   }
   if (!finishReason) return { call: end(), error: new Error('A model adapter ended without a finish reason and without an error.') };
-  return { call: end(), finishReason };
+  return { call: end(), finishReason, calls: [...calls.values()].map(({ pieces, ...begun }) => ({ ...begun, text: pieces.join('') })) };
 }
 
-/** A turn that cannot store must not leave the provider's connection open behind it. */
-async function emitOrLeave({ emit }: Ports, bodies: readonly EventBody[], batches: AsyncIterator<unknown>): Promise<void> {
-  try {
-    await emit(bodies);
-  } catch (error) {
-    await batches.return?.();
-    throw error;
+type Begun = Omit<StreamedCall, 'text'> & { pieces: string[]; length: number };
+
+type Taking = {
+  call: Call;
+  transcript: Transcript;
+  generated: string[];
+  /** By their index in the answer. */
+  calls: Map<number, Begun>;
+  ports: Ports;
+  sinceStart(): number;
+};
+
+/** Takes a batch: what it says is told together, but for the beginnings of calls, which are stored one by one. Returns the reason of the end. */
+async function takeAll(batch: readonly ModelEvent[], taking: Taking): Promise<FinishReason | null> {
+  let reason: FinishReason | null = null;
+  let bodies: EventBody[] = [];
+  for (const event of batch) {
+    if (event.kind === 'finish') reason = event.reason;
+    else if (event.kind === 'tool-call') {
+      await tell(bodies, taking);
+      bodies = [];
+      await begin(event, taking);
+    } else take(event, bodies, taking);
   }
+  await tell(bodies, taking);
+  return reason;
 }
 
-type Taking = { call: Call; transcript: Transcript; generated: string[]; bodies: EventBody[] };
+async function tell(bodies: readonly EventBody[], taking: Taking): Promise<void> {
+  if (bodies.length === 0) return;
+  seen(taking);
+  await taking.ports.emit(bodies);
+}
 
-function take(event: Exclude<ModelEvent, { kind: 'finish' }>, { call, transcript, generated, bodies }: Taking): void {
+/** Something of the answer is there. */
+function seen({ call, ports, sinceStart }: Taking): void {
+  ports.mark(call.firstTokenMs === null ? 'first-delta' : 'delta');
+  call.firstTokenMs ??= sinceStart();
+}
+
+async function begin({ index, callId, name }: Extract<ModelEvent, { kind: 'tool-call' }>, taking: Taking): Promise<void> {
+  taking.generated.push(name);
+  if (!taking.ports.begin) return;
+  seen(taking);
+  taking.calls.set(index, { ...(await taking.ports.begin({ callId, name })), pieces: [], length: 0 });
+}
+
+function take(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodies: EventBody[], taking: Taking): void {
+  const { call, transcript, generated } = taking;
   switch (event.kind) {
     case 'accepted':
       call.accepted = true;
@@ -84,11 +128,29 @@ function take(event: Exclude<ModelEvent, { kind: 'finish' }>, { call, transcript
       generated.push(event.text);
       transcript.refuse(event.text);
       return;
+    case 'tool-arguments':
+      argue(event, bodies, taking);
+      return;
     case 'text-delta':
     case 'reasoning-delta':
       generated.push(event.text);
       pushMerged(bodies, transcript.add(event, call.attempt));
   }
+}
+
+/** Arguments without end are not kept: one character too many says as much. */
+function argue(
+  { index, text }: Extract<ModelEvent, { kind: 'tool-arguments' }>,
+  bodies: EventBody[],
+  { calls, call, transcript, generated }: Taking,
+): void {
+  const begun = calls.get(index);
+  if (!begun || begun.length > maxArguments) return;
+  const kept = text.slice(0, wholeEnd(text, maxArguments + 1 - begun.length));
+  generated.push(kept);
+  begun.pieces.push(kept);
+  begun.length += text.length;
+  if (kept) pushMerged(bodies, transcript.argue(begun.partIndex, kept, begun.id, call.attempt));
 }
 
 const createCall = (attempt: number, promptTokens: number): Call => ({

@@ -2,7 +2,7 @@ import SchemaBuilder from '@pothos/core';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
-import type { Conversation, Message, Turn, Usage, User } from '../generated/prisma/client.ts';
+import type { Conversation, Message, ToolCall, Turn, Usage, User } from '../generated/prisma/client.ts';
 import type { Context } from './context.ts';
 import type { PageShape } from './page-shape.ts';
 
@@ -14,6 +14,7 @@ export type SchemaTypes = {
   DefaultFieldNullability: false;
   /** Types that rooms name without importing one another. */
   Objects: { PageInfo: PageShape<unknown>; User: User; Conversation: Conversation; Message: Message; Turn: Turn; Usage: Usage };
+  Interfaces: { ToolCall: ToolCall };
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };

@@ -5,6 +5,7 @@ import type { GuestService } from '../features/accounts/index.ts';
 import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
 import type { Titles } from '../features/titles/index.ts';
 import type { ContextPreview } from '../features/turn-context/index.ts';
+import type { Decisions, Outputs } from '../features/turn-tools/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
 import type { Database } from '../platform/db.ts';
 import type { Loaders } from './loaders.ts';
@@ -18,6 +19,10 @@ export type Services = {
   turns: TurnService;
   previewContext: ContextPreview;
   titles: Titles;
+  decisions: Decisions;
+  outputs: Outputs;
+  /** What a user is asked, page by page. */
+  asked: { list(userId: string, after: string | null, limit: number): Promise<string[]>; count(userId: string): Promise<number> };
   guests: GuestService;
   models: () => readonly ModelInfo[];
   log: EventLog;

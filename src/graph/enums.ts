@@ -115,3 +115,48 @@ export const UsageSource = described('UsageSource', 'Where the numbers of a usag
   RECONCILED: "An estimate that was corrected to the provider's count.",
   CACHE: 'Nothing was called: the answer came from a cache.',
 });
+
+export const ToolKind = described('ToolKind', 'Where a tool runs.', {
+  SERVER: 'In a worker.',
+  CLIENT: 'At the client, which submits its output.',
+  HUMAN: 'In the hands of a person, whose client submits the output.',
+});
+
+export const ToolReplay = described('ToolReplay', 'What a crash between the effect of a tool and the storing of its result means.', {
+  READ_ONLY: 'It has no effect: it is run again.',
+  IDEMPOTENT: 'Its effect happens once for each call id: it is run again with the same.',
+  NEVER_REPLAY: 'It is not run again: nobody knows whether it had its effect, and that is said.',
+});
+
+export const ApprovalPolicy = described('ApprovalPolicy', 'Whether somebody is asked before a tool is called.', {
+  NEVER: 'Nobody is asked.',
+  ALWAYS: 'Somebody is asked each time.',
+  CONDITIONAL: 'The arguments decide.',
+});
+
+export const ToolCallStatus = described('ToolCallStatus', 'How far a call of a tool is.', {
+  STREAMING_ARGUMENTS: 'The model is writing its arguments.',
+  PENDING_APPROVAL: 'Somebody is asked whether it may be made.',
+  PENDING_CLIENT: 'A client is to make it and to submit the output.',
+  READY: 'It is about to be made.',
+  RUNNING: 'It is being made.',
+  SUCCEEDED: 'It has a result.',
+  FAILED: 'It failed, or could not be made; the model was told why.',
+  DENIED: 'Somebody did not allow it, or nobody did in time.',
+  CANCELLED: 'The turn ended, or the model began anew, before it was made.',
+  OUTCOME_UNKNOWN: 'It was interrupted: whether it had its effect is not known.',
+});
+
+export const ApprovalStatus = described('ApprovalStatus', 'What became of a question whether a tool may be called.', {
+  PENDING: 'Nobody has decided.',
+  APPROVED: 'The call was allowed, perhaps with other arguments.',
+  DENIED: 'The call was not allowed.',
+  EXPIRED: 'Nobody decided in time: the call was not made.',
+  AUTO_DENIED: 'The turn ended before anybody decided.',
+});
+
+export const Risk = described('Risk', 'How much a call may do.', {
+  LOW: 'It changes nothing.',
+  MEDIUM: 'It changes something, and doing it twice is doing it once.',
+  HIGH: 'It changes something for good.',
+});

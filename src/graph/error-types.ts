@@ -130,7 +130,8 @@ type Refusals =
   | 'ProviderError'
   | 'IdempotencyConflictError'
   | 'TurnInProgressError'
-  | 'ContextTooLongError';
+  | 'ContextTooLongError'
+  | 'ApprovalStaleError';
 
 /**
  * Runs a mutation: refusals that its result union lists become data, everything else is an error of the operation. What it answers is

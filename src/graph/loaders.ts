@@ -3,7 +3,7 @@ import type { ContextReport } from '../contracts/context.ts';
 import type { MessagePart } from '../contracts/message.ts';
 import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
-import type { Conversation, Message, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
+import type { Approval, Conversation, Message, ToolCall, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Database } from '../platform/db.ts';
 import { createCountLoader, createPageLoader, createWindowLoader, type Pages } from './window.ts';
 
@@ -25,6 +25,10 @@ export type LoaderSources = {
     childrenOf(messageIds: readonly string[]): Promise<Map<string, Message[]>>;
     rootsOf(conversationIds: readonly string[]): Promise<Map<string, Message[]>>;
     unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Turn[]>>;
+    callsOfMessages(messageIds: readonly string[]): Promise<Map<string, ToolCall[]>>;
+    callsOfTurns(turnIds: readonly string[]): Promise<Map<string, ToolCall[]>>;
+    approvalsOfCalls(callIds: readonly string[]): Promise<Map<string, Approval>>;
+    pendingOfConversations(conversationIds: readonly string[]): Promise<Map<string, Approval[]>>;
     turnContexts(turnIds: readonly string[]): Promise<Map<string, ContextReport>>;
     turnMessages(turnIds: readonly string[]): Promise<Map<string, Message[]>>;
     turnAttempts(turnIds: readonly string[]): Promise<Map<string, TurnAttempt[]>>;
@@ -36,6 +40,8 @@ export type LoaderSources = {
     messages(ids: readonly string[]): Promise<Message[]>;
     turns(ids: readonly string[]): Promise<Turn[]>;
     usage(ids: readonly string[]): Promise<Usage[]>;
+    toolCalls(ids: readonly string[]): Promise<ToolCall[]>;
+    approvals(ids: readonly string[]): Promise<Approval[]>;
   };
   /** What leads to messages from the beginnings of their conversations. */
   waysTo: { pages: Pages; lengths(messageIds: readonly string[]): Promise<Map<string, number>> };
@@ -73,6 +79,12 @@ export function createLoaders({
     messageRows: byId(rowsById.messages),
     turnRows: byId(rowsById.turns),
     usageRows: byId(rowsById.usage),
+    toolCallRows: byId(rowsById.toolCalls),
+    approvalRows: byId(rowsById.approvals),
+    messageCalls: batched(rowsOf.callsOfMessages),
+    turnCalls: batched(rowsOf.callsOfTurns),
+    callApproval: batched(rowsOf.approvalsOfCalls),
+    pendingApprovals: batched(rowsOf.pendingOfConversations),
     messageChildren: batched(rowsOf.childrenOf),
     firstMessages: batched(rowsOf.rootsOf),
     /** Unfinished turns of a conversation in the order they are served. */

@@ -9,10 +9,13 @@ import { fromGlobalId, toGlobalId } from './ids.ts';
 /** Reads the rows of one type that exist for the viewer; the others are simply not among them. */
 type Finder = (ids: string[], context: Context, info: GraphQLResolveInfo) => Promise<{ id: string }[]>;
 
-const finders = new Map<string, Finder>();
+const finders = new Map<string, { find: Finder; typename: string }>();
 
-/** Says how `node` and `nodes` find objects of a type. Each room registers its own, with its own rule of access. */
-export const findNodes = (type: string, find: Finder): void => void finders.set(type, find);
+/**
+ * Says how `node` and `nodes` find objects of a type. Each room registers its own, with its own rule of access. `type` is what ids say;
+ * `typename` is that of the objects, where ids say something more general.
+ */
+export const findNodes = (type: string, find: Finder, typename = type): void => void finders.set(type, { find, typename });
 
 export const Node = builder.interfaceRef<{ id: string }>('Node').implement({
   description: 'An object with an id that is unique over all types.',
@@ -33,12 +36,13 @@ async function findAll(ids: readonly string[], path: string, context: Context, i
   });
   const found = new Map<string, { id: string }>();
   for (const [type, group] of groupBy(decoded, (node) => node.type)) {
-    for (const row of await finders.get(type)!(
+    const { find, typename } = finders.get(type)!;
+    for (const row of await find(
       group.map(({ id }) => id),
       context,
       info,
     )) {
-      brandWithType(row, type as never);
+      brandWithType(row, typename as never);
       found.set(`${type}:${row.id}`, row);
     }
   }

@@ -112,6 +112,16 @@ export class TurnInProgressError extends AppError {
   }
 }
 
+/** A decision that comes too late, or is about something other than what is asked. */
+export class ApprovalStaleError extends AppError {
+  readonly approvalId: string;
+
+  constructor(approvalId: string, message: string, code: 'APPROVAL_STALE' | 'APPROVAL_EXPIRED' = 'APPROVAL_STALE') {
+    super(message, { code });
+    this.approvalId = approvalId;
+  }
+}
+
 /** A prompt that cannot be made to fit: the least of it has more tokens than there may be. */
 export class ContextTooLongError extends AppError {
   readonly tokens: number;

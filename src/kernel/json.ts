@@ -1,3 +1,5 @@
+import { storable } from './text.ts';
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
@@ -7,4 +9,18 @@ export function stableStringify(value: unknown): string {
     if (inner === null || typeof inner !== 'object' || Array.isArray(inner)) return inner;
     return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
+}
+
+const maxDepth = 64;
+
+/**
+ * A JSON value as PostgreSQL's jsonb takes it: NULs and halves of surrogate pairs, also in names, become U+FFFD. Throws a RangeError where it
+ * is nested without end.
+ */
+export function storableJson(value: unknown, depth = 0): Json {
+  if (depth > maxDepth) throw new RangeError(`must not be nested deeper than ${maxDepth} levels`);
+  if (typeof value === 'string') return storable(value);
+  if (value === null || typeof value !== 'object') return value as Json;
+  if (Array.isArray(value)) return value.map((each) => storableJson(each, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [storable(name), storableJson(each, depth + 1)]));
 }

@@ -1,3 +1,6 @@
+import { pause } from '../kernel/async.ts';
+import { backoff } from '../kernel/backoff.ts';
+
 const conflictCodes = new Set(['40001', '40P01', 'P2034']);
 /** What drivers say when the server is gone or a connection was cut, as it is when PostgreSQL restarts. */
 const lostCodes = new Set([
@@ -44,4 +47,17 @@ const kinds: Record<string, string> = { TransactionWriteConflict: '40001', Conne
 function said({ code, originalCode, kind, message }: Record<string, unknown>): Reason[] {
   const codes = [code, originalCode, kinds[String(kind)]].filter((value) => typeof value === 'string');
   return codes.map((each) => ({ code: each, message: '' })).concat({ code: '', message: typeof message === 'string' ? message : '' });
+}
+
+/** Does something again while the database is away, for `patienceMs` at the most: it must bear being done twice, as an answer may be lost. */
+export async function throughOutage<T>(patienceMs: number, work: (tries: number) => Promise<T>): Promise<T> {
+  const end = Date.now() + patienceMs;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work(tries);
+    } catch (error) {
+      if (!isConnectionLoss(error) || Date.now() > end) throw error;
+      await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }));
+    }
+  }
 }

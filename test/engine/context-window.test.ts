@@ -7,7 +7,7 @@ type Said = [content: string, tokens: number, role?: Candidate['role']];
 
 /** The newest first, as the engine takes them; the oldest is the first of the conversation. */
 const said = (...all: Said[]): Candidate[] =>
-  all.map(([content, tokens, role = 'user'], index) => ({ id: content, content, tokens, role, before: all.length - 1 - index }));
+  all.map(([content, tokens, role = 'user'], index) => ({ id: content, said: [{ role, content }], tokens, role, before: all.length - 1 - index }));
 const contents = ({ messages }: ReturnType<typeof fitToWindow>) => messages.map(({ content }) => content);
 
 it('tells a conversation in its order, with the instructions first', () => {

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { TextualPart } from '../../src/contracts/message.ts';
 import { foldAll } from '../../src/contracts/turn-fold.ts';
-import { type EnginePorts, HandedOver, type Interruption, runTurn } from '../../src/engine/index.ts';
+import { type EnginePorts, HandedOver, type Interruption } from '../../src/engine/index.ts';
 import { createBell } from '../../src/kernel/async.ts';
 import { InternalError, ProviderError } from '../../src/kernel/errors.ts';
-import { accepted, createPorts, finish, lasting, passing, record, type Script, saying, text } from '../kit/engine.ts';
+import { accepted, createPorts, endOf, finish, lasting, none, passing, record, type Script, saying, text } from '../kit/engine.ts';
 
-const work = { messageId: 'm', model: 'm-1', generation: {}, attempt: 1, recovered: [] as TextualPart[] };
+const work = { messageId: 'm', model: 'm-1', generation: {}, attempt: 1, recovered: none };
 const usage = { inputTokens: 3, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 2, reasoningTokens: 0 };
-const run = (ports: Parameters<typeof runTurn>[1], signal = new AbortController().signal, more: Partial<typeof work> = {}) =>
-  runTurn({ ...work, ...more }, ports, signal);
+const run = (ports: EnginePorts, signal = new AbortController().signal, more: Partial<typeof work> = {}) =>
+  endOf({ ...work, ...more }, ports, signal);
 
 const tooLong = () => new ProviderError('too long', { provider: 'fake', code: 'CONTEXT_TOO_LONG' });
 /** A prompt that becomes smaller with its share of the window, and leaves out a message for each hundredth that is missing. */
@@ -116,7 +116,7 @@ describe('a turn that another worker left', () => {
   it('is written anew, after what was there is taken back', async () => {
     const { ports, told } = createPorts([saying([[text('Hello'), finish()]])]);
     const recovered: TextualPart[] = [{ type: 'text', text: 'Hal' }];
-    const end = await run(ports, undefined, { attempt: 2, recovered });
+    const end = await run(ports, undefined, { attempt: 2, recovered: { ...none, seen: recovered } });
     expect(told.events[0]).toMatchObject({ type: 'part-replaced', partIndex: 0, keepLength: 0 });
     expect(foldAll(told.events, { messages: { m: recovered }, finished: null, hole: null }).messages.m).toEqual(end.parts);
     expect(end).toMatchObject({ status: 'COMPLETED', parts: [{ text: 'Hello' }], call: { attempt: 2 } });
@@ -124,7 +124,7 @@ describe('a turn that another worker left', () => {
 
   it('keeps what there was when it is stopped before it goes on', async () => {
     const { ports, told } = createPorts([saying([[finish()]])]);
-    const end = await run(ports, aborted(stopped), { recovered: [{ type: 'text', text: 'Hal' }] });
+    const end = await run(ports, aborted(stopped), { recovered: { ...none, seen: [{ type: 'text', text: 'Hal' }] } });
     expect(end).toMatchObject({ status: 'CANCELLED', finishReason: 'USER_STOPPED', parts: [{ text: 'Hal' }], call: null });
     expect(told.requests).toEqual([]);
     expect(told.events).toEqual([]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ModelEvent } from '../../src/contracts/model-event.ts';
 import { runTurn } from '../../src/engine/index.ts';
 import { checkAnswer } from '../../src/engine/structured.ts';
-import { accepted, createPorts, finish, saying, text } from '../kit/engine.ts';
+import { accepted, createPorts, endOf, finish, none, saying, text } from '../kit/engine.ts';
 
 const format = {
   name: 'recipe',
@@ -27,13 +27,13 @@ describe('an answer that is to have a format', () => {
     expect(checkAnswer(format, said(answer))).toMatchObject({ fault: expect.stringMatching(words) });
   });
 
-  const work = { messageId: 'm', model: 'fake-1', generation: { responseFormat: format }, attempt: 1, recovered: [] };
+  const work = { messageId: 'm', model: 'fake-1', generation: { responseFormat: format }, attempt: 1, recovered: none };
   const never = new AbortController().signal;
   const answer = (words: string, reason?: Parameters<typeof finish>[0]) => saying([[accepted, text(words)], [finish(reason)]]);
 
   it('is asked for once more with its faults, after what was shown of it is taken back', async () => {
     const { ports, told } = createPorts([answer('{"dish":"soup"}'), answer(good)]);
-    const end = await runTurn(work, ports, never);
+    const end = await endOf(work, ports, never);
     expect(end).toMatchObject({ status: 'COMPLETED', finishReason: 'STOP' });
     expect(end.parts).toEqual([
       { type: 'text', text: good },
@@ -51,7 +51,7 @@ describe('an answer that is to have a format', () => {
 
   it('fails its turn clearly where the second one does not fit either, and keeps what was said', async () => {
     const { ports, told } = createPorts([answer('no'), answer('still no')]);
-    const end = await runTurn(work, ports, never);
+    const end = await endOf(work, ports, never);
     expect(end).toMatchObject({ status: 'FAILED', parts: [{ text: 'still no' }], error: { code: 'VALIDATION_FAILED', retryable: true } });
     expect(end.error!.message).toContain('did not answer in the format "recipe": it is not one JSON value');
     expect(told.requests).toHaveLength(2);

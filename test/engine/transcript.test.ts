@@ -43,10 +43,13 @@ it('holds what a reader of its events holds, whatever is said, taken back and cu
 });
 
 it('goes on from what another worker left, and takes it back when the step is done again', () => {
-  const transcript = createTranscript('m', [
-    { type: 'reasoning', text: 'hm' },
-    { type: 'text', text: 'Hal' },
-  ]);
+  const transcript = createTranscript('m', {
+    finished: [],
+    seen: [
+      { type: 'reasoning', text: 'hm' },
+      { type: 'text', text: 'Hal' },
+    ],
+  });
   expect(transcript.isEmpty).toBe(false);
   expect(transcript.restart('again')).toEqual([
     { type: 'part-replaced', messageId: 'm', partIndex: 0, keepLength: 0, reason: 'again' },

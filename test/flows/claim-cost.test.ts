@@ -58,7 +58,16 @@ describeStorages('a claim among ten thousand turns that wait behind others', (st
       expect(row!.ordinal).toBe(ordinal);
       const booking = { ...turn, turnId: turn.id };
       const end = { status: 'COMPLETED', finishReason: 'STOP', parts: [], call: null, error: null } as const;
-      await settle(log, { booking, fence: turn.fence, attempt: turn.attempt, end: { ...end, parts: [] }, account: null, titles: false });
+      await settle(log, {
+        booking,
+        fence: turn.fence,
+        attempt: turn.attempt,
+        end: { ...end, parts: [] },
+        account: null,
+        hasCalls: false,
+        tokenCount: null,
+        titles: false,
+      });
     }
   });
 

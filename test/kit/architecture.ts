@@ -51,7 +51,19 @@ export const roomOf = (file: string): string => dirname(file);
 const featureOf = (file: string): string | null => /^features\/([^/]+)\//.exec(file)?.[1] ?? null;
 
 /** A later one may know an earlier one, never the other way round. */
-const featureOrder = ['accounts', 'models', 'conversations', 'usage', 'titles', 'turn-runs', 'turns', 'turn-context', 'turn-events'];
+const featureOrder = [
+  'accounts',
+  'models',
+  'conversations',
+  'tools',
+  'usage',
+  'titles',
+  'turn-runs',
+  'turns',
+  'turn-tools',
+  'turn-context',
+  'turn-events',
+];
 /** The files of a feature that speak GraphQL. */
 const graphFile = /^(graph|types|.+-types|queries|.+-queries|mutations|subscriptions|inputs|.+-lists|read)\.ts$/;
 const speaksGraphQL = (file: string): boolean =>

@@ -4,6 +4,7 @@ import { createContexts } from '../../src/app/context.ts';
 import { schema } from '../../src/app/schema.ts';
 import { compose } from '../../src/app/services.ts';
 import type { EventLog } from '../../src/events/index.ts';
+import { createToolRegistry } from '../../src/features/tools/index.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { TestStorage } from './databases.ts';
@@ -32,7 +33,7 @@ export async function createBare(storage: TestStorage): Promise<Bare> {
 }
 
 export function createBareOver(database: Database, config: Config): Bare {
-  const composition = compose({ config, database, logger: createLogger(config.log), secret: 'x'.repeat(32) });
+  const composition = compose({ config, database, logger: createLogger(config.log), secret: 'x'.repeat(32), registry: createToolRegistry([]) });
   const contexts = createContexts(database, composition);
   return {
     database,

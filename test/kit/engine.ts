@@ -2,7 +2,7 @@ import type { ContextRecord } from '../../src/contracts/context.ts';
 import type { ModelEvent } from '../../src/contracts/model-event.ts';
 import type { ModelProvider, ModelRequest } from '../../src/contracts/model-provider.ts';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
-import type { Call, EnginePorts } from '../../src/engine/index.ts';
+import { type Call, type EnginePorts, runTurn, type ToolPorts, type TurnEnd, type TurnWork } from '../../src/engine/index.ts';
 import { ProviderError } from '../../src/kernel/errors.ts';
 
 /** What a model does at one call: events batch by batch, an error at its end, or a wait. */
@@ -24,6 +24,30 @@ export const lasting = () => new ProviderError('no such model', { provider: 'fak
 
 /** A prompt of seven tokens, from which nothing was left out. */
 export const record: ContextRecord = { before: 0, considered: 100, because: null, tokens: 7, limit: 1_000 };
+
+const never = async (): Promise<never> => {
+  throw new Error('No tool was to be called.');
+};
+
+/** The tools of a turn that has none. */
+export const noTools: ToolPorts = {
+  turnId: 't',
+  caller: { viewer: { userId: 'u', roles: [] }, conversationId: 'c', metadata: {} },
+  ...{ offered: [], choice: undefined, find: () => null },
+  limits: { rounds: 10, calls: 100, wallMs: 600_000, tokens: 1_000_000 },
+  ...{ begin: never, asked: never, started: never, ended: never, displayed: never, watch: (_call, run) => run(), wait: never },
+  ...{ lookUp: async () => null, onFault: () => {} },
+};
+
+/** Nothing is left of an earlier worker. */
+export const none: TurnWork['recovered'] = { finished: [], seen: [], calls: [] };
+
+/** The end of a turn that does not wait for anybody. */
+export async function endOf(...run: Parameters<typeof runTurn>): Promise<TurnEnd> {
+  const end = await runTurn(...run);
+  if (!end) throw new Error('The turn waits.');
+  return end;
+}
 
 /** Ports that write down what is asked of them. `scripts` answer the calls in order; the last one answers all further ones. */
 export function createPorts(scripts: readonly Script[], more: Partial<EnginePorts> = {}) {
@@ -70,6 +94,7 @@ export function createPorts(scripts: readonly Script[], more: Partial<EnginePort
       told.retried.push(call);
       return call.attempt + 1;
     },
+    tools: noTools,
     mark: (point) => void told.marks.push(point),
     clock: {
       now: () => new Date(0),

@@ -7,6 +7,7 @@ import { createHttpServer, type Patience } from '../../src/app/http.ts';
 import { type Composition, compose } from '../../src/app/services.ts';
 import { attachSockets } from '../../src/app/ws.ts';
 import { createGraphQLServer } from '../../src/app/yoga.ts';
+import { createToolRegistry } from '../../src/features/tools/index.ts';
 import { openDatabase } from '../../src/platform/db.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { secret } from './app.ts';
@@ -28,7 +29,7 @@ export async function createFront(storage: TestStorage): Promise<Front> {
   const database = await openDatabase({ ...place, poolSize: 6 });
   const config = loadConfig({ JWT_SECRET: secret });
   const logger = createLogger({ level: 'warn', production: true, destination: { write: (line) => void lines.push(line) } });
-  const composition = compose({ config, database, logger, secret });
+  const composition = compose({ config, database, logger, secret, registry: createToolRegistry([]) });
   const contexts = createContexts(database, composition);
   const yoga = createGraphQLServer({ config, logger, ...composition, contexts });
   const ends: (() => Promise<void>)[] = [];

@@ -40,7 +40,7 @@ export function createReader() {
       for (const message of event.conversation.messages.nodes)
         parts.set(
           message.id,
-          message.parts.flatMap((part) => ('text' in part ? [part.text] : [])),
+          message.parts.map((part) => ('text' in part ? part.text : '')),
         );
     }
   }

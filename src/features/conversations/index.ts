@@ -17,13 +17,25 @@ export {
   nameConversation,
   type Titled,
 } from './conversation-store.ts';
-export { completeMessage, type EndedAnswer, endAnswers, findMessage, partsOf, supersedeAnswers, supersedeTurns } from './message-store.ts';
+export {
+  completeMessage,
+  type EndedAnswer,
+  endAnswers,
+  findMessage,
+  partsOf,
+  readParts,
+  supersedeAnswers,
+  supersedeTurns,
+  updateParts,
+} from './message-store.ts';
+export { toolsRun } from './message-types.ts';
 export { ConversationResult, CreateConversationInput, refusals as conversationRefusals, type Success as ConversationSuccess } from './mutations.ts';
+export { WidgetPart, withIndex } from './parts-types.ts';
 export { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';
 export { appendMessages, type NewMessage } from './tree/append.ts';
 export { type BranchService, createBranchService } from './tree/branch-service.ts';
 export { lengthsOfWays, pagesOfWays } from './tree/pages.ts';
-export { listForContext, listForContexts, nearestShown, requireInTree, type TreeMessage, turnsOnWay } from './tree/path.ts';
+export { type Heard, listForContext, listForContexts, nearestShown, requireInTree, type TreeMessage, turnsOnWay } from './tree/path.ts';
 export { createRelatives } from './tree/relatives.ts';

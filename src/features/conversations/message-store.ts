@@ -36,6 +36,15 @@ export async function completeMessage(tx: Tx, id: string, completion: Completion
   return facts;
 }
 
+/** Writes the parts of an answer that are there to stay, while it is still being written. */
+export const updateParts = (tx: Tx, id: string, parts: readonly MessagePart[]): Promise<unknown> =>
+  tx.query('UPDATE message SET parts = $2, updated_at = now() WHERE id = $1::uuid', [id, JSON.stringify(parts)]);
+
+export async function readParts(tx: Tx, id: string): Promise<MessagePart[]> {
+  const [row] = await tx.query<{ parts: MessagePart[] }>('SELECT parts FROM message WHERE id = $1::uuid', [id]);
+  return row?.parts ?? [];
+}
+
 export type EndedAnswer = { id: string; turnId: string; contentLength: number; contentSha256: string };
 
 /** Ends the answers of turns that never began: nothing was said. */

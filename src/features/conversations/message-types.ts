@@ -15,6 +15,11 @@ const presentParts = async (message: MessageRow, { loaders }: Context) =>
     ? loaders.streamingParts.load({ messageId: message.id, turnId: message.turnId })
     : partsOf(message.parts);
 
+/** Names of the tools whose calls were made. */
+export const toolsRun = (calls: readonly { toolName: string; attempts: number }[]): string[] => [
+  ...new Set(calls.filter(({ attempts }) => attempts > 0).map(({ toolName }) => toolName)),
+];
+
 export const Message = builder.prismaObject('Message', {
   description: 'Something that was said in a conversation.',
   interfaces: [Node],
@@ -29,10 +34,13 @@ export const Message = builder.prismaObject('Message', {
     parts: t.field({
       type: [MessagePartUnion],
       description: 'What the message is made of, in order. Of a message that streams: what there is now.',
-      resolve: async (message, _args, context) => withIndex(await presentParts(message, context)),
+      resolve: async (message, _args, context) => withIndex(message.id, await presentParts(message, context)),
     }),
     toolCallId: t.exposeString('toolCallId', { nullable: true, description: 'Of a TOOL message: the id of the call that it answers.' }),
-    toolsExecuted: t.stringList({ description: 'Names of the tools that ran for this message.', resolve: () => [] }),
+    toolsExecuted: t.stringList({
+      description: 'Names of the tools that ran for this message.',
+      resolve: async ({ id }, _args, { loaders }) => toolsRun((await loaders.messageCalls.load(id)) ?? []),
+    }),
     status: t.field({ type: MessageStatus, description: 'How far the message is.', resolve: ({ status }) => status }),
     finishReason: t.field({
       type: FinishReason,

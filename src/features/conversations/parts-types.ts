@@ -1,7 +1,8 @@
 import type { MessagePart } from '../../contracts/message.ts';
 import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
 
-type Indexed<P extends MessagePart> = P & { index: number };
+type Indexed<P extends MessagePart> = P & { index: number; messageId: string };
 
 const place = 'Its place in the message, from 0; events name parts by it.';
 const units = 'Length of the text in UTF-16 units.';
@@ -44,12 +45,65 @@ const DataPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'data' }
   }),
 });
 
-const typeNames = { text: 'TextPart', reasoning: 'ReasoningPart', refusal: 'RefusalPart', data: 'DataPart' } as const;
+/** The call that a part names by its number in the message. */
+async function callOf({ messageId, call }: Indexed<Extract<MessagePart, { call: number }>>, { loaders }: Context) {
+  const found = (await loaders.messageCalls.load(messageId))?.find(({ number }) => number === call);
+  if (!found) throw new Error(`Call ${call} of message ${messageId} is not there.`);
+  return found;
+}
+
+const ToolCallPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'tool-call' }>>>('ToolCallPart').implement({
+  description: 'A call of a tool. What it gave is a part of its own, further on.',
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: place }),
+    toolCall: t.field({ type: 'ToolCall', description: 'The call.', resolve: (part, _args, context) => callOf(part, context) }),
+  }),
+});
+
+const ToolResultPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'tool-result' }>>>('ToolResultPart').implement({
+  description: 'What came of a call of a tool: what the model was told. Results stand in the order of their calls.',
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: place }),
+    toolCall: t.field({ type: 'ToolCall', description: 'The call.', resolve: (part, _args, context) => callOf(part, context) }),
+    result: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'What the tool gave; null where it failed, or has not ended.',
+      resolve: async (part, _args, context) => (await callOf(part, context)).result,
+    }),
+    isError: t.boolean({
+      description: 'Whether it failed, was not allowed, or may not have been made.',
+      resolve: async (part, _args, context) => ['FAILED', 'DENIED', 'CANCELLED', 'OUTCOME_UNKNOWN'].includes((await callOf(part, context)).status),
+    }),
+  }),
+});
+
+const WidgetPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'widget' }>>>('WidgetPart').implement({
+  description: 'Something to show that is no text, such as a form: the client knows its type. In a message of the user: an answer to one.',
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: place }),
+    widgetType: t.exposeString('widgetType', { description: 'What kind of widget, e.g. "appointment_form".' }),
+    data: t.field({ type: 'JSON', description: 'What to show in it.', resolve: ({ data }) => data }),
+    response: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'What the user answered (`ContentPartInput.widgetResponse`); null while nobody has.',
+      resolve: ({ response }) => response ?? null,
+    }),
+  }),
+});
+
+const typeNames = {
+  ...{ text: 'TextPart', reasoning: 'ReasoningPart', refusal: 'RefusalPart', data: 'DataPart' },
+  ...{ 'tool-call': 'ToolCallPart', 'tool-result': 'ToolResultPart', widget: 'WidgetPart' },
+} as const;
 
 export const MessagePartUnion = builder.unionType('MessagePart', {
   description: 'One piece of a message.',
-  types: [TextPart, ReasoningPart, RefusalPart, DataPart],
+  types: [TextPart, ReasoningPart, RefusalPart, ToolCallPart, ToolResultPart, WidgetPart, DataPart],
   resolveType: ({ type }) => typeNames[type],
 });
 
-export const withIndex = (parts: readonly MessagePart[]) => parts.map((part, index) => ({ ...part, index }));
+export { WidgetPart };
+
+export const withIndex = (messageId: string, parts: readonly MessagePart[]) => parts.map((part, index) => ({ ...part, index, messageId }));

@@ -1,5 +1,5 @@
 import { ValidationError } from '../../kernel/errors.ts';
-import type { JsonObject } from '../../kernel/json.ts';
+import { type JsonObject, storableJson } from '../../kernel/json.ts';
 import { storable, visible, wholeEnd } from '../../kernel/text.ts';
 
 export const maxTitle = 200;
@@ -45,19 +45,16 @@ export function parseSystemPrompt(prompt: string): string {
 export function parseMetadata(metadata: unknown): JsonObject {
   if (metadata === null || typeof metadata !== 'object' || Array.isArray(metadata))
     throw ValidationError.of('input.metadata', 'must be a JSON object');
-  const clean = storableValue(metadata, 0) as JsonObject; // first: what is nested without end cannot even be measured
+  const clean = storableMetadata(metadata); // first: what is nested without end cannot even be measured
   const size = Buffer.byteLength(JSON.stringify(clean));
   if (size > maxMetadata) throw ValidationError.of('input.metadata', `must have at most ${maxMetadata} bytes as JSON, but has ${size}`);
   return clean;
 }
 
-const maxDepth = 64;
-
-/** A JSON value without what PostgreSQL's jsonb refuses: NULs and halves of surrogate pairs, also in names, and bottomless nesting. */
-function storableValue(value: unknown, depth: number): unknown {
-  if (depth > maxDepth) throw ValidationError.of('input.metadata', `must not be nested deeper than ${maxDepth} levels`);
-  if (typeof value === 'string') return storable(value);
-  if (value === null || typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.map((each) => storableValue(each, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [storable(name), storableValue(each, depth + 1)]));
+function storableMetadata(metadata: object): JsonObject {
+  try {
+    return storableJson(metadata) as JsonObject;
+  } catch (error) {
+    throw error instanceof RangeError ? ValidationError.of('input.metadata', error.message) : error;
+  }
 }

@@ -39,7 +39,7 @@ export const ContextReport = builder.objectRef<Report>('ContextReport').implemen
     totalTokens: t.exposeInt('totalTokens', { description: 'Tokens of the whole prompt, as we count them.' }),
     limit: t.exposeInt('limit', { description: 'How many there may be beside the answer.' }),
     tokenizer: t.string({ description: 'How tokens are counted.', resolve: () => 'o200k_base' }),
-    toolSchemasTokens: t.int({ description: 'Tokens of the descriptions of tools in it.', resolve: () => 0 }),
+    toolSchemasTokens: t.exposeInt('toolSchemasTokens', { description: 'Tokens of the descriptions of tools in it.' }),
     estimatedCost: t.field({
       type: 'Decimal',
       description: 'What the prompt costs in US dollars at the list price, without its answer; "0.000000" where no price is known.',

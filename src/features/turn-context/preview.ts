@@ -3,35 +3,40 @@ import type { ModelInfo } from '../../contracts/model-provider.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database } from '../../platform/db.ts';
 import { findConversation, listForContext } from '../conversations/index.ts';
-import { assemble, type ContextDeps } from '../turn-runs/index.ts';
+import { specOf, type ToolRegistry } from '../tools/index.ts';
+import { assemble, type ContextDeps, heard } from '../turn-runs/index.ts';
 import { type GenerationRequest, modelFor, parseGeneration, parseText } from '../turns/index.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;
   findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
   maxMessageChars: number;
+  tools: ToolRegistry;
 };
 
 export type Draft = { conversationId: string; text: string | null; generation: GenerationRequest };
 
 /** Says what the next message would show the model, without sending it. */
 export const createContextPreview =
-  ({ database, findModel, maxMessageChars, ...deps }: Deps) =>
+  ({ database, findModel, maxMessageChars, tools, ...deps }: Deps) =>
   /** Null where the conversation does not exist for this viewer. */
   async (viewer: Viewer, { conversationId, text, generation }: Draft): Promise<ContextReport | null> => {
     const conversation = await findConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
     const info = findModel(modelFor(generation, conversation));
-    const asked = { info, generation: parseGeneration(generation, info, ['generation']), systemPrompt };
+    const parsed = parseGeneration(generation, info, tools, ['generation']);
+    const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
     const draft = text === null ? null : parseText(text, maxMessageChars, 'draft.text');
     // As many of those that are there as the next message leaves room for.
     const room = deps.limits.maxMessages - (draft === null ? 0 : 1);
     const earlier = activeLeafId && room > 0 ? await listForContext(database, activeLeafId, room) : [];
     const before = earlier[0] ? earlier[0].before + 1 : 0;
-    const next = draft === null ? [] : [{ id: null, role: 'user' as const, content: draft, tokens: await deps.countTokens(draft), before }];
-    const { items, record } = await assemble(asked, [...next, ...earlier], deps);
-    return { systemPrompt, items, totalTokens: record.tokens, limit: record.limit, provider: info.provider, model: info.id };
+    const said = [{ role: 'user' as const, content: draft ?? '' }];
+    const next = draft === null ? [] : [{ id: null, role: 'user' as const, said, tokens: await deps.countTokens(draft), before }];
+    const { items, record } = await assemble(asked, [...next, ...(await heard(database, earlier))], deps);
+    const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
+    return { systemPrompt, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
   };
 
 export type ContextPreview = ReturnType<typeof createContextPreview>;

@@ -4,72 +4,12 @@ import { builder, type Types } from '../../graph/builder.ts';
 import { FinishReason, TurnStatus } from '../../graph/enums.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
 import { toGlobalId } from '../../graph/ids.ts';
-import { readConversation } from '../conversations/index.ts';
 import { fromRecord } from '../turn-runs/index.ts';
 import { Turn } from '../turns/index.ts';
 import { UsageTotals } from '../usage/index.ts';
 import type { SeenEvent } from './frames.ts';
-
-type Body = SeenEvent['body'];
-type Kind = Body['type'];
-type Seen<K extends Kind> = SeenEvent<Extract<Body, { type: K }>>;
-
-const EventMeta = builder.interfaceRef<SeenEvent>('EventMeta').implement({
-  description: 'What every event has.',
-  fields: (t) => ({
-    seq: t.field({
-      type: 'BigInt',
-      description: 'Its place in the log of the conversation; strictly increasing, with holes where events were merged.',
-      resolve: ({ seq }) => seq,
-    }),
-    at: t.field({ type: 'DateTime', description: 'When it was stored, by the clock of the database.', resolve: ({ at }) => at }),
-    turnId: t.id({
-      nullable: true,
-      description: 'The turn that it belongs to; null where it belongs to none.',
-      resolve: ({ turnId }) => turnId && toGlobalId('Turn', turnId),
-    }),
-  }),
-});
-
-const names = new Map<Kind, string>();
-
-/** The GraphQL type of one kind of event. */
-function eventType<K extends Kind>(
-  kind: K,
-  name: string,
-  description: string,
-  fields: (t: ObjectFieldBuilder<Types, Seen<K>>) => Record<string, unknown>,
-) {
-  names.set(kind, name);
-  return builder.objectRef<Seen<K>>(name).implement({ description, interfaces: [EventMeta], fields: fields as never });
-}
-
-const messageId = <T extends { body: { messageId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
-  t.id({ description: 'The message.', resolve: ({ body }) => toGlobalId('Message', body.messageId) });
-
-const message = <T extends { body: { messageId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
-  t.field({
-    type: 'Message',
-    description: 'The message as it is now.',
-    resolve: ({ body }, _args, { db }) => db.message.findUniqueOrThrow({ where: { id: body.messageId } }),
-  });
-
-const turn = <T extends { body: { turnId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
-  t.field({
-    type: Turn,
-    description: 'The turn as it is now.',
-    resolve: ({ body }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: body.turnId } }),
-  });
-
-const conversation = <T extends { conversationId: string }>(t: ObjectFieldBuilder<Types, T>) =>
-  t.field({
-    type: 'Conversation',
-    description: 'The conversation as it is now.',
-    resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
-  });
-
-const changed = <T extends { body: { changed: string[] } }>(t: ObjectFieldBuilder<Types, T>) =>
-  t.stringList({ description: 'Names of the fields that changed.', resolve: ({ body }) => body.changed });
+import { changed, conversation, eventType, message, messageId, names, turn } from './kit-types.ts';
+import { toolEvents } from './tool-event-types.ts';
 
 const delta = <T extends { body: { messageId: string; partIndex: number; offset: number; text: string; attempt: number } }>(
   t: ObjectFieldBuilder<Types, T>,
@@ -132,11 +72,14 @@ const types = [
     keepLength: t.int({ description: 'UTF-16 units that stay.', resolve: ({ body }) => body.keepLength }),
     reason: t.string({ description: 'Why, for a log.', resolve: ({ body }) => body.reason }),
   })),
+  ...toolEvents,
   eventType('turn-queued', 'TurnQueuedEvent', 'A turn was admitted.', (t) => ({
     turn: turn(t),
     position: t.int({ description: 'How many unfinished turns were before it.', resolve: ({ body }) => body.position }),
   })),
-  eventType('turn-started', 'TurnStartedEvent', 'A worker began a turn.', (t) => ({ turn: turn(t) })),
+  eventType('turn-started', 'TurnStartedEvent', 'A worker began a turn, or took it up again after it had waited for somebody.', (t) => ({
+    turn: turn(t),
+  })),
   eventType('turn-recovering', 'TurnRecoveringEvent', 'The worker of a turn was lost; another took it over.', (t) => ({
     turn: t.field({
       type: Turn,

@@ -1,7 +1,9 @@
 import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
+import type { Role } from '../../contracts/viewer.ts';
 import type { EventLog } from '../../events/index.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Database } from '../../platform/db.ts';
 
 /** A turn in this worker's hands. `fence` must accompany every later write. */
@@ -21,8 +23,13 @@ export type ClaimedTurn = {
   attempt: number;
   logStart: number;
   stopRequest: StopRequest | null;
-  /** Whether an earlier worker began it. */
+  /** Of whom it is: for tools that are called on their behalf. */
+  roles: Role[];
+  metadata: JsonObject;
+  /** Whether its worker was lost. */
   recovering: boolean;
+  /** Whether it was begun before: by a worker that was lost, or until it waited for somebody. */
+  resumed: boolean;
 };
 
 type Row = ClaimedTurn & { head: number; at: Date; isMore: boolean };
@@ -31,7 +38,7 @@ type Row = ClaimedTurn & { head: number; at: Date; isMore: boolean };
  * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
  * Database time decides, and a row that another worker is taking is passed over; so is one whose conversation somebody is changing just now,
  * who rings or whose turn the next look finds. What this worker runs itself it does not take from itself, however late its renewals come.
- * `isMore` says whether another look may find another.
+ * `isMore` says whether another look may find another. A turn that waited for somebody and may go on has a lease that is over, and no worker.
  */
 export async function claimNext(
   { database, log }: { database: Pick<Database, 'query'>; log: Pick<EventLog, 'announce'> },
@@ -60,7 +67,7 @@ const reason = 'the worker before stopped renewing its lease';
  */
 const claim = `
 WITH expired AS (
-  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
+  SELECT t.id, t.worker FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
   WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL($3::uuid[])
   ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
 ), queued AS (
@@ -69,13 +76,13 @@ WITH expired AS (
     SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
   ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
 ), due AS (
-  SELECT id, true AS recovering FROM expired UNION ALL SELECT id, false FROM queued LIMIT 1
+  SELECT id, worker IS NOT NULL AS recovering, true AS resumed FROM expired UNION ALL SELECT id, false, false FROM queued LIMIT 1
 ), claimed AS (
   UPDATE turn t
   SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
       worker = $1, lease_until = now() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
   FROM due WHERE t.id = due.id
-  RETURNING t.*, due.recovering
+  RETURNING t.*, due.recovering, due.resumed
 ), begun_attempt AS (
   INSERT INTO turn_attempt (turn_id, number, worker, recovery) SELECT id, attempt, $1, 'FRESH' FROM claimed
 ), answer AS (
@@ -95,7 +102,8 @@ WITH expired AS (
 )
 SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id AS "ownerId", c.session_id AS "sessionId",
   c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
-  claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering,
+  claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering, claimed.resumed,
+  coalesce(u.roles::text[], '{}') AS roles, c.metadata,
   answer.id AS "messageId", head.head, now() AS at,
-  claimed.recovering OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id) AS "isMore"
-FROM claimed JOIN conversation c ON c.id = claimed.conversation_id, head, answer`;
+  claimed.resumed OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id) AS "isMore"
+FROM claimed JOIN conversation c ON c.id = claimed.conversation_id LEFT JOIN user_account u ON u.id = claimed.owner_id, head, answer`;

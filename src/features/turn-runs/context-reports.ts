@@ -28,5 +28,6 @@ const reportOf = ({ systemPrompt, provider, model, context }: Row, shown: Parame
   ...{ systemPrompt, provider, model },
   items: itemsOf(shown, context),
   totalTokens: context.tokens,
+  toolSchemasTokens: context.tools ?? 0,
   limit: context.limit,
 });

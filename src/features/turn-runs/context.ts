@@ -1,8 +1,10 @@
-import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
-import { type Candidate, type Fitted, fitToWindow } from '../../engine/index.ts';
+import type { Generation, ModelInfo, ModelMessage, ToolSpec } from '../../contracts/model-provider.ts';
+import { type Candidate, type Fitted, fitToWindow, toModelMessages, toUserText } from '../../engine/index.ts';
 import { ContextTooLongError } from '../../kernel/errors.ts';
+import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
-import { listForContext } from '../conversations/index.ts';
+import { type Heard, listForContext } from '../conversations/index.ts';
+import { listCallsOfMessages } from '../tools/index.ts';
 import type { ClaimedTurn } from './claim.ts';
 
 export type ContextLimits = {
@@ -15,7 +17,15 @@ export type ContextLimits = {
 export type ContextDeps = { database: Tx; limits: ContextLimits; countTokens: (text: string) => Promise<number> };
 
 /** How one call is made, for its context. */
-export type Asked = { info: ModelInfo; generation: Generation; systemPrompt: string };
+export type Asked = {
+  info: ModelInfo;
+  generation: Generation;
+  systemPrompt: string;
+  /** What the model may call. */
+  tools: readonly ToolSpec[];
+  /** What the turn itself has said and learned already. */
+  own?: readonly ModelMessage[];
+};
 
 /** Tokens that a call leaves for its prompt. */
 export const roomFor = ({ info, generation }: Pick<Asked, 'info' | 'generation'>, { tokenBuffer }: ContextLimits): number =>
@@ -24,20 +34,52 @@ export const roomFor = ({ info, generation }: Pick<Asked, 'info' | 'generation'>
 const answerOf = (info: ModelInfo, { maxTokens }: Generation): number =>
   maxTokens ?? Math.min(info.maxOutputTokens, Math.floor(info.contextWindow / 4));
 
+type Counter = Pick<ContextDeps, 'limits' | 'countTokens'>;
+
 /** What a model is shown of these messages, newest first. `share` of the room is used. */
-export async function assemble(asked: Asked, candidates: readonly Candidate[], deps: Omit<ContextDeps, 'database'>, share = 1): Promise<Fitted> {
-  const { info, generation, systemPrompt } = asked;
-  const system = systemPrompt ? { content: systemPrompt, tokens: await deps.countTokens(systemPrompt) } : null;
-  const window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...deps.limits, share };
+export async function assemble(asked: Asked, candidates: readonly Candidate[], { limits, countTokens }: Counter, share = 1): Promise<Fitted> {
+  const { info, generation, systemPrompt, own = [] } = asked;
+  const system = systemPrompt ? { content: systemPrompt, tokens: await countTokens(systemPrompt) } : null;
+  const tools = await tokensOf(asked.tools, countTokens);
+  const taken = tools + (own.length > 0 ? await countTokens(textOf(own)) : 0);
+  const window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, taken };
   const fitted = fitToWindow(system, candidates, window);
   const { tokens, limit } = fitted.record;
   if (tokens > limit) throw new ContextTooLongError(tokens, limit, info.id);
-  return fitted;
+  return tools > 0 ? { ...fitted, record: { ...fitted.record, tools } } : fitted;
 }
 
+/** What providers make of messages with calls is theirs to know; as JSON they have about as many tokens. */
+export const textOf = (messages: readonly ModelMessage[]): string => JSON.stringify(messages);
+
+const counted = new WeakMap<object, number>();
+
+/** The description of a tool stays what it is, so it is counted once. */
+async function tokensOf(tools: readonly ToolSpec[], countTokens: Counter['countTokens']): Promise<number> {
+  let sum = 0;
+  for (const tool of tools) {
+    const known = counted.get(tool.parameters) ?? (await countTokens(JSON.stringify(tool)));
+    counted.set(tool.parameters, known);
+    sum += known;
+  }
+  return sum;
+}
+
+/** Messages as a model is shown them. */
+export async function heard(tx: Tx, messages: readonly Heard[]): Promise<Candidate[]> {
+  const withCalls = messages.filter(({ parts }) => parts.some(({ type }) => type === 'tool-call')).map(({ id }) => id);
+  const calls = groupBy(withCalls.length > 0 ? await listCallsOfMessages(tx, withCalls) : [], ({ messageId }) => messageId);
+  return messages.map(({ id, role, parts, tokens, before }) => ({
+    ...{ id, role, tokens, before },
+    said: role === 'user' ? [{ role, content: toUserText(parts) }] : toModelMessages(parts, calls.get(id) ?? []),
+  }));
+}
+
+type Wanted = { info: ModelInfo; tools: readonly ToolSpec[]; own: readonly ModelMessage[]; share: number };
+
 /** The messages for one call of a turn. Costs the same in a conversation of ten messages and of a hundred thousand. */
-export async function buildContext(turn: ClaimedTurn, info: ModelInfo, deps: ContextDeps, share?: number): Promise<Fitted> {
+export async function buildContext(turn: ClaimedTurn, { share, ...wanted }: Wanted, deps: ContextDeps): Promise<Fitted> {
   const { inputMessageId, generation, systemPrompt } = turn;
-  const candidates = inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : [];
-  return assemble({ info, generation, systemPrompt }, candidates, deps, share);
+  const messages = inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : [];
+  return assemble({ generation, systemPrompt, ...wanted }, await heard(deps.database, messages), deps, share);
 }

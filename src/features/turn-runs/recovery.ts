@@ -1,25 +1,33 @@
-import type { TextualPart } from '../../contracts/message.ts';
+import type { MessagePart } from '../../contracts/message.ts';
+import type { ToolCallRecord } from '../../contracts/tool.ts';
 import { isDelta, type LogEvent } from '../../contracts/turn-event.ts';
-import { foldAll } from '../../contracts/turn-fold.ts';
+import { foldAll, type ViewPart } from '../../contracts/turn-fold.ts';
 import { type EventLog, FencedError } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { holdConversation } from '../conversations/index.ts';
+import { holdConversation, readParts } from '../conversations/index.ts';
+import { closeCalls, listCalls } from '../tools/index.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, findAbandoned } from './attempt-store.ts';
 import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
+import { finishedCall } from './tools/call-events.ts';
 import { lockHeld } from './turn-store.ts';
 
 type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
 
 /** What earlier workers left of a turn. */
 export type Remains = {
+  /** The parts of the steps that are finished. */
+  finished: readonly MessagePart[];
   /** The answer as readers see it now. */
-  parts: readonly TextualPart[];
+  seen: readonly ViewPart[];
+  calls: readonly ToolCallRecord[];
   /** Workers that died on this turn. */
   crashes: number;
 };
+
+export const nothing: Remains = { finished: [], seen: [], calls: [], crashes: 0 };
 
 /**
  * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
@@ -40,7 +48,28 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
     });
   }
   const crashes = await database.prisma.turnAttempt.count({ where: { turnId: turn.id, outcome: 'CRASHED' } });
-  return { parts: foldAll(events.map(({ body }) => body)).messages[turn.messageId] ?? [], crashes };
+  const seen = foldAll(events.map(({ body }) => body)).messages[turn.messageId] ?? [];
+  return {
+    finished: await readParts(database, turn.messageId),
+    seen,
+    calls: await closeUnfinished(log, turn, await listCalls(database, turn.id)),
+    crashes,
+  };
+}
+
+/** Calls whose arguments nobody finished are nothing any more: the step that began them is done again. */
+async function closeUnfinished(log: EventLog, turn: ClaimedTurn, calls: ToolCallRecord[]): Promise<ToolCallRecord[]> {
+  if (!calls.some(({ status }) => status === 'STREAMING_ARGUMENTS')) return calls;
+  return log.transact(async (tx, append) => {
+    await holdTurn(tx, turn);
+    const closed = await closeCalls(tx, turn.id, { unfinishedOf: turn.attempt });
+    await append(
+      turn.conversationId,
+      turn.id,
+      closed.map((call) => finishedCall(turn.messageId, call)),
+    );
+    return listCalls(tx, turn.id);
+  });
 }
 
 async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<LogEvent[]> {

@@ -6,9 +6,11 @@ import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
 import { completeMessage, type EndedAnswer, endAnswers, holdConversation } from '../conversations/index.ts';
 import { requestTitle } from '../titles/index.ts';
+import { closeCalls, withdrawApprovals } from '../tools/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
+import { finishedCall } from './tools/call-events.ts';
 import { endQueued, finishTurn } from './turn-store.ts';
 
 const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STOPPED' } as const;
@@ -21,6 +23,10 @@ export type Settlement = {
   end: TurnEnd;
   /** The account of the last call; null where none was made. */
   account: CallAccount | null;
+  /** Whether it has called tools: what is open of that is closed. */
+  hasCalls: boolean;
+  /** Tokens of the whole answer, where that is more than the last call of the model wrote. */
+  tokenCount: number | null;
   /** Whether conversations that nobody named get a title. */
   titles: boolean;
 };
@@ -39,16 +45,30 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
     const moved = await finishTurn(tx, movement(settlement));
     if (!moved) throw new FencedError();
     const end = { ...settlement.end, finishReason: moved.finishReason };
-    const text = await completeMessage(tx, messageId, completion(end, account));
+    const closed = settlement.hasCalls ? await closeOpen(tx, turnId) : [];
+    const text = await completeMessage(tx, messageId, {
+      ...completion(end, account),
+      ...(settlement.tokenCount !== null && { tokenCount: settlement.tokenCount }),
+    });
     const booked = end.call && account ? await book(tx, at, booking, end.call, account) : null;
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
-    const events: EventBody[] = [{ type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
+    const events: EventBody[] = [...closed, { type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
     if (booked) events.push(booked.event);
     await append(conversationId, turnId, [...events, finished(turnId, { ...end, status: moved.status }, totals)], turnId);
     const asksTitle = settlement.titles && moved.status === 'COMPLETED' && titleSource === 'FALLBACK';
     if (asksTitle) await requestTitle(tx, conversationId);
     return { unblocks: moved.unblocks, asksTitle };
   });
+
+/** Nothing that a turn has asked for is left open behind it. */
+async function closeOpen(tx: Tx, turnId: string): Promise<EventBody[]> {
+  const approvals = await withdrawApprovals(tx, turnId);
+  const calls = await closeCalls(tx, turnId, 'open');
+  return [
+    ...approvals.map((approvalId): EventBody => ({ type: 'approval-decided', approvalId })),
+    ...calls.map((call) => finishedCall(call.messageId, call)),
+  ];
+}
 
 const movement = ({ booking, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({
   ...{ id: booking.turnId, conversationId: booking.conversationId, fence, from: statesBefore(status), status, finishReason },

@@ -1,26 +1,28 @@
 import { channel } from 'node:diagnostics_channel';
 import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
 import type { TurnPoint } from '../../contracts/turn.ts';
-import { settledParts } from '../../contracts/turn-fold.ts';
-import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd } from '../../engine/index.ts';
+import { isTextual, settledParts } from '../../contracts/turn-fold.ts';
+import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
 import { compactTurn, type EventLog, FencedError, type Writer } from '../../events/index.ts';
-import { pause } from '../../kernel/async.ts';
-import { backoff } from '../../kernel/backoff.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
-import { isConnectionLoss } from '../../platform/db-errors.ts';
+import { throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { beginSpan } from '../../platform/telemetry/tracing.ts';
+import { readParts } from '../conversations/index.ts';
 import type { Titles } from '../titles/index.ts';
+import { closeCalls, listCalls } from '../tools/index.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
 import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
-import { buildContext, type ContextLimits } from './context.ts';
-import { holdTurn, type Remains, recover } from './recovery.ts';
+import { buildContext, type ContextLimits, textOf } from './context.ts';
+import { holdTurn, nothing, type Remains, recover } from './recovery.ts';
 import { type Settled, settle } from './settle.ts';
+import { finishedCall } from './tools/call-events.ts';
+import { createToolPorts, type ToolDeps } from './tools/tool-ports.ts';
 import { createTurnSink } from './turn-sink.ts';
 import { nextAttempt } from './turn-store.ts';
 
@@ -34,8 +36,12 @@ export type TurnJobDeps = {
   countTokens: (text: string) => Promise<number>;
   maxRetries: number;
   limits: ContextLimits;
+  tools: ToolDeps;
   titles: Pick<Titles, 'isAutomatic' | 'run' | 'sweep'>;
 };
+
+/** What is known of a turn while it runs: its present attempt, and whether it has called a tool. */
+type Current = { attempt: number; hasCalls: boolean };
 
 /** A turn that has taken this many workers with it is not given to another. */
 const maxCrashes = 5;
@@ -52,7 +58,7 @@ const mark = (turnId: string, point: TurnPoint): void => {
 export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<Settled> {
   const { id: turnId, conversationId, attempt, recovering } = turn;
   const logger = deps.logger.child({ turnId, conversationId, attempt, worker: deps.worker });
-  const current = { attempt };
+  const current: Current = { attempt, hasCalls: false };
   const span = beginSpan('turn', 'internal', {
     'colloquy.turn.id': turnId,
     'gen_ai.conversation.id': conversationId,
@@ -62,10 +68,11 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
   mark(turnId, 'claimed');
   if (recovering) logger.warn('turn taken over: the worker before was lost or drained');
   try {
-    const { status, error, unblocks, asksTitle } = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
-    span.set({ 'colloquy.turn.status': status });
-    span.end(error?.code);
-    return { unblocks, asksTitle };
+    const ended = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
+    span.set({ 'colloquy.turn.status': ended?.status ?? 'WAITING' });
+    span.end(ended?.error?.code);
+    // One that waits may have been asked to stop meanwhile: whoever looks finds it.
+    return ended ?? { unblocks: true, asksTitle: false };
   } catch (error) {
     const isLeft = error instanceof FencedError || error instanceof HandedOver;
     span.set({ 'colloquy.turn.status': 'LEFT' });
@@ -82,14 +89,21 @@ async function runAndSettle(
   deps: TurnJobDeps,
   logger: Logger,
   signal: AbortSignal,
-  current: { attempt: number },
-): Promise<TurnEnd & Settled> {
+  current: Current,
+): Promise<(TurnEnd & Settled) | null> {
   const start = deps.clock.elapsed();
   const end = await run(turn, deps, logger, signal, current);
+  if (!end) {
+    mark(turn.id, 'waiting');
+    logger.info('turn waits for somebody');
+    return null;
+  }
   if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
   mark(turn.id, 'finishing');
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
-  const settlement = { booking: bookingOf(turn), fence: turn.fence, attempt: current.attempt, end, account, titles: deps.titles.isAutomatic };
+  const { attempt, hasCalls } = current;
+  const tokenCount = hasCalls ? await deps.countTokens(textOf(toModelMessages(end.parts, await listCalls(deps.database, turn.id)))) : null;
+  const settlement = { booking: bookingOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, end, account, titles: deps.titles.isAutomatic };
   const settled = await insist(turn, deps, () => settle(deps.log, settlement));
   mark(turn.id, 'settled');
   logger.info({ ...told(turn, end), durationMs: Math.round(deps.clock.elapsed() - start) }, 'turn finished');
@@ -109,18 +123,15 @@ const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, er
 const patienceMs = 15_000;
 
 /** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
-async function insist({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<Settled>) {
-  const end = Date.now() + patienceMs;
-  for (let tries = 1; ; tries++) {
+const insist = ({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<Settled>) =>
+  throughOutage(patienceMs, async (tries) => {
     try {
       return await work();
     } catch (error) {
       if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence))) return { unblocks: true, asksTitle: true }; // an earlier try had gone through unheard
-      if (!isConnectionLoss(error) || Date.now() > end) throw error;
-      await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }));
+      throw error;
     }
-  }
-}
+  });
 
 async function isSettled({ prisma }: Database, id: string, fence: number): Promise<boolean> {
   return (await prisma.turn.count({ where: { id, fence, finishedAt: { not: null } } })) === 1;
@@ -144,29 +155,31 @@ async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attem
 
 const modelOf = ({ provider, model }: ClaimedTurn) => ({ provider, model });
 
-async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: { attempt: number }): Promise<TurnEnd> {
-  const remains: Remains = turn.recovering ? await recover(turn, deps) : { parts: [], crashes: 0 };
+async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: Current): Promise<TurnEnd | null> {
+  const remains: Remains = turn.resumed ? await recover(turn, deps) : nothing;
+  current.hasCalls = remains.calls.length > 0;
   if (remains.crashes >= maxCrashes) {
     return failed(new InternalError(`The answer was given up after ${remains.crashes} workers stopped while they wrote it. Ask again.`), remains);
   }
   const found = findProvider(turn, deps);
   if (found instanceof AppError) return failed(found, remains);
   const ports = createPorts(turn, found.provider, found.info, deps, logger, current);
-  const work = { messageId: turn.messageId, model: turn.model, generation: turn.generation, attempt: turn.attempt, recovered: remains.parts };
+  const work = { messageId: turn.messageId, model: turn.model, generation: turn.generation, attempt: turn.attempt, recovered: remains };
   try {
     return await runTurn(work, ports, signal);
   } catch (error) {
     // What a caller may see ends the turn; what nobody may see, or what says that the turn is not ours, does not.
     if (!(error instanceof AppError)) throw error;
     await ports.flushed();
-    return failed(error, { parts: [] });
+    return failed(error, { finished: await readParts(deps.database, turn.messageId), seen: [] });
   }
 }
 
-const failed = (error: AppError, { parts }: Pick<Remains, 'parts'>): TurnEnd => ({
+/** The answer as readers have it: what is finished, and what was said after it. */
+const failed = (error: AppError, { finished, seen }: Pick<Remains, 'finished' | 'seen'>): TurnEnd => ({
   status: 'FAILED',
   finishReason: 'ERROR',
-  parts: settledParts(parts),
+  parts: [...finished, ...settledParts(seen.slice(finished.length).filter(isTextual))],
   call: null,
   error,
 });
@@ -181,27 +194,23 @@ function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {
   }
 }
 
-function createPorts(
-  turn: ClaimedTurn,
-  provider: ModelProvider,
-  info: ModelInfo,
-  deps: TurnJobDeps,
-  logger: Logger,
-  current: { attempt: number },
-): EnginePorts {
+function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo, deps: TurnJobDeps, logger: Logger, current: Current): EnginePorts {
   const writer: Writer = { conversationId: turn.conversationId, turnId: turn.id, fence: turn.fence };
   const sink = createTurnSink(deps.log, writer, (err) => logger.warn({ err }, 'events could not be stored'));
+  const account = (call: Call) => accountOf(call, modelOf(turn), deps.countTokens);
+  const tools = createToolPorts(turn, info, { ...deps.tools, log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account });
   return {
     provider,
     emit: sink.emit,
     flushed: sink.flushed,
-    context: (share) => buildContext(turn, info, deps, share),
+    context: (share, own) => buildContext(turn, { info, tools: tools.offered, own, share }, deps),
+    tools,
     async requesting(number, record) {
       const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, record });
       if (!held) throw new FencedError();
     },
     async retrying(call) {
-      current.attempt = await retry(turn, call, deps);
+      current.attempt = await retry(turn, call, deps, current.hasCalls);
       return current.attempt;
     },
     mark: (point) => mark(turn.id, point),
@@ -212,7 +221,7 @@ function createPorts(
 }
 
 /** Ends a failed attempt with its ledger row, and opens the next. */
-async function retry(turn: ClaimedTurn, call: Call, { log, countTokens, worker }: TurnJobDeps): Promise<number> {
+async function retry(turn: ClaimedTurn, call: Call, { log, countTokens, worker }: TurnJobDeps, hasCalls: boolean): Promise<number> {
   const account = await accountOf(call, modelOf(turn), countTokens);
   return log.transact(async (tx, append) => {
     const at = await holdTurn(tx, turn);
@@ -220,7 +229,8 @@ async function retry(turn: ClaimedTurn, call: Call, { log, countTokens, worker }
     const { event } = await book(tx, at, bookingOf(turn), call, account);
     const attempt = await nextAttempt(tx, turn.id);
     await insertAttempt(tx, { turnId: turn.id, number: attempt, worker });
-    await append(turn.conversationId, turn.id, [event]);
+    const closed = hasCalls ? await closeCalls(tx, turn.id, { unfinishedOf: call.attempt }) : [];
+    await append(turn.conversationId, turn.id, [event, ...closed.map((each) => finishedCall(turn.messageId, each))]);
     return attempt;
   });
 }

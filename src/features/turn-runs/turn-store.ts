@@ -118,12 +118,30 @@ export async function nextAttempt(tx: Tx, id: string): Promise<number> {
   return row!.attempt;
 }
 
-/** Asks the worker to stop. The first request counts, what its client saw is what is kept; but that another turn takes its place is added to any. */
+/**
+ * Asks the worker to stop. The first request counts, what its client saw is what is kept; but that another turn takes its place is added to any.
+ * A turn that waits for somebody has no worker: the next one that looks takes it up, to end it.
+ */
 export const requestStop = (tx: Tx, id: string, { supersedes, ...request }: StopRequest): Promise<unknown> =>
   tx.query(
-    `UPDATE turn SET stop_requested_at = coalesce(stop_requested_at, now()), stop_request = coalesce(stop_request, $2::jsonb) || $3::jsonb
+    `UPDATE turn SET ${goesOn()}, stop_requested_at = coalesce(stop_requested_at, now()), stop_request = coalesce(stop_request, $2::jsonb) || $3::jsonb
      WHERE id = $1::uuid AND (stop_requested_at IS NULL OR $3::jsonb <> '{}')`,
     [id, JSON.stringify(request), JSON.stringify({ supersedes })],
+  );
+
+/** What makes a turn that waits for somebody one that any worker may take up; every other one stays as it is. */
+const goesOn = (waits = "status IN ('WAITING_APPROVAL', 'WAITING_CLIENT_TOOL')"): string =>
+  `lease_until = CASE WHEN ${waits} THEN now() ELSE lease_until END, status = (CASE WHEN ${waits} THEN 'RUNNING' ELSE status::text END)::turn_status`;
+
+/** Lets a turn go on that has waited for somebody; one that does not wait stays as it is. */
+export const resumeTurn = (tx: Tx, id: string): Promise<unknown> => tx.query(`UPDATE turn SET ${goesOn()} WHERE id = $1::uuid`, [id]);
+
+/** Lets a turn wait for somebody, in nobody's hands. One that somebody has asked to stop does not wait, but is taken up again to be ended. */
+export const parkTurn = (tx: Tx, id: string, status: 'WAITING_APPROVAL' | 'WAITING_CLIENT_TOOL'): Promise<unknown> =>
+  tx.query(
+    `UPDATE turn SET worker = NULL, status = (CASE WHEN stop_request IS NULL THEN $2 ELSE 'RUNNING' END)::turn_status,
+       lease_until = CASE WHEN stop_request IS NULL THEN NULL ELSE now() END WHERE id = $1::uuid`,
+    [id, status],
   );
 
 /** Makes the next turn of a conversation one that may be claimed, when those before it end. Under the lock of the conversation. */
@@ -217,7 +235,7 @@ export const renewLeases = (
        WHERE t.fence = h.fence AND t.finished_at IS NULL
      ), free AS (
        SELECT t.id FROM turn t JOIN json_to_recordset($1::json) AS h(id uuid, fence int) ON t.id = h.id AND t.fence = h.fence
-       WHERE t.finished_at IS NULL FOR NO KEY UPDATE OF t SKIP LOCKED
+       WHERE t.finished_at IS NULL AND t.worker IS NOT NULL FOR NO KEY UPDATE OF t SKIP LOCKED
      ), renewed AS (
        UPDATE turn t SET lease_until = now() + $2::int * interval '1 millisecond' FROM free WHERE t.id = free.id
      )

@@ -6,7 +6,14 @@ import { purgeDeleted } from './purge.ts';
 import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
 import { releaseLease, renewLeases, unblockStrays } from './turn-store.ts';
 
-export type WorkerDeps = TurnJobDeps & { bus: Bus; leaseMs: number; concurrency: number; pollMs: number; sweepMs: number };
+export type WorkerDeps = TurnJobDeps & {
+  bus: Bus;
+  leaseMs: number;
+  concurrency: number;
+  pollMs: number;
+  sweepMs: number /** What else is to be looked after now and then. */;
+  sweeps: () => Promise<unknown>;
+};
 
 type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
 
@@ -78,6 +85,7 @@ export function createWorker(deps: WorkerDeps) {
       await compactTurn(database, turnId);
     }
     await unblockStrays(database, 100);
+    await deps.sweeps();
     await deps.titles.sweep(2, stopping.signal);
     await purgeDeleted(database, 10, stopping.signal);
   }

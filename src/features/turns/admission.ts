@@ -28,7 +28,7 @@ export type SendMessage = {
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
 export function createAdmission(deps: AdmissionDeps) {
-  const { conversations, findModel, countTokens, maxMessageChars, limits } = deps;
+  const { conversations, findModel, countTokens, maxMessageChars, limits, tools } = deps;
   const once = createOnce(deps);
 
   async function open(tx: Tx, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
@@ -54,7 +54,7 @@ export function createAdmission(deps: AdmissionDeps) {
         const conversation = await open(tx, viewer, request.conversation);
         refuseStaleParent(conversation, request.parentId);
         const info = findModel(modelFor(request.generation, conversation));
-        const generation = parseGeneration(request.generation, info);
+        const generation = parseGeneration(request.generation, info, tools);
         const way = await makeWay(tx, append, conversation, { text, tokenCount }, request.whenBusy ?? 'ENQUEUE');
         parseText(way.question.text, maxMessageChars);
         refuseTooLong(way.question.tokenCount, { info, generation }, limits);

@@ -5,6 +5,7 @@ import type { Append, EventLog } from '../../events/index.ts';
 import { ConflictError, ContextTooLongError } from '../../kernel/errors.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { appendMessages, type ConversationService, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
+import type { ToolRegistry } from '../tools/index.ts';
 import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../turn-runs/index.ts';
 import type { GenerationRequest } from './input.ts';
 import type { Admitted, Request } from './once.ts';
@@ -18,6 +19,7 @@ export type AdmissionDeps = {
   countTokens: (text: string) => Promise<number>;
   maxMessageChars: number;
   limits: ContextLimits;
+  tools: ToolRegistry;
 };
 
 /** Turns that may wait in one conversation. */

@@ -7,6 +7,7 @@ export type { SendMessage } from './admission.ts';
 export { modelFor } from './admit.ts';
 export { type GenerationRequest, parseGeneration, parseText } from './input.ts';
 export { ContentInput, GenerationInput, textOf } from './inputs.ts';
+export { TurnResult } from './mutations.ts';
 export type { Admitted } from './once.ts';
 export { createTurnRows, queuePositions } from './turn-rows.ts';
 export { createTurnService, type TurnService } from './turn-service.ts';

@@ -1,11 +1,14 @@
 import { z } from 'zod';
-import type { Generation, ModelInfo, ResponseFormat } from '../../contracts/model-provider.ts';
+import type { Generation, ModelInfo, ResponseFormat, ToolChoice } from '../../contracts/model-provider.ts';
 import { ValidationError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { faultOfSchema } from '../../kernel/json-schema.ts';
 import { storable, visible } from '../../kernel/text.ts';
+import type { ToolRegistry } from '../tools/index.ts';
 
-export type GenerationRequest = { [K in keyof Omit<Generation, 'responseFormat'>]?: Generation[K] | null } & {
+export type GenerationRequest = { [K in keyof Omit<Generation, 'responseFormat' | 'toolChoice'>]?: Generation[K] | null } & {
+  /** One of the four ways to choose. */
+  toolChoice?: { auto?: boolean | null; none?: boolean | null; required?: boolean | null; tool?: string | null } | null;
   model?: string | null;
   /** A JSON Schema, as it came. */
   responseFormat?: unknown;
@@ -58,7 +61,20 @@ const generationShape = (maxOutputTokens: number) =>
       .max(4, 'must have at most 4 sequences')
       .nullish(),
     responseFormat: z.unknown().transform(parseFormat).optional(),
+    tools: z.array(z.string().max(64, 'must have at most 64 characters')).max(128, 'must have at most 128 names').nullish(),
+    toolChoice: z
+      .object({ tool: z.string().max(64, 'must have at most 64 characters').nullish() })
+      .loose()
+      .transform(toChoice)
+      .nullish(),
   });
+
+/** `@oneOf` has seen to it that there is one; what is false is as if it had not been said. */
+function toChoice({ auto, none, required, tool }: NonNullable<GenerationRequest['toolChoice']>): ToolChoice | undefined {
+  if (tool != null) return { tool };
+  if (none) return 'none';
+  return required ? 'required' : auto ? 'auto' : undefined;
+}
 
 /** One shape a limit: to build one takes longer than to use it. */
 const shapes = new Map<number, ReturnType<typeof generationShape>>();
@@ -72,12 +88,31 @@ function shapeFor(maxOutputTokens: number) {
 /** What was asked for, within the model's limits and without what was left out. */
 export function parseGeneration(
   { model: _model, ...wanted }: GenerationRequest,
-  { maxOutputTokens }: ModelInfo,
+  info: ModelInfo,
+  tools: Pick<ToolRegistry, 'find' | 'offeredTo'>,
   place = ['input', 'generation'],
 ): Generation {
-  const { data, error } = shapeFor(maxOutputTokens).safeParse(wanted);
+  const { data, error } = shapeFor(info.maxOutputTokens).safeParse(wanted);
   if (error) throw new ValidationError(error.issues.map(({ path, message }) => ({ path: [...place, ...path.map(String)], message })));
-  return Object.fromEntries(Object.entries(data).filter(([, value]) => value != null));
+  const generation = Object.fromEntries(Object.entries(data).filter(([, value]) => value != null)) as Generation;
+  const fault = faultOfTools(generation, info, tools);
+  if (fault) throw ValidationError.of([...place, fault.of].join('.'), fault.message);
+  return generation;
+}
+
+/** A tool that is not there, or that nobody could call, is not passed over in silence. */
+function faultOfTools(
+  { tools: names = [], toolChoice }: Generation,
+  info: ModelInfo,
+  { find, offeredTo }: Pick<ToolRegistry, 'find' | 'offeredTo'>,
+): { of: string; message: string } | null {
+  const missing = names.find((name) => !find(name));
+  if (missing !== undefined) return { of: 'tools', message: `has a tool that is not here: ${JSON.stringify(missing)}` };
+  if (names.length > 0 && !info.supportsTools) return { of: 'tools', message: `must be empty: ${info.id} cannot call tools` };
+  if (toolChoice === undefined || toolChoice === 'auto' || toolChoice === 'none') return null;
+  const offered = offeredTo(info, { tools: names.length > 0 ? names : undefined }).map(({ name }) => name);
+  const isThere = typeof toolChoice === 'string' ? offered.length > 0 : offered.includes(toolChoice.tool);
+  return isThere ? null : { of: 'toolChoice', message: 'asks for a tool that is not offered' };
 }
 
 /** A message as it can be stored: not empty, within the limit, and text that every client gets back unchanged. */

@@ -20,6 +20,17 @@ export const ContentInput = builder.inputType('ContentInput', {
 /** `@oneOf` lets nothing else through. */
 export const textOf = ({ text }: typeof ContentInput.$inferInput): string => text ?? '';
 
+const ToolChoiceInput = builder.inputType('ToolChoiceInput', {
+  description: 'Whether the model calls tools. After its first calls it decides for itself.',
+  isOneOf: true,
+  fields: (t) => ({
+    auto: t.boolean({ description: 'true: the model decides.' }),
+    none: t.boolean({ description: 'true: it must not.' }),
+    required: t.boolean({ description: 'true: it must call at least one.' }),
+    tool: t.string({ description: 'It must call the tool of this name.' }),
+  }),
+});
+
 export const GenerationInput = builder.inputType('GenerationInput', {
   description: "How to generate this answer; what is left out is left to the conversation and the provider's defaults.",
   fields: (t) => ({
@@ -34,6 +45,10 @@ export const GenerationInput = builder.inputType('GenerationInput', {
       description:
         'A JSON Schema of an object that the answer must be: checked, and given as a DataPart named by its `title`. At most 16 KiB, without `pattern` and references to elsewhere. An answer that does not fit is asked for once more; after that the turn fails.',
     }),
+    tools: t.stringList({
+      description: 'Names of the tools that the model may call; [] for none. Without it the model may call all that the installation has.',
+    }),
+    toolChoice: t.field({ type: ToolChoiceInput, description: 'Whether the model may, must or must not call tools.' }),
     stop: t.stringList({ description: 'Up to 4 sequences that end the answer, 1 to 100 characters each.' }),
   }),
 });

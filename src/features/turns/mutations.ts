@@ -76,7 +76,7 @@ builder.objectType(TurnInProgressError, {
   }),
 });
 
-const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; from: number }>('TurnSuccess').implement({
+export const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; from: number }>('TurnSuccess').implement({
   description: 'It is done.',
   fields: (t) => ({
     turn: t.field({ ...turnField, resolve: readTurn }),
@@ -106,7 +106,7 @@ const SendMessageResult = builder.unionType('SendMessageResult', {
   resolveType: typeOr('SendMessageSuccess'),
 });
 
-const TurnResult = builder.unionType('TurnResult', {
+export const TurnResult = builder.unionType('TurnResult', {
   description: 'The turn, or why nothing was done.',
   types: [TurnSuccess, ValidationError, NotFoundError, ForbiddenError, TurnInProgressError, ConflictError, IdempotencyConflictError, ProviderError],
   resolveType: typeOr('TurnSuccess'),

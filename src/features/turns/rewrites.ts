@@ -18,7 +18,7 @@ export type EditMessage = Regenerate & {
 };
 
 /** Admits what makes a branch: the same question answered anew, and a question put otherwise. What was there before stays, on its own branch. */
-export function createRewrites({ findModel, countTokens, maxMessageChars, limits }: AdmissionDeps, once: Once) {
+export function createRewrites({ findModel, countTokens, maxMessageChars, limits, tools }: AdmissionDeps, once: Once) {
   async function find(tx: Tx, viewer: Viewer, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
     const conversation = await lockConversation(tx, viewer, conversationId);
     const absent = () => new NotFoundError('message', givenId);
@@ -36,7 +36,7 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
         const [conversation, message] = await find(tx, viewer, request.target);
         const behind = questionOf(message);
         const info = findModel(modelFor(request.generation, conversation));
-        const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(request.generation, info), behind, question: null } as const;
+        const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(request.generation, info, tools), behind, question: null } as const;
         return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);
       });
     },
@@ -52,7 +52,7 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
         const [conversation, message] = await find(tx, viewer, target);
         if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
         const info = findModel(modelFor(wanted, conversation));
-        const generation = parseGeneration(wanted, info);
+        const generation = parseGeneration(wanted, info, tools);
         refuseTooLong(tokenCount, { info, generation }, limits);
         const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { text, tokenCount }, isAnswered } as const;
         return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);

@@ -55,10 +55,17 @@ export function createTurnService(deps: TurnServiceDeps) {
     else bus.signal({ kind: 'turn-waiting' });
   }
 
+  /** Tells the worker of a turn that it is to stop. One that waits for somebody has none: whoever looks first ends it. */
+  function tellStopped(turnId: string): void {
+    bus.signal({ kind: 'turn-stop', turnId });
+    localWorker()?.nudge();
+    bus.signal({ kind: 'turn-waiting' });
+  }
+
   const wait = (turnId: string, timeoutMs: number, signal: AbortSignal) => waitForEnd({ database, log, hub }, turnId, timeoutMs, signal);
 
   async function admitted(admission: Admitted): Promise<Admitted> {
-    if (admission.stopping) bus.signal({ kind: 'turn-stop', turnId: admission.stopping });
+    if (admission.stopping) tellStopped(admission.stopping);
     if (!admission.deduplicated) wake(admission);
     return admission;
   }
@@ -141,7 +148,7 @@ export function createTurnService(deps: TurnServiceDeps) {
         else if (status === 'QUEUED') await settleQueued(tx, append, conversationId, [id]);
         if (status !== 'QUEUED') await requestStop(tx, id, request);
       });
-      bus.signal({ kind: 'turn-stop', turnId: changed.turnId });
+      tellStopped(changed.turnId);
       await wait(changed.turnId, stopWaitMs, signal);
       return changed;
     },
@@ -154,7 +161,7 @@ export function createTurnService(deps: TurnServiceDeps) {
       const live = await cancelQueued(tx, append, conversationId);
       for (const { id } of live) await requestStop(tx, id, { keepPartial: true, seen: null });
       return () => {
-        for (const { id } of live) bus.signal({ kind: 'turn-stop', turnId: id });
+        for (const { id } of live) tellStopped(id);
       };
     },
   };

@@ -5,7 +5,7 @@ import { AttemptOutcome, FinishReason, RecoveryMode, TurnStatus, TurnTrigger } f
 import { ApiError, asData } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf } from '../../graph/paging.ts';
-import { readConversation, visibleTo } from '../conversations/index.ts';
+import { readConversation, toolsRun, visibleTo } from '../conversations/index.ts';
 import { fromRecord } from '../turn-runs/index.ts';
 import { noTotals, UsageTotals } from '../usage/index.ts';
 
@@ -53,7 +53,15 @@ export const Turn = builder.prismaObject('Turn', {
       description: 'Its answer, once the turn has ended; null where there is none.',
       resolve: async ({ id, status }, _args, { loaders }) => (isTerminal(status) ? ((await loaders.turnMessages.load(id))?.at(-1) ?? null) : null),
     }),
-    toolsExecuted: t.stringList({ description: 'Names of the tools that ran.', resolve: () => [] }),
+    toolsExecuted: t.stringList({
+      description: 'Names of the tools that ran.',
+      resolve: async ({ id }, _args, { loaders }) => toolsRun((await loaders.turnCalls.load(id)) ?? []),
+    }),
+    toolCalls: t.field({
+      type: ['ToolCall'],
+      description: 'What the model called, in order, also what it began and took back.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.turnCalls.load(id)) ?? [],
+    }),
     idempotencyKey: t.exposeString('idempotencyKey', { description: 'The key that the client gave it.' }),
     attempt: t.exposeInt('attempt', { description: 'Number of the present or last attempt; 0 while none was made.' }),
     attempts: t.field({

@@ -138,7 +138,7 @@ const introspected = (name: string): Size => (name === '__schema' ? wholeSchema 
 const wrappers = new Set(['edges', 'nodes', 'node', 'pageInfo']);
 
 /** Lists whose length is not their parent's, and that nobody can ask for by number. */
-const plainLists = new Set(['output', 'attempts', 'usage', 'parts', 'models']);
+const plainLists = new Set(['output', 'attempts', 'usage', 'parts', 'models', 'toolCalls', 'approvals', 'clientTools']);
 
 function lengthOf({ name, arguments: given = [] }: FieldNode, variables: Variables): number {
   const sizes = given
@@ -153,7 +153,7 @@ function lengthOf({ name, arguments: given = [] }: FieldNode, variables: Variabl
   return plainLists.has(name.value) ? plainList : 1;
 }
 
-const pages = new Set(['messages', 'allMessages', 'conversations', 'turns', 'queuedTurns']);
+const pages = new Set(['messages', 'allMessages', 'conversations', 'turns', 'queuedTurns', 'pendingApprovals']);
 /** Lists that a few requests can make long: how long at the most. */
 const longLists: Readonly<Record<string, number>> = { siblings: 30, children: 30, items: 100 };
 

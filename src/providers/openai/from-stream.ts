@@ -1,9 +1,10 @@
 import { createParser } from 'eventsource-parser';
 import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import { endsInHalf, storable } from '../../kernel/text.ts';
+import { type CallReader, createCallReader } from './tool-calls.ts';
 
 type FinishReason = Extract<ModelEvent, { kind: 'finish' }>['reason'];
-type DeltaKind = Extract<ModelEvent, { text: string }>['kind'];
+type Delta = Extract<ModelEvent, { text: string }>;
 
 /** What is wrong with a stream, before it is put in words. `error` carries the provider's own object. */
 export type StreamFault = { kind: 'garbage' } | { kind: 'error'; body: unknown };
@@ -29,7 +30,8 @@ export type Translation = {
 type State = {
   events: ModelEvent[];
   /** Deltas of one kind that follow each other; between feeds only half a surrogate pair is left in it. */
-  run: { kind: DeltaKind; text: string } | null;
+  run: Delta | null;
+  calls: CallReader;
   usage: ModelUsage | null;
   reason: FinishReason | null;
   isDescribed: boolean;
@@ -48,6 +50,7 @@ export function createTranslation(): Translation {
   const state: State = {
     events: [],
     run: null,
+    calls: createCallReader(),
     usage: null,
     reason: null,
     isDescribed: false,
@@ -140,9 +143,13 @@ function onChunk(state: State, chunk: Chunk): void {
   const { delta } = choice;
   if (delta) {
     // "reasoning_content" is what DeepSeek and vLLM call it, "reasoning" OpenRouter and Ollama; a server that sends both means one.
-    append(state, 'reasoning-delta', delta.reasoning_content ?? delta.reasoning);
-    append(state, 'text-delta', delta.content);
-    append(state, 'refusal-delta', delta.refusal);
+    append(state, { kind: 'reasoning-delta', text: textIn(delta.reasoning_content ?? delta.reasoning) });
+    append(state, { kind: 'text-delta', text: textIn(delta.content) });
+    append(state, { kind: 'refusal-delta', text: textIn(delta.refusal) });
+    for (const event of state.calls(delta.tool_calls)) {
+      if (event.kind === 'tool-arguments') append(state, event);
+      else begin(state, event);
+    }
   }
   if (typeof choice.finish_reason === 'string' && choice.finish_reason) onFinish(state, choice.finish_reason);
 }
@@ -155,24 +162,36 @@ function describe(state: State, { id, model }: Chunk): void {
   state.events.push({ kind: 'response', responseId, model: name });
 }
 
-function append(state: State, kind: DeltaKind, text: unknown): void {
-  if (typeof text !== 'string' || text === '') return;
+const textIn = (given: unknown): string => (typeof given === 'string' ? given : '');
+
+function append(state: State, delta: Delta): void {
+  if (delta.text === '') return;
   state.progressed = true;
-  if (state.run?.kind === kind) {
-    state.run.text += text;
+  if (state.run && continuesRun(state.run, delta)) {
+    state.run.text += delta.text;
     return;
   }
   if (state.run) closeRun(state, false);
-  state.run = { kind, text };
+  state.run = { ...delta };
+}
+
+const continuesRun = (run: Delta, delta: Delta): boolean =>
+  run.kind === delta.kind && (run.kind !== 'tool-arguments' || run.index === (delta as typeof run).index);
+
+function begin(state: State, call: ModelEvent): void {
+  state.progressed = true;
+  if (state.run) closeRun(state, false);
+  state.run = null;
+  state.events.push(call);
 }
 
 /** Gives the run out as one storable delta. A half pair at its end waits for the next delta where one may come. */
 function closeRun(state: State, mayContinue: boolean): void {
-  const { kind, text } = state.run!;
-  const waits = mayContinue && endsInHalf(text);
-  const whole = waits ? text.slice(0, -1) : text;
-  if (whole) state.events.push({ kind, text: storable(whole) });
-  state.run = waits ? { kind, text: text.slice(-1) } : null;
+  const run = state.run!;
+  const waits = mayContinue && endsInHalf(run.text);
+  const whole = waits ? run.text.slice(0, -1) : run.text;
+  if (whole) state.events.push({ ...run, text: storable(whole) });
+  state.run = waits ? { ...run, text: run.text.slice(-1) } : null;
 }
 
 const reasons: Record<string, FinishReason> = {

@@ -1,5 +1,5 @@
 import type { OpenAI } from 'openai';
-import type { Generation, ModelRequest, ResponseFormat } from '../../contracts/model-provider.ts';
+import type { Generation, ModelMessage, ModelRequest, ResponseFormat, ToolChoice } from '../../contracts/model-provider.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { describeModel } from '../catalog.ts';
 
@@ -9,16 +9,32 @@ type Params = OpenAI.ChatCompletionCreateParamsStreaming;
 export type GenerationDefaults = { maxTokens: number | null; temperature: number | null };
 
 /** A request in OpenAI's words. What is left out is left to the provider. */
-export function toRequest({ model, messages, generation }: ModelRequest, defaults: GenerationDefaults): Params {
+export function toRequest({ model, messages, generation, tools, toolChoice }: ModelRequest, defaults: GenerationDefaults): Params {
   return {
     model,
-    messages: messages.map(({ role, content }) => ({ role, content })),
+    messages: messages.map(toMessage),
     stream: true,
     stream_options: { include_usage: true },
+    ...(tools?.length && { tools: tools.map((tool) => ({ type: 'function' as const, function: { ...tool } })), tool_choice: choiceOf(toolChoice) }),
     ...(generation.responseFormat && { response_format: formatOf(generation.responseFormat) }),
     ...(describeModel(model).reasons ? forReasoning(generation, defaults) : forOthers(generation, defaults)),
   };
 }
+
+function toMessage(message: ModelMessage): OpenAI.ChatCompletionMessageParam {
+  if (message.role === 'tool') return { role: 'tool', tool_call_id: message.callId, content: message.content };
+  if (message.role !== 'assistant' || !message.toolCalls?.length) return { role: message.role, content: message.content };
+  const calls = message.toolCalls.map(({ callId, name, arguments: text }) => ({
+    id: callId,
+    type: 'function' as const,
+    function: { name, arguments: text },
+  }));
+  // Some servers refuse an empty text beside calls.
+  return { role: 'assistant', content: message.content || null, tool_calls: calls };
+}
+
+const choiceOf = (choice: ToolChoice = 'auto'): Params['tool_choice'] =>
+  typeof choice === 'string' ? choice : { type: 'function', function: { name: choice.tool } };
 
 /** Strict where the schema allows it: then the provider itself keeps to it. */
 const formatOf = ({ name, schema }: ResponseFormat): Params['response_format'] => ({

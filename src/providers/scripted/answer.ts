@@ -1,17 +1,38 @@
 import { wholeEnd } from '../../kernel/text.ts';
 import { withoutDirectives } from './script.ts';
 
-export type ScriptedMessage = { role: string; content: string };
+export type ScriptedMessage = {
+  role: string;
+  content: string;
+  /** Of an assistant: what it called. */
+  toolCalls?: { id: string; name: string; arguments: string }[];
+  /** Of a result: the call. */
+  toolCallId?: string;
+};
 
 /** The deltas of a text: a word with the white space before it each. Their number is what the scripted server calls tokens. */
 export const wordsOf = (text: string): string[] => text.match(/\s*\S+|\s+$/g) ?? [];
 
 /** A whole message costs four tokens more than its words, as with real models. */
 export const promptTokens = (messages: readonly ScriptedMessage[]): number =>
-  messages.reduce((sum, { content }) => sum + 4 + wordsOf(content).length, 0);
+  messages.reduce((sum, { content, toolCalls = [] }) => sum + 4 + wordsOf(content).length + toolCalls.length * 4, 0);
 
 /** The text of the last message of the user, which is what an answer is about and where directives are looked for. */
 export const questionOf = (messages: readonly ScriptedMessage[]): string => messages.findLast(({ role }) => role === 'user')?.content ?? '';
+
+const sinceQuestion = (messages: readonly ScriptedMessage[]): readonly ScriptedMessage[] =>
+  messages.slice(messages.findLastIndex(({ role }) => role === 'user') + 1);
+
+/** How many rounds of calls there were since the question. */
+export const roundsOf = (messages: readonly ScriptedMessage[]): number => sinceQuestion(messages).filter(({ toolCalls }) => toolCalls?.length).length;
+
+/** What the tools said since the question, a line each. */
+function findings(messages: readonly ScriptedMessage[]): string {
+  const asked = sinceQuestion(messages);
+  const names = new Map(asked.flatMap(({ toolCalls = [] }) => toolCalls.map(({ id, name }) => [id, name] as const)));
+  const results = asked.filter(({ role }) => role === 'tool');
+  return results.map(({ toolCallId = '', content }) => `- The tool ${names.get(toolCallId) ?? '?'} said: ${quote(content, 400)}\n`).join('');
+}
 
 /** `count` tokens of nothing in particular, for load and for long answers. */
 export const filler = (count: number): string => Array.from({ length: count }, (_, at) => `word${at + 1}`).join(' ');
@@ -66,7 +87,7 @@ export function answerTo(messages: readonly ScriptedMessage[]): string {
 You wrote: “${quote(question, 160) || '…'}”. This is turn ${turn} of our conversation. ${earlier}
 
 - What I noticed in it: ${noticed}.
-- I am a **scripted** model 🤖: I do not think, I stream the same words for the same messages.
+${findings(messages)}- I am a **scripted** model 🤖: I do not think, I stream the same words for the same messages.
 - Set \`OPENAI_API_KEY\`, or \`OPENAI_BASE_URL\` for a compatible server, and a real model will answer here.
 
 \`\`\`js

@@ -9,6 +9,8 @@ export type Recital = {
   model: string;
   messages: readonly ScriptedMessage[];
   maxTokens: number | null;
+  /** Whether tools may be called. */
+  mayCall: boolean;
   steps: readonly Step[];
   tokensPerSecond: number;
   /** Aborted when the client is gone or the server closes: every wait ends then. */
@@ -20,7 +22,10 @@ export type Recital = {
 };
 
 type Field = 'content' | 'reasoning_content' | 'refusal';
-type Delta = { field: Field; text: string };
+/** A piece of an answer, as the `delta` of a chunk has it. */
+type Delta =
+  | { field: Field; text: string }
+  | { field: 'tool_calls'; call: { index: number; id?: string; type?: 'function'; function: { name?: string; arguments: string } } };
 /** What an answer consists of. */
 export type Part = { deltas: Delta[]; reason: string; usage: object };
 
@@ -31,9 +36,14 @@ const thought = 'The user wants an answer. I have a script for that, so I shall 
 const refusal = 'I am sorry, but my script does not let me answer this.';
 
 /** The whole answer, before anything of it is sent. */
-export function compose({ messages, maxTokens, steps }: Pick<Recital, 'messages' | 'maxTokens' | 'steps'>): Part {
+export function compose({ id, messages, maxTokens, mayCall, steps }: Pick<Recital, 'id' | 'messages' | 'maxTokens' | 'mayCall' | 'steps'>): Part {
   const has = (kind: Step['do']) => stepOf(steps, kind) !== undefined;
   const thoughts = has('reasoning') ? wordsOf(thought) : [];
+  const calls = mayCall ? callsOf(id, steps) : [];
+  if (calls.length > 0) {
+    const deltas = [...toDeltas('reasoning_content', thoughts), ...toDeltas('content', wordsOf(stepOf(steps, 'say')?.text ?? '')), ...calls];
+    return { deltas, reason: has('length') ? 'length' : 'tool_calls', usage: usageOf(messages, deltas) };
+  }
   const words = wordsFor(messages, steps);
   const cut = has('length') || has('filter');
   const room = Math.min(cut ? Math.ceil(words.length / 2) : words.length, maxTokens ?? words.length);
@@ -41,6 +51,15 @@ export function compose({ messages, maxTokens, steps }: Pick<Recital, 'messages'
   const deltas = [...toDeltas('reasoning_content', thoughts), ...toDeltas(field, words.slice(0, room))];
   return { deltas, reason: has('filter') ? 'content_filter' : room < words.length || cut ? 'length' : 'stop', usage: usageOf(messages, deltas) };
 }
+
+/** Calls as servers stream them: first the name, then the arguments in pieces. Calls that are made side by side come one after another. */
+const callsOf = (id: string, steps: readonly Step[]): Delta[] =>
+  steps
+    .filter((step): step is Extract<Step, { arguments: string }> => step.do === 'call' || step.do === 'loop')
+    .flatMap(({ name, arguments: text }, index): Delta[] => [
+      { field: 'tool_calls', call: { index, id: `call-${id}-${index + 1}`, type: 'function', function: { name, arguments: '' } } },
+      ...(text.match(/[\s\S]{1,12}/g) ?? []).map((piece): Delta => ({ field: 'tool_calls', call: { index, function: { arguments: piece } } })),
+    ]);
 
 const toDeltas = (field: Field, words: string[]): Delta[] => words.map((text) => ({ field, text }));
 
@@ -86,7 +105,8 @@ export async function play(response: ServerResponse, recital: Recital): Promise<
 function framesOf({ id, model }: Recital, { deltas }: Part): string[] {
   const head = `data: {"id":"${id}","object":"chat.completion.chunk","created":0,"model":${JSON.stringify(model)},"choices":[{"index":0,"delta":{`;
   const first = `${head}"role":"assistant",`;
-  return deltas.map(({ field, text }, at) => `${at ? head : first}"${field}":${JSON.stringify(text)}},"finish_reason":null}]}\n\n`);
+  const said = (delta: Delta) => JSON.stringify(delta.field === 'tool_calls' ? [delta.call] : delta.text);
+  return deltas.map((delta, at) => `${at ? head : first}"${delta.field}":${said(delta)}},"finish_reason":null}]}\n\n`);
 }
 
 /** Sends the frames; where the answer is to be held, its first one goes out alone and the others wait for the release. */

@@ -1,6 +1,7 @@
 /**
  * How the scripted model behaves. A user's message steers the answer to it by directives in double brackets, anywhere in its text;
- * tests may give the same as steps. Several can be combined. Of the message only the last one of the user counts.
+ * tests may give the same as steps. Several can be combined. Of the messages only the last one of the user counts. When the results of calls
+ * come back, the next step is played, and the last one, without its calls, for all further ones.
  *
  * | directive                | what the model does                                                                              |
  * |--------------------------|--------------------------------------------------------------------------------------------------|
@@ -28,6 +29,9 @@
  * | `[[filter]]`             | breaks off half-way with the reason `content_filter`                                             |
  * | `[[reasoning]]`          | thinks aloud before it answers (`reasoning_content`)                                             |
  * | `[[refuse]]`             | refuses in the `refusal` field                                                                   |
+ * | `[[call name {"a": 1}]]` | calls a tool with these arguments, which need not be JSON; several calls are made side by side       |
+ * | `[[then]]`               | parts steps: what comes before it is for the first call of the model, what comes after for the next |
+ * | `[[loop name {"a": 1}]]` | calls a tool again and again, until tools are forbidden                                          |
  * | `[[surrogates]]`         | splits an emoji in its middle between two deltas                                                 |
  * | `[[no-usage]]`           | sends no token counts                                                                            |
  */
@@ -43,13 +47,15 @@ export type Step =
   | { do: 'stall'; after: number | 'headers' }
   | { do: 'error'; after: number }
   | { do: 'no-finish'; done?: boolean }
+  | { do: 'call' | 'loop'; name: string; arguments: string }
+  | { do: 'then' }
   | { do: 'hold' | 'garbage' | 'html' | 'empty' | 'length' | 'filter' | 'reasoning' | 'refuse' | 'surrogates' | 'no-usage' };
 
 type StepOf<K extends Step['do']> = Extract<Step, { do: K }>;
 
 /** Bounded, and each character is looked at once: what is matched is whatever somebody typed. */
 const directive = /\[\[([a-z-]{1,20})(\s[^[\]]{0,4000}|)\]\]/g;
-const plain = new Set<string>(['hold', 'garbage', 'html', 'empty', 'length', 'filter', 'reasoning', 'refuse', 'surrogates', 'no-usage']);
+const plain = new Set<string>(['then', 'hold', 'garbage', 'html', 'empty', 'length', 'filter', 'reasoning', 'refuse', 'surrogates', 'no-usage']);
 
 /** Most a directive may ask for: the scripted server also answers in public demonstrations. */
 const maxTokens = 100_000;
@@ -73,8 +79,15 @@ function toFail(words: string[]): StepOf<'fail'> {
   };
 }
 
+function toCall(text: string): Pick<StepOf<'call' | 'loop'>, 'name' | 'arguments'> {
+  const [, name = '', rest = ''] = /^(\S*)\s*(.*)$/s.exec(text) ?? [];
+  return { name, arguments: rest || '{}' };
+}
+
 const withArguments: Record<string, (words: string[], text: string) => Step> = {
   say: (_, text) => ({ do: 'say', text }),
+  call: (_, text) => ({ do: 'call', ...toCall(text) }),
+  loop: (_, text) => ({ do: 'loop', ...toCall(text) }),
   tokens: ([count]) => ({ do: 'tokens', count: whole(count, 100, maxTokens) }),
   stamps: ([count]) => ({ do: 'stamps', count: whole(count, 100, maxTokens) }),
   speed: ([rate]) => ({ do: 'speed', tokensPerSecond: whole(rate, 25, 1_000_000) }),
@@ -103,3 +116,13 @@ export const withoutDirectives = (message: string): string =>
 /** The step of a kind that counts: the last one. */
 export const stepOf = <K extends Step['do']>(steps: readonly Step[], kind: K): StepOf<K> | undefined =>
   steps.findLast((step): step is StepOf<K> => step.do === kind);
+
+/** What is to be done now, after so many rounds of calls: each `then` begins the next. */
+export function stepsAfter(rounds: number, steps: readonly Step[]): Step[] {
+  const groups: Step[][] = [[]];
+  for (const step of steps) {
+    if (step.do === 'then') groups.push([]);
+    else groups.at(-1)!.push(step);
+  }
+  return groups[rounds] ?? groups.at(-1)!.filter((step) => step.do !== 'call');
+}

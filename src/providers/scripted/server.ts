@@ -3,9 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { defer } from '../../kernel/async.ts';
 import { sha256 } from '../../kernel/text.ts';
 import { scriptedModel } from '../catalog.ts';
-import { isTitleWanted, questionOf, type ScriptedMessage } from './answer.ts';
+import { isTitleWanted, questionOf, roundsOf, type ScriptedMessage } from './answer.ts';
 import { compose, goneOf, play, type Recital } from './play.ts';
-import { parseDirectives, type Step, stepOf } from './script.ts';
+import { type Asked, BadRequest, readRequest, unpaired } from './request.ts';
+import { parseDirectives, type Step, stepOf, stepsAfter } from './script.ts';
 
 /** One call of the model, as its server saw it. */
 export type ScriptedCall = {
@@ -127,33 +128,6 @@ function refuse(response: ServerResponse, status: number, message: string, code:
   json(response, status, { error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param: null, code } }, headers);
 }
 
-class BadRequest extends Error {}
-
-const maxBodyBytes = 33_554_432;
-
-type Asked = { model: string; messages: ScriptedMessage[]; generation: Record<string, unknown> };
-
-async function readRequest(request: IncomingMessage): Promise<Asked> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    parts.push(part);
-    size += part.length;
-    if (size > maxBodyBytes) throw new BadRequest('The request is too large.');
-  }
-  try {
-    const { model, messages, ...generation } = JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>;
-    if (typeof model !== 'string' || !Array.isArray(messages)) throw new BadRequest('"model" and "messages" are needed.');
-    return { model, messages: messages.map(({ role, content }) => ({ role: String(role), content: textOf(content) })), generation };
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new BadRequest('The body is not JSON.');
-    throw error;
-  }
-}
-
-const textOf = (content: unknown): string =>
-  Array.isArray(content) ? content.map((part: { text?: unknown }) => String(part?.text ?? '')).join('') : String(content ?? '');
-
 function enter(room: Room, { model, messages, generation }: Asked): ScriptedCall {
   const now = Date.now();
   const call: ScriptedCall = {
@@ -187,7 +161,12 @@ async function complete(room: Room, request: IncomingMessage, response: ServerRe
 }
 
 async function answer(room: Room, call: ScriptedCall, response: ServerResponse, gone: AbortSignal): Promise<void> {
-  const steps = [...scripted(room, call), ...(isTitleWanted(call.messages) ? [] : parseDirectives(questionOf(call.messages)))];
+  const steps = [...scripted(room, call), ...directed(call)];
+  const fault = unpaired(call.messages);
+  if (fault) {
+    call.status = 400;
+    return refuse(response, 400, fault, null, { 'x-request-id': idOf(call) });
+  }
   const fail = stepOf(steps, 'fail');
   if (fail && isDue(room, call, fail.times)) {
     call.status = fail.status;
@@ -210,7 +189,12 @@ async function answer(room: Room, call: ScriptedCall, response: ServerResponse, 
 
 const idOf = ({ number }: ScriptedCall): string => `scripted-${number}`;
 
-const scripted = ({ script }: Room, call: ScriptedCall): readonly Step[] => (typeof script === 'function' ? script(call) : script) ?? [];
+/** A list is played round by round, as directives are; a function decides about each call for itself. */
+const scripted = ({ script }: Room, call: ScriptedCall): readonly Step[] =>
+  typeof script === 'function' ? (script(call) ?? []) : stepsAfter(roundsOf(call.messages), script ?? []);
+
+const directed = ({ messages }: ScriptedCall): readonly Step[] =>
+  isTitleWanted(messages) ? [] : stepsAfter(roundsOf(messages), parseDirectives(questionOf(messages)));
 
 /** Whether a refusal that is to come only so many times comes for this list of messages. */
 function isDue({ failures }: Room, { model, messages }: ScriptedCall, times: number | undefined): boolean {
@@ -228,6 +212,7 @@ function recitalOf(room: Room, call: ScriptedCall, steps: readonly Step[], signa
     id: idOf(call),
     model: call.model,
     messages: call.messages,
+    mayCall: call.generation.tool_choice !== 'none',
     maxTokens: typeof mostInAll === 'number' ? mostInAll : null,
     steps,
     tokensPerSecond: room.tokensPerSecond,
@@ -247,11 +232,7 @@ function recitalOf(room: Room, call: ScriptedCall, steps: readonly Step[], signa
 /** The answer in one piece, for clients that do not stream. */
 function whole(response: ServerResponse, recital: Recital): void {
   const { deltas, reason, usage } = compose(recital);
-  const text = (field: string) =>
-    deltas
-      .filter((delta) => delta.field === field)
-      .map((delta) => delta.text)
-      .join('');
+  const text = (field: string) => deltas.map((delta) => (delta.field === field && 'text' in delta ? delta.text : '')).join('');
   const message = { role: 'assistant', content: text('content'), refusal: text('refusal') || null };
   const { id, model } = recital;
   json(

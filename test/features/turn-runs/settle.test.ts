@@ -46,7 +46,16 @@ describeStorages('a settlement', (storage) => {
   it('of a turn whose call was announced and never sent says that there was none, and books none', async () => {
     const turn = await announced();
     const end = { ...stopped, parts: [], call: null };
-    const result = await settle(log, { booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end, account: null, titles: false });
+    const result = await settle(log, {
+      booking: bookingOf(turn),
+      fence: turn.fence,
+      attempt: turn.attempt,
+      end,
+      account: null,
+      hasCalls: false,
+      tokenCount: null,
+      titles: false,
+    });
     expect(result).toMatchObject({ unblocks: false });
     expect(await rowsOf(turn.id)).toEqual({
       attempts: [{ outcome: 'COMPLETED', requested: false, ended: true }],
@@ -63,6 +72,8 @@ describeStorages('a settlement', (storage) => {
     const settlement = {
       ...{ booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end: { ...stopped, parts: [], call } },
       account: { ...tokens, source: 'ESTIMATED', costUsd: '0.000100' } as const,
+      hasCalls: false,
+      tokenCount: null,
       titles: false,
     };
     expect(await settle(log, settlement)).toMatchObject({ unblocks: true });

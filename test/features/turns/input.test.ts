@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { createToolRegistry } from '../../../src/features/tools/index.ts';
 import { parseGeneration, parseKey, parseText } from '../../../src/features/turns/input.ts';
 import { ValidationError } from '../../../src/kernel/errors.ts';
+
+const noTools = createToolRegistry([]);
 
 const info = {
   id: 'm-1',
@@ -15,9 +18,9 @@ const info = {
 describe('how to generate', () => {
   it('is passed on at the ends of its ranges, without what was left out', () => {
     const wanted = { temperature: 0, topP: 1, frequencyPenalty: -2, presencePenalty: 2, maxTokens: 4_000, stop: ['a', 'b', 'c', 'x'.repeat(100)] };
-    expect(parseGeneration({ ...wanted, model: 'm-1' }, info)).toEqual(wanted);
-    expect(parseGeneration({ temperature: null, stop: null, model: null }, info)).toEqual({});
-    expect(parseGeneration({}, info)).toEqual({});
+    expect(parseGeneration({ ...wanted, model: 'm-1' }, info, noTools)).toEqual(wanted);
+    expect(parseGeneration({ temperature: null, stop: null, model: null }, info, noTools)).toEqual({});
+    expect(parseGeneration({}, info, noTools)).toEqual({});
   });
 
   it.each([
@@ -31,12 +34,12 @@ describe('how to generate', () => {
     [{ maxTokens: 4_001 }, 'maxTokens', 'must be between 1 and 4000'],
     [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 'must have at most 4 sequences'],
   ])('is refused by name: %j', (wanted, field, message) => {
-    const refusal = caught(() => parseGeneration(wanted, info));
+    const refusal = caught(() => parseGeneration(wanted, info, noTools));
     expect(refusal.issues).toEqual([{ path: ['input', 'generation', field], message: expect.stringMatching(message) }]);
   });
 
   it('tells everything that is wrong at once, and where in a list', () => {
-    const { issues } = caught(() => parseGeneration({ temperature: 9, topP: 9, stop: ['ok', ''] }, info));
+    const { issues } = caught(() => parseGeneration({ temperature: 9, topP: 9, stop: ['ok', ''] }, info, noTools));
     expect(issues.map(({ path }) => path.join('.'))).toEqual(['input.generation.temperature', 'input.generation.topP', 'input.generation.stop.1']);
   });
 });

@@ -1,9 +1,12 @@
 import { expect, it } from 'vitest';
 import type { ModelInfo } from '../../../src/contracts/model-provider.ts';
+import { createToolRegistry } from '../../../src/features/tools/index.ts';
 import { parseGeneration } from '../../../src/features/turns/input.ts';
 
+const noTools = createToolRegistry([]);
+
 const info = { maxOutputTokens: 1_000 } as ModelInfo;
-const parse = (responseFormat: unknown) => parseGeneration({ responseFormat }, info).responseFormat;
+const parse = (responseFormat: unknown) => parseGeneration({ responseFormat }, info, noTools).responseFormat;
 const object = { type: 'object', properties: { pattern: { type: 'string' }, format: { enum: ['pattern'] } }, required: ['pattern'] };
 
 it('takes a JSON Schema of an object, whatever its properties are called, and names it by its title', () => {

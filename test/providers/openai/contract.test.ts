@@ -18,7 +18,7 @@ keepsTheModelContract('OpenAI over HTTP', async () => {
       stalled: ask('[[stall 5]]'),
     },
     calls: () => ({ made: server.calls.length, aborted: server.calls.filter(({ aborted }) => aborted).length }),
-    expected: answerTo(answer.messages),
+    expected: answerTo(answer.messages.map(({ role, content }) => ({ role, content }))),
     close: server.close,
   };
 });

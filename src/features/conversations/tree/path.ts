@@ -1,9 +1,21 @@
 import { contentOf, type MessagePart, type MessageRole } from '../../../contracts/message.ts';
-import type { Candidate } from '../../../engine/index.ts';
 import { ConflictError, type NotFoundError } from '../../../kernel/errors.ts';
 import { groupBy } from '../../../kernel/group.ts';
 import type { Tx } from '../../../platform/db.ts';
 import { below, segments, shown, walk } from './ways.ts';
+
+/** A message that a model may be shown. */
+export type Heard = {
+  id: string;
+  role: 'user' | 'assistant';
+  /** Its text; empty where only a call, a widget or nothing was said. */
+  content: string;
+  parts: MessagePart[];
+  /** As they were counted when it was stored. */
+  tokens: number;
+  /** How many messages of the conversation are before it. */
+  before: number;
+};
 
 type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: MessagePart[] | null; tokenCount: number };
 
@@ -12,13 +24,13 @@ type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: 
  * it that have content, since some providers refuse what has none. Never more than `limit` each, however long the conversation. `before` says
  * how many messages are before one on the way. Without `withContent` no content is read.
  */
-export async function listForContexts(tx: Tx, messageIds: readonly string[], limit: number, withContent = true): Promise<Map<string, Candidate[]>> {
+export async function listForContexts(tx: Tx, messageIds: readonly string[], limit: number, withContent = true): Promise<Map<string, Heard[]>> {
   const rows = await tx.query<Row>(
     `${segments}
      SELECT leaf, id, depth, role, parts, "tokenCount" FROM (
        SELECT s.leaf, m.id, m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
          row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
-       FROM ${walk({ backward: true, only: "(id = s.leaf OR status IN ('COMPLETE', 'STOPPED')) AND content_length > 0", limit: '$2::int' })}) w
+       FROM ${walk({ backward: true, only: '(id = s.leaf OR status IN (\'COMPLETE\', \'STOPPED\')) AND (content_length > 0 OR parts @> \'[{"type":"tool-call"}]\' OR parts @> \'[{"type":"widget"}]\')', limit: '$2::int' })}) w
      WHERE place <= $2::int ORDER BY leaf, place`,
     [messageIds, limit, withContent],
   );
@@ -26,12 +38,12 @@ export async function listForContexts(tx: Tx, messageIds: readonly string[], lim
   return new Map([...lists].map(([leaf, list]) => [leaf, list.map(toShown)]));
 }
 
-const toShown = ({ id, depth, role, parts, tokenCount }: Row): Candidate => ({
-  ...{ id, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts ?? []) ?? '' },
+const toShown = ({ id, depth, role, parts, tokenCount }: Row): Heard => ({
+  ...{ id, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts ?? []) ?? '', parts: parts ?? [] },
   ...{ tokens: tokenCount, before: depth },
 });
 
-export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<Candidate[]> =>
+export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<Heard[]> =>
   (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
 
 export type TreeMessage = {
@@ -107,6 +119,12 @@ export const copyPath = (tx: Tx, messageId: string, conversationId: string): Pro
     `${segments}, copy AS (
        SELECT m.*, row_number() OVER (ORDER BY m.ordinal) AS place, gen_random_uuid() AS new_id
        FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown}
+     ), calls AS (
+       INSERT INTO tool_call (id, message_id, number, step, call_id, tool_name, arguments_text, arguments, status, replay, attempts, result, error_code,
+         error_message, result_index, started_at, finished_at)
+       SELECT gen_random_uuid(), copy.new_id, c.number, c.step, c.call_id, c.tool_name, c.arguments_text, c.arguments, c.status, c.replay, c.attempts, c.result,
+         c.error_code, c.error_message, c.result_index, c.started_at, c.finished_at
+       FROM copy JOIN tool_call c ON c.message_id = copy.id
      ), told AS (
        SELECT count(*)::int AS count, max(created_at) AS last_at FROM copy
      ), counted AS (

@@ -1,0 +1,80 @@
+import type { AnyTool, Risk, ToolCaller, ToolOutcome } from '../../contracts/tool.ts';
+import type { StreamedCall } from '../step.ts';
+import { maxArguments, type Read, readArguments } from './arguments.ts';
+import type { JudgedCall, ToolPorts } from './ports.ts';
+import { failed } from './result.ts';
+
+/** Calls of one answer; those beyond are told so. */
+const maxAtOnce = 32;
+
+type Judging = Pick<ToolPorts, 'find' | 'caller' | 'offered'> & {
+  /** How many calls the turn may still make. */
+  left: number;
+  resultIndexOf(number: number): number;
+};
+
+/** What is to become of the calls of one answer: nothing that a model says ends a turn. */
+export const judge = (calls: readonly StreamedCall[], judging: Judging): Promise<JudgedCall[]> =>
+  Promise.all(calls.map((call, index) => judgeOne(call, index, judging)));
+
+async function judgeOne(call: StreamedCall, index: number, { find, caller, offered, left, resultIndexOf }: Judging): Promise<JudgedCall> {
+  const argumentsText = call.text.slice(0, maxArguments);
+  const facts = { id: call.id, number: call.number, argumentsText, resultIndex: resultIndexOf(call.number) };
+  const refused = (outcome: ToolOutcome, read?: Read): JudgedCall => ({
+    ...facts,
+    ...{ status: 'FAILED', replay: 'READ_ONLY', outcome, approval: null, arguments: read?.given ?? null },
+  });
+  const tool = find(call.name);
+  if (!tool) return refused(noTool(call.name, offered));
+  if (index >= Math.min(maxAtOnce, left)) return refused(failed('Too many calls at once: make fewer.'));
+  const read = await readArguments(tool, call.text, caller);
+  if ('fault' in read) return refused(failed(read.fault), read);
+  const replay = 'replay' in tool ? tool.replay : 'READ_ONLY';
+  const asks = await mustAsk(tool, read.input, caller);
+  const status = asks ? 'PENDING_APPROVAL' : statusWhenAllowed(tool);
+  return {
+    ...facts,
+    arguments: read.given,
+    status,
+    replay,
+    outcome: null,
+    approval: asks ? { summary: summaryOf(tool, read), risk: riskOf(tool) } : null,
+  };
+}
+
+/** What a call may become that nobody has to allow any more. */
+export const statusWhenAllowed = (tool: AnyTool): 'READY' | 'PENDING_CLIENT' => ('execute' in tool ? 'READY' : 'PENDING_CLIENT');
+
+const noTool = (name: string, offered: ToolPorts['offered']): ToolOutcome => ({
+  status: 'FAILED',
+  code: 'TOOL_NOT_FOUND',
+  message: `There is no tool ${JSON.stringify(name)}${offered.length > 0 ? `; there are ${offered.map((tool) => tool.name).join(', ')}` : ''}.`.slice(
+    0,
+    2_000,
+  ),
+});
+
+/** A predicate that fails does not let a call pass unseen. */
+async function mustAsk({ approval = 'NEVER' }: AnyTool, input: unknown, caller: ToolCaller): Promise<boolean> {
+  if (typeof approval === 'string') return approval === 'ALWAYS';
+  try {
+    return await approval(input, caller);
+  } catch {
+    return true;
+  }
+}
+
+const maxSummary = 500;
+
+function summaryOf(tool: AnyTool, { given, ...read }: Extract<Read, { input: unknown }>): string {
+  let said: string | undefined;
+  try {
+    said = tool.summary?.(read.input);
+  } catch {
+    // The plain one says as much.
+  }
+  return (said ?? `${tool.name} ${JSON.stringify(given)}`).slice(0, maxSummary);
+}
+
+const riskOf = (tool: AnyTool): Risk =>
+  tool.risk ?? (!('replay' in tool) || tool.replay === 'READ_ONLY' ? 'LOW' : tool.replay === 'IDEMPOTENT' ? 'MEDIUM' : 'HIGH');

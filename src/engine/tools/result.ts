@@ -1,0 +1,46 @@
+import type { AnyTool, ToolOutcome } from '../../contracts/tool.ts';
+import { ToolError } from '../../contracts/tool.ts';
+import { AppError } from '../../kernel/errors.ts';
+import { type Json, storableJson } from '../../kernel/json.ts';
+import { storable } from '../../kernel/text.ts';
+
+/** Bytes of one result as JSON: more of it would crowd everything else out of the model's window. */
+export const maxResult = 65_536;
+
+export const failed = (message: string): ToolOutcome => ({ status: 'FAILED', code: 'TOOL_FAILED', message: storable(message).slice(0, 2_000) });
+
+/** What a tool gave, as it can be stored and told; whatever is wrong with it is the model's to know. */
+export async function toOutcome(value: unknown, { name, output }: Pick<AnyTool, 'name' | 'output'>): Promise<ToolOutcome> {
+  const checked = output ? await output['~standard'].validate(value) : { value };
+  if (checked.issues) return failed(`The tool ${name} gave something other than it says: ${checked.issues[0]?.message ?? 'it does not fit'}.`);
+  const result = toJson(checked.value);
+  if ('fault' in result) return failed(`The tool ${name} gave something that cannot be told: ${result.fault}.`);
+  const size = Buffer.byteLength(JSON.stringify(result.json));
+  if (size > maxResult) return failed(`The result of the tool ${name} is too large: ${size} bytes, of ${maxResult} at the most. Ask for less.`);
+  return { status: 'SUCCEEDED', result: result.json };
+}
+
+/** What an exception of a tool may tell: its words where they are meant for callers, else that it failed. */
+export function toFailure(error: unknown, name: string): ToolOutcome {
+  const isMeant = error instanceof ToolError || error instanceof AppError || (error instanceof Error && error.name === 'ToolError');
+  return failed(isMeant ? (error as Error).message : `The tool ${name} failed.`);
+}
+
+/** Never larger than this while it is made: what is measured must not fill the memory first. */
+const maxNodes = 200_000;
+
+export function toJson(value: unknown): { json: Json } | { fault: string } {
+  let nodes = 0;
+  try {
+    const text = JSON.stringify(value, (_key, inner: unknown) => {
+      if (++nodes > maxNodes) throw new RangeError('it has too many values');
+      return typeof inner === 'bigint' ? inner.toString() : binary(inner);
+    });
+    return { json: text === undefined ? null : storableJson(JSON.parse(text)) };
+  } catch (error) {
+    return { fault: error instanceof RangeError ? error.message : 'it refers to itself' };
+  }
+}
+
+/** Bytes are no text, and as an array of numbers they are of no use to anybody. */
+const binary = (value: unknown): unknown => (ArrayBuffer.isView(value) ? `${value.byteLength} bytes that are no text` : value);

@@ -1,0 +1,115 @@
+import type { ModelMessage, ModelRequest } from '../../contracts/model-provider.ts';
+import { isOpen, type ToolCallRecord } from '../../contracts/tool.ts';
+import type { Call } from '../call.ts';
+import type { EnginePorts } from '../ports.ts';
+import type { StreamedCall } from '../step.ts';
+import type { Transcript } from '../transcript.ts';
+import { judge } from './judge.ts';
+import { perform, resultIndexOf } from './perform.ts';
+import type { JudgedCall } from './ports.ts';
+import { toModelMessages } from './to-messages.ts';
+
+type Ports = Pick<EnginePorts, 'emit' | 'flushed' | 'mark' | 'clock' | 'tools'>;
+
+/** The calls of one turn, from the first to the last, also those that an earlier worker left. */
+export function createToolRun(transcript: Transcript, ports: Ports, left: readonly ToolCallRecord[]) {
+  const { tools, clock } = ports;
+  const { limits } = tools;
+  let calls = [...left];
+  let spent = 0;
+  const start = clock.elapsed();
+
+  const change = (id: string, facts: Partial<ToolCallRecord>): void => {
+    calls = calls.map((call) => (call.id === id ? { ...call, ...facts } : call));
+  };
+  const rounds = (): number => new Set(calls.filter(({ status }) => status !== 'CANCELLED').map(({ step }) => step)).size;
+  const isSpent = (): boolean =>
+    rounds() >= limits.rounds || calls.length >= limits.calls || clock.elapsed() - start >= limits.wallMs || spent >= limits.tokens;
+
+  async function make(call: ToolCallRecord, signal: AbortSignal): Promise<void> {
+    const outcome = await perform(call, transcript, ports, signal);
+    if (!outcome) return;
+    const isGood = outcome.status === 'SUCCEEDED';
+    change(call.id, { status: outcome.status, result: isGood ? outcome.result : null, errorMessage: isGood ? null : outcome.message });
+  }
+
+  return {
+    /** What the turn has said and learned in the steps that are finished. */
+    get messages(): ModelMessage[] {
+      return toModelMessages(transcript.finished, calls);
+    },
+
+    /** What the model may call now. When the limits are reached, it is asked for its answer and nothing else. */
+    get offer(): Pick<ModelRequest, 'tools' | 'toolChoice'> {
+      if (tools.offered.length === 0) return {};
+      // What must be called is called once: else there would never be an answer.
+      const chosen = tools.choice && (typeof tools.choice !== 'string' || tools.choice === 'required') && rounds() > 0 ? 'auto' : tools.choice;
+      return { tools: tools.offered, toolChoice: isSpent() ? 'none' : chosen };
+    },
+
+    get isSpent(): boolean {
+      return isSpent();
+    },
+
+    /** Stores a call that the model begins, and tells of it. */
+    async begin({ callId, name }: { callId: string; name: string }, step: number): Promise<Omit<StreamedCall, 'text'>> {
+      const number = calls.reduce((most, call) => Math.max(most, call.number), 0) + 1;
+      const isFree = callId !== '' && calls.every((call) => call.callId !== callId);
+      const begun = { number, step, callId: isFree ? callId : `call_${step}_${number}`, toolName: name, partIndex: transcript.call(number) };
+      // Known before it is stored: calls may be begun side by side, and numbers are given once.
+      const record: ToolCallRecord = { ...begun, ...unwritten, id: '' };
+      calls.push(record);
+      const id = await tools.begin(begun);
+      calls = calls.map((call) => (call === record ? { ...record, id } : call));
+      return { id, number, name, partIndex: begun.partIndex };
+    },
+
+    /** The model is done with a step that calls tools: what it asks for is judged and stored. Returns the number of the next attempt. */
+    async asked(call: Call, streamed: readonly StreamedCall[]): Promise<number> {
+      transcript.finish();
+      spent += call.usage ? call.usage.inputTokens + call.usage.outputTokens : call.promptTokens;
+      const earlier = calls.length - streamed.length;
+      const judging = { ...tools, left: limits.calls - earlier, resultIndexOf: (number: number) => resultIndexOf(transcript, number) };
+      const judged = await judge(streamed, judging);
+      const next = await tools.asked(call, transcript.finished, judged);
+      for (const one of judged) change(one.id, factsOf(one));
+      ports.mark('calls-stored');
+      return next;
+    },
+
+    /** A step is done again: its calls are nothing any more. */
+    dropped(step: number): void {
+      calls = calls.map((call) => (call.step === step ? { ...call, status: 'CANCELLED' } : call));
+    },
+
+    /** Makes the calls that can be made, side by side. True where the turn waits for somebody now, and is in nobody's hands. */
+    async perform(signal: AbortSignal): Promise<boolean> {
+      for (;;) {
+        const due = calls.filter(({ status }) => status === 'READY' || status === 'RUNNING');
+        await Promise.all(due.map((call) => make(call, signal)));
+        if (signal.aborted || !calls.some(({ status }) => isOpen(status))) return false;
+        await ports.flushed();
+        const now = await tools.wait();
+        if (!now) return true;
+        calls = now;
+      }
+    },
+  };
+}
+
+const unwritten = {
+  argumentsText: '',
+  arguments: null,
+  isEdited: false,
+  status: 'STREAMING_ARGUMENTS',
+  attempts: 0,
+  result: null,
+  errorMessage: null,
+} as const;
+
+const factsOf = ({ argumentsText, arguments: given, status, outcome }: JudgedCall): Partial<ToolCallRecord> => ({
+  ...{ argumentsText, arguments: given, status },
+  errorMessage: outcome && outcome.status !== 'SUCCEEDED' ? outcome.message : null,
+});
+
+export type ToolRun = ReturnType<typeof createToolRun>;

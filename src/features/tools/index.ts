@@ -1,0 +1,34 @@
+/**
+ * Tools: what models may call, what they called, and what people allow. Owns tables `tool_call` and `approval`.
+ * Promises: a tool that could never work keeps the process from starting; a call has one outcome, and a decision binds the arguments that
+ * were shown, once. Who may decide and when a turn goes on is said in `turn-tools`, how calls are run in `turn-runs`.
+ */
+export {
+  type ApprovalStatus,
+  countAsked,
+  decide,
+  findExpired,
+  insertApprovals,
+  type LockedApproval,
+  listAsked,
+  lockApprovals,
+  withdrawApprovals,
+} from './approval-store.ts';
+export { createCallRows } from './call-rows.ts';
+export {
+  allowCall,
+  type ClosedCall,
+  closeCalls,
+  endCall,
+  insertCall,
+  listCalls,
+  listCallsOfMessages,
+  listWaiting,
+  lockCalls,
+  type StoredCall,
+  startCall,
+  toolsOfTurns,
+  updateJudged,
+} from './call-store.ts';
+export { createToolRegistry, specOf, type ToolRegistry } from './registry.ts';
+export { Approval, ApprovalConnection, ToolCall } from './types.ts';

@@ -1,0 +1,138 @@
+import type { ToolCall as ToolCallRow } from '../../generated/prisma/client.ts';
+import { builder } from '../../graph/builder.ts';
+import { ApprovalStatus, Risk, ToolCallStatus } from '../../graph/enums.ts';
+import { findNodes, globalId, Node } from '../../graph/node.ts';
+import { connectionOf } from '../../graph/paging.ts';
+import { readConversation, visibleTo } from '../conversations/index.ts';
+
+export const ToolCall = builder.interfaceType('ToolCall', {
+  description: 'A call of a tool that a model asked for.',
+  interfaces: [Node],
+  resolveType: () => 'GenericToolCall',
+  fields: (t) => ({
+    id: t.id(globalId('ToolCall')),
+    callId: t.exposeString('callId', { description: 'The id by which the model knows the call.' }),
+    toolName: t.exposeString('toolName', { description: 'What was called, as the model wrote it.' }),
+    argumentsJson: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'The arguments; null while they are not whole, and where they are no JSON object.',
+      resolve: (call) => call.arguments,
+    }),
+    argumentsText: t.exposeString('argumentsText', { description: 'The arguments as the model wrote them; empty until they are whole.' }),
+    status: t.field({ type: ToolCallStatus, description: 'How far it is.', resolve: ({ status }) => status }),
+    resultJson: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'What the tool gave; null where there is nothing.',
+      resolve: ({ result }) => result,
+    }),
+    errorMessage: t.exposeString('errorMessage', {
+      nullable: true,
+      description: 'What the model was told in place of a result; null where nothing went wrong.',
+    }),
+    executionTimeMs: t.int({
+      nullable: true,
+      description: 'Milliseconds from its first run to its end; null where it did not run.',
+      resolve: ({ startedAt, finishedAt }) => (startedAt && finishedAt ? finishedAt.getTime() - startedAt.getTime() : null),
+    }),
+    attempts: t.exposeInt('attempts', { description: 'How often it was begun: more than once where a worker was lost.' }),
+    approval: t.field({
+      type: Approval,
+      nullable: true,
+      description: 'Who was asked whether it may be made; null where nobody was.',
+      resolve: ({ id }, _args, { loaders }) => loaders.callApproval.load(id),
+    }),
+    message: t.field({
+      type: 'Message',
+      nullable: true,
+      description: 'The answer that it is part of.',
+      resolve: ({ messageId }, _args, { loaders }) => loaders.messageRows.load(messageId),
+    }),
+    turn: t.field({
+      type: 'Turn',
+      nullable: true,
+      description: 'The turn that asked for it; null where the conversation was copied.',
+      resolve: ({ turnId }, _args, { loaders }) => (turnId ? loaders.turnRows.load(turnId) : null),
+    }),
+    startedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it was first begun.', resolve: ({ startedAt }) => startedAt }),
+    finishedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended.', resolve: ({ finishedAt }) => finishedAt }),
+  }),
+});
+
+builder.objectRef<ToolCallRow>('GenericToolCall').implement({
+  description: 'A call of any tool.',
+  interfaces: [Node, ToolCall],
+  isTypeOf: (value) => typeof value === 'object' && value !== null && 'toolName' in value,
+});
+
+findNodes(
+  'ToolCall',
+  (ids, { db, viewer }) => db.toolCall.findMany({ where: { id: { in: ids }, message: { conversation: visibleTo(viewer) } } }),
+  'GenericToolCall',
+);
+
+export const Approval = builder.prismaObject('Approval', {
+  description: 'A question whether a tool may be called with these arguments. The turn waits for the answer, and holds nothing meanwhile.',
+  interfaces: [Node],
+  fields: (t) => ({
+    id: t.id(globalId('Approval')),
+    toolCall: t.field({
+      type: 'ToolCall',
+      description: 'The call, with its arguments.',
+      resolve: async ({ toolCallId }, _args, { loaders }) => (await loaders.toolCallRows.load(toolCallId))!,
+    }),
+    conversation: t.field({
+      type: 'Conversation',
+      description: 'Where it was asked for.',
+      resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
+    }),
+    status: t.field({ type: ApprovalStatus, description: 'What became of it.', resolve: ({ status }) => status }),
+    summary: t.exposeString('summary', { description: 'What would be done, in words for the person who decides.' }),
+    risk: t.field({ type: Risk, description: 'How much it may do.', resolve: ({ risk }) => risk }),
+    argumentsSha256: t.exposeString('argumentsSha256', {
+      description: 'SHA-256 of the arguments, as JSON with sorted keys, in hex. A decision must name it: what was not shown cannot be allowed.',
+    }),
+    editedArguments: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'The arguments that the person put in place of those of the model; null where there are none.',
+      resolve: ({ editedArguments }) => editedArguments,
+    }),
+    requestedAt: t.field({ type: 'DateTime', description: 'When it was asked.', resolve: ({ requestedAt }) => requestedAt }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When nobody is waited for any longer.',
+      resolve: ({ expiresAt }) => expiresAt,
+    }),
+    decidedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it was decided.', resolve: ({ decidedAt }) => decidedAt }),
+    decidedBy: t.field({
+      type: 'User',
+      nullable: true,
+      description: 'Who decided; null where nobody did.',
+      resolve: ({ decidedById }, _args, { db }) => (decidedById ? db.user.findUnique({ where: { id: decidedById } }) : null),
+    }),
+    reason: t.exposeString('reason', { nullable: true, description: 'Why, in the words of whoever decided; the model is told.' }),
+  }),
+});
+
+findNodes('Approval', (ids, { db, viewer }) => db.approval.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }));
+
+export const ApprovalConnection = connectionOf('Approval', Approval);
+
+builder.prismaObjectField('Conversation', 'pendingApprovals', (t) =>
+  t.field({
+    type: [Approval],
+    description: 'What somebody is asked in it now, the oldest first; the first 100.',
+    resolve: async ({ id }, _args, { loaders }) => (await loaders.pendingApprovals.load(id)) ?? [],
+  }),
+);
+
+builder.prismaObjectField('Message', 'toolCalls', (t) =>
+  t.field({
+    type: ['ToolCall'],
+    description: 'What the model called in this answer, in order, also what it began and took back.',
+    resolve: async ({ id }, _args, { loaders }) => (await loaders.messageCalls.load(id)) ?? [],
+  }),
+);

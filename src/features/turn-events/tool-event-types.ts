@@ -1,0 +1,108 @@
+import type { ObjectFieldBuilder } from '@pothos/core';
+import type { Types } from '../../graph/builder.ts';
+import { toGlobalId } from '../../graph/ids.ts';
+import { present } from '../../graph/loaders.ts';
+import { WidgetPart } from '../conversations/index.ts';
+import { Approval, ToolCall } from '../tools/index.ts';
+import { eventType, messageId, turn } from './kit-types.ts';
+
+const toolCall = <T extends { body: { toolCallId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
+  t.field({
+    type: ToolCall,
+    description: 'The call as it is now.',
+    resolve: async ({ body }, _args, { loaders }) => (await loaders.toolCallRows.load(body.toolCallId))!,
+  });
+
+const toolCallId = <T extends { body: { toolCallId?: string } }>(t: ObjectFieldBuilder<Types, T>) =>
+  t.id({ description: 'The call.', resolve: ({ body }) => toGlobalId('ToolCall', body.toolCallId!) });
+
+const approval = <T extends { body: { approvalId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
+  t.field({
+    type: Approval,
+    description: 'The question as it is now.',
+    resolve: async ({ body }, _args, { loaders }) => (await loaders.approvalRows.load(body.approvalId))!,
+  });
+
+const partIndex = 'Index of the part in the message.';
+
+const argumentsDelta = <T extends { body: { messageId: string; partIndex: number; offset: number; text: string; toolCallId?: string } }>(
+  t: ObjectFieldBuilder<Types, T>,
+) => ({
+  messageId: messageId(t),
+  partIndex: t.int({ description: partIndex, resolve: ({ body }) => body.partIndex }),
+  toolCallId: toolCallId(t),
+  offset: t.int({ description: 'UTF-16 units of the arguments before this text.', resolve: ({ body }) => body.offset }),
+  text: t.string({ description: 'The text. Never begins or ends inside a surrogate pair.', resolve: ({ body }) => body.text }),
+});
+
+/** What happens with tools, and with those who are asked about them. */
+export const toolEvents = [
+  eventType(
+    'tool-call-started',
+    'ToolCallStartedEvent',
+    'The model begins to call a tool. A ToolCallPart comes into being; its arguments follow.',
+    (t) => ({
+      messageId: messageId(t),
+      partIndex: t.int({ description: partIndex, resolve: ({ body }) => body.partIndex }),
+      toolCall: toolCall(t),
+    }),
+  ),
+  eventType(
+    'arguments-delta',
+    'ToolArgumentsDeltaEvent',
+    'More of the arguments of a call, as the model writes them: JSON, when they are whole.',
+    argumentsDelta,
+  ),
+  eventType('tool-started', 'ToolExecutionStartedEvent', 'A tool is run: again, where a worker was lost.', (t) => ({ toolCall: toolCall(t) })),
+  eventType('tool-progress', 'ToolProgressEvent', 'A tool says how far it is.', (t) => ({
+    toolCallId: toolCallId(t),
+    progress: t.float({ nullable: true, description: 'A share from 0 to 1.', resolve: ({ body }) => body.progress }),
+    message: t.string({ nullable: true, description: 'Words for a person.', resolve: ({ body }) => body.message }),
+    data: t.field({ type: 'JSON', nullable: true, description: 'Whatever else the tool says.', resolve: ({ body }) => body.data }),
+  })),
+  eventType(
+    'tool-finished',
+    'ToolExecutionFinishedEvent',
+    'A call has come to its end, whether it was made or not. A ToolResultPart comes into being, unless the call was taken back.',
+    (t) => ({
+      messageId: messageId(t),
+      resultIndex: t.int({
+        nullable: true,
+        description: 'Index of the result in the message; null where it has none.',
+        resolve: ({ body }) => body.partIndex,
+      }),
+      toolCall: toolCall(t),
+    }),
+  ),
+  eventType('widget-displayed', 'WidgetDisplayedEvent', 'A tool shows something that is no text. A WidgetPart comes into being.', (t) => ({
+    messageId: messageId(t),
+    widget: t.field({
+      type: WidgetPart,
+      description: 'The widget, with its place in the message.',
+      resolve: ({ body: { messageId: id, partIndex: index, widgetType, data } }) => ({
+        type: 'widget' as const,
+        messageId: id,
+        index,
+        widgetType,
+        data,
+      }),
+    }),
+  })),
+  eventType('approval-requested', 'ApprovalRequestedEvent', 'Somebody is asked whether a tool may be called.', (t) => ({ approval: approval(t) })),
+  eventType('approval-decided', 'ApprovalDecidedEvent', 'A question whether a tool may be called has its answer, or is not asked any more.', (t) => ({
+    approval: approval(t),
+  })),
+  eventType('turn-waiting', 'TurnWaitingEvent', 'A turn waits for people or clients, and holds no worker meanwhile.', (t) => ({
+    turn: turn(t),
+    approvals: t.field({
+      type: [Approval],
+      description: 'What somebody is asked.',
+      resolve: ({ body }, _args, { loaders }) => present(loaders.approvalRows, body.approvalIds),
+    }),
+    clientTools: t.field({
+      type: [ToolCall],
+      description: 'What a client is to run, and to submit the output of (`submitToolOutputs`).',
+      resolve: ({ body }, _args, { loaders }) => present(loaders.toolCallRows, body.toolCallIds),
+    }),
+  })),
+];

@@ -1,0 +1,168 @@
+import type { ModelInfo } from '../../../contracts/model-provider.ts';
+import type { Found, ToolCallRecord } from '../../../contracts/tool.ts';
+import type { EventBody } from '../../../contracts/turn-event.ts';
+import type { Call, JudgedCall, ToolLimits, ToolPorts } from '../../../engine/index.ts';
+import type { EventLog } from '../../../events/index.ts';
+import { stableStringify } from '../../../kernel/json.ts';
+import { sha256 } from '../../../kernel/text.ts';
+import type { Tx } from '../../../platform/db.ts';
+import { throughOutage } from '../../../platform/db-errors.ts';
+import type { Logger } from '../../../platform/logger.ts';
+import { beginSpan } from '../../../platform/telemetry/tracing.ts';
+import { updateParts } from '../../conversations/index.ts';
+import {
+  endCall,
+  insertApprovals,
+  insertCall,
+  listCalls,
+  listWaiting,
+  specOf,
+  startCall,
+  type ToolRegistry,
+  updateJudged,
+} from '../../tools/index.ts';
+import type { CallAccount } from '../../usage/index.ts';
+import { endAttempt, insertAttempt } from '../attempt-store.ts';
+import { book } from '../book.ts';
+import { bookingOf } from '../booking.ts';
+import type { ClaimedTurn } from '../claim.ts';
+import { holdTurn } from '../recovery.ts';
+import { nextAttempt, parkTurn } from '../turn-store.ts';
+import { finishedCall } from './call-events.ts';
+
+export type ToolDeps = {
+  registry: ToolRegistry;
+  limits: ToolLimits;
+  /** How long a person may take to decide, in milliseconds. */
+  approvalMs: number;
+  /** Reads by global id as somebody may. */
+  lookUp(userId: string, globalId: string): Promise<Found | null>;
+};
+
+type Deps = ToolDeps & {
+  log: EventLog;
+  logger: Logger;
+  worker: string;
+  /** The number of the present attempt, and whether the turn has called a tool. */
+  current: { attempt: number; hasCalls: boolean };
+  flushed(): Promise<void>;
+  account(call: Call): Promise<CallAccount>;
+};
+
+/** How long the outcome of a tool waits for a database that is away: a tool with an effect is not made twice for that. */
+const patienceMs = 15_000;
+
+/** The tools of one turn: each change of a call is one transaction, with the event that tells of it. */
+export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps): ToolPorts {
+  const { id: turnId, conversationId, messageId, ownerId, generation } = turn;
+  const { registry, log, logger, current } = deps;
+  const offered = registry.offeredTo(info, generation);
+  const allowed = new Set(offered.map(({ name }) => name));
+
+  async function record<T>(work: (tx: Tx, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date) => Promise<T>): Promise<T> {
+    await deps.flushed();
+    return throughOutage(patienceMs, () =>
+      log.transact(async (tx, append) => {
+        const at = await holdTurn(tx, turn);
+        return work(tx, (bodies) => append(conversationId, turnId, bodies), at);
+      }),
+    );
+  }
+
+  return {
+    turnId,
+    caller: { viewer: { userId: ownerId ?? '', roles: turn.roles }, conversationId, metadata: turn.metadata },
+    offered: offered.map(specOf),
+    choice: generation.toolChoice,
+    limits: deps.limits,
+    find: (name) => (allowed.has(name) ? registry.find(name) : null),
+
+    begin: ({ partIndex, ...call }) => {
+      current.hasCalls = true;
+      return record(async (tx, tell) => {
+        const id = await insertCall(tx, { ...call, turnId, messageId });
+        await tell([{ type: 'tool-call-started', messageId, partIndex, call: call.number, toolCallId: id }]);
+        return id;
+      });
+    },
+
+    async asked(call, parts, calls) {
+      const account = await deps.account(call);
+      current.attempt = await record(async (tx, tell, at) => {
+        const ended = await endAttempt(tx, turnId, call.attempt, { outcome: 'COMPLETED', providerResponseId: call.responseId });
+        if (!ended) return call.attempt + 1; // an earlier try had gone through unheard
+        const booked = (await book(tx, at, bookingOf(turn), call, account)).event;
+        await updateJudged(tx, calls);
+        await updateParts(tx, messageId, parts);
+        const approvalIds = await insertApprovals(tx, approvalsOf(turn, calls), deps.approvalMs);
+        const attempt = await nextAttempt(tx, turnId);
+        await insertAttempt(tx, { turnId, number: attempt, worker: deps.worker });
+        const over = calls
+          .filter(({ outcome }) => outcome)
+          .map(({ id, number, resultIndex }) => finishedCall(messageId, { id, number, resultIndex }));
+        await tell([booked, ...over, ...approvalIds.map((approvalId) => ({ type: 'approval-requested', approvalId }) as const)]);
+        return attempt;
+      });
+      return current.attempt;
+    },
+
+    started: ({ id }) =>
+      record(async (tx, tell) => {
+        await startCall(tx, id);
+        await tell([{ type: 'tool-started', toolCallId: id }]);
+      }),
+
+    ended: ({ id, number }, outcome, resultIndex) =>
+      record(async (tx, tell) => {
+        if (await endCall(tx, id, outcome)) await tell([finishedCall(messageId, { id, number, resultIndex })]);
+      }),
+
+    displayed: (parts, event) =>
+      record(async (tx, tell) => {
+        await updateParts(tx, messageId, parts);
+        await tell([event]);
+      }),
+
+    watch(call, run) {
+      const span = beginSpan('execute_tool', 'internal', {
+        ...{
+          'gen_ai.operation.name': 'execute_tool',
+          'gen_ai.tool.name': call.toolName,
+          'gen_ai.tool.call.id': call.callId,
+          'colloquy.turn.id': turnId,
+        },
+      });
+      return span.within(run).then(
+        (value) => {
+          span.end();
+          return value;
+        },
+        (error: unknown) => {
+          span.end('TOOL_FAILED');
+          throw error;
+        },
+      );
+    },
+
+    lookUp: async (id) => (ownerId ? deps.lookUp(ownerId, id) : null),
+
+    onFault: (err, { id, toolName }) => logger.warn({ err, toolCallId: id, toolName }, 'a tool failed'),
+
+    wait: () =>
+      record(async (tx, tell): Promise<ToolCallRecord[] | null> => {
+        const waiting = await listWaiting(tx, turnId);
+        if (waiting.length === 0) return listCalls(tx, turnId);
+        const approvalIds = waiting.flatMap(({ status, approvalId }) => (status === 'PENDING_APPROVAL' && approvalId ? [approvalId] : []));
+        const toolCallIds = waiting.filter(({ status }) => status === 'PENDING_CLIENT').map(({ id }) => id);
+        await endAttempt(tx, turnId, current.attempt, { outcome: 'COMPLETED', called: false });
+        await parkTurn(tx, turnId, approvalIds.length > 0 ? 'WAITING_APPROVAL' : 'WAITING_CLIENT_TOOL');
+        await tell([{ type: 'turn-waiting', turnId, approvalIds, toolCallIds }]);
+        return null;
+      }),
+  };
+}
+
+const approvalsOf = ({ conversationId, ownerId }: ClaimedTurn, calls: readonly JudgedCall[]) =>
+  calls.flatMap(({ id, approval, arguments: given }) =>
+    approval ? [{ toolCallId: id, conversationId, ownerId, ...approval, argumentsSha256: sha256(stableStringify(given)) }] : [],
+  );

@@ -1,0 +1,164 @@
+import type { ToolCaller, ToolOutcome } from '../../contracts/tool.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
+import { checkArguments, statusWhenAllowed } from '../../engine/index.ts';
+import { ApprovalStaleError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { type JsonObject, stableStringify, storableJson } from '../../kernel/json.ts';
+import { storable } from '../../kernel/text.ts';
+import { visibleTo } from '../conversations/index.ts';
+import { allowCall, decide, findExpired, type LockedApproval, lockApprovals, lockCalls, type StoredCall } from '../tools/index.ts';
+import { endFor, type Held, type WaitingDeps, whileWaiting } from './waiting.ts';
+
+/** What somebody decides, as it came. */
+export type Decision = {
+  approvalId: string;
+  givenId: string;
+  /** The arguments that were shown. */
+  argumentsSha256: string;
+  decision: { approve?: boolean | null; deny?: boolean | null; approveWithArguments?: unknown };
+  reason?: string | null;
+};
+
+type Choice = { kind: 'approve' } | { kind: 'deny' } | { kind: 'edit'; given: JsonObject };
+
+const maxDecisions = 50;
+const maxReason = 1_000;
+
+export type Decisions = ReturnType<typeof createDecisions>;
+
+/** Decides whether tools may be called. */
+export function createDecisions(deps: WaitingDeps) {
+  const { database } = deps;
+
+  /** What is decided about, if all of it exists for the viewer and belongs to one turn. */
+  async function find(viewer: Viewer, decisions: readonly Decision[]) {
+    if (decisions.length < 1 || decisions.length > maxDecisions)
+      throw ValidationError.of('decisions', `must have 1 to ${maxDecisions} decisions, but has ${decisions.length}`);
+    const ids = decisions.map(({ approvalId }) => approvalId);
+    if (new Set(ids).size < ids.length) throw ValidationError.of('decisions', 'must not name an approval twice');
+    const rows = await database.prisma.approval.findMany({
+      where: { id: { in: ids }, conversation: visibleTo(viewer) },
+      include: { toolCall: true, conversation: true },
+    });
+    const missing = decisions.find(({ approvalId }) => !rows.some(({ id }) => id === approvalId));
+    if (missing) throw new NotFoundError('approval', missing.givenId);
+    const { turnId } = rows[0]!.toolCall;
+    if (!turnId || rows.some(({ toolCall }) => toolCall.turnId !== turnId))
+      throw ValidationError.of('decisions', 'must be about one turn: send those of another in a request of their own');
+    const { conversation } = rows[0]!;
+    const caller: ToolCaller = { viewer, conversationId: conversation.id, metadata: conversation.metadata as JsonObject };
+    return { turnId, conversationId: conversation.id, caller };
+  }
+
+  async function settleOne(held: Held, viewer: Viewer, caller: ToolCaller, { approval, call, choice, reason, at }: Settling): Promise<void> {
+    const { tx, tell } = held;
+    const tool = deps.registry.find(call.toolName);
+    const { editedArguments } = choice.kind === 'edit' && tool ? await edited(tool, choice.given, caller, at) : { editedArguments: undefined };
+    const status = choice.kind === 'deny' ? 'DENIED' : 'APPROVED';
+    await decide(tx, { id: approval.id, status, decidedById: viewer.userId, editedArguments, reason });
+    await tell([{ type: 'approval-decided', approvalId: approval.id }]);
+    if (choice.kind === 'deny') await endFor(held, call, denied(reason));
+    else await allowCall(tx, call.id, tool ? statusWhenAllowed(tool) : 'READY');
+  }
+
+  return {
+    /** Decides all of it, or nothing. Says which turn it was about, and whether that goes on now. */
+    async decide(viewer: Viewer, decisions: readonly Decision[]): Promise<{ turnId: string; approvalIds: string[]; resumed: boolean }> {
+      const parsed = decisions.map((decision, index) => ({ ...decision, ...parse(decision, index) }));
+      const { turnId, conversationId, caller } = await find(viewer, decisions);
+      const approvalIds = decisions.map(({ approvalId }) => approvalId);
+      const resumed = await whileWaiting(deps, { conversationId, turnId }, async (held) => {
+        const approvals = new Map((await lockApprovals(held.tx, approvalIds)).map((each) => [each.id, each]));
+        const calls = new Map(
+          (
+            await lockCalls(
+              held.tx,
+              turnId,
+              [...approvals.values()].map(({ toolCallId }) => toolCallId),
+            )
+          ).map((call) => [call.id, call]),
+        );
+        for (const [index, { approvalId, argumentsSha256, choice, reason }] of parsed.entries()) {
+          const approval = approvals.get(approvalId)!;
+          if (wasDecidedSo(approval, viewer, choice)) continue;
+          refuseStale(approval, argumentsSha256);
+          const call = calls.get(approval.toolCallId)!;
+          await settleOne(held, viewer, caller, { approval, call, choice, reason, at: `decisions.${index}.decision.approveWithArguments` });
+        }
+        return 'PENDING_APPROVAL';
+      });
+      return { turnId, approvalIds, resumed };
+    },
+
+    /** Denies what nobody decided in time, so many at the most. */
+    async expire(limit: number): Promise<void> {
+      for (const { id, turnId, conversationId } of await findExpired(database, limit)) {
+        await whileWaiting(deps, { conversationId, turnId }, async (held) => {
+          const [approval] = await lockApprovals(held.tx, [id]);
+          if (approval?.status === 'PENDING') {
+            await decide(held.tx, { id, status: 'EXPIRED', decidedById: null, reason: 'Nobody decided in time.' });
+            await held.tell([{ type: 'approval-decided', approvalId: id }]);
+            const [call] = await lockCalls(held.tx, turnId, [approval.toolCallId]);
+            if (call) await endFor(held, call, { ...denied(null), message: 'Nobody allowed this call in time: it was not made.' });
+          }
+          return 'PENDING_APPROVAL';
+        });
+      }
+    },
+  };
+}
+
+type Settling = { approval: LockedApproval; call: StoredCall; choice: Choice; reason: string | null; at: string };
+
+const denied = (reason: string | null): Extract<ToolOutcome, { message: string }> => ({
+  ...{ status: 'DENIED', code: 'TOOL_FAILED' },
+  message: `The user did not allow this call${reason ? `: ${reason}` : '.'}`,
+});
+
+/** Exactly one of the three, which `@oneOf` sees to, and not a false one. */
+function parse({ decision, reason }: Decision, index: number): { choice: Choice; reason: string | null } {
+  const at = `decisions.${index}`;
+  const { approve, deny, approveWithArguments: given } = decision;
+  if (approve === false || deny === false) throw ValidationError.of(`${at}.decision`, 'must be true: leave out what is not meant');
+  if ((reason?.length ?? 0) > maxReason)
+    throw ValidationError.of(`${at}.reason`, `must have at most ${maxReason} characters, but has ${reason!.length}`);
+  const words = reason ? storable(reason) : null;
+  if (approve) return { choice: { kind: 'approve' }, reason: words };
+  if (deny) return { choice: { kind: 'deny' }, reason: words };
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw ValidationError.of(`${at}.decision.approveWithArguments`, 'must be a JSON object');
+  return { choice: { kind: 'edit', given: readObject(given, `${at}.decision.approveWithArguments`) }, reason: words };
+}
+
+function readObject(given: object, at: string): JsonObject {
+  try {
+    return storableJson(given) as JsonObject;
+  } catch (error) {
+    throw error instanceof RangeError ? ValidationError.of(at, error.message) : error;
+  }
+}
+
+/** Arguments that a person put in place of the model's must be such as the tool takes. */
+async function edited(tool: Parameters<typeof checkArguments>[0], given: JsonObject, caller: ToolCaller, at: string) {
+  const read = await checkArguments(tool, given, caller);
+  if ('fault' in read) throw ValidationError.of(at, `cannot be used: ${read.fault}`);
+  return { editedArguments: given };
+}
+
+/** The same decision of the same person, sent once more because its answer was lost. */
+function wasDecidedSo({ status, decidedById, editedArguments }: LockedApproval, { userId }: Viewer, choice: Choice): boolean {
+  if (decidedById !== userId) return false;
+  if (choice.kind === 'deny') return status === 'DENIED';
+  const wanted = choice.kind === 'edit' ? stableStringify(choice.given) : 'null';
+  return status === 'APPROVED' && stableStringify(editedArguments) === wanted;
+}
+
+function refuseStale({ id, status, isExpired, argumentsSha256 }: LockedApproval, shown: string): void {
+  if (status === 'EXPIRED' || (status === 'PENDING' && isExpired))
+    throw new ApprovalStaleError(id, 'This decision came too late: the call was not made.', 'APPROVAL_EXPIRED');
+  if (status !== 'PENDING') throw new ApprovalStaleError(id, `This was decided already (${status}): read it anew.`);
+  if (argumentsSha256 !== shown)
+    throw new ApprovalStaleError(
+      id,
+      'The decision is about other arguments than those that are asked for: read them anew, and send their argumentsSha256.',
+    );
+}

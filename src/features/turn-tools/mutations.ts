@@ -1,0 +1,128 @@
+import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
+import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
+import { idOf } from '../../graph/ids.ts';
+import { present } from '../../graph/loaders.ts';
+import { ApprovalStaleError, ForbiddenError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { Approval } from '../tools/index.ts';
+import { Turn, TurnResult } from '../turns/index.ts';
+
+const DecisionInput = builder.inputType('DecisionInput', {
+  description: 'What is decided about a call of a tool.',
+  isOneOf: true,
+  fields: (t) => ({
+    approve: t.boolean({ description: 'true: it may be made with the arguments that are shown.' }),
+    deny: t.boolean({ description: 'true: it may not be made; the model is told.' }),
+    approveWithArguments: t.field({
+      type: 'JSON',
+      description: 'It may be made with these arguments instead, which the tool must take; the model is told.',
+    }),
+  }),
+});
+
+const ApprovalDecisionInput = builder.inputType('ApprovalDecisionInput', {
+  description: 'A decision about a call of a tool.',
+  fields: (t) => ({
+    approvalId: t.id({ required: true, description: 'Global id of the approval.' }),
+    argumentsSha256: t.string({
+      required: true,
+      description: '`Approval.argumentsSha256` of what was shown to whoever decides: a decision about anything else is refused.',
+    }),
+    decision: t.field({ type: DecisionInput, required: true, description: 'What is decided.' }),
+    reason: t.string({ description: 'Why, for the model and for the record; at most 1,000 characters.' }),
+  }),
+});
+
+const ToolOutputValue = builder.inputType('ToolOutputValue', {
+  description: 'What came of a call that a client made.',
+  isOneOf: true,
+  fields: (t) => ({
+    result: t.field({ type: 'JSON', description: 'What the tool gave; at most 64 KiB as JSON.' }),
+    error: t.string({ description: 'What went wrong, for the model; at most 2,000 characters.' }),
+  }),
+});
+
+const ToolOutputInput = builder.inputType('ToolOutputInput', {
+  description: 'The output of one call that a client made.',
+  fields: (t) => ({
+    toolCallId: t.id({ required: true, description: 'Global id of the call.' }),
+    output: t.field({ type: ToolOutputValue, required: true, description: 'What came of it.' }),
+  }),
+});
+
+builder.objectType(ApprovalStaleError, {
+  name: 'ApprovalStaleError',
+  isTypeOf: isRefusal('ApprovalStaleError'),
+  description: 'The decision came too late, or is about other arguments than those that are asked for.',
+  interfaces: ['ApiError' as never],
+  fields: (t) => ({
+    current: t.field({
+      type: Approval,
+      description: 'The question as it is now.',
+      resolve: async ({ approvalId }, _args, { loaders }) => (await loaders.approvalRows.load(approvalId))!,
+    }),
+  }),
+});
+
+type Decided = { turnId: string; approvalIds: string[]; resumed: boolean };
+
+const ApprovalSuccess = builder.objectRef<Decided>('ApprovalSuccess').implement({
+  description: 'It is decided.',
+  fields: (t) => ({
+    approvals: t.field({
+      type: [Approval],
+      description: 'What was decided about, in the order of the request.',
+      resolve: ({ approvalIds }, _args, { loaders }) => present(loaders.approvalRows, approvalIds),
+    }),
+    turn: t.field({
+      type: Turn,
+      description: 'The turn that asked.',
+      resolve: ({ turnId }, _args, { db }: Context) => db.turn.findUniqueOrThrow({ where: { id: turnId } }),
+    }),
+    resumed: t.exposeBoolean('resumed', { description: 'Whether no decision is left open, and the turn goes on.' }),
+  }),
+});
+
+const ApprovalResult = builder.unionType('ApprovalResult', {
+  description: 'What was decided, or why nothing was.',
+  types: [ApprovalSuccess, ValidationError, NotFoundError, ForbiddenError, ApprovalStaleError],
+  resolveType: (value) => typeOfRefusal(value) ?? 'ApprovalSuccess',
+});
+
+builder.mutationFields((t) => ({
+  decideApprovals: t.field({
+    type: ApprovalResult,
+    description: 'Decides whether tools may be called: all that is named, which must belong to one turn, or nothing. Sent twice it is done once.',
+    args: { decisions: t.arg({ type: [ApprovalDecisionInput], required: true, description: 'The decisions: 1 to 50.' }) },
+    resolve: (_root, { decisions }, context) =>
+      orRefusal(context, ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ApprovalStaleError'], ({ viewer, services }) =>
+        services.decisions.decide(
+          viewer,
+          decisions.map(({ approvalId, ...decision }, index) => ({
+            ...decision,
+            approvalId: idOf('Approval', approvalId, `decisions.${index}.approvalId`),
+            givenId: approvalId,
+          })),
+        ),
+      ) as Promise<Decided>,
+  }),
+  submitToolOutputs: t.field({
+    type: TurnResult,
+    description: 'Brings the outputs of tools that run at the client. The turn goes on when the last one is there. Sent twice it is done once.',
+    args: {
+      turnId: t.arg.id({ required: true, description: 'Global id of the turn that waits.' }),
+      outputs: t.arg({ type: [ToolOutputInput], required: true, description: 'The outputs: 1 to 100.' }),
+    },
+    resolve: (_root, { turnId, outputs }, context) =>
+      orRefusal(context, ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ConflictError'], ({ viewer, services }) =>
+        services.outputs.submit(
+          viewer,
+          { turnId: idOf('Turn', turnId, 'turnId'), givenId: turnId },
+          outputs.map(({ toolCallId, output }, index) => ({
+            ...{ output, givenId: toolCallId },
+            toolCallId: idOf('ToolCall', toolCallId, `outputs.${index}.toolCallId`),
+          })),
+        ),
+      ) as never,
+  }),
+}));

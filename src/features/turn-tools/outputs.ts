@@ -1,0 +1,71 @@
+import type { ToolOutcome } from '../../contracts/tool.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
+import { toOutcome } from '../../engine/index.ts';
+import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
+import { stableStringify } from '../../kernel/json.ts';
+import { storable } from '../../kernel/text.ts';
+import { lockCalls, type StoredCall, type ToolRegistry } from '../tools/index.ts';
+import { findTurn, TurnNotActiveError } from '../turn-runs/index.ts';
+import { endFor, type Held, type WaitingDeps, whileWaiting } from './waiting.ts';
+
+/** What a tool gave that runs at a client: a result, or what went wrong. */
+export type Output = { toolCallId: string; givenId: string; output: { result?: unknown; error?: string | null } };
+
+const maxOutputs = 100;
+const maxError = 2_000;
+
+export type Outputs = ReturnType<typeof createOutputs>;
+
+export function createOutputs(deps: WaitingDeps) {
+  const { database, log, registry } = deps;
+  return {
+    /** Takes all outputs, or none. The same output once more changes nothing. */
+    async submit(viewer: Viewer, { turnId, givenId }: { turnId: string; givenId: string }, outputs: readonly Output[]) {
+      if (outputs.length < 1 || outputs.length > maxOutputs)
+        throw ValidationError.of('outputs', `must have 1 to ${maxOutputs} outputs, but has ${outputs.length}`);
+      const turn = await findTurn(database.prisma, viewer, turnId);
+      if (!turn) throw new NotFoundError('turn', givenId);
+      const { conversationId } = turn;
+      const from = (await log.heads([conversationId])).get(conversationId)?.head ?? 0;
+      await whileWaiting(deps, { conversationId, turnId }, async (held) => {
+        const calls = await lockCalls(
+          held.tx,
+          turnId,
+          outputs.map(({ toolCallId }) => toolCallId),
+        );
+        for (const [index, output] of outputs.entries()) {
+          const call = calls.find(({ id }) => id === output.toolCallId);
+          if (!call) throw new NotFoundError('tool call of this turn', output.givenId);
+          const outcome = await outcomeOf(output, call, registry, `outputs.${index}.output`);
+          if (!isSame(call, outcome)) await take(held, call, outcome, turn.status);
+        }
+        return 'PENDING_CLIENT';
+      });
+      return { turnId, conversationId, from };
+    },
+  };
+}
+
+async function take(held: Held, call: StoredCall, outcome: ToolOutcome, turnStatus: string): Promise<void> {
+  if (!held.isLive) throw new TurnNotActiveError(turnStatus);
+  if (call.status !== 'PENDING_CLIENT') throw new ConflictError(`This call does not wait for an output: it is ${call.status}.`);
+  await endFor(held, call, outcome);
+}
+
+async function outcomeOf({ output }: Output, { toolName }: StoredCall, registry: ToolRegistry, at: string): Promise<ToolOutcome> {
+  if (output.error != null) {
+    if (output.error.length > maxError)
+      throw ValidationError.of(`${at}.error`, `must have at most ${maxError} characters, but has ${output.error.length}`);
+    return { status: 'FAILED', code: 'TOOL_FAILED', message: storable(output.error) };
+  }
+  const tool = registry.find(toolName) ?? { name: toolName };
+  const outcome = await toOutcome(output.result ?? null, tool);
+  if (outcome.status !== 'SUCCEEDED') throw ValidationError.of(`${at}.result`, outcome.message);
+  return outcome;
+}
+
+/** Whether a call has this very output already. */
+const isSame = ({ status, result, errorMessage }: StoredCall, outcome: ToolOutcome): boolean =>
+  outcome.status === 'SUCCEEDED'
+    ? status === 'SUCCEEDED' && stableStringify(result) === stableStringify(outcome.result)
+    : status === 'FAILED' && errorMessage === outcome.message;

@@ -1,0 +1,29 @@
+import { builder } from '../../graph/builder.ts';
+import { present } from '../../graph/loaders.ts';
+import { parsePage, toPage } from '../../graph/paging.ts';
+import { idKey } from '../../kernel/cursor.ts';
+import { ApprovalConnection } from '../tools/index.ts';
+
+const list = 'pendingApprovals';
+
+builder.queryField('pendingApprovals', (t) =>
+  t.field({
+    type: ApprovalConnection,
+    description: 'What the viewer is asked in all their conversations, the oldest first: the same on every device.',
+    args: {
+      first: t.arg.int({ defaultValue: 20, description: 'How many from the start: 1 to 100.' }),
+      after: t.arg.string({ description: 'Only what comes after this cursor.' }),
+    },
+    resolve: async (_root, args, { viewer, loaders, services: { asked } }) => {
+      const page = parsePage(list, args, [idKey]);
+      const ids = await asked.list(viewer.userId, page.from ? String(page.from[0]) : null, page.limit + 1);
+      return toPage(
+        list,
+        page,
+        await present(loaders.approvalRows, ids),
+        ({ id }) => [id],
+        () => asked.count(viewer.userId),
+      );
+    },
+  }),
+);

@@ -1,0 +1,54 @@
+import type { ToolOutcome } from '../../contracts/tool.ts';
+import type { EventBody } from '../../contracts/turn-event.ts';
+import type { Append, Bus, EventLog } from '../../events/index.ts';
+import type { Database, Tx } from '../../platform/db.ts';
+import { holdConversation } from '../conversations/index.ts';
+import { endCall, listWaiting, type StoredCall, type ToolRegistry } from '../tools/index.ts';
+import { finishedCall, lockTurn, resumeTurn } from '../turn-runs/index.ts';
+
+export type WaitingDeps = {
+  database: Database;
+  log: EventLog;
+  bus: Pick<Bus, 'signal'>;
+  registry: ToolRegistry;
+  /** Wakes the worker of this process, where it has one. */
+  nudge: () => void;
+};
+
+/** A turn that waits, held by a transaction. */
+export type Held = { tx: Tx; tell: (bodies: readonly EventBody[]) => Promise<unknown>; isLive: boolean };
+
+type Target = { conversationId: string; turnId: string };
+
+/** Changes calls of a turn that waits. When nothing of what is named is waited for any more it goes on; says whether it does. */
+export async function whileWaiting(
+  { log, bus, nudge }: Pick<WaitingDeps, 'log' | 'bus' | 'nudge'>,
+  { conversationId, turnId }: Target,
+  work: (held: Held) => Promise<'PENDING_APPROVAL' | 'PENDING_CLIENT'>,
+): Promise<boolean> {
+  const resumed = await log.transact(async (tx: Tx, append: Append) => {
+    await holdConversation(tx, conversationId);
+    const status = await lockTurn(tx, turnId);
+    const isLive = status === 'RUNNING' || status === 'RECOVERING' || status === 'WAITING_APPROVAL' || status === 'WAITING_CLIENT_TOOL';
+    const awaited = await work({ tx, isLive, tell: (bodies) => append(conversationId, turnId, bodies) });
+    const left = await listWaiting(tx, turnId);
+    // Decisions are waited for first: what they allow can be done while a client still works.
+    const goesOn = isLive && !left.some((call) => call.status === awaited || call.status === 'PENDING_APPROVAL');
+    if (goesOn) await resumeTurn(tx, turnId);
+    return goesOn;
+  });
+  if (resumed) {
+    nudge();
+    bus.signal({ kind: 'turn-waiting' });
+  }
+  return resumed;
+}
+
+/** Ends a call for somebody outside, and tells of it. */
+export async function endFor(
+  { tx, tell }: Held,
+  call: Pick<StoredCall, 'id' | 'number' | 'messageId' | 'resultIndex'>,
+  outcome: ToolOutcome,
+): Promise<void> {
+  if (await endCall(tx, call.id, outcome)) await tell([finishedCall(call.messageId, call)]);
+}
