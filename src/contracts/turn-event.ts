@@ -60,7 +60,7 @@ export type TotalsRecord = {
 
 /** A refusal or failure as it is stored with a turn. */
 export type ErrorRecord = {
-  type: 'ProviderError' | 'ContextTooLongError' | 'InternalError' | 'ConflictError' | 'ValidationError';
+  type: 'ProviderError' | 'ContextTooLongError' | 'ContentFilteredError' | 'InternalError' | 'ConflictError' | 'ValidationError';
   code: string;
   message: string;
   retryable: boolean;
@@ -69,6 +69,7 @@ export type ErrorRecord = {
   requestId?: string | null;
   tokens?: number;
   limit?: number;
+  categories?: string[];
 };
 
 export type TurnFinishedBody = {

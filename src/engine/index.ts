@@ -12,7 +12,7 @@ export { runTurn, type TurnWork } from './run-turn.ts';
 export { countTokens } from './token-count.ts';
 export { checkArguments, parametersOf } from './tools/arguments.ts';
 export { statusWhenAllowed } from './tools/judge.ts';
-export type { BegunCall, JudgedCall, ToolLimits, ToolPorts } from './tools/ports.ts';
+export type { BegunCall, JudgedCall, Steering, ToolLimits, ToolPorts } from './tools/ports.ts';
 export { toOutcome } from './tools/result.ts';
 export { toModelMessages, toUserText } from './tools/to-messages.ts';
 export { HandedOver, type TurnEnd } from './turn-end.ts';

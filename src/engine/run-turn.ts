@@ -8,6 +8,7 @@ import type { Context, EnginePorts } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
 import { checkAnswer, repairOf } from './structured.ts';
+import type { Steering } from './tools/ports.ts';
 import { createToolRun, type ToolRun } from './tools/tool-run.ts';
 import { createTranscript, type Left, type Transcript } from './transcript.ts';
 import { failed, finished, interrupted, isStopped, type TurnEnd } from './turn-end.ts';
@@ -19,7 +20,7 @@ export type TurnWork = {
   /** Number of the attempt that begins. */
   attempt: number;
   /** What an earlier worker left of the answer; nothing on a first attempt. */
-  recovered: Left & { calls: readonly ToolCallRecord[] };
+  recovered: Left & { calls: readonly ToolCallRecord[]; steering: readonly Steering[] };
 };
 
 /** How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer counts otherwise. */
@@ -36,7 +37,7 @@ type Run = { work: TurnWork; transcript: Transcript; tools: ToolRun; ports: Engi
  */
 export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortSignal): Promise<TurnEnd | null> {
   const transcript = createTranscript(work.messageId, work.recovered);
-  const tools = createToolRun(transcript, ports, work.recovered.calls);
+  const tools = createToolRun(transcript, ports, work.recovered);
   const run: Run = { work, transcript, tools, ports, signal };
   if (signal.aborted) return interrupted(signal, transcript, null, ports);
   const cuts = transcript.restart('done again by another worker');
@@ -45,6 +46,7 @@ export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortS
     const waits = await tools.perform(signal);
     if (signal.aborted) return interrupted(signal, transcript, null, ports);
     if (waits) return null;
+    await tools.listen();
     const next = await step(attempt, run);
     if ('end' in next) return next.end;
     attempt = next.attempt;

@@ -1,6 +1,7 @@
 import {
   AppError,
   ConflictError,
+  ContentFilteredError,
   ContextTooLongError,
   errorCodes,
   ForbiddenError,
@@ -101,6 +102,19 @@ builder.objectType(ProviderError, {
     provider: t.exposeString('provider', { description: 'The name of the provider.' }),
     httpStatus: t.exposeInt('httpStatus', { nullable: true, description: 'The HTTP status of its answer, where there was one.' }),
     requestId: t.exposeString('requestId', { nullable: true, description: "The provider's own id of the request, for its support." }),
+  }),
+});
+
+builder.objectType(ContentFilteredError, {
+  name: 'ContentFilteredError',
+  isTypeOf: isRefusal('ContentFilteredError'),
+  description: "The provider's filter refused what was asked.",
+  interfaces: [ApiError],
+  fields: (t) => ({
+    categories: t.stringList({
+      description: 'What the provider says it is, in its own words, such as "violence"; empty where it does not say.',
+      resolve: ({ categories }) => [...categories],
+    }),
   }),
 });
 

@@ -144,7 +144,13 @@ export class StaleCursorError extends AppError {
   }
 }
 
-type ProviderFacts = Refusal & { provider: string; httpStatus?: number | null; requestId?: string | null; retryAfterMs?: number | null };
+type ProviderFacts = Refusal & {
+  provider: string;
+  httpStatus?: number | null;
+  requestId?: string | null;
+  retryAfterMs?: number | null;
+  categories?: readonly string[];
+};
 
 /** A provider that failed or refused; `message` says what a person can do about it, and never carries a key. */
 export class ProviderError extends AppError {
@@ -153,16 +159,30 @@ export class ProviderError extends AppError {
   readonly requestId: string | null;
   /** How long the provider asked to be left alone, where it said so. */
   readonly retryAfterMs: number | null;
+  /** Why its filter refused something, in its own words; empty where it did not, or does not say. */
+  readonly categories: readonly string[];
 
   constructor(
     message: string,
-    { provider, httpStatus = null, requestId = null, retryAfterMs = null, code = 'PROVIDER_UNAVAILABLE', ...options }: ProviderFacts,
+    { provider, httpStatus = null, requestId = null, retryAfterMs = null, categories = [], code = 'PROVIDER_UNAVAILABLE', ...options }: ProviderFacts,
   ) {
     super(message, { code, ...options });
     this.provider = provider;
     this.httpStatus = httpStatus;
     this.requestId = requestId;
     this.retryAfterMs = retryAfterMs;
+    this.categories = categories;
+  }
+}
+
+/** A provider's filter refused what was asked. */
+export class ContentFilteredError extends AppError {
+  /** What the provider says it is, in its own words, such as "violence"; empty where it does not say. */
+  readonly categories: readonly string[];
+
+  constructor(message: string, categories: readonly string[]) {
+    super(message, { code: 'CONTENT_FILTERED' });
+    this.categories = categories;
   }
 }
 

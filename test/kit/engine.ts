@@ -35,12 +35,21 @@ export const noTools: ToolPorts = {
   caller: { viewer: { userId: 'u', roles: [] }, conversationId: 'c', metadata: {} },
   ...{ offered: [], choice: undefined, find: () => null },
   limits: { rounds: 10, calls: 100, wallMs: 600_000, tokens: 1_000_000 },
-  ...{ begin: never, asked: never, started: never, ended: never, displayed: never, watch: (_call, run) => run(), wait: never },
+  ...{
+    begin: never,
+    asked: never,
+    started: never,
+    ended: never,
+    displayed: never,
+    steered: async () => [],
+    watch: (_call, run) => run(),
+    wait: never,
+  },
   ...{ lookUp: async () => null, onFault: () => {} },
 };
 
 /** Nothing is left of an earlier worker. */
-export const none: TurnWork['recovered'] = { finished: [], seen: [], calls: [] };
+export const none: TurnWork['recovered'] = { finished: [], seen: [], calls: [], steering: [] };
 
 /** The end of a turn that does not wait for anybody. */
 export async function endOf(...run: Parameters<typeof runTurn>): Promise<TurnEnd> {

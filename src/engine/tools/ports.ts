@@ -35,6 +35,9 @@ export type JudgedCall = {
   resultIndex: number;
 };
 
+/** Something that a turn was told while it ran: by its user, before the part of its answer with this index. */
+export type Steering = { at: number; text: string };
+
 /** What the engine needs of the world to run tools. All that is stored is told to readers in the same transaction. */
 export type ToolPorts = {
   turnId: string;
@@ -58,6 +61,8 @@ export type ToolPorts = {
   lookUp(globalId: string): Promise<Found | null>;
   /** The failure of a tool, for the log. */
   onFault(error: unknown, call: ToolCallRecord): void;
+  /** Takes what the turn is told while it runs; `at` is how many parts its answer has. */
+  steered(at: number): Promise<Steering[]>;
   /** Lets the turn wait for people and clients, in nobody's hands. The calls as they are now where nothing is waited for any more. */
   wait(): Promise<ToolCallRecord[] | null>;
 };

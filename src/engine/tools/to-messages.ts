@@ -1,35 +1,44 @@
 import { contentOf, type MessagePart, type TextPart } from '../../contracts/message.ts';
 import type { ModelCall, ModelMessage } from '../../contracts/model-provider.ts';
 import { isOpen, type ToolCallRecord } from '../../contracts/tool.ts';
+import type { Steering } from './ports.ts';
 
 /**
  * An answer as the model is shown it later: what it said, what it called, what came of it, step by step. Each call is followed by its result,
  * whatever became of it, since providers refuse a call that has none; so an answer that is shown at all is never shown with an unpaired call.
  */
-export function toModelMessages(parts: readonly MessagePart[], calls: readonly ToolCallRecord[]): ModelMessage[] {
+export function toModelMessages(parts: readonly MessagePart[], calls: readonly ToolCallRecord[], steering: readonly Steering[] = []): ModelMessage[] {
   const known = new Map(calls.map((call) => [call.number, call]));
-  const steps: Step[] = [{ texts: [], calls: [] }];
-  for (const part of parts) {
+  const steps: Step[] = [{ told: toldAt(steering, 0), texts: [], calls: [] }];
+  for (const [index, part] of parts.entries()) {
+    const told = index > 0 ? toldAt(steering, index) : [];
+    if (told.length > 0) steps.push({ told, texts: [], calls: [] });
     const last = steps.at(-1)!;
     if (part.type === 'text') stepFor(steps, last.calls.length > 0).texts.push(part);
     const call = part.type === 'tool-call' ? known.get(part.call) : undefined;
     if (call) stepFor(steps, last.calls.length > 0 && last.calls[0]!.step !== call.step).calls.push(call);
   }
-  return steps.flatMap(stepMessages);
+  const afterAll = steering.filter(({ at }) => at > 0 && at >= parts.length).map(({ text }) => text);
+  return [...steps.flatMap(stepMessages), ...afterAll.map(toUser)];
 }
 
-/** What the model said and called in one go. */
-type Step = { texts: TextPart[]; calls: ToolCallRecord[] };
+const toldAt = (steering: readonly Steering[], index: number): string[] => steering.filter(({ at }) => at === index).map(({ text }) => text);
+const toUser = (content: string): ModelMessage => ({ role: 'user', content });
+
+/** What the model said and called in one go, and what it was told before. */
+type Step = { told: string[]; texts: TextPart[]; calls: ToolCallRecord[] };
 
 function stepFor(steps: Step[], isNext: boolean): Step {
-  if (isNext) steps.push({ texts: [], calls: [] });
+  if (isNext) steps.push({ told: [], texts: [], calls: [] });
   return steps.at(-1)!;
 }
 
-function stepMessages({ texts, calls }: Step): ModelMessage[] {
+function stepMessages({ told, texts, calls }: Step): ModelMessage[] {
   const content = contentOf(texts) ?? '';
-  if (calls.length === 0) return content === '' ? [] : [{ role: 'assistant', content }];
+  const before = told.map(toUser);
+  if (calls.length === 0) return content === '' ? before : [...before, { role: 'assistant', content }];
   return [
+    ...before,
     { role: 'assistant', content, toolCalls: calls.map(toCall) },
     ...calls.map((call): ModelMessage => ({ role: 'tool', callId: call.callId, content: resultText(call) })),
   ];

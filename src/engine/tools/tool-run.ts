@@ -6,16 +6,17 @@ import type { StreamedCall } from '../step.ts';
 import type { Transcript } from '../transcript.ts';
 import { judge } from './judge.ts';
 import { perform, resultIndexOf } from './perform.ts';
-import type { JudgedCall } from './ports.ts';
+import type { JudgedCall, Steering } from './ports.ts';
 import { toModelMessages } from './to-messages.ts';
 
 type Ports = Pick<EnginePorts, 'emit' | 'flushed' | 'mark' | 'clock' | 'tools'>;
 
 /** The calls of one turn, from the first to the last, also those that an earlier worker left. */
-export function createToolRun(transcript: Transcript, ports: Ports, left: readonly ToolCallRecord[]) {
+export function createToolRun(transcript: Transcript, ports: Ports, left: { calls: readonly ToolCallRecord[]; steering: readonly Steering[] }) {
   const { tools, clock } = ports;
   const { limits } = tools;
-  let calls = [...left];
+  let calls = [...left.calls];
+  const steering = [...left.steering];
   let spent = 0;
   const start = clock.elapsed();
 
@@ -36,7 +37,7 @@ export function createToolRun(transcript: Transcript, ports: Ports, left: readon
   return {
     /** What the turn has said and learned in the steps that are finished. */
     get messages(): ModelMessage[] {
-      return toModelMessages(transcript.finished, calls);
+      return toModelMessages(transcript.finished, calls, steering);
     },
 
     /** What the model may call now. When the limits are reached, it is asked for its answer and nothing else. */
@@ -75,6 +76,11 @@ export function createToolRun(transcript: Transcript, ports: Ports, left: readon
       for (const one of judged) change(one.id, factsOf(one));
       ports.mark('calls-stored');
       return next;
+    },
+
+    /** Between steps: what the turn is told meanwhile is read before the next. */
+    async listen(): Promise<void> {
+      if (transcript.finished.length > 0) steering.push(...(await tools.steered(transcript.finished.length)));
     },
 
     /** A step is done again: its calls are nothing any more. */

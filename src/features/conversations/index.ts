@@ -18,11 +18,13 @@ export {
   type Titled,
 } from './conversation-store.ts';
 export {
+  answerWidget,
   completeMessage,
   type EndedAnswer,
   endAnswers,
   findMessage,
   partsOf,
+  passOver,
   readParts,
   supersedeAnswers,
   supersedeTurns,

@@ -1,6 +1,7 @@
-import { contentOf, type FinishReason, type MessagePart, type MessageRole, type MessageStatus } from '../../contracts/message.ts';
+import { contentOf, type FinishReason, type MessagePart, type MessageRole, type MessageStatus, type WidgetPart } from '../../contracts/message.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Json } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Db, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
@@ -45,6 +46,32 @@ export async function readParts(tx: Tx, id: string): Promise<MessagePart[]> {
   return row?.parts ?? [];
 }
 
+type Answered =
+  | { kind: 'no-message' }
+  | { kind: 'no-widget' }
+  | { kind: 'unfinished' }
+  | { kind: 'answered'; part: null }
+  | { kind: 'done'; part: WidgetPart };
+type Widget = { status: MessageStatus; part: MessagePart | null };
+
+/** Writes what the user answered to a widget beside it, once. Under the lock of the conversation. */
+export async function answerWidget(
+  tx: Tx,
+  { conversationId, messageId, partIndex, response }: { conversationId: string; messageId: string; partIndex: number; response: Json },
+): Promise<Answered> {
+  const [row] = await tx.query<Widget>('SELECT status, parts->$3::int AS part FROM message WHERE id = $1::uuid AND conversation_id = $2::uuid', [
+    ...[messageId, conversationId, Math.max(partIndex, 0)],
+  ]);
+  if (!row || row.status === 'SUPERSEDED') return { kind: 'no-message' };
+  if (row.status === 'STREAMING' || row.status === 'PENDING') return { kind: 'unfinished' };
+  if (row.part?.type !== 'widget' || partIndex < 0) return { kind: 'no-widget' };
+  if (row.part.response !== undefined) return { kind: 'answered', part: null };
+  await tx.query('UPDATE message SET parts = jsonb_set(parts, $2::text[], $3::jsonb), updated_at = now() WHERE id = $1::uuid', [
+    ...[messageId, [String(partIndex), 'response'], JSON.stringify(response)],
+  ]);
+  return { kind: 'done', part: row.part };
+}
+
 export type EndedAnswer = { id: string; turnId: string; contentLength: number; contentSha256: string };
 
 /** Ends the answers of turns that never began: nothing was said. */
@@ -56,7 +83,7 @@ export const endAnswers = (tx: Tx, turnIds: readonly string[], finishReason: Fin
     [turnIds, finishReason],
   );
 
-export type Superseded = { id: string; turnId: string | null; role: MessageRole; text: string; tokenCount: number };
+export type Superseded = { id: string; turnId: string | null; role: MessageRole; parts: MessagePart[]; tokenCount: number };
 
 const gone = `), fewer AS (
   UPDATE conversation SET message_count = message_count - n.count FROM (SELECT count(*)::int AS count FROM gone) n WHERE id = $2::uuid
@@ -80,7 +107,7 @@ export async function supersedeAnswers(tx: Tx, conversationId: string, turnId: s
  * else takes its place. Returns it in order.
  */
 export async function supersedeTurns(tx: Tx, conversationId: string, turnIds: readonly string[]): Promise<Superseded[]> {
-  const rows = await tx.query<Omit<Superseded, 'text'> & { parts: MessagePart[] }>(
+  return tx.query<Superseded>(
     `${below('SELECT branch_id, ordinal FROM message WHERE turn_id = ANY($1::uuid[])')}, gone AS (
        UPDATE message m SET status = 'SUPERSEDED', updated_at = now()
        FROM (SELECT branch_id, min(since) AS since FROM below GROUP BY branch_id) b
@@ -88,7 +115,19 @@ export async function supersedeTurns(tx: Tx, conversationId: string, turnIds: re
      ${gone}`,
     [turnIds, conversationId],
   );
-  return rows.map(({ id, turnId, role, parts, tokenCount }) => ({ id, turnId, role, text: contentOf(parts) ?? '', tokenCount }));
+}
+
+/** What followed an answer that is not part of the conversation any more follows its question. Says whether that is the last message now. */
+export async function passOver(tx: Tx, conversationId: string, answerId: string, questionId: string): Promise<boolean> {
+  await tx.query('UPDATE message SET parent_id = $3::uuid WHERE parent_id = $2::uuid AND conversation_id = $1::uuid', [
+    conversationId,
+    answerId,
+    questionId,
+  ]);
+  const rows = await tx.query('UPDATE conversation SET active_leaf_id = $3::uuid WHERE id = $1::uuid AND active_leaf_id = $2::uuid RETURNING 1', [
+    ...[conversationId, answerId, questionId],
+  ]);
+  return rows.length === 1;
 }
 
 /** The JSON column as what it holds: only this file and settlement write it. */

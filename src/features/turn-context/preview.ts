@@ -5,7 +5,7 @@ import type { Database } from '../../platform/db.ts';
 import { findConversation, listForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
 import { assemble, type ContextDeps, heard } from '../turn-runs/index.ts';
-import { type GenerationRequest, modelFor, parseGeneration, parseText } from '../turns/index.ts';
+import { type Content, countable, type GenerationRequest, modelFor, parseGeneration, readContent } from '../turns/index.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;
@@ -14,20 +14,20 @@ type Deps = Omit<ContextDeps, 'database'> & {
   tools: ToolRegistry;
 };
 
-export type Draft = { conversationId: string; text: string | null; generation: GenerationRequest };
+export type Draft = { conversationId: string; content: Content | null; generation: GenerationRequest };
 
 /** Says what the next message would show the model, without sending it. */
 export const createContextPreview =
   ({ database, findModel, maxMessageChars, tools, ...deps }: Deps) =>
   /** Null where the conversation does not exist for this viewer. */
-  async (viewer: Viewer, { conversationId, text, generation }: Draft): Promise<ContextReport | null> => {
+  async (viewer: Viewer, { conversationId, content, generation }: Draft): Promise<ContextReport | null> => {
     const conversation = await findConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
     const info = findModel(modelFor(generation, conversation));
     const parsed = parseGeneration(generation, info, tools, ['generation']);
     const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
-    const draft = text === null ? null : parseText(text, maxMessageChars, 'draft.text');
+    const draft = content && countable(readContent(content, maxMessageChars));
     // As many of those that are there as the next message leaves room for.
     const room = deps.limits.maxMessages - (draft === null ? 0 : 1);
     const earlier = activeLeafId && room > 0 ? await listForContext(database, activeLeafId, room) : [];

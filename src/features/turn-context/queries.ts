@@ -1,7 +1,7 @@
 import { builder } from '../../graph/builder.ts';
 import { idOf } from '../../graph/ids.ts';
 import { NotFoundError } from '../../kernel/errors.ts';
-import { ContentInput, GenerationInput, textOf } from '../turns/index.ts';
+import { ContentInput, contentIn, GenerationInput } from '../turns/index.ts';
 import { ContextReport } from './context-types.ts';
 
 builder.queryField('previewContext', (t) =>
@@ -15,7 +15,11 @@ builder.queryField('previewContext', (t) =>
     },
     resolve: async (_root, { conversationId: given, draft, generation }, { viewer, services }) => {
       const conversationId = idOf('Conversation', given, 'conversationId');
-      const report = await services.previewContext(viewer, { conversationId, text: draft ? textOf(draft) : null, generation: generation ?? {} });
+      const report = await services.previewContext(viewer, {
+        conversationId,
+        content: draft ? contentIn(draft, 'draft') : null,
+        generation: generation ?? {},
+      });
       if (!report) throw new NotFoundError('conversation', given);
       return report;
     },

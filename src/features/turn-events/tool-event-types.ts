@@ -4,7 +4,7 @@ import { toGlobalId } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
 import { WidgetPart } from '../conversations/index.ts';
 import { Approval, ToolCall } from '../tools/index.ts';
-import { eventType, messageId, turn } from './kit-types.ts';
+import { eventType, message, messageId, turn } from './kit-types.ts';
 
 const toolCall = <T extends { body: { toolCallId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
   t.field({
@@ -91,6 +91,13 @@ export const toolEvents = [
   eventType('approval-requested', 'ApprovalRequestedEvent', 'Somebody is asked whether a tool may be called.', (t) => ({ approval: approval(t) })),
   eventType('approval-decided', 'ApprovalDecidedEvent', 'A question whether a tool may be called has its answer, or is not asked any more.', (t) => ({
     approval: approval(t),
+  })),
+  eventType('turn-steered', 'TurnSteeredEvent', 'A message that was meant for a turn while it ran: whether that has read it.', (t) => ({
+    message: message(t),
+    consumed: t.boolean({
+      description: 'True: the turn goes on with it, and no turn of its own answers it. False: the turn has ended, and its own turn is next.',
+      resolve: ({ body }) => body.consumed,
+    }),
   })),
   eventType('turn-waiting', 'TurnWaitingEvent', 'A turn waits for people or clients, and holds no worker meanwhile.', (t) => ({
     turn: turn(t),

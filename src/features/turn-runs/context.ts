@@ -6,6 +6,7 @@ import type { Tx } from '../../platform/db.ts';
 import { type Heard, listForContext } from '../conversations/index.ts';
 import { listCallsOfMessages } from '../tools/index.ts';
 import type { ClaimedTurn } from './claim.ts';
+import { listSteered } from './turn-store.ts';
 
 export type ContextLimits = {
   /** Messages at the most. */
@@ -65,15 +66,45 @@ async function tokensOf(tools: readonly ToolSpec[], countTokens: Counter['countT
   return sum;
 }
 
-/** Messages as a model is shown them. */
+/** Messages as a model is shown them: an answer with its calls, and with what its turn was told while it ran, at that place. */
 export async function heard(tx: Tx, messages: readonly Heard[]): Promise<Candidate[]> {
-  const withCalls = messages.filter(({ parts }) => parts.some(({ type }) => type === 'tool-call')).map(({ id }) => id);
-  const calls = groupBy(withCalls.length > 0 ? await listCallsOfMessages(tx, withCalls) : [], ({ messageId }) => messageId);
-  return messages.map(({ id, role, parts, tokens, before }) => ({
-    ...{ id, role, tokens, before },
-    said: role === 'user' ? [{ role, content: toUserText(parts) }] : toModelMessages(parts, calls.get(id) ?? []),
-  }));
+  const withCalls = messages.filter(({ parts }) => parts.some(({ type }) => type === 'tool-call'));
+  if (withCalls.length === 0) return messages.map((message) => toCandidate(message, [], []));
+  const calls = groupBy(
+    await listCallsOfMessages(
+      tx,
+      withCalls.map(({ id }) => id),
+    ),
+    ({ messageId }) => messageId,
+  );
+  const steered = await listSteered(
+    tx,
+    withCalls.flatMap(({ turnId }) => turnId ?? []),
+  );
+  const steering = groupBy(steered, ({ turnId }) => turnId);
+  const read = new Set(steered.map(({ messageId }) => messageId));
+  return messages.map((message) => {
+    const told = message.role === 'assistant' ? (steering.get(message.turnId ?? '') ?? []) : [];
+    const candidate = toCandidate(message, calls.get(message.id) ?? [], told);
+    return read.has(message.id) ? { ...candidate, said: [] } : candidate;
+  });
 }
+
+const toCandidate = (
+  { id, role, parts, tokens, before }: Heard,
+  calls: Parameters<typeof toModelMessages>[1],
+  told: readonly { at: number; parts: Heard['parts'] }[],
+): Candidate => ({
+  ...{ id, role, tokens, before },
+  said:
+    role === 'user'
+      ? [{ role, content: toUserText(parts) }]
+      : toModelMessages(
+          parts,
+          calls,
+          told.map((one) => ({ at: one.at, text: toUserText(one.parts) })),
+        ),
+});
 
 type Wanted = { info: ModelInfo; tools: readonly ToolSpec[]; own: readonly ModelMessage[]; share: number };
 

@@ -2,6 +2,7 @@ import type { MessagePart } from '../../contracts/message.ts';
 import type { ToolCallRecord } from '../../contracts/tool.ts';
 import { isDelta, type LogEvent } from '../../contracts/turn-event.ts';
 import { foldAll, type ViewPart } from '../../contracts/turn-fold.ts';
+import type { Steering } from '../../engine/index.ts';
 import { type EventLog, FencedError } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { holdConversation, readParts } from '../conversations/index.ts';
@@ -12,6 +13,7 @@ import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
 import { finishedCall } from './tools/call-events.ts';
+import { readSteering } from './tools/steering.ts';
 import { lockHeld } from './turn-store.ts';
 
 type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
@@ -23,11 +25,13 @@ export type Remains = {
   /** The answer as readers see it now. */
   seen: readonly ViewPart[];
   calls: readonly ToolCallRecord[];
+  /** What the turn was told while it ran. */
+  steering: readonly Steering[];
   /** Workers that died on this turn. */
   crashes: number;
 };
 
-export const nothing: Remains = { finished: [], seen: [], calls: [], crashes: 0 };
+export const nothing: Remains = { finished: [], seen: [], calls: [], steering: [], crashes: 0 };
 
 /**
  * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
@@ -50,6 +54,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
   const crashes = await database.prisma.turnAttempt.count({ where: { turnId: turn.id, outcome: 'CRASHED' } });
   const seen = foldAll(events.map(({ body }) => body)).messages[turn.messageId] ?? [];
   return {
+    steering: await readSteering(database, turn.id),
     finished: await readParts(database, turn.messageId),
     seen,
     calls: await closeUnfinished(log, turn, await listCalls(database, turn.id)),

@@ -54,6 +54,7 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
     const events: EventBody[] = [...closed, { type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
     if (booked) events.push(booked.event);
+    events.push(...moved.unread.map((id): EventBody => ({ type: 'turn-steered', messageId: id, consumed: false })));
     await append(conversationId, turnId, [...events, finished(turnId, { ...end, status: moved.status }, totals)], turnId);
     const asksTitle = settlement.titles && moved.status === 'COMPLETED' && titleSource === 'FALLBACK';
     if (asksTitle) await requestTitle(tx, conversationId);

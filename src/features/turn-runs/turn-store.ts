@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { FinishReason } from '../../contracts/message.ts';
+import type { FinishReason, MessagePart } from '../../contracts/message.ts';
 import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest, TurnStatus, TurnTrigger } from '../../contracts/turn.ts';
 import type { ErrorRecord, TurnFinishedBody } from '../../contracts/turn-event.ts';
@@ -47,6 +47,8 @@ type NewTurn = {
   provider: string;
   model: string;
   generation: Generation;
+  /** The turn that may read its question while it runs. */
+  steersId: string | null;
 };
 
 /** Where a new turn stands: `position` counts the unfinished turns before it, `logStart` is the head of the log before its first event. */
@@ -57,7 +59,20 @@ export type Place = { id: string; position: number; logStart: number };
  * statement, since the rows name each other.
  */
 export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
-  const { conversationId, ownerId, trigger, idempotencyKey, requestHash, inputMessageId, added, leafBeforeId, provider, model, generation } = turn;
+  const {
+    conversationId,
+    ownerId,
+    trigger,
+    idempotencyKey,
+    requestHash,
+    inputMessageId,
+    added,
+    leafBeforeId,
+    provider,
+    model,
+    generation,
+    steersId,
+  } = turn;
   const id = uuidv7();
   const [row] = await tx.query<Place>(
     `WITH place AS (
@@ -66,8 +81,8 @@ export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
          (SELECT head FROM conversation_log WHERE conversation_id = $2::uuid) AS head
      ), admitted AS (
        INSERT INTO turn (id, conversation_id, owner_id, ordinal, trigger, blocked, idempotency_key, request_hash, input_message_id, provider,
-         model, generation, log_start, leaf_before_id)
-       SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head, $12 FROM place
+         model, generation, log_start, leaf_before_id, steers_id)
+       SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head, $12, $13 FROM place
      ), begun AS (
        UPDATE message SET turn_id = $1 WHERE id = ANY($11::uuid[])
      )
@@ -85,6 +100,7 @@ export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
       JSON.stringify(generation),
       added,
       leafBeforeId,
+      steersId,
     ],
   );
   return row!;
@@ -99,6 +115,25 @@ export const lockUnfinished = (tx: Tx, conversationId: string): Promise<Unfinish
     'SELECT id, status, trigger, leaf_before_id AS "leafBeforeId" FROM turn WHERE conversation_id = $1::uuid AND finished_at IS NULL ORDER BY ordinal FOR NO KEY UPDATE',
     [conversationId],
   );
+
+/** Turns that wait and are meant for one that runs, in their order, with what was asked in them. Under the lock of the conversation. */
+export const listSteering = (tx: Tx, conversationId: string, turnId: string): Promise<{ id: string; messageId: string; parts: MessagePart[] }[]> =>
+  tx.query(
+    `SELECT t.id, m.id AS "messageId", m.parts FROM turn t JOIN message m ON m.id = t.input_message_id
+     WHERE t.conversation_id = $1::uuid AND t.finished_at IS NULL AND t.status = 'QUEUED' AND t.steers_id = $2::uuid ORDER BY t.ordinal`,
+    [conversationId, turnId],
+  );
+
+/** What turns were told while they ran, and where in their answers. */
+export const listSteered = (tx: Tx, turnIds: readonly string[]): Promise<{ turnId: string; messageId: string; at: number; parts: MessagePart[] }[]> =>
+  tx.query(
+    `SELECT t.steers_id AS "turnId", m.id AS "messageId", t.steered_at AS at, m.parts FROM turn t JOIN message m ON m.id = t.input_message_id
+     WHERE t.steers_id = ANY($1::uuid[]) AND t.steered_at IS NOT NULL ORDER BY t.ordinal`,
+    [turnIds],
+  );
+
+export const markSteered = (tx: Tx, ids: readonly string[], at: number): Promise<unknown> =>
+  tx.query('UPDATE turn SET steered_at = $2 WHERE id = ANY($1::uuid[])', [ids, at]);
 
 /** The status of one turn, with its row locked. */
 export async function lockTurn(tx: Tx, id: string): Promise<TurnStatus | null> {
@@ -164,7 +199,13 @@ type Finish = {
 };
 
 /** How a turn has ended, and whether another turn waited for it. */
-export type Finished = { status: TurnFinishedBody['status']; finishReason: FinishReason; unblocks: boolean };
+export type Finished = {
+  status: TurnFinishedBody['status'];
+  finishReason: FinishReason;
+  unblocks: boolean;
+  /** Messages that were meant for this turn, and that it did not read: their own turns answer them. */
+  unread: string[];
+};
 
 /**
  * Moves a turn and its last attempt to their ends, where the turn may move there and this writer still holds it; null: it may not, or does
@@ -182,7 +223,9 @@ export async function finishTurn(tx: Tx, finish: Finish): Promise<Finished | nul
          SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8)
        WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING status, finish_reason
      )
-     SELECT status, finish_reason AS "finishReason", EXISTS (SELECT 1 FROM next) AS unblocks FROM moved`,
+     SELECT status, finish_reason AS "finishReason", EXISTS (SELECT 1 FROM next) AS unblocks,
+       ARRAY(SELECT input_message_id FROM turn WHERE conversation_id = $2::uuid AND finished_at IS NULL AND steers_id = $1::uuid ORDER BY ordinal) AS unread
+     FROM moved`,
     [
       ...[id, conversationId, from, fence, status, finishReason, error && JSON.stringify(error), firstToken?.attempt, firstToken?.ms],
       ...[attempt.number, attempt.outcome, attempt.providerResponseId, attempt.called],

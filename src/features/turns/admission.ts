@@ -1,3 +1,4 @@
+import { contentOf } from '../../contracts/message.ts';
 import type { Generation } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
@@ -7,9 +8,10 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, type NewConversation, supersedeAnswers } from '../conversations/index.ts';
-import { findLastTurn } from '../turn-runs/index.ts';
+import { findLastTurn, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
-import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
+import { type Content, countable, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
+import { type GenerationRequest, parseGeneration, parseKey } from './input.ts';
 import { type Admitted, createOnce } from './once.ts';
 import { createRewrites } from './rewrites.ts';
 import { makeWay, type WhenBusy } from './when-busy.ts';
@@ -17,13 +19,15 @@ import { makeWay, type WhenBusy } from './when-busy.ts';
 export type SendMessage = {
   /** An existing conversation (with the id as the caller gave it, for the refusal) or a new one. */
   conversation: { id: string; givenId: string } | { new: NewConversation };
-  text: string;
+  content: Content;
   idempotencyKey: string;
   generation: GenerationRequest;
   /** The message that the caller takes for the last one; undefined where that does not matter. */
   parentId?: string;
   /** What becomes of turns that are not done; undefined: the message waits for them. */
   whenBusy?: WhenBusy;
+  /** The turn that is meant by STEER: refused where that does not run. */
+  steers?: string;
 };
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
@@ -46,19 +50,24 @@ export function createAdmission(deps: AdmissionDeps) {
     /** Writes the user's message and the turn that answers it. */
     async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
-      const text = parseText(request.text, maxMessageChars);
+      const read = readContent(request.content, maxMessageChars);
       check(request);
-      const tokenCount = await countTokens(text);
-      const hash = sha256(stableStringify({ ...request, text, idempotencyKey: undefined }));
+      const tokenCount = await countTokens(countable(read));
+      const hash = sha256(stableStringify({ ...request, content: undefined, ...nameOf(read), idempotencyKey: undefined }));
       return once({ viewer, key, hash }, async (tx, append) => {
         const conversation = await open(tx, viewer, request.conversation);
         refuseStaleParent(conversation, request.parentId);
         const info = findModel(modelFor(request.generation, conversation));
         const generation = parseGeneration(request.generation, info, tools);
-        const way = await makeWay(tx, append, conversation, { text, tokenCount }, request.whenBusy ?? 'ENQUEUE');
-        parseText(way.question.text, maxMessageChars);
+        const { parts, events } = await toParts(tx, conversation.id, read);
+        const way = await makeWay(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
+        if (request.steers !== undefined && way.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
+        refuseTooLongText(contentOf(way.question.parts) ?? '', maxMessageChars, request.content.path);
         refuseTooLong(way.question.tokenCount, { info, generation }, limits);
-        const turn = await admitTurn(tx, append, { viewer, key, hash }, conversation, { trigger: 'SEND', info, generation, ...way });
+        const turn = await admitTurn(tx, append, { viewer, key, hash }, conversation, {
+          ...{ trigger: 'SEND', info, generation, ...way },
+          events: [...events, ...way.events],
+        });
         return { ...turn, stopping: way.stopping };
       });
     },

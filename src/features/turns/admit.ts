@@ -1,3 +1,4 @@
+import { contentOf, type MessagePart } from '../../contracts/message.ts';
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { TurnTrigger } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
@@ -32,9 +33,11 @@ export type NewTurn = {
   /** The message that the new ones follow; null where they begin the conversation, or a branch beside its first message. */
   behind: string | null;
   /** What the user says; null where `behind` is the question already. */
-  question: { text: string; tokenCount: number } | null;
+  question: { parts: MessagePart[]; tokenCount: number } | null;
   /** Whether a model answers. Where it does not, the turn is over when it is admitted. */
   isAnswered?: boolean;
+  /** The turn that may read the question while it runs. */
+  steers?: string | null;
   /** What the admission itself changed, told before the turn. */
   events?: EventBody[];
 };
@@ -49,7 +52,15 @@ export async function admitTurn(tx: Tx, append: Append, request: Request, conver
   const inputMessageId = question ? added[0]! : behind;
   const { id, position, logStart } = await insertTurn(tx, {
     ...{ conversationId, ownerId: request.viewer.userId, trigger, idempotencyKey: request.key, requestHash: request.hash },
-    ...{ inputMessageId, added, leafBeforeId: conversation.activeLeafId, provider: info.provider, model: info.id, generation },
+    ...{
+      inputMessageId,
+      added,
+      leafBeforeId: conversation.activeLeafId,
+      provider: info.provider,
+      model: info.id,
+      generation,
+      steersId: turn.steers ?? null,
+    },
   });
   if (position > maxWaiting)
     throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
@@ -61,17 +72,14 @@ export async function admitTurn(tx: Tx, append: Append, request: Request, conver
   return { turnId: id, conversationId, messageId: inputMessageId, logStart, deduplicated: false };
 }
 
-const asked = ({ text, tokenCount }: NonNullable<NewTurn['question']>): NewMessage => ({
-  ...{ role: 'USER', status: 'COMPLETE', tokenCount },
-  parts: [{ type: 'text', text }],
-});
+const asked = ({ parts, tokenCount }: NonNullable<NewTurn['question']>): NewMessage => ({ role: 'USER', status: 'COMPLETE', tokenCount, parts });
 
 /** Begun with the question, so that whatever is said next already has something to follow. */
 const unanswered = ({ id }: ModelInfo): NewMessage => ({ role: 'ASSISTANT', status: 'PENDING', parts: [], model: id });
 
 /** A conversation that nobody named is called by its first message. */
 const titleOf = ({ titleSource }: LockedConversation, { behind, question }: NewTurn): string | null =>
-  titleSource === 'FALLBACK' && behind === null && question ? titleFrom(question.text) : null;
+  titleSource === 'FALLBACK' && behind === null && question ? titleFrom(contentOf(question.parts) ?? '…') : null;
 
 export function takesMessages(conversation: LockedConversation): LockedConversation {
   if (conversation.status === 'ACTIVE') return conversation;

@@ -5,8 +5,10 @@
  */
 export type { SendMessage } from './admission.ts';
 export { modelFor } from './admit.ts';
+export { type Content, countable, readContent } from './content/content.ts';
+export { ContentInput, contentIn } from './content/inputs.ts';
 export { type GenerationRequest, parseGeneration, parseText } from './input.ts';
-export { ContentInput, GenerationInput, textOf } from './inputs.ts';
+export { GenerationInput } from './inputs.ts';
 export { TurnResult } from './mutations.ts';
 export type { Admitted } from './once.ts';
 export { createTurnRows, queuePositions } from './turn-rows.ts';

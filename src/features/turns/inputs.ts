@@ -1,5 +1,6 @@
 import { builder } from '../../graph/builder.ts';
 import { CreateConversationInput } from '../conversations/index.ts';
+import { ContentInput } from './content/inputs.ts';
 import type { WhenBusy as WhenBusyPolicy } from './when-busy.ts';
 
 export const IdOrNewConversation = builder.inputType('IdOrNewConversation', {
@@ -10,15 +11,6 @@ export const IdOrNewConversation = builder.inputType('IdOrNewConversation', {
     new: t.field({ type: CreateConversationInput, description: 'A new conversation; {} is enough.' }),
   }),
 });
-
-export const ContentInput = builder.inputType('ContentInput', {
-  description: 'What the message says.',
-  isOneOf: true,
-  fields: (t) => ({ text: t.string({ description: 'Text with at least one visible character.' }) }),
-});
-
-/** `@oneOf` lets nothing else through. */
-export const textOf = ({ text }: typeof ContentInput.$inferInput): string => text ?? '';
 
 const ToolChoiceInput = builder.inputType('ToolChoiceInput', {
   description: 'Whether the model calls tools. After its first calls it decides for itself.',
@@ -70,6 +62,10 @@ const WhenBusy = builder.enumType('WhenBusy', {
       description: 'The turn that runs is stopped, and what it has is kept; those that wait are cancelled. The new turn reads all their messages.',
     },
     ROLLBACK: { description: 'As if they had not been: they end as SUPERSEDED, with what was asked and answered in them.' },
+    STEER: {
+      description:
+        'The turn that runs reads the message before its next step, when it has called tools (TurnSteeredEvent). If it has no further step, the message waits.',
+    },
     MERGE: { description: 'Messages that wait and this one become one message of one turn, with empty lines between them.' },
   } satisfies Record<WhenBusyPolicy, { description: string }>,
 });
@@ -144,5 +140,14 @@ export const StopTurnInput = builder.inputType('StopTurnInput', {
     seen: t.field({ type: SeenPosition, description: 'What this client had on screen; the stored text is cut there.' }),
     keepPartial: t.boolean({ defaultValue: true, description: 'Whether to keep the text so far.' }),
     clearQueue: t.boolean({ defaultValue: false, description: 'Whether to cancel the turns that wait in the conversation, too.' }),
+  }),
+});
+
+export const SteerTurnInput = builder.inputType('SteerTurnInput', {
+  description: 'Something that a turn is to know while it runs.',
+  fields: (t) => ({
+    turnId: t.id({ required: true, description: 'Global id of the turn that runs, or waits for somebody.' }),
+    content: t.field({ type: ContentInput, required: true, description: 'What it is told.' }),
+    idempotencyKey: t.string({ required: true, description: key }),
   }),
 });

@@ -15,7 +15,8 @@ import {
 } from '../../kernel/errors.ts';
 import { readConversation } from '../conversations/index.ts';
 import type { SendMessage } from './admission.ts';
-import { EditMessageInput, RegenerateInput, SendMessageInput, StopTurnInput, textOf } from './inputs.ts';
+import { contentIn } from './content/inputs.ts';
+import { EditMessageInput, RegenerateInput, SendMessageInput, SteerTurnInput, StopTurnInput } from './inputs.ts';
 import type { Admitted } from './once.ts';
 import { Turn } from './types.ts';
 
@@ -129,7 +130,7 @@ type Sending = typeof SendMessageInput.$inferInput;
 function requestOf({ conversation, content, idempotencyKey, generation, parentId, whenBusy }: Sending): SendMessage {
   return {
     conversation: conversation.id == null ? { new: conversation.new ?? {} } : existing(conversation.id),
-    text: textOf(content),
+    content: contentIn(content),
     idempotencyKey,
     generation: generation ?? {},
     // What is left out, or is said without need, is no part of the request: it must not tell two of them apart.
@@ -175,9 +176,19 @@ builder.mutationFields((t) => ({
     resolve: (_root, { input: { messageId, content, idempotencyKey, rerun, generation } }, context) =>
       orRefusal(context, refusals, async ({ viewer, services: { turns } }) => {
         const target = { messageId: idOf('Message', messageId, 'input.messageId'), givenId: messageId };
-        const request = { text: textOf(content), rerun: rerun ?? true, idempotencyKey, generation: generation ?? {} };
+        const request = { content: contentIn(content), rerun: rerun ?? true, idempotencyKey, generation: generation ?? {} };
         return started(await turns.edit(viewer, { ...target, ...request }));
       }) as Promise<Started>,
+  }),
+  steerTurn: t.field({
+    type: TurnResult,
+    description:
+      'Tells a turn that runs something. It reads it before its next step, once its tools are done (TurnSteeredEvent); where it has no further step, a turn of its own answers it.',
+    args: { input: t.arg({ type: SteerTurnInput, required: true, description: 'Which turn, and what it is told.' }) },
+    resolve: (_root, { input: { turnId, content, idempotencyKey } }, context) =>
+      orRefusal(context, refusals, ({ viewer, services: { turns } }) =>
+        turns.steer(viewer, { turnId: idOf('Turn', turnId, 'input.turnId'), givenId: turnId, content: contentIn(content), idempotencyKey }),
+      ) as never,
   }),
   stopTurn: t.field({
     type: TurnResult,

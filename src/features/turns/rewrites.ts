@@ -5,14 +5,15 @@ import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, requireInTree, type TreeMessage } from '../conversations/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
-import { type GenerationRequest, parseGeneration, parseKey, parseText } from './input.ts';
+import { type Content, countable, nameOf, readContent, toParts } from './content/content.ts';
+import { type GenerationRequest, parseGeneration, parseKey } from './input.ts';
 import type { Admitted, Once } from './once.ts';
 
 /** A message that somebody wants otherwise: with the id as the caller gave it, for the refusal. */
 type Target = { messageId: string; givenId: string; conversationId: string };
 export type Regenerate = { target: Target; idempotencyKey: string; generation: GenerationRequest };
 export type EditMessage = Regenerate & {
-  text: string;
+  content: Content;
   /** Whether a model answers the new text. */
   rerun: boolean;
 };
@@ -44,17 +45,18 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
     /** Says something else in place of a message of the user, beside it. */
     async edit(viewer: Viewer, request: EditMessage): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
-      const text = parseText(request.text, maxMessageChars);
-      const tokenCount = await countTokens(text);
+      const read = readContent(request.content, maxMessageChars);
+      const tokenCount = await countTokens(countable(read));
       const { target, generation: wanted, rerun: isAnswered } = request;
-      const hash = sha256(stableStringify({ edit: target.messageId, text, isAnswered, generation: wanted }));
+      const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: wanted }));
       return once({ viewer, key, hash }, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, target);
         if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
         const info = findModel(modelFor(wanted, conversation));
         const generation = parseGeneration(wanted, info, tools);
         refuseTooLong(tokenCount, { info, generation }, limits);
-        const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { text, tokenCount }, isAnswered } as const;
+        const { parts, events } = await toParts(tx, conversation.id, read);
+        const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
         return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);
       });
     },

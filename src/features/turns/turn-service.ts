@@ -122,6 +122,18 @@ export function createTurnService(deps: TurnServiceDeps) {
       return admitted(await admission.edit(viewer, { ...request, target: await findMessageFor(viewer, messageId, givenId) }));
     },
 
+    /** Tells a turn that runs something, which it reads before its next step; where it has none, a turn of its own answers it. */
+    async steer(
+      viewer: Viewer,
+      { turnId, givenId, ...request }: Pick<SendMessage, 'content' | 'idempotencyKey'> & { turnId: string; givenId: string },
+    ) {
+      const turn = await findTurn(database.prisma, viewer, turnId);
+      if (!turn) throw new NotFoundError('turn', givenId);
+      const conversation = { id: turn.conversationId, givenId };
+      const sent = await admitted(await admission.send(viewer, { ...request, conversation, generation: {}, whenBusy: 'STEER', steers: turnId }));
+      return { turnId, conversationId: turn.conversationId, from: sent.logStart };
+    },
+
     /** Waits until a turn has ended, for `timeoutMs` at the most. False: it still goes on. */
     finished: wait,
 

@@ -1,15 +1,17 @@
+import type { MessagePart } from '../../contracts/message.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Append } from '../../events/index.ts';
 import { TurnInProgressError } from '../../kernel/errors.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, nearestShown, supersedeTurns, turnsOnWay } from '../conversations/index.ts';
 import { lockUnfinished, requestStop, settleQueued, type UnfinishedTurn } from '../turn-runs/index.ts';
+import { joinParts } from './content/content.ts';
 
-export const whenBusyPolicies = ['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'MERGE'] as const;
+export const whenBusyPolicies = ['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'STEER', 'MERGE'] as const;
 /** What becomes of the turns of a conversation that are not done when another message comes. */
 export type WhenBusy = (typeof whenBusyPolicies)[number];
 
-type Question = { text: string; tokenCount: number };
+type Question = { parts: MessagePart[]; tokenCount: number };
 
 /** How a message is admitted after the others have made way for it. */
 export type Way = {
@@ -18,16 +20,19 @@ export type Way = {
   events: EventBody[];
   /** A turn whose worker must be told to stop, once all this is committed. */
   stopping: string | null;
+  /** The turn that may read the message while it runs. */
+  steers: string | null;
 };
 
 /** Makes way for a message, under the lock of its conversation. */
 export async function makeWay(tx: Tx, append: Append, { id, activeLeafId }: LockedConversation, question: Question, policy: WhenBusy): Promise<Way> {
-  const way: Way = { behind: activeLeafId, question, events: [], stopping: null };
+  const way: Way = { behind: activeLeafId, question, events: [], stopping: null, steers: null };
   if (policy === 'ENQUEUE') return way;
   const unfinished = await lockUnfinished(tx, id);
   const first = unfinished[0];
   if (!first) return way;
   if (policy === 'REJECT') throw new TurnInProgressError(first.id);
+  if (policy === 'STEER') return { ...way, steers: isWaiting(first) ? null : first.id };
   if (policy === 'MERGE') return merge(tx, append, id, way, unfinished);
   return policy === 'ROLLBACK' ? rollBack(tx, append, id, way, unfinished) : interrupt(tx, append, id, way, unfinished);
 }
@@ -62,10 +67,10 @@ async function merge(tx: Tx, append: Append, conversationId: string, way: Way, u
   if (waiting.length === 0) return way;
   const { behind, events, questions } = await replace(tx, append, conversationId, way, waiting);
   const all = [...questions, way.question];
-  const text = all.map((each) => each.text).join('\n\n');
+  const parts = joinParts(all.map((each) => each.parts));
   // One token for each empty line between them: an estimate, as every count of ours is.
   const tokenCount = all.reduce((sum, each) => sum + each.tokenCount + 1, -1);
-  return { ...way, behind, events, question: { text, tokenCount } };
+  return { ...way, behind, events, question: { parts, tokenCount } };
 }
 
 /** Those of the turns that are on the branch that is shown. */
@@ -87,6 +92,6 @@ async function replace(tx: Tx, append: Append, conversationId: string, way: Way,
   // What somebody had taken back already is not asked again.
   const questions = gone
     .filter(({ role, turnId }) => role === 'USER' && turns.some(({ id }) => id === turnId))
-    .map(({ text, tokenCount }) => ({ text, tokenCount }));
+    .map(({ parts, tokenCount }) => ({ parts, tokenCount }));
   return { behind, events, questions };
 }

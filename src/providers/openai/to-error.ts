@@ -81,6 +81,7 @@ export function toProviderError(error: unknown, facts: CallFacts): ProviderError
   return new ProviderError(message, {
     ...identity({ ...facts, requestId: error.requestID ?? null }),
     ...verdict,
+    categories: categoriesIn(error.error),
     httpStatus: error.status,
     retryAfterMs: retryAfter(error.headers, facts.now ?? Date.now()),
     cause: error,
@@ -91,8 +92,19 @@ export function toProviderError(error: unknown, facts: CallFacts): ProviderError
 export function toStreamError(body: unknown, facts: CallFacts): ProviderError {
   const fault = faultOf(body);
   const { message, ...verdict } = judge(fault, facts.model);
-  return new ProviderError(message, { ...identity(facts), ...verdict, httpStatus: fault.status, cause: body });
+  return new ProviderError(message, { ...identity(facts), ...verdict, categories: categoriesIn(body), httpStatus: fault.status, cause: body });
 }
+
+/** What a filter found, as Azure tells it beside its code; a few short words, whatever came. */
+function categoriesIn(body: unknown): string[] {
+  const result = within(within(within(body).innererror).content_filter_result);
+  return Object.entries(result)
+    .filter(([name, found]) => /^[\w/-]{1,50}$/.test(name) && within(found).filtered === true)
+    .map(([name]) => name)
+    .slice(0, 20);
+}
+
+const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
 
 const identity = ({ provider, requestId }: CallFacts) => ({ provider, requestId: shortId(requestId ?? null) });
 

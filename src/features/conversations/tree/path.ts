@@ -7,6 +7,7 @@ import { below, segments, shown, walk } from './ways.ts';
 /** A message that a model may be shown. */
 export type Heard = {
   id: string;
+  turnId: string | null;
   role: 'user' | 'assistant';
   /** Its text; empty where only a call, a widget or nothing was said. */
   content: string;
@@ -17,7 +18,7 @@ export type Heard = {
   before: number;
 };
 
-type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: MessagePart[] | null; tokenCount: number };
+type Row = { leaf: string; id: string; turnId: string | null; depth: number; role: MessageRole; parts: MessagePart[] | null; tokenCount: number };
 
 /**
  * The newest messages that a model may be shown with each of these questions, newest first and the question before all: those on the way to
@@ -27,8 +28,8 @@ type Row = { leaf: string; id: string; depth: number; role: MessageRole; parts: 
 export async function listForContexts(tx: Tx, messageIds: readonly string[], limit: number, withContent = true): Promise<Map<string, Heard[]>> {
   const rows = await tx.query<Row>(
     `${segments}
-     SELECT leaf, id, depth, role, parts, "tokenCount" FROM (
-       SELECT s.leaf, m.id, m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
+     SELECT leaf, id, "turnId", depth, role, parts, "tokenCount" FROM (
+       SELECT s.leaf, m.id, m.turn_id AS "turnId", m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
          row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
        FROM ${walk({ backward: true, only: '(id = s.leaf OR status IN (\'COMPLETE\', \'STOPPED\')) AND (content_length > 0 OR parts @> \'[{"type":"tool-call"}]\' OR parts @> \'[{"type":"widget"}]\')', limit: '$2::int' })}) w
      WHERE place <= $2::int ORDER BY leaf, place`,
@@ -38,8 +39,8 @@ export async function listForContexts(tx: Tx, messageIds: readonly string[], lim
   return new Map([...lists].map(([leaf, list]) => [leaf, list.map(toShown)]));
 }
 
-const toShown = ({ id, depth, role, parts, tokenCount }: Row): Heard => ({
-  ...{ id, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts ?? []) ?? '', parts: parts ?? [] },
+const toShown = ({ id, turnId, depth, role, parts, tokenCount }: Row): Heard => ({
+  ...{ id, turnId, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts ?? []) ?? '', parts: parts ?? [] },
   ...{ tokens: tokenCount, before: depth },
 });
 

@@ -2,7 +2,7 @@ import type { ModelInfo } from '../../../contracts/model-provider.ts';
 import type { Found, ToolCallRecord } from '../../../contracts/tool.ts';
 import type { EventBody } from '../../../contracts/turn-event.ts';
 import type { Call, JudgedCall, ToolLimits, ToolPorts } from '../../../engine/index.ts';
-import type { EventLog } from '../../../events/index.ts';
+import type { Append, EventLog } from '../../../events/index.ts';
 import { stableStringify } from '../../../kernel/json.ts';
 import { sha256 } from '../../../kernel/text.ts';
 import type { Tx } from '../../../platform/db.ts';
@@ -29,6 +29,7 @@ import type { ClaimedTurn } from '../claim.ts';
 import { holdTurn } from '../recovery.ts';
 import { nextAttempt, parkTurn } from '../turn-store.ts';
 import { finishedCall } from './call-events.ts';
+import { takeSteering } from './steering.ts';
 
 export type ToolDeps = {
   registry: ToolRegistry;
@@ -59,12 +60,14 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
   const offered = registry.offeredTo(info, generation);
   const allowed = new Set(offered.map(({ name }) => name));
 
-  async function record<T>(work: (tx: Tx, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date) => Promise<T>): Promise<T> {
+  async function record<T>(
+    work: (tx: Tx, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>,
+  ): Promise<T> {
     await deps.flushed();
     return throughOutage(patienceMs, () =>
       log.transact(async (tx, append) => {
         const at = await holdTurn(tx, turn);
-        return work(tx, (bodies) => append(conversationId, turnId, bodies), at);
+        return work(tx, (bodies) => append(conversationId, turnId, bodies), at, append);
       }),
     );
   }
@@ -147,6 +150,8 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
     lookUp: async (id) => (ownerId ? deps.lookUp(ownerId, id) : null),
 
     onFault: (err, { id, toolName }) => logger.warn({ err, toolCallId: id, toolName }, 'a tool failed'),
+
+    steered: (at) => record((tx, _tell, _at, append) => takeSteering(tx, append, { conversationId, turnId, at })),
 
     wait: () =>
       record(async (tx, tell): Promise<ToolCallRecord[] | null> => {

@@ -10,6 +10,10 @@ CREATE TYPE "tool_call_status" AS ENUM ('STREAMING_ARGUMENTS', 'PENDING_APPROVAL
 -- CreateEnum
 CREATE TYPE "tool_replay" AS ENUM ('READ_ONLY', 'IDEMPOTENT', 'NEVER_REPLAY');
 
+-- AlterTable
+ALTER TABLE "turn" ADD COLUMN     "steered_at" INTEGER,
+ADD COLUMN     "steers_id" UUID;
+
 -- CreateTable
 CREATE TABLE "approval" (
     "id" UUID NOT NULL,
@@ -74,6 +78,9 @@ CREATE UNIQUE INDEX "tool_call_message_id_number_key" ON "tool_call"("message_id
 
 -- CreateIndex
 CREATE INDEX "tool_call_turn_id_idx" ON "tool_call"("turn_id" ASC);
+
+-- CreateIndex
+CREATE INDEX "turn_steers" ON "turn"("steers_id" ASC) WHERE (steers_id IS NOT NULL);
 
 -- AddForeignKey
 ALTER TABLE "approval" ADD CONSTRAINT "approval_conversation_id_fkey" FOREIGN KEY ("conversation_id") REFERENCES "conversation"("id") ON DELETE CASCADE ON UPDATE CASCADE;
