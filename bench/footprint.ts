@@ -128,6 +128,7 @@ const server = await startProduct(
       DATA_DIR: tmpdir(),
       JWT_SECRET: secret,
       TITLES: 'false',
+      SUMMARIES: 'false',
       PORT: '0',
       NODE_ENV: 'production',
     },

@@ -64,7 +64,8 @@ export async function setStage(): Promise<Stage> {
             REDIS_PREFIX: name,
             DATA_DIR: dataDir,
             JWT_SECRET: secret,
-            TITLES: 'false', // the relay makes none
+            TITLES: 'false',
+            SUMMARIES: 'false', // the relay makes none
             OPENAI_BASE_URL: model.ready.url,
             OPENAI_API_KEY: 'scripted',
             LOG_LEVEL: 'warn',

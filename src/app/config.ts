@@ -96,6 +96,8 @@ export const environment = z.object({
     .describe('The language of a conversation that names none; at most 5 characters, e.g. es or pt-BR.'),
   TITLES: truth.default(true).describe('Whether a model makes the title of a conversation that nobody named, after its first answer.'),
   TITLE_MODEL: text(100).optional().describe('The model that makes titles. Without it the one that answers in the conversation.'),
+  SUMMARIES: truth.default(true).describe('Whether a model summarises what it cannot be shown of a long conversation any more.'),
+  SUMMARY_MODEL: text(100).optional().describe('The model that makes summaries. Without it the one that answers in the conversation.'),
   MAX_MESSAGE_CHARS: whole(1, 1_000_000).default(32_000).describe('Characters of one message at the most.'),
   MAX_CONTEXT_MESSAGES: whole(1, 10_000).default(100).describe('How many earlier messages are sent to the model with a new one, at the most.'),
   CONTEXT_TOKEN_BUFFER: whole(0, 100_000)
@@ -224,7 +226,11 @@ function grouped(env: Environment) {
       limits: { rounds: env.MAX_TOOL_ROUNDS, calls: env.MAX_TOOL_CALLS, wallMs: env.MAX_TURN_SECONDS * 1_000, tokens: env.MAX_TURN_TOKENS },
       approvalMs: env.APPROVAL_SECONDS * 1_000,
     },
-    conversations: { defaultLanguage: env.DEFAULT_LANGUAGE, titles: { isAutomatic: env.TITLES, model: env.TITLE_MODEL ?? null } },
+    conversations: {
+      defaultLanguage: env.DEFAULT_LANGUAGE,
+      titles: { isAutomatic: env.TITLES, model: env.TITLE_MODEL ?? null },
+      summaries: { isAutomatic: env.SUMMARIES, model: env.SUMMARY_MODEL ?? null },
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
 import { countsOfUsers, createRelatives, lengthsOfWays, pagesOfWays } from '../features/conversations/index.ts';
+import { findSummaryTexts } from '../features/summaries/index.ts';
 import { createCallRows } from '../features/tools/index.ts';
 import { reportsOf } from '../features/turn-runs/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
@@ -32,6 +33,7 @@ export function createContexts(database: Database, { services }: Pick<Compositio
         usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
       },
       waysTo: { pages: (ids, page) => pagesOfWays(database, ids, page), lengths: (ids) => lengthsOfWays(database, ids) },
+      summariesOfLeaves: (ids) => findSummaryTexts(database, ids),
       totalsOfConversations: (ids) => sumByConversation(database, ids),
       totalsOfTurns: (ids) => sumByTurn(database, ids),
       countsOfUsers: (ids) => countsOfUsers(db, ids),

@@ -6,6 +6,7 @@ import '../features/conversations/graph.ts';
 import '../features/tools/graph.ts';
 import '../features/usage/graph.ts';
 import '../features/titles/graph.ts';
+import '../features/summaries/graph.ts';
 import '../features/turns/graph.ts';
 import '../features/turn-tools/graph.ts';
 import '../features/turn-context/graph.ts';

@@ -5,6 +5,7 @@ import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus, type Hub } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createBranchService, createConversationService, createVisibility, findConversation, findMessage } from '../features/conversations/index.ts';
+import { createSummaries } from '../features/summaries/index.ts';
 import { createTitles } from '../features/titles/index.ts';
 import { countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
 import { createContextPreview } from '../features/turn-context/index.ts';
@@ -61,14 +62,17 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
   const observed = createObserver({ metrics, logger, models: config.providers.openai.models });
   const findModel = (wanted: Parameters<typeof resolve>[0]) => resolve(wanted).info;
 
-  const titles = createTitles({
-    ...{ database, log, logger, clock, countTokens, isAutomatic: config.conversations.titles.isAutomatic },
-    titleModel: ({ provider, model, conversationId }) => {
-      const wanted = config.conversations.titles.model;
-      const found = resolve(wanted === null ? { model, provider } : { model: wanted });
+  /** The model for calls beside turns: the one that is set for them, else that of the conversation. */
+  const modelBeside =
+    (set: string | null) =>
+    ({ provider, model, conversationId }: { provider: string; model: string; conversationId: string }) => {
+      const found = resolve(set === null ? { model, provider } : { model: set });
       return { provider: observed(found.provider, { id: null, conversationId }), info: found.info };
-    },
-  });
+    };
+  const { titles: title, summaries: summary } = config.conversations;
+  const beside = { database, log, logger, clock, countTokens };
+  const titles = createTitles({ ...beside, isAutomatic: title.isAutomatic, modelFor: modelBeside(title.model) });
+  const summaries = createSummaries({ ...beside, isAutomatic: summary.isAutomatic, modelFor: modelBeside(summary.model) });
 
   const waiting = { database, log, bus, registry, nudge: () => worker?.nudge() };
   const decisions = createDecisions(waiting);
@@ -78,7 +82,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
       ? null
       : createWorker({
           ...{ database, log, logger, clock, bus, countTokens, pollMs: claimPollMs, sweepMs },
-          ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles },
+          ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles, summaries },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           tools: { ...config.tools, registry, lookUp: createLookUp(database.prisma) },
           sweeps: () => decisions.expire(50),

@@ -11,6 +11,8 @@ export type ContextRecord = {
   limit: number;
   /** Tokens of the descriptions of tools in it; absent where there were none. */
   tools?: number;
+  /** A summary that was shown in place of the first messages: which, and how many they are. */
+  summary?: { id: string; covers: number };
 };
 
 export type ContextDecision = 'INCLUDED' | 'SUMMARISED' | 'DROPPED' | 'INJECTED';

@@ -126,6 +126,8 @@ export type ToolCallRecord = {
   /** Whether a person changed them. */
   isEdited: boolean;
   status: ToolCallStatus;
+  /** What is to be said of it where it was begun and its end is not known. */
+  replay: ToolReplay;
   attempts: number;
   result: Json;
   errorMessage: string | null;

@@ -30,7 +30,8 @@ export type Window = {
 /** What the wire format adds to each message, as OpenAI documents it. */
 const perMessage = 4;
 
-export type Fitted = { messages: ModelMessage[]; items: ContextItem[]; record: ContextRecord };
+/** `kept` is what fits, the oldest first; `messages` the prompt of it. */
+export type Fitted = { messages: ModelMessage[]; kept: readonly Candidate[]; items: ContextItem[]; record: ContextRecord };
 
 /**
  * Fits a conversation to the model's window: the system prompt and the newest message always, then older exchanges, the newest first, while
@@ -52,9 +53,11 @@ export function fitToWindow(systemPrompt: { content: string; tokens: number } | 
   }
   const before = kept.at(-1)?.before ?? 0;
   const record = { before, considered: maxMessages, because: before > 0 ? (because ?? 'MESSAGES') : null, tokens, limit };
-  const messages = kept.toReversed().flatMap(({ said }) => said);
+  const inOrder = kept.toReversed();
+  const messages = inOrder.flatMap(({ said }) => said);
   return {
     messages: systemPrompt ? [{ role: 'system', content: systemPrompt.content }, ...messages] : messages,
+    kept: inOrder,
     items: itemsOf(candidates, record),
     record,
   };
@@ -83,11 +86,12 @@ const reasons = {
 /** What became of each candidate, the oldest first. A function of the record, so that it need not be stored. */
 export const itemsOf = (
   candidates: readonly Omit<Candidate, 'role' | 'said'>[],
-  { before, because, limit, considered }: ContextRecord,
+  { before, because, limit, considered, summary }: ContextRecord,
 ): ContextItem[] =>
   candidates
     .map((candidate, index): ContextItem => {
       const facts = { messageId: candidate.id, tokens: candidate.tokens };
+      if (candidate.before < (summary?.covers ?? 0)) return { ...facts, decision: 'SUMMARISED', reason: 'A summary stands for it.' };
       if (because && candidate.before < before) return { ...facts, decision: 'DROPPED', reason: reasons[because](limit, considered) };
       return { ...facts, decision: 'INCLUDED', reason: index === 0 ? 'It is what is answered.' : 'It fits.' };
     })

@@ -20,7 +20,7 @@ export type TurnWork = {
   /** Number of the attempt that begins. */
   attempt: number;
   /** What an earlier worker left of the answer; nothing on a first attempt. */
-  recovered: Left & { calls: readonly ToolCallRecord[]; steering: readonly Steering[] };
+  recovered: Left & { calls: readonly ToolCallRecord[]; steering: readonly Steering[] /** Tokens that it has cost. */; spent: number };
 };
 
 /** How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer counts otherwise. */
@@ -44,8 +44,8 @@ export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortS
   if (cuts.length > 0) await ports.emit(cuts);
   for (let attempt = work.attempt; ; ) {
     const waits = await tools.perform(signal);
-    if (signal.aborted) return interrupted(signal, transcript, null, ports);
     if (waits) return null;
+    if (signal.aborted) return interrupted(signal, transcript, null, ports);
     await tools.listen();
     const next = await step(attempt, run);
     if ('end' in next) return next.end;
@@ -62,12 +62,13 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
   for (let attempt = first; ; ) {
     const { context, repair } = tried;
     const offer = tools.offer;
+    const isLast = tools.isSpent || offer.toolChoice === 'none';
     await ports.requesting(attempt, context.record);
     if (signal.aborted) return { end: await interrupted(signal, transcript, null, ports) };
     const request = { model: work.model, messages: [...context.messages, ...own, ...repair], generation, ...offer };
     const begin = (call: { callId: string; name: string }) => tools.begin(call, attempt);
     const end = await runStep(request, attempt, context.record.tokens, transcript, { ...ports, begin }, signal);
-    const next = await decide(end, tried, offer.toolChoice === 'none', run);
+    const next = await decide(end, tried, isLast, run);
     if ('end' in next || 'attempt' in next) return next;
     tried = { ...tried, ...next, tries: tried.tries + 1 };
     tools.dropped(attempt);
@@ -79,8 +80,10 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
 
 /** What the model is shown, told to readers where something had to be left out. */
 async function told(context: Context, ports: EnginePorts): Promise<Context> {
-  const { before: droppedMessages, tokens, limit } = context.record;
-  if (droppedMessages > 0) await ports.emit([{ type: 'context-truncated', droppedMessages, summarisedMessages: 0, tokens, limit }]);
+  const { before, summary, tokens, limit } = context.record;
+  const summarisedMessages = summary?.covers ?? 0;
+  const droppedMessages = Math.max(before - summarisedMessages, 0);
+  if (before > 0) await ports.emit([{ type: 'context-truncated', droppedMessages, summarisedMessages, tokens, limit }]);
   return context;
 }
 

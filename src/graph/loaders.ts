@@ -45,6 +45,8 @@ export type LoaderSources = {
   };
   /** What leads to messages from the beginnings of their conversations. */
   waysTo: { pages: Pages; lengths(messageIds: readonly string[]): Promise<Map<string, number>> };
+  /** Texts of the summaries that stand for the beginnings of the ways to these messages. */
+  summariesOfLeaves(messageIds: readonly string[]): Promise<Map<string, string>>;
   totalsOfConversations(conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   totalsOfTurns(turnIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   countsOfUsers(userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>>;
@@ -58,6 +60,7 @@ export function createLoaders({
   rowsOf,
   rowsById,
   waysTo,
+  summariesOfLeaves,
   totalsOfConversations,
   totalsOfTurns,
   countsOfUsers,
@@ -68,6 +71,7 @@ export function createLoaders({
     /** Messages of one branch, and how many it has. */
     path: createPageLoader(waysTo.pages),
     pathLength: batched(waysTo.lengths),
+    summaryOfLeaf: batched(summariesOfLeaves),
     /** Messages of all branches. */
     messages: createWindowLoader(query, { ...ofConversation, table: 'message', order: 'ordinal' }),
     turns: createWindowLoader(query, { ...ofConversation, table: 'turn', order: 'ordinal', descending: true }),

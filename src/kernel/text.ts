@@ -18,5 +18,8 @@ const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xd
 export const wholeEnd = (text: string, end: number): number =>
   end > 0 && end < text.length && isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end;
 
+/** The beginning of a text, as it can be stored: no half of a pair is left at its end. */
+export const beginning = (text: string, max: number): string => storable(text.slice(0, wholeEnd(text, max)));
+
 /** Whether the last UTF-16 unit waits for its other half. */
 export const endsInHalf = (text: string): boolean => text.length > 0 && isHighSurrogate(text.charCodeAt(text.length - 1));

@@ -44,7 +44,16 @@ const answer = fc.array(step, { maxLength: 4 }).map((steps) => {
   return { parts, calls, steering };
 });
 
-const blank = { toolName: 't', argumentsText: '{}', arguments: {}, isEdited: false, attempts: 1, result: null, errorMessage: null };
+const blank = {
+  replay: 'READ_ONLY' as const,
+  toolName: 't',
+  argumentsText: '{}',
+  arguments: {},
+  isEdited: false,
+  attempts: 1,
+  result: null,
+  errorMessage: null,
+};
 
 /** What a provider would refuse: a call without its result right after it, or a result without its call. */
 function unpaired(messages: readonly ModelMessage[]): string | null {

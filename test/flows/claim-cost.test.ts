@@ -66,6 +66,7 @@ describeStorages('a claim among ten thousand turns that wait behind others', (st
         account: null,
         hasCalls: false,
         tokenCount: null,
+        summarise: null,
         titles: false,
       });
     }

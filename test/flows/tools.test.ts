@@ -54,6 +54,8 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     const sent = await send(alice, '[[call get_weather {"location":"Rome"}]] [[call count_up {}]] [[then]] [[say Warm.]]');
     const live = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
     const late = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
+    // How far a tool was is told while it runs, and not kept.
+    expect(live.of('ToolProgressEvent')).toMatchObject([{ progress: 0.5, words: 'half way', data: { step: 1 } }]);
     for (const reader of [live, late]) {
       expect(reader.of('ToolCallStartedEvent').map(({ partIndex, toolCall }) => [partIndex, toolCall.toolName])).toEqual([
         [0, 'get_weather'],
@@ -62,7 +64,6 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
       const args = reader.of('ToolArgumentsDeltaEvent').filter(({ partIndex }) => partIndex === 0);
       expect(args.map(({ text }) => text).join('')).toBe('{"location":"Rome"}');
       expect(reader.of('ToolExecutionStartedEvent')).toHaveLength(2);
-      expect(reader.of('ToolProgressEvent')).toMatchObject([{ progress: 0.5, words: 'half way', data: { step: 1 } }]);
       const ended = reader.of('ToolExecutionFinishedEvent');
       expect(ended.map(({ resultIndex }) => resultIndex).sort()).toEqual([2, 3]);
       expect(reader.text(answerOf(reader)).endsWith('Warm.')).toBe(true);

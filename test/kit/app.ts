@@ -48,7 +48,8 @@ export async function createWorld(
     ...(redis ? { REDIS_URL: redisUrl, REDIS_PREFIX: `test:${randomUUID()}` } : {}),
     DATA_DIR: dataDir,
     JWT_SECRET: secret,
-    TITLES: 'false', // a call of the model that no test of another thing expects
+    TITLES: 'false', // calls of the model that no test of another thing expects
+    SUMMARIES: 'false',
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'sk-test',
     OPENAI_MODEL: 'gpt-4o-mini',

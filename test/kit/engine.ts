@@ -49,7 +49,7 @@ export const noTools: ToolPorts = {
 };
 
 /** Nothing is left of an earlier worker. */
-export const none: TurnWork['recovered'] = { finished: [], seen: [], calls: [], steering: [] };
+export const none: TurnWork['recovered'] = { finished: [], seen: [], calls: [], steering: [], spent: 0 };
 
 /** The end of a turn that does not wait for anybody. */
 export async function endOf(...run: Parameters<typeof runTurn>): Promise<TurnEnd> {

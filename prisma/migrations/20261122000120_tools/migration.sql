@@ -62,6 +62,12 @@ CREATE TABLE "tool_call" (
 CREATE INDEX "approval_asked" ON "approval"("owner_id" ASC, "id" ASC) WHERE (status = 'PENDING'::approval_status);
 
 -- CreateIndex
+CREATE INDEX "approval_conversation_id_idx" ON "approval"("conversation_id" ASC);
+
+-- CreateIndex
+CREATE INDEX "approval_owner_id_idx" ON "approval"("owner_id" ASC);
+
+-- CreateIndex
 CREATE INDEX "approval_decided_by_id_idx" ON "approval"("decided_by_id" ASC);
 
 -- CreateIndex

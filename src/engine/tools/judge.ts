@@ -1,4 +1,6 @@
 import type { AnyTool, Risk, ToolCaller, ToolOutcome } from '../../contracts/tool.ts';
+import { pause } from '../../kernel/async.ts';
+import { beginning } from '../../kernel/text.ts';
 import type { StreamedCall } from '../step.ts';
 import { maxArguments, type Read, readArguments } from './arguments.ts';
 import type { JudgedCall, ToolPorts } from './ports.ts';
@@ -18,7 +20,7 @@ export const judge = (calls: readonly StreamedCall[], judging: Judging): Promise
   Promise.all(calls.map((call, index) => judgeOne(call, index, judging)));
 
 async function judgeOne(call: StreamedCall, index: number, { find, caller, offered, left, resultIndexOf }: Judging): Promise<JudgedCall> {
-  const argumentsText = call.text.slice(0, maxArguments);
+  const argumentsText = beginning(call.text, maxArguments);
   const facts = { id: call.id, number: call.number, argumentsText, resultIndex: resultIndexOf(call.number) };
   const refused = (outcome: ToolOutcome, read?: Read): JudgedCall => ({
     ...facts,
@@ -54,11 +56,15 @@ const noTool = (name: string, offered: ToolPorts['offered']): ToolOutcome => ({
   ),
 });
 
+/** How long a predicate may think. */
+const patienceMs = 10_000;
+
 /** A predicate that fails does not let a call pass unseen. */
 async function mustAsk({ approval = 'NEVER' }: AnyTool, input: unknown, caller: ToolCaller): Promise<boolean> {
   if (typeof approval === 'string') return approval === 'ALWAYS';
   try {
-    return await approval(input, caller);
+    // One that does not answer does not let it pass either.
+    return await Promise.race([approval(input, caller), pause(patienceMs).then(() => true)]);
   } catch {
     return true;
   }
@@ -67,13 +73,13 @@ async function mustAsk({ approval = 'NEVER' }: AnyTool, input: unknown, caller: 
 const maxSummary = 500;
 
 function summaryOf(tool: AnyTool, { given, ...read }: Extract<Read, { input: unknown }>): string {
-  let said: string | undefined;
+  let said: unknown;
   try {
     said = tool.summary?.(read.input);
   } catch {
     // The plain one says as much.
   }
-  return (said ?? `${tool.name} ${JSON.stringify(given)}`).slice(0, maxSummary);
+  return beginning(typeof said === 'string' ? said : `${tool.name} ${JSON.stringify(given)}`, maxSummary);
 }
 
 const riskOf = (tool: AnyTool): Risk =>

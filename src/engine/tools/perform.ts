@@ -1,6 +1,7 @@
 import type { AnyTool, ToolCallRecord, ToolContext, ToolOutcome, ToolProgress } from '../../contracts/tool.ts';
 import { defer } from '../../kernel/async.ts';
-import { storable } from '../../kernel/text.ts';
+import type { Json } from '../../kernel/json.ts';
+import { beginning } from '../../kernel/text.ts';
 import type { EnginePorts } from '../ports.ts';
 import type { Transcript } from '../transcript.ts';
 import { checkArguments } from './arguments.ts';
@@ -19,13 +20,20 @@ type Ports = Pick<EnginePorts, 'emit' | 'mark' | 'clock' | 'tools'>;
  * the same id, or its outcome is said to be unknown. Nothing that a tool does ends the turn; null where the turn itself is to end.
  */
 export async function perform(call: ToolCallRecord, transcript: Transcript, ports: Ports, signal: AbortSignal): Promise<ToolOutcome | null> {
-  const { tools } = ports;
-  const tool = tools.find(call.toolName);
-  const early = tool && 'execute' in tool ? outcomeOfLost(call, tool) : failed(`The tool ${call.toolName} is not there any more.`);
-  const outcome = early ?? (await run(call, tool as Runnable, transcript, ports, signal));
-  if (outcome) await tools.ended(call, outcome, resultIndexOf(transcript, call.number));
-  if (outcome) ports.mark('tool-stored');
+  const outcome = await outcomeOf(call, transcript, ports, signal);
+  if (!outcome) return null;
+  await ports.tools.ended(call, outcome, resultIndexOf(transcript, call.number));
+  ports.mark('tool-stored');
   return outcome;
+}
+
+async function outcomeOf(call: ToolCallRecord, transcript: Transcript, ports: Ports, signal: AbortSignal): Promise<ToolOutcome | null> {
+  // What it was when it was begun counts, whatever the tools of this process are.
+  if (call.status === 'RUNNING' && call.replay === 'NEVER_REPLAY') return unknownOutcome(call.toolName);
+  const tool = ports.tools.find(call.toolName);
+  if (!tool || !('execute' in tool)) return failed(`The tool ${call.toolName} is not there any more.`);
+  if (call.status === 'RUNNING' && call.attempts >= maxRuns) return tooOften(call);
+  return run(call, tool, transcript, ports, signal);
 }
 
 type Runnable = Extract<AnyTool, { execute: unknown }>;
@@ -33,12 +41,9 @@ type Runnable = Extract<AnyTool, { execute: unknown }>;
 export const resultIndexOf = ({ finished }: Pick<Transcript, 'finished'>, number: number): number =>
   finished.findIndex((part) => part.type === 'tool-result' && part.call === number);
 
-/** What is to be said of a call that was begun, and of whose end nothing is known; null where it may be made (again). */
-function outcomeOfLost({ status, attempts, toolName }: ToolCallRecord, { replay }: Runnable): ToolOutcome | null {
-  if (status !== 'RUNNING') return null;
-  if (replay === 'NEVER_REPLAY') return unknownOutcome(toolName);
-  return attempts < maxRuns ? null : failed(`The tool ${toolName} was begun ${attempts} times and never came to its end.`);
-}
+/** A tool that takes its worker with it again and again. Of one with an effect nobody knows whether it had it. */
+const tooOften = ({ toolName, attempts, replay }: ToolCallRecord): ToolOutcome =>
+  replay === 'READ_ONLY' ? failed(`The tool ${toolName} was begun ${attempts} times and never came to its end.`) : unknownOutcome(toolName);
 
 export const unknownOutcome = (toolName: string): ToolOutcome => ({
   status: 'OUTCOME_UNKNOWN',
@@ -50,10 +55,14 @@ async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript,
   const { tools, mark } = ports;
   const read = await checkArguments(tool, call.arguments ?? {}, tools.caller);
   if ('fault' in read) return failed(read.fault);
-  await tools.started(call);
+  // A turn that is to end begins nothing any more; what it has begun is begun durably first.
+  if (signal.aborted) return null;
+  const attempt = call.attempts + 1;
+  await tools.started(call, attempt);
   mark('tool-started');
+  if (signal.aborted) return null;
   const end = openEnd(tool, signal);
-  const context = contextOf({ ...call, attempts: call.attempts + 1 }, transcript, ports, end.signal);
+  const { context, close } = openContext(call, attempt, transcript, ports, end.signal);
   try {
     const given = tools.watch(call, async () => tool.execute(read.input, context));
     // What comes of it after its time nobody waits for.
@@ -68,6 +77,7 @@ async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript,
     return toFailure(error, tool.name);
   } finally {
     end.close();
+    await close();
   }
 }
 
@@ -100,27 +110,45 @@ function openEnd({ timeoutMs = defaultTimeoutMs }: Runnable, signal: AbortSignal
   };
 }
 
-function contextOf(call: ToolCallRecord, transcript: Transcript, { tools, emit, clock }: Ports, signal: AbortSignal): ToolContext {
+/** What a tool is given. Once it is closed, whatever the tool still says or shows is not heard: the answer has gone on. */
+function openContext(call: ToolCallRecord, attempt: number, transcript: Transcript, { tools, emit, clock }: Ports, signal: AbortSignal) {
+  let isOpen = true;
   let shown = 0;
   let lastAt = Number.NEGATIVE_INFINITY;
-  return {
+  const showing = new Set<Promise<void>>();
+
+  async function display({ type, data }: { type: string; data: Json }): Promise<void> {
+    if (!isOpen || signal.aborted) return;
+    const widget = toWidget(type, data);
+    const by = { call: call.number, nth: ++shown };
+    if (transcript.finished.some((part) => part.type === 'widget' && part.by?.call === by.call && part.by.nth === by.nth)) return;
+    const partIndex = transcript.keep({ ...widget, by });
+    await tools.displayed(transcript.finished, { ...widget, type: 'widget-displayed', messageId: transcript.messageId, partIndex });
+  }
+
+  const context: ToolContext = {
     ...tools.caller,
-    ...{ turnId: tools.turnId, callId: call.id, attempt: call.attempts, signal },
+    ...{ turnId: tools.turnId, callId: call.id, attempt, signal },
     progress(given) {
-      if (signal.aborted || clock.elapsed() - lastAt < progressMs) return;
+      if (!isOpen || signal.aborted || clock.elapsed() - lastAt < progressMs) return;
       lastAt = clock.elapsed();
       emit([{ type: 'tool-progress', toolCallId: call.id, ...toProgress(given) }]).catch(() => {}); // the next write of the turn tells of it
     },
-    async display({ type, data }) {
-      if (signal.aborted) return;
-      const by = { call: call.number, nth: ++shown };
-      if (transcript.finished.some((part) => part.type === 'widget' && part.by?.call === by.call && part.by.nth === by.nth)) return;
-      const widget = toWidget(type, data);
-      const partIndex = transcript.keep({ ...widget, by });
-      const event = { ...widget, type: 'widget-displayed' as const, messageId: transcript.messageId, partIndex };
-      await tools.displayed(transcript.finished, event);
+    display(widget) {
+      const done = display(widget);
+      // A tool need not wait for it; a failure that nobody waits for must not end the process.
+      done.catch(() => {});
+      showing.add(done);
+      return done;
     },
     find: (id) => tools.lookUp(id),
+  };
+  return {
+    context,
+    async close(): Promise<void> {
+      isOpen = false;
+      await Promise.allSettled(showing);
+    },
   };
 }
 
@@ -142,7 +170,7 @@ function toProgress({ progress, message, data }: ToolProgress) {
   const said = 'fault' in read ? null : read.json;
   return {
     progress: typeof progress === 'number' && progress >= 0 && progress <= 1 ? progress : null,
-    message: typeof message === 'string' ? storable(message).slice(0, 500) : null,
+    message: typeof message === 'string' ? beginning(message, 500) : null,
     data: JSON.stringify(said).length <= 4_096 ? said : null,
   };
 }

@@ -52,8 +52,8 @@ export type ToolPorts = {
   begin(call: BegunCall): Promise<string>;
   /** Ends a step: books its call of the model, stores what it wrote and asks for, and begins the next attempt, whose number it returns. */
   asked(call: Call, parts: readonly MessagePart[], calls: readonly JudgedCall[]): Promise<number>;
-  /** Says that a call is about to be made. False where the turn is to stop. */
-  started(call: ToolCallRecord): Promise<void>;
+  /** Says that a call is about to be made, for the `attempt`th time. */
+  started(call: ToolCallRecord, attempt: number): Promise<void>;
   ended(call: ToolCallRecord, outcome: ToolOutcome, resultIndex: number): Promise<void>;
   displayed(parts: readonly MessagePart[], event: EventBody): Promise<void>;
   /** Makes the call: `run` is its code, which the world may watch. */
@@ -61,7 +61,7 @@ export type ToolPorts = {
   lookUp(globalId: string): Promise<Found | null>;
   /** The failure of a tool, for the log. */
   onFault(error: unknown, call: ToolCallRecord): void;
-  /** Takes what the turn is told while it runs; `at` is how many parts its answer has. */
+  /** Takes what the turn is told while it runs; `at` is how many parts its answer has. All that it was ever told, in order. */
   steered(at: number): Promise<Steering[]>;
   /** Lets the turn wait for people and clients, in nobody's hands. The calls as they are now where nothing is waited for any more. */
   wait(): Promise<ToolCallRecord[] | null>;

@@ -1,22 +1,26 @@
-import type { AnyTool, ToolOutcome } from '../../contracts/tool.ts';
+import type { AnyTool, ToolOutcome, ToolReplay } from '../../contracts/tool.ts';
 import { ToolError } from '../../contracts/tool.ts';
 import { AppError } from '../../kernel/errors.ts';
 import { type Json, storableJson } from '../../kernel/json.ts';
-import { storable } from '../../kernel/text.ts';
+import { beginning } from '../../kernel/text.ts';
 
 /** Bytes of one result as JSON: more of it would crowd everything else out of the model's window. */
 export const maxResult = 65_536;
 
-export const failed = (message: string): ToolOutcome => ({ status: 'FAILED', code: 'TOOL_FAILED', message: storable(message).slice(0, 2_000) });
+export const failed = (message: string): ToolOutcome => ({ status: 'FAILED', code: 'TOOL_FAILED', message: beginning(message, 2_000) });
 
 /** What a tool gave, as it can be stored and told; whatever is wrong with it is the model's to know. */
-export async function toOutcome(value: unknown, { name, output }: Pick<AnyTool, 'name' | 'output'>): Promise<ToolOutcome> {
+export async function toOutcome(
+  value: unknown,
+  { name, output, replay = 'READ_ONLY' }: Pick<AnyTool, 'name' | 'output'> & { replay?: ToolReplay },
+): Promise<ToolOutcome> {
+  const wrong = (what: string) => failed(replay === 'READ_ONLY' ? what : `It was done, and must not be done again. But: ${what}`);
   const checked = output ? await output['~standard'].validate(value) : { value };
-  if (checked.issues) return failed(`The tool ${name} gave something other than it says: ${checked.issues[0]?.message ?? 'it does not fit'}.`);
+  if (checked.issues) return wrong(`The tool ${name} gave something other than it says: ${checked.issues[0]?.message ?? 'it does not fit'}.`);
   const result = toJson(checked.value);
-  if ('fault' in result) return failed(`The tool ${name} gave something that cannot be told: ${result.fault}.`);
+  if ('fault' in result) return wrong(`The tool ${name} gave something that cannot be told: ${result.fault}.`);
   const size = Buffer.byteLength(JSON.stringify(result.json));
-  if (size > maxResult) return failed(`The result of the tool ${name} is too large: ${size} bytes, of ${maxResult} at the most. Ask for less.`);
+  if (size > maxResult) return wrong(`The result of the tool ${name} is too large: ${size} bytes, of ${maxResult} at the most. Ask for less.`);
   return { status: 'SUCCEEDED', result: result.json };
 }
 

@@ -12,12 +12,16 @@ import { toModelMessages } from './to-messages.ts';
 type Ports = Pick<EnginePorts, 'emit' | 'flushed' | 'mark' | 'clock' | 'tools'>;
 
 /** The calls of one turn, from the first to the last, also those that an earlier worker left. */
-export function createToolRun(transcript: Transcript, ports: Ports, left: { calls: readonly ToolCallRecord[]; steering: readonly Steering[] }) {
+export function createToolRun(
+  transcript: Transcript,
+  ports: Ports,
+  left: { calls: readonly ToolCallRecord[]; steering: readonly Steering[]; spent: number },
+) {
   const { tools, clock } = ports;
   const { limits } = tools;
   let calls = [...left.calls];
-  const steering = [...left.steering];
-  let spent = 0;
+  let steering = left.steering;
+  let spent = left.spent;
   const start = clock.elapsed();
 
   const change = (id: string, facts: Partial<ToolCallRecord>): void => {
@@ -80,7 +84,7 @@ export function createToolRun(transcript: Transcript, ports: Ports, left: { call
 
     /** Between steps: what the turn is told meanwhile is read before the next. */
     async listen(): Promise<void> {
-      if (transcript.finished.length > 0) steering.push(...(await tools.steered(transcript.finished.length)));
+      if (transcript.finished.length > 0) steering = await tools.steered(transcript.finished.length);
     },
 
     /** A step is done again: its calls are nothing any more. */
@@ -90,20 +94,22 @@ export function createToolRun(transcript: Transcript, ports: Ports, left: { call
 
     /** Makes the calls that can be made, side by side. True where the turn waits for somebody now, and is in nobody's hands. */
     async perform(signal: AbortSignal): Promise<boolean> {
-      for (;;) {
+      while (!signal.aborted) {
         const due = calls.filter(({ status }) => status === 'READY' || status === 'RUNNING');
         await Promise.all(due.map((call) => make(call, signal)));
-        if (signal.aborted || !calls.some(({ status }) => isOpen(status))) return false;
+        if (signal.aborted || !calls.some(({ status }) => isOpen(status))) break;
         await ports.flushed();
         const now = await tools.wait();
         if (!now) return true;
         calls = now;
       }
+      return false;
     },
   };
 }
 
 const unwritten = {
+  replay: 'READ_ONLY',
   argumentsText: '',
   arguments: null,
   isEdited: false,
@@ -113,8 +119,8 @@ const unwritten = {
   errorMessage: null,
 } as const;
 
-const factsOf = ({ argumentsText, arguments: given, status, outcome }: JudgedCall): Partial<ToolCallRecord> => ({
-  ...{ argumentsText, arguments: given, status },
+const factsOf = ({ argumentsText, arguments: given, status, replay, outcome }: JudgedCall): Partial<ToolCallRecord> => ({
+  ...{ argumentsText, arguments: given, status, replay },
   errorMessage: outcome && outcome.status !== 'SUCCEEDED' ? outcome.message : null,
 });
 

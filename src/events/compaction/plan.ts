@@ -12,17 +12,20 @@ export type CompactionPlan = { remove: number[]; replace: { seq: number; body: D
  * Merges the deltas of each part to one a run, where a run ends at a `part-replaced` and wherever another event lies between. The merged
  * delta stands at the last seq of its run, and its marks say what each merged row was, so that every old cursor still gets the exact rest.
  * No other row lies inside a run: whoever reads the compacted log page by page would end there, and seem to have what it never got.
- * Text that a later cut removed is dropped: whoever had it gets the cut, whoever had not needs neither. Pure; compacting twice changes nothing.
+ * How far a tool was, while it ran, is of no use to anybody when it has ended. Text that a later cut removed is dropped: whoever had it gets the cut, whoever had not needs neither. Pure; compacting twice changes nothing.
  */
 export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
   const runs: Run[] = [];
   const open = new Map<string, Run>();
+  const passed: number[] = [];
   for (const event of events) {
     const { body } = event;
+    if (body.type === 'tool-progress') passed.push(event.seq);
     if (isDelta(body)) extend(runs, open, event as Delta);
     else if (body.type === 'part-replaced') cut(runs, open, body);
   }
-  return plan(runs);
+  const { remove, replace } = plan(runs);
+  return { remove: [...remove, ...passed], replace };
 }
 
 const keyOf = ({ messageId, partIndex }: { messageId: string; partIndex: number }): string => `${messageId} ${partIndex}`;

@@ -41,3 +41,4 @@ export { type BranchService, createBranchService } from './tree/branch-service.t
 export { lengthsOfWays, pagesOfWays } from './tree/pages.ts';
 export { type Heard, listForContext, listForContexts, nearestShown, requireInTree, type TreeMessage, turnsOnWay } from './tree/path.ts';
 export { createRelatives } from './tree/relatives.ts';
+export { segments } from './tree/ways.ts';

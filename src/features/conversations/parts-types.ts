@@ -47,7 +47,13 @@ const DataPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'data' }
 
 /** The call that a part names by its number in the message. */
 async function callOf({ messageId, call }: Indexed<Extract<MessagePart, { call: number }>>, { loaders }: Context) {
-  const found = (await loaders.messageCalls.load(messageId))?.find(({ number }) => number === call);
+  const find = async () => (await loaders.messageCalls.load(messageId))?.find(({ number }) => number === call);
+  let found = await find();
+  if (!found) {
+    // The log may tell of a call that was begun after the calls of the message were read.
+    loaders.messageCalls.clear(messageId);
+    found = await find();
+  }
   if (!found) throw new Error(`Call ${call} of message ${messageId} is not there.`);
   return found;
 }

@@ -22,7 +22,7 @@ export const createCallRows = (db: Db) => ({
   async pendingOfConversations(conversationIds: readonly string[]): Promise<Map<string, Approval[]>> {
     const ids = await db.$queryRaw<{ id: string }[]>`
       SELECT w.id FROM unnest(${conversationIds}::uuid[]) AS p(id)
-      CROSS JOIN LATERAL (SELECT id FROM approval WHERE conversation_id = p.id AND status = 'PENDING' ORDER BY id LIMIT ${maxPending}) AS w`;
+      CROSS JOIN LATERAL (SELECT id FROM approval WHERE conversation_id = p.id AND status = 'PENDING' AND expires_at > now() ORDER BY id LIMIT ${maxPending}) AS w`;
     const rows = await db.approval.findMany({ where: { id: { in: ids.map(({ id }) => id) } }, orderBy: { requestedAt: 'asc' } });
     return groupBy(rows, ({ conversationId }) => conversationId);
   },

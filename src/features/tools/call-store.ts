@@ -4,7 +4,7 @@ import type { JsonObject } from '../../kernel/json.ts';
 import type { Tx } from '../../platform/db.ts';
 
 const columns = `c.id, c.number, c.step, c.call_id AS "callId", c.tool_name AS "toolName", c.arguments_text AS "argumentsText",
-  coalesce(a.edited_arguments, c.arguments) AS arguments, a.edited_arguments IS NOT NULL AS "isEdited", c.status, c.attempts, c.result,
+  coalesce(a.edited_arguments, c.arguments) AS arguments, a.edited_arguments IS NOT NULL AS "isEdited", c.status, c.replay, c.attempts, c.result,
   c.error_message AS "errorMessage"`;
 
 /** All calls of a turn, in order. */
@@ -21,13 +21,17 @@ export const listCallsOfMessages = (tx: Tx, messageIds: readonly string[]): Prom
 
 type NewCall = { turnId: string; messageId: string; number: number; step: number; callId: string; toolName: string };
 
-export async function insertCall(tx: Tx, { turnId, messageId, number, step, callId, toolName }: NewCall): Promise<string> {
-  const [row] = await tx.query<{ id: string }>(
-    `INSERT INTO tool_call (id, turn_id, message_id, number, step, call_id, tool_name)
-     VALUES (gen_random_uuid(), $1::uuid, $2::uuid, $3, $4, $5, $6) RETURNING id`,
+/** Begins a call, once: a try before may have gone through unheard. */
+export async function insertCall(tx: Tx, { turnId, messageId, number, step, callId, toolName }: NewCall): Promise<{ id: string; isNew: boolean }> {
+  const [row] = await tx.query<{ id: string; isNew: boolean }>(
+    `WITH begun AS (
+       INSERT INTO tool_call (id, turn_id, message_id, number, step, call_id, tool_name)
+       VALUES (gen_random_uuid(), $1::uuid, $2::uuid, $3, $4, $5, $6) ON CONFLICT (message_id, number) DO NOTHING RETURNING id
+     )
+     SELECT id, true AS "isNew" FROM begun UNION ALL SELECT id, false FROM tool_call WHERE message_id = $2::uuid AND number = $3`,
     [turnId, messageId, number, step, callId, toolName],
   );
-  return row!.id;
+  return row!;
 }
 
 /** Writes what the calls of a step are about, and what is to become of them. */
@@ -40,9 +44,14 @@ export const updateJudged = (tx: Tx, calls: readonly JudgedCall[]): Promise<unkn
     [JSON.stringify(calls)],
   );
 
-/** Says that a call is being made, once more. */
-export const startCall = (tx: Tx, id: string): Promise<unknown> =>
-  tx.query(`UPDATE tool_call SET status = 'RUNNING', attempts = attempts + 1, started_at = coalesce(started_at, now()) WHERE id = $1::uuid`, [id]);
+/** Says that a call is being made, for the `attempt`th time; false where that was said already. */
+export async function startCall(tx: Tx, id: string, attempt: number): Promise<boolean> {
+  const rows = await tx.query(
+    `UPDATE tool_call SET status = 'RUNNING', attempts = $2, started_at = coalesce(started_at, now()) WHERE id = $1::uuid AND attempts < $2 RETURNING 1`,
+    [id, attempt],
+  );
+  return rows.length === 1;
+}
 
 /** Ends a call; false where it had ended before. */
 export async function endCall(tx: Tx, id: string, outcome: ToolOutcome): Promise<boolean> {
@@ -64,19 +73,19 @@ export type ClosedCall = { id: string; number: number; messageId: string; result
 export const closeCalls = (tx: Tx, turnId: string, only: 'open' | { unfinishedOf: number }): Promise<ClosedCall[]> =>
   tx.query(
     `UPDATE tool_call SET finished_at = now(),
-       status = (CASE WHEN status = 'RUNNING' AND replay = 'NEVER_REPLAY' THEN 'OUTCOME_UNKNOWN' ELSE 'CANCELLED' END)::tool_call_status,
-       error_code = CASE WHEN status = 'RUNNING' AND replay = 'NEVER_REPLAY' THEN 'TOOL_OUTCOME_UNKNOWN' ELSE 'TOOL_FAILED' END,
-       error_message = CASE WHEN status = 'RUNNING' AND replay = 'NEVER_REPLAY' THEN 'It was interrupted: whether it had its effect is not known.' ELSE 'The turn ended before the call did.' END
+       status = (CASE WHEN status = 'RUNNING' AND replay <> 'READ_ONLY' THEN 'OUTCOME_UNKNOWN' ELSE 'CANCELLED' END)::tool_call_status,
+       error_code = CASE WHEN status = 'RUNNING' AND replay <> 'READ_ONLY' THEN 'TOOL_OUTCOME_UNKNOWN' ELSE 'TOOL_FAILED' END,
+       error_message = CASE WHEN status = 'RUNNING' AND replay <> 'READ_ONLY' THEN 'It was interrupted: whether it had its effect is not known.' ELSE 'The turn ended before the call did.' END
      WHERE turn_id = $1::uuid AND finished_at IS NULL AND ($2::int IS NULL OR (step <= $2::int AND status = 'STREAMING_ARGUMENTS'))
      RETURNING id, number, message_id AS "messageId", result_index AS "resultIndex"`,
     [turnId, only === 'open' ? null : only.unfinishedOf],
   );
 
-/** Calls of a turn that wait for somebody, locked with it by the caller. */
-export const listWaiting = (tx: Tx, turnId: string): Promise<{ id: string; status: ToolCallStatus; approvalId: string | null }[]> =>
+/** Calls of a turn that wait for somebody, or that may be made, under its lock. */
+export const listDue = (tx: Tx, turnId: string): Promise<{ id: string; status: ToolCallStatus; approvalId: string | null }[]> =>
   tx.query(
     `SELECT c.id, c.status, a.id AS "approvalId" FROM tool_call c LEFT JOIN approval a ON a.tool_call_id = c.id
-     WHERE c.turn_id = $1::uuid AND c.status IN ('PENDING_APPROVAL', 'PENDING_CLIENT') ORDER BY c.number`,
+     WHERE c.turn_id = $1::uuid AND c.status IN ('PENDING_APPROVAL', 'PENDING_CLIENT', 'READY') ORDER BY c.number`,
     [turnId],
   );
 
@@ -93,12 +102,3 @@ export const lockCalls = (tx: Tx, turnId: string, ids: readonly string[]): Promi
      FROM tool_call c LEFT JOIN approval a ON a.tool_call_id = c.id WHERE c.turn_id = $1::uuid AND c.id = ANY($2::uuid[]) ORDER BY c.number FOR UPDATE OF c`,
     [turnId, ids],
   );
-
-/** Names of the tools that ran in these turns, by turn. */
-export async function toolsOfTurns(tx: Tx, turnIds: readonly string[]): Promise<Map<string, string[]>> {
-  const rows = await tx.query<{ id: string; names: string[] }>(
-    `SELECT turn_id AS id, array_agg(DISTINCT tool_name ORDER BY tool_name) AS names FROM tool_call WHERE turn_id = ANY($1::uuid[]) AND attempts > 0 GROUP BY turn_id`,
-    [turnIds],
-  );
-  return new Map(rows.map(({ id, names }) => [id, names]));
-}

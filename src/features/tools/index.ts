@@ -23,11 +23,10 @@ export {
   insertCall,
   listCalls,
   listCallsOfMessages,
-  listWaiting,
+  listDue,
   lockCalls,
   type StoredCall,
   startCall,
-  toolsOfTurns,
   updateJudged,
 } from './call-store.ts';
 export { createToolRegistry, specOf, type ToolRegistry } from './registry.ts';

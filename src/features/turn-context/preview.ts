@@ -4,7 +4,7 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database } from '../../platform/db.ts';
 import { findConversation, listForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
-import { assemble, type ContextDeps, heard } from '../turn-runs/index.ts';
+import { assemble, type ContextDeps } from '../turn-runs/index.ts';
 import { type Content, countable, type GenerationRequest, modelFor, parseGeneration, readContent } from '../turns/index.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
@@ -33,10 +33,10 @@ export const createContextPreview =
     const earlier = activeLeafId && room > 0 ? await listForContext(database, activeLeafId, room) : [];
     const before = earlier[0] ? earlier[0].before + 1 : 0;
     const said = [{ role: 'user' as const, content: draft ?? '' }];
-    const next = draft === null ? [] : [{ id: null, role: 'user' as const, said, tokens: await deps.countTokens(draft), before }];
-    const { items, record } = await assemble(asked, [...next, ...(await heard(database, earlier))], deps);
+    const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await deps.countTokens(draft), before };
+    const { items, record, systemPrompt: shown } = await assemble(asked, earlier, next, { ...deps, database });
     const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
-    return { systemPrompt, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
+    return { systemPrompt: shown, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
   };
 
 export type ContextPreview = ReturnType<typeof createContextPreview>;

@@ -3,6 +3,8 @@ import { itemsOf } from '../../engine/index.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
 import { listForContexts } from '../conversations/index.ts';
+import { readSummaries } from '../summaries/index.ts';
+import { withSummary } from './context.ts';
 
 type Row = { id: string; inputMessageId: string; systemPrompt: string; provider: string; model: string; context: ContextRecord };
 
@@ -15,17 +17,23 @@ export async function reportsOf(tx: Tx, turnIds: readonly string[]): Promise<Map
      WHERE t.id = ANY($1::uuid[]) AND t.input_message_id IS NOT NULL`,
     [turnIds],
   );
+  const summaries = await readSummaries(
+    tx,
+    rows.flatMap(({ context }) => context.summary?.id ?? []),
+  );
   const reports = new Map<string, ContextReport>();
   for (const [considered, group] of groupBy(rows, ({ context }) => context.considered)) {
     const questions = [...new Set(group.map(({ inputMessageId }) => inputMessageId))];
     const lists = await listForContexts(tx, questions, considered, false);
-    for (const row of group) reports.set(row.id, reportOf(row, lists.get(row.inputMessageId) ?? []));
+    for (const row of group)
+      reports.set(row.id, reportOf(row, lists.get(row.inputMessageId) ?? [], summaries.get(row.context.summary?.id ?? '') ?? null));
   }
   return reports;
 }
 
-const reportOf = ({ systemPrompt, provider, model, context }: Row, shown: Parameters<typeof itemsOf>[0]): ContextReport => ({
-  ...{ systemPrompt, provider, model },
+const reportOf = ({ systemPrompt, provider, model, context }: Row, shown: Parameters<typeof itemsOf>[0], summary: string | null): ContextReport => ({
+  ...{ provider, model },
+  systemPrompt: summary === null ? systemPrompt : withSummary(systemPrompt, summary),
   items: itemsOf(shown, context),
   totalTokens: context.tokens,
   toolSchemasTokens: context.tools ?? 0,

@@ -1,12 +1,13 @@
 import type { Generation, ModelInfo, ModelMessage, ToolSpec } from '../../contracts/model-provider.ts';
-import { type Candidate, type Fitted, fitToWindow, toModelMessages, toUserText } from '../../engine/index.ts';
+import { type Candidate, type Fitted, fitToWindow, itemsOf, toModelMessages, toUserText } from '../../engine/index.ts';
 import { ContextTooLongError } from '../../kernel/errors.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type Heard, listForContext } from '../conversations/index.ts';
+import { findSummary } from '../summaries/index.ts';
 import { listCallsOfMessages } from '../tools/index.ts';
 import type { ClaimedTurn } from './claim.ts';
-import { listSteered } from './turn-store.ts';
+import { listSteered } from './tools/steering-store.ts';
 
 export type ContextLimits = {
   /** Messages at the most. */
@@ -36,17 +37,50 @@ const answerOf = (info: ModelInfo, { maxTokens }: Generation): number =>
   maxTokens ?? Math.min(info.maxOutputTokens, Math.floor(info.contextWindow / 4));
 
 type Counter = Pick<ContextDeps, 'limits' | 'countTokens'>;
+type Source = Counter & { database: Tx };
+/** A prompt that fits; `systemPrompt` is what it begins with, with a summary where one was needed. */
+type Assembled = Fitted & { systemPrompt: string };
 
-/** What a model is shown of these messages, newest first. `share` of the room is used. */
-export async function assemble(asked: Asked, candidates: readonly Candidate[], { limits, countTokens }: Counter, share = 1): Promise<Fitted> {
+/**
+ * What a model is shown of these messages, newest first. `share` of the room is used. Where not all of them fit, a summary stands for the
+ * first, if there is one.
+ */
+export async function assemble(asked: Asked, messages: readonly Heard[], draft: Candidate | null, deps: Source, share = 1): Promise<Assembled> {
+  const candidates = [...(draft ? [draft] : []), ...messages.map(unheard)];
+  const whole = await fitted(asked, candidates, deps, share);
+  const summary = whole.record.before > 0 && messages[0] ? await findSummary(deps.database, messages[0].id) : null;
+  if (!summary) return spoken(whole, asked, messages, deps.database);
+  const systemPrompt = withSummary(asked.systemPrompt, summary.text);
+  const rest = candidates.filter(({ before }) => before >= summary.covers);
+  const shorter = await fitted({ ...asked, systemPrompt }, rest, deps, share);
+  const record = { ...shorter.record, summary: { id: summary.id, covers: summary.covers } };
+  return spoken({ ...shorter, record, items: itemsOf(candidates, record) }, { ...asked, systemPrompt }, messages, deps.database);
+}
+
+/** The instructions with what was said before the messages that follow them. */
+export const withSummary = (systemPrompt: string, summary: string): string =>
+  `${systemPrompt ? `${systemPrompt}\n\n` : ''}What was said before, in short:\n${summary}`;
+
+/** What fits, in full: what was called and told is read for that alone. Even the least that a model must be shown may be too much. */
+async function spoken(made: Fitted, { info, systemPrompt }: Asked, messages: readonly Heard[], tx: Tx): Promise<Assembled> {
+  const { tokens, limit } = made.record;
+  if (tokens > limit) throw new ContextTooLongError(tokens, limit, info.id);
+  const said = await heard(
+    tx,
+    messages.filter(({ id }) => made.kept.some((each) => each.id === id)),
+  );
+  const prompt = made.kept.flatMap((candidate) => said.get(candidate.id ?? '') ?? candidate.said);
+  const system = systemPrompt ? [{ role: 'system' as const, content: systemPrompt }] : [];
+  return { ...made, messages: [...system, ...prompt], systemPrompt };
+}
+
+async function fitted(asked: Asked, candidates: readonly Candidate[], { limits, countTokens }: Counter, share: number): Promise<Fitted> {
   const { info, generation, systemPrompt, own = [] } = asked;
   const system = systemPrompt ? { content: systemPrompt, tokens: await countTokens(systemPrompt) } : null;
   const tools = await tokensOf(asked.tools, countTokens);
   const taken = tools + (own.length > 0 ? await countTokens(textOf(own)) : 0);
   const window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, taken };
   const fitted = fitToWindow(system, candidates, window);
-  const { tokens, limit } = fitted.record;
-  if (tokens > limit) throw new ContextTooLongError(tokens, limit, info.id);
   return tools > 0 ? { ...fitted, record: { ...fitted.record, tools } } : fitted;
 }
 
@@ -66,51 +100,62 @@ async function tokensOf(tools: readonly ToolSpec[], countTokens: Counter['countT
   return sum;
 }
 
-/** Messages as a model is shown them: an answer with its calls, and with what its turn was told while it ran, at that place. */
-export async function heard(tx: Tx, messages: readonly Heard[]): Promise<Candidate[]> {
+/** A message before it is known what is said in it: its size was counted when it was stored. */
+const unheard = ({ id, role, tokens, before }: Heard): Candidate => ({ id, role, tokens, before, said: [] });
+
+/**
+ * Messages as a model is shown them, by id, of those that come newest first: an answer with its calls, and with what its turn was told while it
+ * ran, at that place. What was told so is not said once more, unless it is what is answered now.
+ */
+async function heard(tx: Tx, messages: readonly Heard[]): Promise<Map<string, readonly ModelMessage[]>> {
   const withCalls = messages.filter(({ parts }) => parts.some(({ type }) => type === 'tool-call'));
-  if (withCalls.length === 0) return messages.map((message) => toCandidate(message, [], []));
+  const isPlain = withCalls.length === 0;
   const calls = groupBy(
-    await listCallsOfMessages(
-      tx,
-      withCalls.map(({ id }) => id),
-    ),
+    isPlain
+      ? []
+      : await listCallsOfMessages(
+          tx,
+          withCalls.map(({ id }) => id),
+        ),
     ({ messageId }) => messageId,
   );
-  const steered = await listSteered(
-    tx,
-    withCalls.flatMap(({ turnId }) => turnId ?? []),
-  );
+  const steered = isPlain
+    ? []
+    : await listSteered(
+        tx,
+        withCalls.flatMap(({ turnId }) => turnId ?? []),
+      );
   const steering = groupBy(steered, ({ turnId }) => turnId);
   const read = new Set(steered.map(({ messageId }) => messageId));
-  return messages.map((message) => {
-    const told = message.role === 'assistant' ? (steering.get(message.turnId ?? '') ?? []) : [];
-    const candidate = toCandidate(message, calls.get(message.id) ?? [], told);
-    return read.has(message.id) ? { ...candidate, said: [] } : candidate;
+  const said = messages.map(({ id, turnId, role, parts }, index): [string, readonly ModelMessage[]] => {
+    if (role === 'user') return [id, read.has(id) && index > 0 ? [] : [{ role, content: toUserText(parts) }]];
+    const told = (steering.get(turnId ?? '') ?? []).map((one) => ({ at: one.at, text: toUserText(one.parts) }));
+    return [id, toModelMessages(parts, calls.get(id) ?? [], told)];
   });
+  return new Map(said);
 }
-
-const toCandidate = (
-  { id, role, parts, tokens, before }: Heard,
-  calls: Parameters<typeof toModelMessages>[1],
-  told: readonly { at: number; parts: Heard['parts'] }[],
-): Candidate => ({
-  ...{ id, role, tokens, before },
-  said:
-    role === 'user'
-      ? [{ role, content: toUserText(parts) }]
-      : toModelMessages(
-          parts,
-          calls,
-          told.map((one) => ({ at: one.at, text: toUserText(one.parts) })),
-        ),
-});
 
 type Wanted = { info: ModelInfo; tools: readonly ToolSpec[]; own: readonly ModelMessage[]; share: number };
 
 /** The messages for one call of a turn. Costs the same in a conversation of ten messages and of a hundred thousand. */
-export async function buildContext(turn: ClaimedTurn, { share, ...wanted }: Wanted, deps: ContextDeps): Promise<Fitted> {
+export async function buildContext(
+  turn: ClaimedTurn,
+  { share, ...wanted }: Wanted,
+  deps: ContextDeps,
+): Promise<Pick<Fitted, 'messages' | 'record'> & { summarise: number | null }> {
   const { inputMessageId, generation, systemPrompt } = turn;
   const messages = inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : [];
-  return assemble({ generation, systemPrompt, ...wanted }, await heard(deps.database, messages), deps, share);
+  const made = await assemble({ generation, systemPrompt, ...wanted }, messages, null, deps, share);
+  return { messages: made.messages, record: made.record, summarise: worthSummarising(made.record, messages) };
+}
+
+/**
+ * How many messages a summary is to stand for, where some are neither shown nor summarised; else null. Half of what is shown goes into it, too,
+ * so that the next turns need none of their own.
+ */
+function worthSummarising({ before, summary }: Fitted['record'], messages: readonly Heard[]): number | null {
+  if (before <= (summary?.covers ?? 0)) return null;
+  const half = before + Math.floor(((messages[0]?.before ?? before) - before) / 2);
+  const question = messages.findLast((message) => message.role === 'user' && message.before >= half);
+  return question?.before ?? before;
 }

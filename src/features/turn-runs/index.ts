@@ -3,11 +3,12 @@
  * Promises: a turn has one worker at a time, and a worker that lost it writes nothing of it; every attempt ends once, with one ledger row
  * for its call; a turn has exactly one terminal event, its last; a settled turn never changes.
  */
-export { assemble, type ContextDeps, type ContextLimits, heard, roomFor } from './context.ts';
+export { assemble, type ContextDeps, type ContextLimits, roomFor } from './context.ts';
 export { reportsOf } from './context-reports.ts';
 export { fromRecord, TurnNotActiveError } from './errors.ts';
 export { settleQueued } from './settle.ts';
 export { finishedCall } from './tools/call-events.ts';
+export { resumeTurn } from './tools/parking.ts';
 export {
   type AdmittedTurn,
   type Backlog,
@@ -20,7 +21,6 @@ export {
   lockUnfinished,
   readBacklog,
   requestStop,
-  resumeTurn,
   type UnfinishedTurn,
 } from './turn-store.ts';
 export { createWorker, type Worker, type WorkerDeps } from './worker.ts';

@@ -7,7 +7,7 @@ import { type EventLog, FencedError } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { holdConversation, readParts } from '../conversations/index.ts';
 import { closeCalls, listCalls } from '../tools/index.ts';
-import { accountOf } from '../usage/index.ts';
+import { accountOf, sumByTurn } from '../usage/index.ts';
 import { endAttempt, findAbandoned } from './attempt-store.ts';
 import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
@@ -27,11 +27,13 @@ export type Remains = {
   calls: readonly ToolCallRecord[];
   /** What the turn was told while it ran. */
   steering: readonly Steering[];
+  /** Tokens that it has cost. */
+  spent: number;
   /** Workers that died on this turn. */
   crashes: number;
 };
 
-export const nothing: Remains = { finished: [], seen: [], calls: [], steering: [], crashes: 0 };
+export const nothing: Remains = { finished: [], seen: [], calls: [], steering: [], spent: 0, crashes: 0 };
 
 /**
  * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
@@ -55,6 +57,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
   const seen = foldAll(events.map(({ body }) => body)).messages[turn.messageId] ?? [];
   return {
     steering: await readSteering(database, turn.id),
+    spent: (await sumByTurn(database, [turn.id])).get(turn.id)?.totalTokens ?? 0,
     finished: await readParts(database, turn.messageId),
     seen,
     calls: await closeUnfinished(log, turn, await listCalls(database, turn.id)),

@@ -1,17 +1,17 @@
-import type { FinishReason } from '../../contracts/message.ts';
+import type { FinishReason, MessagePart } from '../../contracts/message.ts';
 import type { EventBody, TotalsRecord, TurnFinishedBody } from '../../contracts/turn-event.ts';
 import { statesBefore, type TurnEnd } from '../../engine/index.ts';
 import { type Append, type EventLog, FencedError } from '../../events/index.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
 import { completeMessage, type EndedAnswer, endAnswers, holdConversation } from '../conversations/index.ts';
-import { requestTitle } from '../titles/index.ts';
-import { closeCalls, withdrawApprovals } from '../tools/index.ts';
+import { requestSide } from '../side-calls/index.ts';
+import { type ClosedCall, closeCalls, withdrawApprovals } from '../tools/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
 import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
 import { finishedCall } from './tools/call-events.ts';
-import { endQueued, finishTurn } from './turn-store.ts';
+import { endQueued, type Finished, finishTurn } from './turn-store.ts';
 
 const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STOPPED' } as const;
 const attemptOutcome = { COMPLETED: 'COMPLETED', FAILED: 'PROVIDER_ERROR', CANCELLED: 'COMPLETED' } as const;
@@ -27,11 +27,13 @@ export type Settlement = {
   hasCalls: boolean;
   /** Tokens of the whole answer, where that is more than the last call of the model wrote. */
   tokenCount: number | null;
+  /** How many messages a summary is to stand for; null: there need be none. */
+  summarise: number | null;
   /** Whether conversations that nobody named get a title. */
   titles: boolean;
 };
 
-export type Settled = { unblocks: boolean; asksTitle: boolean };
+export type Settled = { unblocks: boolean; asksTitle: boolean; asksSummary: boolean };
 
 /**
  * Ends a turn in one transaction: the message, the ledger row, the sums, the attempt, the status and the one terminal event, or nothing
@@ -45,30 +47,47 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
     const moved = await finishTurn(tx, movement(settlement));
     if (!moved) throw new FencedError();
     const end = { ...settlement.end, finishReason: moved.finishReason };
-    const closed = settlement.hasCalls ? await closeOpen(tx, turnId) : [];
-    const text = await completeMessage(tx, messageId, {
-      ...completion(end, account),
-      ...(settlement.tokenCount !== null && { tokenCount: settlement.tokenCount }),
-    });
+    const closed = settlement.hasCalls ? await closeOpen(tx, turnId, end.parts) : [];
     const booked = end.call && account ? await book(tx, at, booking, end.call, account) : null;
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
+    const text = await completeMessage(tx, messageId, {
+      ...completion(end, account),
+      ...wholeOf(settlement, totals),
+    });
     const events: EventBody[] = [...closed, { type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
     if (booked) events.push(booked.event);
     events.push(...moved.unread.map((id): EventBody => ({ type: 'turn-steered', messageId: id, consumed: false })));
     await append(conversationId, turnId, [...events, finished(turnId, { ...end, status: moved.status }, totals)], turnId);
-    const asksTitle = settlement.titles && moved.status === 'COMPLETED' && titleSource === 'FALLBACK';
-    if (asksTitle) await requestTitle(tx, conversationId);
-    return { unblocks: moved.unblocks, asksTitle };
+    return { unblocks: moved.unblocks, ...(await askBeside(tx, settlement, moved, titleSource)) };
   });
 
+/** What a model is asked for beside, now that the turn has ended: a name for a conversation that has none, and what stands for its beginning. */
+async function askBeside(tx: Tx, { booking, titles, summarise }: Settlement, { status }: Pick<Finished, 'status'>, titleSource: string | null) {
+  const asksTitle = titles && status === 'COMPLETED' && titleSource === 'FALLBACK';
+  const asksSummary = summarise !== null;
+  if (asksTitle) await requestSide(tx, 'TITLE', booking.conversationId);
+  if (asksSummary) await requestSide(tx, 'SUMMARY', booking.conversationId, { upto: summarise });
+  return { asksTitle, asksSummary };
+}
+
 /** Nothing that a turn has asked for is left open behind it. */
-async function closeOpen(tx: Tx, turnId: string): Promise<EventBody[]> {
+async function closeOpen(tx: Tx, turnId: string, parts: readonly MessagePart[]): Promise<EventBody[]> {
   const approvals = await withdrawApprovals(tx, turnId);
   const calls = await closeCalls(tx, turnId, 'open');
   return [
     ...approvals.map((approvalId): EventBody => ({ type: 'approval-decided', approvalId })),
-    ...calls.map((call) => finishedCall(call.messageId, call)),
+    ...calls.map((call) => finishedCall(call.messageId, { ...call, resultIndex: placeIn(parts, call) })),
   ];
+}
+
+/** Of an answer in several steps: what all of it holds and cost, not the last step alone. */
+const wholeOf = ({ hasCalls, tokenCount }: Settlement, totals: TotalsRecord | undefined) =>
+  hasCalls && tokenCount !== null ? { tokenCount, estimatedCost: totals?.costUsd ?? null } : {};
+
+/** The place of a result, where the answer still has it: what was taken back must not come again. */
+function placeIn(parts: readonly MessagePart[], { number, resultIndex }: ClosedCall): number | null {
+  const part = parts[resultIndex ?? -1];
+  return part?.type === 'tool-result' && part.call === number ? resultIndex : null;
 }
 
 const movement = ({ booking, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({

@@ -1,7 +1,8 @@
 import { channel } from 'node:diagnostics_channel';
+import type { MessagePart } from '../../contracts/message.ts';
 import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
 import type { TurnPoint } from '../../contracts/turn.ts';
-import { isTextual, settledParts } from '../../contracts/turn-fold.ts';
+import { isTextual, settledParts, type ViewPart } from '../../contracts/turn-fold.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
 import { compactTurn, type EventLog, FencedError, type Writer } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
@@ -11,6 +12,7 @@ import { throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { beginSpan } from '../../platform/telemetry/tracing.ts';
 import { readParts } from '../conversations/index.ts';
+import type { Summaries } from '../summaries/index.ts';
 import type { Titles } from '../titles/index.ts';
 import { closeCalls, listCalls } from '../tools/index.ts';
 import { accountOf } from '../usage/index.ts';
@@ -38,10 +40,15 @@ export type TurnJobDeps = {
   limits: ContextLimits;
   tools: ToolDeps;
   titles: Pick<Titles, 'isAutomatic' | 'run' | 'sweep'>;
+  summaries: Pick<Summaries, 'isAutomatic' | 'run' | 'sweep'>;
 };
 
 /** What is known of a turn while it runs: its present attempt, and whether it has called a tool. */
-type Current = { attempt: number; hasCalls: boolean };
+type Current = {
+  attempt: number;
+  hasCalls: boolean /** How many messages a summary is to stand for; null: there need be none. */;
+  summarise: number | null;
+};
 
 /** A turn that has taken this many workers with it is not given to another. */
 const maxCrashes = 5;
@@ -58,7 +65,7 @@ const mark = (turnId: string, point: TurnPoint): void => {
 export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<Settled> {
   const { id: turnId, conversationId, attempt, recovering } = turn;
   const logger = deps.logger.child({ turnId, conversationId, attempt, worker: deps.worker });
-  const current: Current = { attempt, hasCalls: false };
+  const current: Current = { attempt, hasCalls: false, summarise: null };
   const span = beginSpan('turn', 'internal', {
     'colloquy.turn.id': turnId,
     'gen_ai.conversation.id': conversationId,
@@ -72,7 +79,7 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     span.set({ 'colloquy.turn.status': ended?.status ?? 'WAITING' });
     span.end(ended?.error?.code);
     // One that waits may have been asked to stop meanwhile: whoever looks finds it.
-    return ended ?? { unblocks: true, asksTitle: false };
+    return ended ?? { unblocks: true, asksTitle: false, asksSummary: false };
   } catch (error) {
     const isLeft = error instanceof FencedError || error instanceof HandedOver;
     span.set({ 'colloquy.turn.status': 'LEFT' });
@@ -80,7 +87,7 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     await leave(turn, deps, current.attempt, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
     if (isLeft) logger.info({ reason: (error as Error).message }, 'turn left to another worker');
     else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
-    return { unblocks: false, asksTitle: false };
+    return { unblocks: false, asksTitle: false, asksSummary: false };
   }
 }
 
@@ -101,9 +108,20 @@ async function runAndSettle(
   if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
   mark(turn.id, 'finishing');
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
-  const { attempt, hasCalls } = current;
-  const tokenCount = hasCalls ? await deps.countTokens(textOf(toModelMessages(end.parts, await listCalls(deps.database, turn.id)))) : null;
-  const settlement = { booking: bookingOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, end, account, titles: deps.titles.isAutomatic };
+  const { attempt, hasCalls, summarise } = current;
+  const calls = hasCalls ? await throughOutage(patienceMs, () => listCalls(deps.database, turn.id)) : [];
+  const tokenCount = hasCalls ? await deps.countTokens(textOf(toModelMessages(end.parts, calls))) : null;
+  const settlement = {
+    booking: bookingOf(turn),
+    fence: turn.fence,
+    attempt,
+    hasCalls,
+    tokenCount,
+    end,
+    account,
+    summarise,
+    titles: deps.titles.isAutomatic,
+  };
   const settled = await insist(turn, deps, () => settle(deps.log, settlement));
   mark(turn.id, 'settled');
   logger.info({ ...told(turn, end), durationMs: Math.round(deps.clock.elapsed() - start) }, 'turn finished');
@@ -128,7 +146,8 @@ const insist = ({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () 
     try {
       return await work();
     } catch (error) {
-      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence))) return { unblocks: true, asksTitle: true }; // an earlier try had gone through unheard
+      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence)))
+        return { unblocks: true, asksTitle: true, asksSummary: true }; // an earlier try had gone through unheard
       throw error;
     }
   });
@@ -175,11 +194,15 @@ async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal:
   }
 }
 
+/** What is no text and no call of a step that was not finished is not stored; its place is kept, as readers have it. */
+const toPart = (part: ViewPart): MessagePart =>
+  isTextual(part) ? part : part.type === 'tool-call' ? { type: part.type, call: part.call } : { type: 'text', text: '' };
+
 /** The answer as readers have it: what is finished, and what was said after it. */
 const failed = (error: AppError, { finished, seen }: Pick<Remains, 'finished' | 'seen'>): TurnEnd => ({
   status: 'FAILED',
   finishReason: 'ERROR',
-  parts: [...finished, ...settledParts(seen.slice(finished.length).filter(isTextual))],
+  parts: [...finished, ...settledParts(seen.slice(finished.length)).map(toPart)],
   call: null,
   error,
 });
@@ -203,7 +226,11 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
     provider,
     emit: sink.emit,
     flushed: sink.flushed,
-    context: (share, own) => buildContext(turn, { info, tools: tools.offered, own, share }, deps),
+    async context(share, own) {
+      const { summarise, ...context } = await buildContext(turn, { info, tools: tools.offered, own, share }, deps);
+      current.summarise = deps.summaries.isAutomatic ? summarise : null;
+      return context;
+    },
     tools,
     async requesting(number, record) {
       const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, record });

@@ -1,11 +1,12 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { FinishReason, MessagePart } from '../../contracts/message.ts';
+import type { FinishReason } from '../../contracts/message.ts';
 import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest, TurnStatus, TurnTrigger } from '../../contracts/turn.ts';
 import type { ErrorRecord, TurnFinishedBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database, Db, Tx } from '../../platform/db.ts';
 import { visibleTo } from '../conversations/index.ts';
+import { goesOn } from './tools/parking.ts';
 
 export const findTurn = (db: Db, viewer: Viewer, id: string) => db.turn.findFirst({ where: { id, conversation: visibleTo(viewer) } });
 
@@ -27,7 +28,7 @@ export async function findAdmitted(tx: Tx, viewer: Viewer, idempotencyKey: strin
 
 export async function findLastTurn(tx: Tx, conversationId: string): Promise<{ id: string; status: TurnStatus } | null> {
   const [row] = await tx.query<{ id: string; status: TurnStatus }>(
-    'SELECT id, status FROM turn WHERE conversation_id = $1::uuid ORDER BY ordinal DESC LIMIT 1',
+    'SELECT id, status FROM turn WHERE conversation_id = $1::uuid AND steered_at IS NULL ORDER BY ordinal DESC LIMIT 1',
     [conversationId],
   );
   return row ?? null;
@@ -116,34 +117,18 @@ export const lockUnfinished = (tx: Tx, conversationId: string): Promise<Unfinish
     [conversationId],
   );
 
-/** Turns that wait and are meant for one that runs, in their order, with what was asked in them. Under the lock of the conversation. */
-export const listSteering = (tx: Tx, conversationId: string, turnId: string): Promise<{ id: string; messageId: string; parts: MessagePart[] }[]> =>
-  tx.query(
-    `SELECT t.id, m.id AS "messageId", m.parts FROM turn t JOIN message m ON m.id = t.input_message_id
-     WHERE t.conversation_id = $1::uuid AND t.finished_at IS NULL AND t.status = 'QUEUED' AND t.steers_id = $2::uuid ORDER BY t.ordinal`,
-    [conversationId, turnId],
-  );
-
-/** What turns were told while they ran, and where in their answers. */
-export const listSteered = (tx: Tx, turnIds: readonly string[]): Promise<{ turnId: string; messageId: string; at: number; parts: MessagePart[] }[]> =>
-  tx.query(
-    `SELECT t.steers_id AS "turnId", m.id AS "messageId", t.steered_at AS at, m.parts FROM turn t JOIN message m ON m.id = t.input_message_id
-     WHERE t.steers_id = ANY($1::uuid[]) AND t.steered_at IS NOT NULL ORDER BY t.ordinal`,
-    [turnIds],
-  );
-
-export const markSteered = (tx: Tx, ids: readonly string[], at: number): Promise<unknown> =>
-  tx.query('UPDATE turn SET steered_at = $2 WHERE id = ANY($1::uuid[])', [ids, at]);
-
 /** The status of one turn, with its row locked. */
 export async function lockTurn(tx: Tx, id: string): Promise<TurnStatus | null> {
   const [row] = await tx.query<{ status: TurnStatus }>('SELECT status FROM turn WHERE id = $1::uuid FOR NO KEY UPDATE', [id]);
   return row?.status ?? null;
 }
 
-/** Locks a turn that this fence still holds; false where it does not. */
+/** Locks a turn that this fence still holds; false where it does not, or where it waits for somebody and is in nobody's hands. */
 export async function lockHeld(tx: Tx, { id, fence }: { id: string; fence: number }): Promise<boolean> {
-  const rows = await tx.query('SELECT 1 FROM turn WHERE id = $1::uuid AND fence = $2 AND finished_at IS NULL FOR NO KEY UPDATE', [id, fence]);
+  const rows = await tx.query(
+    'SELECT 1 FROM turn WHERE id = $1::uuid AND fence = $2 AND worker IS NOT NULL AND finished_at IS NULL FOR NO KEY UPDATE',
+    [id, fence],
+  );
   return rows.length === 1;
 }
 
@@ -162,21 +147,6 @@ export const requestStop = (tx: Tx, id: string, { supersedes, ...request }: Stop
     `UPDATE turn SET ${goesOn()}, stop_requested_at = coalesce(stop_requested_at, now()), stop_request = coalesce(stop_request, $2::jsonb) || $3::jsonb
      WHERE id = $1::uuid AND (stop_requested_at IS NULL OR $3::jsonb <> '{}')`,
     [id, JSON.stringify(request), JSON.stringify({ supersedes })],
-  );
-
-/** What makes a turn that waits for somebody one that any worker may take up; every other one stays as it is. */
-const goesOn = (waits = "status IN ('WAITING_APPROVAL', 'WAITING_CLIENT_TOOL')"): string =>
-  `lease_until = CASE WHEN ${waits} THEN now() ELSE lease_until END, status = (CASE WHEN ${waits} THEN 'RUNNING' ELSE status::text END)::turn_status`;
-
-/** Lets a turn go on that has waited for somebody; one that does not wait stays as it is. */
-export const resumeTurn = (tx: Tx, id: string): Promise<unknown> => tx.query(`UPDATE turn SET ${goesOn()} WHERE id = $1::uuid`, [id]);
-
-/** Lets a turn wait for somebody, in nobody's hands. One that somebody has asked to stop does not wait, but is taken up again to be ended. */
-export const parkTurn = (tx: Tx, id: string, status: 'WAITING_APPROVAL' | 'WAITING_CLIENT_TOOL'): Promise<unknown> =>
-  tx.query(
-    `UPDATE turn SET worker = NULL, status = (CASE WHEN stop_request IS NULL THEN $2 ELSE 'RUNNING' END)::turn_status,
-       lease_until = CASE WHEN stop_request IS NULL THEN NULL ELSE now() END WHERE id = $1::uuid`,
-    [id, status],
   );
 
 /** Makes the next turn of a conversation one that may be claimed, when those before it end. Under the lock of the conversation. */

@@ -40,9 +40,10 @@ export function createWorker(deps: WorkerDeps) {
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
     let mayFindMore = true;
     const done = runTurnJob(turn, deps, abort.signal)
-      .then(({ unblocks, asksTitle }) => {
+      .then(({ unblocks, asksTitle, asksSummary }) => {
         mayFindMore = unblocks || running.size >= concurrency;
         if (asksTitle) beside(deps.titles.run(turn.conversationId, stopping.signal));
+        if (asksSummary) beside(deps.summaries.run(turn.conversationId, stopping.signal));
       })
       .finally(() => {
         if (running.get(turn.id)?.turn === turn) running.delete(turn.id);
@@ -87,6 +88,7 @@ export function createWorker(deps: WorkerDeps) {
     await unblockStrays(database, 100);
     await deps.sweeps();
     await deps.titles.sweep(2, stopping.signal);
+    await deps.summaries.sweep(2, stopping.signal);
     await purgeDeleted(database, 10, stopping.signal);
   }
 

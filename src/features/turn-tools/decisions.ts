@@ -52,12 +52,14 @@ export function createDecisions(deps: WaitingDeps) {
   async function settleOne(held: Held, viewer: Viewer, caller: ToolCaller, { approval, call, choice, reason, at }: Settling): Promise<void> {
     const { tx, tell } = held;
     const tool = deps.registry.find(call.toolName);
-    const { editedArguments } = choice.kind === 'edit' && tool ? await edited(tool, choice.given, caller, at) : { editedArguments: undefined };
+    // Nobody could say what it would do, nor hold other arguments to what it takes.
+    if (!tool && choice.kind !== 'deny') throw ValidationError.of(at, `is about ${call.toolName}, which is not here any more: it can only be denied`);
+    const editedArguments = choice.kind === 'edit' ? await edited(tool!, choice.given, caller, `${at}.approveWithArguments`) : undefined;
     const status = choice.kind === 'deny' ? 'DENIED' : 'APPROVED';
     await decide(tx, { id: approval.id, status, decidedById: viewer.userId, editedArguments, reason });
     await tell([{ type: 'approval-decided', approvalId: approval.id }]);
     if (choice.kind === 'deny') await endFor(held, call, denied(reason));
-    else await allowCall(tx, call.id, tool ? statusWhenAllowed(tool) : 'READY');
+    else await allowCall(tx, call.id, statusWhenAllowed(tool!));
   }
 
   return {
@@ -66,7 +68,7 @@ export function createDecisions(deps: WaitingDeps) {
       const parsed = decisions.map((decision, index) => ({ ...decision, ...parse(decision, index) }));
       const { turnId, conversationId, caller } = await find(viewer, decisions);
       const approvalIds = decisions.map(({ approvalId }) => approvalId);
-      const resumed = await whileWaiting(deps, { conversationId, turnId }, async (held) => {
+      const resumed = await whileWaiting(deps, { conversationId, turnId }, 'PENDING_APPROVAL', async (held) => {
         const approvals = new Map((await lockApprovals(held.tx, approvalIds)).map((each) => [each.id, each]));
         const calls = new Map(
           (
@@ -77,14 +79,16 @@ export function createDecisions(deps: WaitingDeps) {
             )
           ).map((call) => [call.id, call]),
         );
+        let isChanged = false;
         for (const [index, { approvalId, argumentsSha256, choice, reason }] of parsed.entries()) {
           const approval = approvals.get(approvalId)!;
           if (wasDecidedSo(approval, viewer, choice)) continue;
+          isChanged = true;
           refuseStale(approval, argumentsSha256);
           const call = calls.get(approval.toolCallId)!;
-          await settleOne(held, viewer, caller, { approval, call, choice, reason, at: `decisions.${index}.decision.approveWithArguments` });
+          await settleOne(held, viewer, caller, { approval, call, choice, reason, at: `decisions.${index}.decision` });
         }
-        return 'PENDING_APPROVAL';
+        return isChanged;
       });
       return { turnId, approvalIds, resumed };
     },
@@ -92,7 +96,7 @@ export function createDecisions(deps: WaitingDeps) {
     /** Denies what nobody decided in time, so many at the most. */
     async expire(limit: number): Promise<void> {
       for (const { id, turnId, conversationId } of await findExpired(database, limit)) {
-        await whileWaiting(deps, { conversationId, turnId }, async (held) => {
+        await whileWaiting(deps, { conversationId, turnId }, 'PENDING_APPROVAL', async (held) => {
           const [approval] = await lockApprovals(held.tx, [id]);
           if (approval?.status === 'PENDING') {
             await decide(held.tx, { id, status: 'EXPIRED', decidedById: null, reason: 'Nobody decided in time.' });
@@ -100,7 +104,7 @@ export function createDecisions(deps: WaitingDeps) {
             const [call] = await lockCalls(held.tx, turnId, [approval.toolCallId]);
             if (call) await endFor(held, call, { ...denied(null), message: 'Nobody allowed this call in time: it was not made.' });
           }
-          return 'PENDING_APPROVAL';
+          return approval?.status === 'PENDING';
         });
       }
     },
@@ -141,7 +145,7 @@ function readObject(given: object, at: string): JsonObject {
 async function edited(tool: Parameters<typeof checkArguments>[0], given: JsonObject, caller: ToolCaller, at: string) {
   const read = await checkArguments(tool, given, caller);
   if ('fault' in read) throw ValidationError.of(at, `cannot be used: ${read.fault}`);
-  return { editedArguments: given };
+  return given;
 }
 
 /** The same decision of the same person, sent once more because its answer was lost. */

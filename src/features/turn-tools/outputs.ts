@@ -27,19 +27,22 @@ export function createOutputs(deps: WaitingDeps) {
       if (!turn) throw new NotFoundError('turn', givenId);
       const { conversationId } = turn;
       const from = (await log.heads([conversationId])).get(conversationId)?.head ?? 0;
-      await whileWaiting(deps, { conversationId, turnId }, async (held) => {
+      await whileWaiting(deps, { conversationId, turnId }, 'PENDING_CLIENT', async (held) => {
         const calls = await lockCalls(
           held.tx,
           turnId,
           outputs.map(({ toolCallId }) => toolCallId),
         );
+        let isChanged = false;
         for (const [index, output] of outputs.entries()) {
           const call = calls.find(({ id }) => id === output.toolCallId);
           if (!call) throw new NotFoundError('tool call of this turn', output.givenId);
           const outcome = await outcomeOf(output, call, registry, `outputs.${index}.output`);
-          if (!isSame(call, outcome)) await take(held, call, outcome, turn.status);
+          if (isSame(call, outcome)) continue;
+          await take(held, call, outcome, turn.status);
+          isChanged = true;
         }
-        return 'PENDING_CLIENT';
+        return isChanged;
       });
       return { turnId, conversationId, from };
     },

@@ -3,7 +3,7 @@ import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Append, Bus, EventLog } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { holdConversation } from '../conversations/index.ts';
-import { endCall, listWaiting, type StoredCall, type ToolRegistry } from '../tools/index.ts';
+import { endCall, listDue, type StoredCall, type ToolRegistry } from '../tools/index.ts';
 import { finishedCall, lockTurn, resumeTurn } from '../turn-runs/index.ts';
 
 export type WaitingDeps = {
@@ -24,16 +24,18 @@ type Target = { conversationId: string; turnId: string };
 export async function whileWaiting(
   { log, bus, nudge }: Pick<WaitingDeps, 'log' | 'bus' | 'nudge'>,
   { conversationId, turnId }: Target,
-  work: (held: Held) => Promise<'PENDING_APPROVAL' | 'PENDING_CLIENT'>,
+  awaited: 'PENDING_APPROVAL' | 'PENDING_CLIENT',
+  /** Says whether it has changed anything. */
+  work: (held: Held) => Promise<boolean>,
 ): Promise<boolean> {
   const resumed = await log.transact(async (tx: Tx, append: Append) => {
     await holdConversation(tx, conversationId);
     const status = await lockTurn(tx, turnId);
     const isLive = status === 'RUNNING' || status === 'RECOVERING' || status === 'WAITING_APPROVAL' || status === 'WAITING_CLIENT_TOOL';
-    const awaited = await work({ tx, isLive, tell: (bodies) => append(conversationId, turnId, bodies) });
-    const left = await listWaiting(tx, turnId);
+    const isChanged = await work({ tx, isLive, tell: (bodies) => append(conversationId, turnId, bodies) });
+    const left = await listDue(tx, turnId);
     // Decisions are waited for first: what they allow can be done while a client still works.
-    const goesOn = isLive && !left.some((call) => call.status === awaited || call.status === 'PENDING_APPROVAL');
+    const goesOn = isLive && isChanged && !left.some((call) => call.status === awaited || call.status === 'PENDING_APPROVAL');
     if (goesOn) await resumeTurn(tx, turnId);
     return goesOn;
   });

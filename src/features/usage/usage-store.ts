@@ -13,7 +13,7 @@ export type LedgerEntry = CallAccount & {
   turnId: string | null;
   attempt: number | null;
   sessionId: string;
-  kind: 'CHAT' | 'TITLE';
+  kind: 'CHAT' | 'TITLE' | 'SUMMARY';
   provider: string;
   model: string;
   requestId: string | null;

@@ -60,9 +60,20 @@ function quote(question: string, length: number): string {
   return plain.length <= length ? plain : `${plain.slice(0, wholeEnd(plain, length)).trimEnd()}…`;
 }
 
-/** Whether a program asks for the title of a conversation that it quotes. What is quoted then directs nothing. */
-export const isTitleWanted = ([first]: readonly ScriptedMessage[]): boolean =>
-  first?.role === 'system' && first.content.startsWith('Give this conversation a title');
+/** What a program asks for that quotes a conversation; null where a person asks. What is quoted then directs nothing. */
+export function asideOf([first]: readonly ScriptedMessage[]): 'title' | 'summary' | null {
+  if (first?.role !== 'system') return null;
+  if (first.content.startsWith('Give this conversation a title')) return 'title';
+  return first.content.startsWith('Summarise this conversation') ? 'summary' : null;
+}
+
+/** A summary as the scripted model makes it: how many questions there were, and the longer words of them. */
+export function summaryFor(messages: readonly ScriptedMessage[]): string {
+  const quoted = questionOf(messages);
+  const said = [...quoted.matchAll(/^user: (.*)$/gm)].map(([, text = '']) => withoutDirectives(text));
+  const earlier = /^Summary so far:\n(.*)$/m.exec(quoted)?.[1];
+  return `${earlier ? `${earlier} ` : ''}Then ${said.length} questions, about ${keywordsOf(said.join(' ')).join(', ') || 'this and that'}.`;
+}
 
 /** A title as the scripted model makes it: the first longer words that the user said. */
 export function titleFor(messages: readonly ScriptedMessage[]): string {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { breathe, pause } from '../../kernel/async.ts';
-import { answerTo, filler, isTitleWanted, promptTokens, type ScriptedMessage, stamp, stampNow, titleFor, wordsOf } from './answer.ts';
+import { answerTo, asideOf, filler, promptTokens, type ScriptedMessage, stamp, stampNow, summaryFor, titleFor, wordsOf } from './answer.ts';
 import { type Step, stepOf } from './script.ts';
 
 /** One answer to be played. */
@@ -70,9 +70,13 @@ function wordsFor(messages: readonly ScriptedMessage[], steps: readonly Step[]):
   return stamps ? Array<string>(stamps.count).fill(stamp) : wordsOf(textFor(messages, steps));
 }
 
+function asideFor(messages: readonly ScriptedMessage[]): string | null {
+  const aside = asideOf(messages);
+  return aside && (aside === 'title' ? titleFor(messages) : summaryFor(messages));
+}
+
 const textFor = (messages: readonly ScriptedMessage[], steps: readonly Step[]): string =>
-  stepOf(steps, 'say')?.text ??
-  (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : isTitleWanted(messages) ? titleFor(messages) : answerTo(messages));
+  stepOf(steps, 'say')?.text ?? (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : (asideFor(messages) ?? answerTo(messages)));
 
 function usageOf(messages: readonly ScriptedMessage[], deltas: Delta[]): object {
   const prompt = promptTokens(messages);

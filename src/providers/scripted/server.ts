@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { defer } from '../../kernel/async.ts';
 import { sha256 } from '../../kernel/text.ts';
 import { scriptedModel } from '../catalog.ts';
-import { isTitleWanted, questionOf, roundsOf, type ScriptedMessage } from './answer.ts';
+import { asideOf, questionOf, roundsOf, type ScriptedMessage } from './answer.ts';
 import { compose, goneOf, play, type Recital } from './play.ts';
 import { type Asked, BadRequest, readRequest, unpaired } from './request.ts';
 import { parseDirectives, type Step, stepOf, stepsAfter } from './script.ts';
@@ -194,7 +194,7 @@ const scripted = ({ script }: Room, call: ScriptedCall): readonly Step[] =>
   typeof script === 'function' ? (script(call) ?? []) : stepsAfter(roundsOf(call.messages), script ?? []);
 
 const directed = ({ messages }: ScriptedCall): readonly Step[] =>
-  isTitleWanted(messages) ? [] : stepsAfter(roundsOf(messages), parseDirectives(questionOf(messages)));
+  asideOf(messages) ? [] : stepsAfter(roundsOf(messages), parseDirectives(questionOf(messages)));
 
 /** Whether a refusal that is to come only so many times comes for this list of messages. */
 function isDue({ failures }: Room, { model, messages }: ScriptedCall, times: number | undefined): boolean {

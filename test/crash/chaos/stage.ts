@@ -75,6 +75,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     OPENAI_MODEL: 'gpt-4o-mini',
     JWT_SECRET: secret,
     TITLES: 'false',
+    SUMMARIES: 'false',
     LOG_LEVEL: 'warn',
     MODEL_FIRST_TOKEN_TIMEOUT_MS: String(modelPatienceMs),
     MODEL_IDLE_TIMEOUT_MS: String(modelPatienceMs),

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/app/config.ts';
 import type { ModelInfo } from '../../../src/contracts/model-provider.ts';
-import { createTitles, requestTitle } from '../../../src/features/titles/index.ts';
+import { requestSide } from '../../../src/features/side-calls/index.ts';
+import { createTitles } from '../../../src/features/titles/index.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { createLogger } from '../../../src/platform/logger.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
@@ -38,16 +39,16 @@ describeStorages('a title that was asked for', (storage) => {
       clock: systemClock,
       countTokens,
       isAutomatic: true,
-      titleModel: () => ({ provider: ports.provider, info }),
+      modelFor: () => ({ provider: ports.provider, info }),
     });
     return { titles, told };
   }
 
   async function asked(row: Record<string, unknown> = {}): Promise<string> {
     const [id] = (await plant(bare.database, { ownerId, conversations: 1, turns: 1 })) as [string];
-    await requestTitle(bare.database, id);
+    await requestSide(bare.database, 'TITLE', id);
     for (const [column, value] of Object.entries(row))
-      await bare.database.query(`UPDATE title_request SET ${column} = $2 WHERE conversation_id = $1`, [id, value]);
+      await bare.database.query(`UPDATE side_request SET ${column} = $2 WHERE conversation_id = $1`, [id, value]);
     return id;
   }
 
@@ -56,7 +57,7 @@ describeStorages('a title that was asked for', (storage) => {
       await bare.database.query<{ title: string; source: string }>('SELECT title, title_source AS source FROM conversation WHERE id = $1', [id])
     )[0],
     requests: await bare.database.query(
-      'SELECT tries, requested_at IS NOT NULL AS announced, lease_until > now() AS leased FROM title_request WHERE conversation_id = $1',
+      'SELECT tries, requested_at IS NOT NULL AS announced, lease_until > now() AS leased FROM side_request WHERE conversation_id = $1',
       [id],
     ),
     calls: await bare.database.query(
@@ -92,7 +93,7 @@ describeStorages('a title that was asked for', (storage) => {
       if (tries < 3) expect((await stateOf(id)).requests).toEqual([{ tries, announced: false, leased: true }]);
       await titles.run(id, never); // not yet
       expect(told.requests).toHaveLength(tries);
-      await bare.database.query('UPDATE title_request SET lease_until = NULL WHERE conversation_id = $1', [id]);
+      await bare.database.query('UPDATE side_request SET lease_until = NULL WHERE conversation_id = $1', [id]);
     }
     expect(await stateOf(id)).toMatchObject({ source: 'FALLBACK', requests: [], calls: [{}, {}, {}] });
   });

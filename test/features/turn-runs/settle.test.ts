@@ -54,6 +54,7 @@ describeStorages('a settlement', (storage) => {
       account: null,
       hasCalls: false,
       tokenCount: null,
+      summarise: null,
       titles: false,
     });
     expect(result).toMatchObject({ unblocks: false });
@@ -74,6 +75,7 @@ describeStorages('a settlement', (storage) => {
       account: { ...tokens, source: 'ESTIMATED', costUsd: '0.000100' } as const,
       hasCalls: false,
       tokenCount: null,
+      summarise: null,
       titles: false,
     };
     expect(await settle(log, settlement)).toMatchObject({ unblocks: true });

@@ -123,9 +123,10 @@ export const copyPath = (tx: Tx, messageId: string, conversationId: string): Pro
      ), calls AS (
        INSERT INTO tool_call (id, message_id, number, step, call_id, tool_name, arguments_text, arguments, status, replay, attempts, result, error_code,
          error_message, result_index, started_at, finished_at)
-       SELECT gen_random_uuid(), copy.new_id, c.number, c.step, c.call_id, c.tool_name, c.arguments_text, c.arguments, c.status, c.replay, c.attempts, c.result,
+       SELECT gen_random_uuid(), copy.new_id, c.number, c.step, c.call_id, c.tool_name,
+         coalesce(a.edited_arguments::text, c.arguments_text), coalesce(a.edited_arguments, c.arguments), c.status, c.replay, c.attempts, c.result,
          c.error_code, c.error_message, c.result_index, c.started_at, c.finished_at
-       FROM copy JOIN tool_call c ON c.message_id = copy.id
+       FROM copy JOIN tool_call c ON c.message_id = copy.id LEFT JOIN approval a ON a.tool_call_id = c.id
      ), told AS (
        SELECT count(*)::int AS count, max(created_at) AS last_at FROM copy
      ), counted AS (

@@ -4,7 +4,7 @@ import type { Append } from '../../../events/index.ts';
 import type { Tx } from '../../../platform/db.ts';
 import { passOver, supersedeAnswers } from '../../conversations/index.ts';
 import { settleQueued } from '../settle.ts';
-import { listSteered, listSteering, markSteered } from '../turn-store.ts';
+import { listSteered, listSteering, markSteered } from './steering-store.ts';
 
 type Place = { conversationId: string; turnId: string; at: number };
 
@@ -14,7 +14,7 @@ type Place = { conversationId: string; turnId: string; at: number };
  */
 export async function takeSteering(tx: Tx, append: Append, { conversationId, turnId, at }: Place): Promise<Steering[]> {
   const waiting = await listSteering(tx, conversationId, turnId);
-  if (waiting.length === 0) return [];
+  if (waiting.length === 0) return readSteering(tx, turnId);
   for (const { id, messageId } of waiting) {
     const events: EventBody[] = [];
     for (const answerId of await supersedeAnswers(tx, conversationId, id)) {
@@ -31,7 +31,8 @@ export async function takeSteering(tx: Tx, append: Append, { conversationId, tur
     turnId,
     waiting.map(({ messageId }): EventBody => ({ type: 'turn-steered', messageId, consumed: true })),
   );
-  return waiting.map(({ parts }) => ({ at, text: toUserText(parts) }));
+  // All of it, also what a try before this one has taken unheard.
+  return readSteering(tx, turnId);
 }
 
 /** What a turn was told before it was taken up again. */

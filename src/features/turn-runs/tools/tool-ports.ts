@@ -10,25 +10,16 @@ import { throughOutage } from '../../../platform/db-errors.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import { beginSpan } from '../../../platform/telemetry/tracing.ts';
 import { updateParts } from '../../conversations/index.ts';
-import {
-  endCall,
-  insertApprovals,
-  insertCall,
-  listCalls,
-  listWaiting,
-  specOf,
-  startCall,
-  type ToolRegistry,
-  updateJudged,
-} from '../../tools/index.ts';
+import { endCall, insertApprovals, insertCall, listCalls, listDue, specOf, startCall, type ToolRegistry, updateJudged } from '../../tools/index.ts';
 import type { CallAccount } from '../../usage/index.ts';
 import { endAttempt, insertAttempt } from '../attempt-store.ts';
 import { book } from '../book.ts';
 import { bookingOf } from '../booking.ts';
 import type { ClaimedTurn } from '../claim.ts';
 import { holdTurn } from '../recovery.ts';
-import { nextAttempt, parkTurn } from '../turn-store.ts';
+import { nextAttempt } from '../turn-store.ts';
 import { finishedCall } from './call-events.ts';
+import { parkTurn } from './parking.ts';
 import { takeSteering } from './steering.ts';
 
 export type ToolDeps = {
@@ -50,6 +41,8 @@ type Deps = ToolDeps & {
   account(call: Call): Promise<CallAccount>;
 };
 
+type Work<T> = (tx: Tx, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>;
+
 /** How long the outcome of a tool waits for a database that is away: a tool with an effect is not made twice for that. */
 const patienceMs = 15_000;
 
@@ -60,9 +53,19 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
   const offered = registry.offeredTo(info, generation);
   const allowed = new Set(offered.map(({ name }) => name));
 
-  async function record<T>(
-    work: (tx: Tx, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>,
-  ): Promise<T> {
+  /** One after another: what is written last must be what is true last. */
+  let last: Promise<void> = Promise.resolve();
+  function record<T>(work: Work<T>): Promise<T> {
+    const before = last;
+    const done = before.then(() => recordNext(work));
+    last = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
+  }
+
+  async function recordNext<T>(work: Work<T>): Promise<T> {
     await deps.flushed();
     return throughOutage(patienceMs, () =>
       log.transact(async (tx, append) => {
@@ -83,8 +86,8 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
     begin: ({ partIndex, ...call }) => {
       current.hasCalls = true;
       return record(async (tx, tell) => {
-        const id = await insertCall(tx, { ...call, turnId, messageId });
-        await tell([{ type: 'tool-call-started', messageId, partIndex, call: call.number, toolCallId: id }]);
+        const { id, isNew } = await insertCall(tx, { ...call, turnId, messageId });
+        if (isNew) await tell([{ type: 'tool-call-started', messageId, partIndex, call: call.number, toolCallId: id }]);
         return id;
       });
     },
@@ -109,10 +112,9 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
       return current.attempt;
     },
 
-    started: ({ id }) =>
+    started: ({ id }, attempt) =>
       record(async (tx, tell) => {
-        await startCall(tx, id);
-        await tell([{ type: 'tool-started', toolCallId: id }]);
+        if (await startCall(tx, id, attempt)) await tell([{ type: 'tool-started', toolCallId: id }]);
       }),
 
     ended: ({ id, number }, outcome, resultIndex) =>
@@ -155,13 +157,15 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
 
     wait: () =>
       record(async (tx, tell): Promise<ToolCallRecord[] | null> => {
-        const waiting = await listWaiting(tx, turnId);
-        if (waiting.length === 0) return listCalls(tx, turnId);
-        const approvalIds = waiting.flatMap(({ status, approvalId }) => (status === 'PENDING_APPROVAL' && approvalId ? [approvalId] : []));
-        const toolCallIds = waiting.filter(({ status }) => status === 'PENDING_CLIENT').map(({ id }) => id);
+        const due = await listDue(tx, turnId);
+        const approvalIds = due.flatMap(({ status, approvalId }) => (status === 'PENDING_APPROVAL' && approvalId ? [approvalId] : []));
+        const toolCallIds = due.filter(({ status }) => status === 'PENDING_CLIENT').map(({ id }) => id);
+        // What was allowed meanwhile is made first, however long a client may take.
+        const isReady = approvalIds.length === 0 && due.some(({ status }) => status === 'READY');
+        if (isReady || approvalIds.length + toolCallIds.length === 0) return listCalls(tx, turnId);
         await endAttempt(tx, turnId, current.attempt, { outcome: 'COMPLETED', called: false });
-        await parkTurn(tx, turnId, approvalIds.length > 0 ? 'WAITING_APPROVAL' : 'WAITING_CLIENT_TOOL');
-        await tell([{ type: 'turn-waiting', turnId, approvalIds, toolCallIds }]);
+        const waits = await parkTurn(tx, turnId, approvalIds.length > 0 ? 'WAITING_APPROVAL' : 'WAITING_CLIENT_TOOL');
+        if (waits) await tell([{ type: 'turn-waiting', turnId, approvalIds, toolCallIds }]);
         return null;
       }),
   };
