@@ -92,16 +92,22 @@ let app: App;
 let token: string;
 let env: Record<string, string>;
 
+const toolsFile = join(scratch, `tools-${process.pid}.mjs`);
+
 beforeAll(async () => {
   await mkdir(scratch, { recursive: true });
-  world = await createWorld(storages[0]!, { tokensPerSecond: 100 });
+  await writeFile(toolsFile, snippet('docs/TOOLS.md', 'tools'));
+  world = await createWorld(storages[0]!, { tokensPerSecond: 100, env: { TOOLS: `samples,${toolsFile}` } });
   app = await world.start();
   const code = snippet('README.md', 'setup').replaceAll('http://127.0.0.1:4000', app.url!);
   const [url, made] = (await bash(`${code}\nprintf '%s\\n' "$URL" "$TOKEN"`, world.env)).split('\n');
   token = made!;
   env = { URL: url!, TOKEN: token };
 });
-afterAll(() => world?.close());
+afterAll(async () => {
+  await world?.close();
+  await rm(toolsFile, { force: true });
+});
 
 describe('the README with curl', () => {
   let sent: Sent;
@@ -230,24 +236,48 @@ describe('the client of docs/EVENTS.md', () => {
     const query = `query ($id: ID!) { conversation(id: $id) { messages(last: 50) { nodes { id status ${part} } } } }`;
     return (await ask<{ conversation: { messages: { nodes: Shown[] } } }>(url, bearer, query, { id })).conversation.messages.nodes;
   }
-  const shownBy = ({ view }: Reader) => [...view.messages.values()].map(({ id, status, parts }) => ({ id, status, parts }));
+  /** As `stored` gives it; of calls and widgets the client has more. */
+  const toStored = ({ __typename, text }: Part): Part =>
+    (/^(Text|Reasoning|Refusal)Part$/.test(__typename) ? { __typename, text } : { __typename }) as Part;
+  const shownBy = ({ view }: Reader) => [...view.messages.values()].map(({ id, status, parts }) => ({ id, status, parts: parts.map(toStored) }));
 
   it('shows what is stored after answers, reasoning, refusals, failures and repeated tries', async () => {
     const reader = client.createView(sha256);
     const first = await send(app.url!, token, 'Hello');
     const { id } = first.conversation;
     const turns = [first];
-    for (const text of ['[[reasoning]] Why?', '[[refuse]]', '[[fail 500 times 1]] Again', '[[cut 4]]'])
+    const tools = '[[call find_book {"title":"Emma"}]] [[call lend_book {"name":"Emma"}]] [[then]] [[say Here it is.]]';
+    for (const text of ['[[reasoning]] Why?', tools, '[[refuse]]', '[[fail 500 times 1]] Again', '[[cut 4]]'])
       turns.push(await send(app.url!, token, text, { id }));
     const ended = () => turns.every(({ turn }) => reader.view.ended.has(turn.id));
     await follow(reader, app.url!, token, id, ended);
-    expect(turns.map(({ turn }) => reader.view.ended.get(turn.id))).toEqual(['COMPLETED', 'COMPLETED', 'COMPLETED', 'COMPLETED', 'FAILED']);
+    expect(turns.map(({ turn }) => reader.view.ended.get(turn.id))).toEqual([...Array(5).fill('COMPLETED'), 'FAILED']);
     expect(shownBy(reader)).toEqual(await stored(app.url!, token, id));
 
     const retry = 'mutation ($t: ID!, $k: String!) { retryTurn(turnId: $t, idempotencyKey: $k) { ... on TurnSuccess { turn { id } } } }';
     const variables = { t: turns.at(-1)!.turn.id, k: crypto.randomUUID() };
     turns.push((await ask<{ retryTurn: Sent }>(app.url!, token, retry, variables)).retryTurn);
     await follow(reader, app.url!, token, id, ended);
+    expect(shownBy(reader)).toEqual(await stored(app.url!, token, id));
+  });
+
+  it('shows calls, results and widgets as they come, before the answer is whole', async () => {
+    const reader = client.createView(sha256);
+    const calls = '[[call find_book {"title":"Emma"}]] [[call lend_book {"name":"Emma","days":3}]]';
+    const { turn, conversation, cursor } = await send(app.url!, token, `${calls} [[then]] [[hold]] [[say A few words at the end.]]`);
+    const { id } = conversation;
+    reader.view.cursor = cursor;
+    const answer = () => [...reader.view.messages.values()].at(-1)?.parts ?? [];
+    await follow(reader, app.url!, token, id, () => Boolean(answer()[5]?.text));
+    expect(answer().slice(0, 5)).toMatchObject([
+      { __typename: 'ToolCallPart', text: '{"title":"Emma"}', toolCall: { status: 'SUCCEEDED' } },
+      { __typename: 'ToolCallPart', text: '{"name":"Emma","days":3}', toolCall: { status: 'SUCCEEDED', argumentsJson: { days: 3 } } },
+      { __typename: 'ToolResultPart', toolCall: { resultJson: [{ name: 'Emma', author: 'Jane Austen' }] } },
+      { __typename: 'ToolResultPart', toolCall: { resultJson: { name: 'Emma', days: 3 } } },
+      { __typename: 'WidgetPart', widgetType: 'loan', data: { name: 'Emma', days: 3 } },
+    ]);
+    await until(() => world.model.release() > 0, 'the model to go on');
+    await follow(reader, app.url!, token, id, () => reader.view.ended.has(turn.id));
     expect(shownBy(reader)).toEqual(await stored(app.url!, token, id));
   });
 
@@ -285,6 +315,52 @@ describe('the client of docs/EVENTS.md', () => {
       await processes.close();
       await rm(home, { recursive: true, force: true });
     }
+  });
+});
+
+describe('the pages on tools', () => {
+  type Asked = { pendingApprovals: { nodes: { id: string; summary: string; argumentsSha256: string; toolCall: { toolName: string } }[] } };
+  type Decided = { decideApprovals: { resumed: boolean } };
+  type Ended = {
+    turn: { isTerminal: boolean; finalMessage: { content: string; toolsExecuted: string[] }; toolCalls: { status: string; resultJson: object }[] };
+  };
+
+  /** The document of the README, one of its operations. */
+  const operation = (name: 'Asked' | 'Allow') => {
+    const [asked, allow] = snippet('README.md', 'decide').split(/\n\n(?=mutation)/);
+    return name === 'Asked' ? asked! : allow!;
+  };
+
+  async function play(text: string): Promise<{ asked: string[]; turn: Ended['turn'] }> {
+    const { turn } = await send(app.url!, token, text);
+    const asked: string[] = [];
+    const query = 'query ($t: ID!) { turn(id: $t) { isTerminal finalMessage { content toolsExecuted } toolCalls { status resultJson } } }';
+    const ended = await until(async () => {
+      for (const { id, summary, argumentsSha256 } of (await ask<Asked>(app.url!, token, operation('Asked'))).pendingApprovals.nodes) {
+        const variables = { approval: id, sha256: argumentsSha256 };
+        expect((await ask<Decided>(app.url!, token, operation('Allow'), variables)).decideApprovals).toMatchObject({ resumed: true });
+        asked.push(summary);
+      }
+      const found = await ask<Ended>(app.url!, token, query, { t: turn.id });
+      return found.turn.isTerminal ? found.turn : null;
+    }, 'the turn to end');
+    return { asked, turn: ended };
+  }
+
+  it('run as they are written, and say what they show', async () => {
+    const small = await play('[[call lend_book {"name":"Emma"}]] [[then]] [[say Lent.]]');
+    expect(small).toMatchObject({ asked: [], turn: { finalMessage: { content: 'Lent.', toolsExecuted: ['lend_book'] } } });
+    expect(small.turn.toolCalls).toMatchObject([{ status: 'SUCCEEDED', resultJson: { name: 'Emma', days: 14 } }]);
+    const long = await play('[[call lend_book {"name":"Ulysses","days":60}]] [[call lend_book {"name":"Godot"}]] [[then]] [[say Lent.]]');
+    expect(long.asked).toEqual(['Lend “Ulysses” for 60 days']);
+    expect(long.turn.toolCalls.map(({ status }) => status)).toEqual(['SUCCEEDED', 'FAILED']);
+  });
+
+  it('asks before it books, with the samples, and books when it is allowed', async () => {
+    const [, text] = /try `("Book me in .*")`/.exec(read('README.md'))!;
+    const { asked, turn } = await play(JSON.parse(text!) as string);
+    expect(asked).toEqual(['Book an appointment at 14:00: teeth']);
+    expect(turn).toMatchObject({ finalMessage: { content: 'Done.' }, toolCalls: [{ status: 'SUCCEEDED', resultJson: { booked: true } }] });
   });
 });
 
