@@ -70,7 +70,8 @@ describeSettings(
         const sent = await ask(alice, `${marker} [[tokens 40]] ${says}`);
         const { turn } = sent;
         expect(turn).toMatchObject({ status: 'FAILED', finishReason: 'ERROR', isTerminal: true });
-        const __typename = code === 'CONTEXT_TOO_LONG' ? 'ContextTooLongError' : 'ProviderError';
+        const __typename =
+          ({ CONTEXT_TOO_LONG: 'ContextTooLongError', CONTENT_FILTERED: 'ContentFilteredError' } as Record<string, string>)[code] ?? 'ProviderError';
         expect(turn.error).toMatchObject({ __typename, code, retryable });
         expect(turn.error!.message).toMatch(message);
         expect(callsAbout(marker)).toHaveLength(calls);

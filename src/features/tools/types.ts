@@ -41,7 +41,8 @@ export const ToolCall = builder.interfaceType('ToolCall', {
       type: Approval,
       nullable: true,
       description: 'Who was asked whether it may be made; null where nobody was.',
-      resolve: ({ id }, _args, { loaders }) => loaders.callApproval.load(id),
+      // What is asked is about arguments; who was given none yet must not be given the question.
+      resolve: ({ id, status }, _args, { loaders }) => (status === 'STREAMING_ARGUMENTS' ? null : loaders.callApproval.load(id)),
     }),
     message: t.field({
       type: 'Message',
