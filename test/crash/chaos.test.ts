@@ -5,12 +5,14 @@ import { type Report, run, warmUp } from './chaos/run.ts';
 import { faultNames, scheduleOf } from './chaos/schedule.ts';
 import { openStage, type Stage } from './chaos/stage.ts';
 
-/** About a minute of chaos, one kind of fault after the other, and whatever a fresh seed brings (in CI the same one each time). `npm run chaos` runs longer. */
+/** A minute or two of chaos, one kind of fault after the other, and whatever a fresh seed brings (in CI the same one each time). `npm run chaos` runs longer. */
 const runs: { seed: number; kind: string }[] = [
   { seed: 1, kind: 'kill-' },
   { seed: 2, kind: 'redis-' },
   { seed: 3, kind: 'postgres-' },
   { seed: 4, kind: 'model-' },
+  { seed: 5, kind: 'kill-tool-' },
+  { seed: 6, kind: 'kill-waiting' },
   { seed: process.env.CI ? 210355887 : Math.floor(Math.random() * 1e9), kind: '' },
 ];
 
@@ -43,5 +45,5 @@ describe.runIf(canRun)('every promise is kept', () => {
   }
 });
 
-const sentence = ({ faults, turns, outcomes, interruptions, ms }: Report, replay: string): string =>
-  `${faults.join(' and ')} in ${Math.round(ms / 1_000)} s: ${turns} turns (${JSON.stringify(outcomes)}), ${interruptions} streams cut; again with: ${replay}`;
+const sentence = ({ faults, turns, outcomes, toolCalls, interruptions, ms }: Report, replay: string): string =>
+  `${faults.join(' and ')} in ${Math.round(ms / 1_000)} s: ${turns} turns (${JSON.stringify(outcomes)}), calls of tools: ${JSON.stringify(toolCalls)}, ${interruptions} streams cut; again with: ${replay}`;

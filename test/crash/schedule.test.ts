@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { parseDirectives } from '../../src/providers/scripted/script.ts';
 import { createRandom } from './chaos/random.ts';
 import { actionMs, faultNames, scheduleOf } from './chaos/schedule.ts';
 
@@ -42,11 +43,33 @@ it('comes to every fault, every transport, every way to lie, stops and parallel 
   expect(seen(turns.map(({ parallel }) => parallel))).toEqual([1, 2, 3, 5]);
   expect(seen(turns.map(({ behaviour }) => behaviour))).toEqual(['honest', 'lie', 'passing-fault']);
   expect(turns.some(({ stopAfter }) => stopAfter !== null)).toBe(true);
+  const tools = turns.flatMap((turn) => turn.tools ?? []);
+  expect(tools.length / turns.length).toBeGreaterThan(0.3);
+  expect(seen(tools.flatMap(({ rounds }) => rounds.flatMap(({ calls }) => calls.map(({ tool }) => tool))))).toEqual([
+    ...['book_appointment', 'get_weather', 'pay', 'send_letter'],
+  ]);
+  expect(seen(tools.map(({ choices }) => choices.length))).toEqual([0, 1, 2]);
+  expect(seen(tools.flatMap(({ choices }) => choices))).toEqual(['approve', 'deny', 'edit']);
+  expect(seen(tools.flatMap(({ rounds }) => rounds.map(({ calls }) => calls.length)))).toEqual([1, 2]);
+  expect(seen(tools.map(({ rounds }) => rounds.length))).toEqual([1, 2]);
   for (const lie of ['no-finish', 'no-finish done', 'empty', 'html', 'garbage', 'cut 4', 'error 5', 'stall 6', 'stall headers'])
     expect(
       turns.some(({ text }) => text.includes(`[[${lie}]]`)),
       lie,
     ).toBe(true);
+});
+
+it('tells the model of each round what its plan says, and asks somebody where a fault needs that', () => {
+  fc.assert(
+    fc.property(seed, (value) => {
+      const turns = scheduleOf(value, ['kill-waiting']).clients.flatMap((client) => client.turns);
+      for (const { text, tools } of turns) {
+        const told = text.split('[[then]]').map((round) => parseDirectives(round).flatMap((step) => (step.do === 'call' ? [step.name] : [])));
+        expect(told).toEqual([...(tools?.rounds ?? []).map(({ calls }) => calls.map(({ tool }) => tool)), []]);
+        if (tools) expect(tools.choices.length).toBeGreaterThan(0);
+      }
+    }),
+  );
 });
 
 it('draws from its faults alone where some are asked for', () => {

@@ -1,5 +1,8 @@
+import type { MessagePart } from '../../../src/contracts/message.ts';
+import type { ToolCallStatus, ToolReplay } from '../../../src/contracts/tool.ts';
 import type { EventBody } from '../../../src/contracts/turn-event.ts';
 import type { ScriptedCall } from '../../../src/providers/index.ts';
+import type { Effect } from './journals.ts';
 import type { Pulse } from './pulse.ts';
 import type { Schedule } from './schedule.ts';
 import { keyOf, type TurnRecord } from './sender.ts';
@@ -19,7 +22,28 @@ export type TurnRow = {
 export type AttemptRow = { turnId: string; number: number; worker: string; outcome: string; startedAt: Date; requestedAt: Date | null };
 export type UsageRow = { turnId: string; attempt: number; source: string; requestId: string | null; outputTokens: number; totalTokens: number };
 export type EventRow = { conversationId: string; seq: number; turnId: string | null; at: Date; body: EventBody };
-export type MessageRow = { id: string; turnId: string | null; role: string; status: string; content: string; sha256: string | null };
+export type MessageRow = {
+  id: string;
+  turnId: string | null;
+  role: string;
+  status: string;
+  content: string;
+  sha256: string | null;
+  parts: MessagePart[];
+};
+export type ToolCallRow = {
+  id: string;
+  turnId: string;
+  number: number;
+  callId: string;
+  toolName: string;
+  status: ToolCallStatus;
+  replay: ToolReplay;
+  attempts: number;
+  argumentsText: string;
+  arguments: Record<string, unknown> | null;
+};
+export type ApprovalRow = { id: string; toolCallId: string; status: string; editedArguments: Record<string, unknown> | null };
 export type ConversationRow = { id: string; head: number; totalTokens: number };
 
 /** What the database says of the conversations of a run, past every process of the product. */
@@ -30,6 +54,8 @@ export type Rows = {
   usage: UsageRow[];
   events: EventRow[];
   messages: MessageRow[];
+  toolCalls: ToolCallRow[];
+  approvals: ApprovalRow[];
 };
 
 /** All that a run can be judged by, seen from outside of the product. */
@@ -41,6 +67,8 @@ export type Evidence = {
   rows: Rows;
   /** The model's own journal, of the turns of this run. */
   calls: (ScriptedCall & { turnKey: string })[];
+  /** What tools have done, by their own journal. */
+  effects: Effect[];
   endings: Ending[];
   /** What a stranger was shown. */
   leaks: string[];
@@ -73,9 +101,16 @@ export async function readRows({ postgres }: Stage, conversationIds: readonly st
         SELECT conversation_id AS "conversationId", seq::int, turn_id AS "turnId", at, body
         FROM event WHERE conversation_id = ANY($1::uuid[]) ORDER BY conversation_id, seq`),
       messages: await all(`
-        SELECT m.id, m.turn_id AS "turnId", m.role::text, m.status::text, m.content_sha256 AS sha256,
+        SELECT m.id, m.turn_id AS "turnId", m.role::text, m.status::text, m.content_sha256 AS sha256, m.parts,
           coalesce((SELECT string_agg(p->>'text', '' ORDER BY n) FROM jsonb_array_elements(m.parts) WITH ORDINALITY AS e(p, n) WHERE p->>'type' = 'text'), '') AS content
         FROM message m WHERE m.conversation_id = ANY($1::uuid[]) ORDER BY m.ordinal`),
+      toolCalls: await all(`
+        SELECT c.id, c.turn_id AS "turnId", c.number, c.call_id AS "callId", c.tool_name AS "toolName", c.status::text, c.replay::text, c.attempts,
+          c.arguments_text AS "argumentsText", c.arguments
+        FROM tool_call c JOIN turn t ON t.id = c.turn_id WHERE t.conversation_id = ANY($1::uuid[]) ORDER BY c.turn_id, c.number`),
+      approvals: await all(`
+        SELECT id, tool_call_id AS "toolCallId", status::text, edited_arguments AS "editedArguments"
+        FROM approval WHERE conversation_id = ANY($1::uuid[])`),
     };
   } finally {
     await client.end().catch(() => {});

@@ -32,6 +32,14 @@ const killNow =
   async (stage, { which }) =>
     stage.signal(stage.slots.filter((slot) => slot.role === role)[which]!, 'SIGKILL');
 
+/** A turn waits for somebody, and both workers are killed: whatever is decided then, nobody is there to go on with it. */
+const killWaitingWorkers: Fault = async (stage) => {
+  const isWaiting = async () =>
+    (await stage.postgres.query("SELECT 1 FROM turn WHERE status = 'WAITING_APPROVAL' LIMIT 1").catch(() => [])).length > 0;
+  for (const end = Date.now() + 2 * strikeMs; !(await isWaiting()) && Date.now() < end; ) await pause(20);
+  for (const worker of stage.workers) stage.signal(worker, 'SIGKILL');
+};
+
 /** Stops a process and continues the same one; whoever was killed meanwhile stays dead. */
 async function frozen(slot: Slot, ms: number): Promise<void> {
   const { process } = slot;
@@ -43,18 +51,20 @@ async function frozen(slot: Slot, ms: number): Promise<void> {
 /** How much longer than its lease a worker is stopped: somebody else must have had the time to take its turns. */
 const pastLeaseMs = 1_500;
 
-const freezeAtFinishing: Fault = async (stage, { which, skip }) => {
-  const slot = stage.workers[which]!;
-  const { process } = slot;
-  stage.order(slot, { strike: { at: 'finishing', signal: 'SIGSTOP', skip } });
-  await pause(stage.leaseMs + pastLeaseMs + 2_000);
-  // A turn may come to that point only now: the order is taken back first, and whoever had stopped already is continued once more.
-  stage.order(slot, { strike: neverStrikes });
-  for (let times = 0; times < 3; times++) {
-    process?.kill('SIGCONT');
-    await pause(200);
-  }
-};
+const freezeAt =
+  (at: Strike['at']): Fault =>
+  async (stage, { which, skip }) => {
+    const slot = stage.workers[which]!;
+    const { process } = slot;
+    stage.order(slot, { strike: { at, signal: 'SIGSTOP', skip } });
+    await pause(stage.leaseMs + pastLeaseMs + 2_000);
+    // A turn may come to that point only now: the order is taken back first, and whoever had stopped already is continued once more.
+    stage.order(slot, { strike: neverStrikes });
+    for (let times = 0; times < 3; times++) {
+      process?.kill('SIGCONT');
+      await pause(200);
+    }
+  };
 
 /** One process after the other, each when the one before is replaced, as a deploy does it. */
 const rollingRestart: Fault = async (stage) => {
@@ -162,13 +172,21 @@ export const faults: Record<FaultName, Fault> = {
   'kill-on-the-wire': killAt('worker', 'on-the-wire'),
   'kill-first-delta': killAt('worker', 'first-delta'),
   'kill-delta': killAt('worker', 'delta'),
+  'kill-calls-stored': killAt('worker', 'calls-stored'),
+  'kill-tool-started': killAt('worker', 'tool-started'),
+  'kill-tool-done': killAt('worker', 'tool-done'),
+  'kill-tool-stored': killAt('worker', 'tool-stored'),
+  'kill-waiting': killAt('worker', 'waiting'),
+  'kill-waiting-workers': killWaitingWorkers,
   'kill-finishing': killAt('worker', 'finishing'),
   'kill-usage-write': killAt('worker', 'usage-write'),
   'kill-settled': killAt('worker', 'settled'),
   'kill-worker': killNow('worker'),
   'kill-api': killNow('api'),
   'freeze-worker': (stage, { which }) => frozen(stage.workers[which]!, stage.leaseMs + pastLeaseMs),
-  'freeze-at-finishing': freezeAtFinishing,
+  'freeze-at-finishing': freezeAt('finishing'),
+  'freeze-at-calls-stored': freezeAt('calls-stored'),
+  'freeze-at-tool-done': freezeAt('tool-done'),
   'freeze-api': (stage, { which, forMs }) => frozen(stage.apis[which]!, forMs),
   'rolling-restart': rollingRestart,
   'clocks-apart': clocksApart,

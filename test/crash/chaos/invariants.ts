@@ -6,6 +6,7 @@ import { recoveries } from './measures.ts';
 import { allowance } from './pulse.ts';
 import { keyOf } from './sender.ts';
 import { modelPatienceMs } from './stage.ts';
+import { toolInvariants } from './tool-invariants.ts';
 
 /** What is wrong with the evidence, a line each; nothing where the promise was kept. */
 export type Invariant = (evidence: Evidence) => string[];
@@ -32,7 +33,8 @@ const textIsStored: Invariant = (evidence) =>
 /** 1: an honest model's answer is stored word for word, and of one that broke off nothing but its beginning. */
 const answerIsTheModels: Invariant = (evidence) =>
   evidence.rows.turns.flatMap((turn) => {
-    const whole = filler(planOf(evidence, turn)?.tokens ?? 0);
+    const plan = planOf(evidence, turn);
+    const whole = (plan?.tools?.rounds ?? []).map(({ said }) => said).join('') + filler(plan?.tokens ?? 0);
     const answer = answerOf(evidence, turn);
     const isRight = turn.status === 'COMPLETED' ? answer?.content === whole : whole.startsWith(answer?.content ?? '');
     return isRight ? [] : [`the answer of ${turn.key} (${turn.status}) is not what the model said: ${JSON.stringify(answer?.content)}`];
@@ -41,13 +43,15 @@ const answerIsTheModels: Invariant = (evidence) =>
 /** 2: no reader was told of a hole, a repeat or anything out of order. */
 const historiesAreWhole: Invariant = ({ watchers }) => watchers.flatMap(({ faults }) => faults);
 
+const deltas = new Set(['TextDeltaEvent', 'ReasoningDeltaEvent', 'ToolArgumentsDeltaEvent']);
+
 /** 2 and 9: of everything that is no text, readers were told exactly what is in the log, once, by the number it has there. */
 const historiesAreTheLog: Invariant = ({ watchers, rows }) =>
   watchers.flatMap(({ reader, conversationId, plan, faults }) => {
     if (faults.length > 0) return [];
     const first = Number(reader.events[0]?.seq ?? 0);
     const log = rows.events.filter((row) => row.conversationId === keyOf(conversationId) && row.seq >= first && !isDelta(row.body));
-    const told = reader.events.filter(({ __typename }) => __typename !== 'TextDeltaEvent' && __typename !== 'ReasoningDeltaEvent');
+    const told = reader.events.filter(({ __typename }) => !deltas.has(__typename));
     const [have, want] = [told.map(({ seq }) => Number(seq)), log.map(({ seq }) => seq)];
     return JSON.stringify(have) === JSON.stringify(want) ? [] : [`a reader over ${plan.transport} was told of ${have}, in the log are ${want}`];
   });
@@ -121,7 +125,7 @@ const sumsAgree: Invariant = ({ rows }) =>
     return sum === totalTokens ? [] : [`conversation ${id} counts ${totalTokens} tokens, its rows have ${sum}`];
   });
 
-/** 6: however often and however parallel a message was sent, it is one turn, asked of the model once unless something failed. */
+/** 6: however often and however parallel a message was sent, it is one turn, asked of the model once (or once after each round of calls) unless something failed. */
 const oneTurnForAKey: Invariant = ({ records, rows, calls }) =>
   records.flatMap(({ plan, answers, refusals }) => {
     const turns = new Set(answers.map(({ turnId }) => turnId));
@@ -152,10 +156,10 @@ const nothingElseFailsATurn: Invariant = (evidence) => {
 /** 8: without Redis nobody waits for it. */
 const nobodyWaitsForRedis: Invariant = (evidence) =>
   only(evidence, isOfRedis)
-    ? evidence.records.flatMap(({ plan, answers }) =>
-        answers.flatMap(({ sentAt, ms }) =>
+    ? evidence.records.flatMap(({ plan, answers, decisions }) =>
+        [...answers, ...decisions].flatMap(({ sentAt, ms }) =>
           ms > 2_000 + Math.max(evidence.calmMs, allowance(evidence.beats, sentAt, sentAt + ms))
-            ? [`${plan.key} was admitted after ${ms} ms, with nothing but Redis out of order`]
+            ? [`${plan.key} was admitted or decided about after ${ms} ms, with nothing but Redis out of order`]
             : [],
         ),
       )
@@ -192,4 +196,5 @@ export const invariants: Record<string, Invariant> = {
   'nobody waits for Redis': nobodyWaitsForRedis,
   'processes live': processesLive,
   'lies are seen': liesAreSeen,
+  ...toolInvariants,
 };

@@ -7,12 +7,18 @@ const whole = (value: number | null): string => (value === null ? '–' : `${Mat
 const spread = (values: readonly number[]): string => [0.5, 0.95, 1].map((share) => whole(quantile(values, share))).join(' / ');
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
+/** Counts of many runs, added up: all of them, and of each kind. */
+function told(counts: readonly Record<string, number>[]): string {
+  const total: Record<string, number> = {};
+  for (const each of counts) for (const [status, count] of Object.entries(each)) total[status] = (total[status] ?? 0) + count;
+  const kinds = Object.entries(total).map(([status, count]) => `${count} ${status}`);
+  return `${sum(Object.values(total))}${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`;
+}
+
 export type Circumstances = { at: Date; first: number; leaseMs: number; fault: string | null };
 
 /** What docs/CHAOS.md says of the last long run. */
 export function chronicle(reports: readonly Report[], { at, first, leaseMs, fault }: Circumstances): string {
-  const outcomes: Record<string, number> = {};
-  for (const report of reports) for (const [status, count] of Object.entries(report.outcomes)) outcomes[status] = (outcomes[status] ?? 0) + count;
   const violations = reports.flatMap(({ seed, violations: found }) => found.map((violation) => ({ seed, ...violation })));
   const injected = faultNames.map((name) => ({ name, count: reports.filter(({ faults }) => faults.includes(name)).length }));
   const calm = reports.filter(({ faults }) => faults.every((name) => name.startsWith('model-') || name.startsWith('redis-')));
@@ -24,11 +30,11 @@ export function chronicle(reports: readonly Report[], { at, first, leaseMs, faul
       'time',
       `${Math.round(sum(reports.map(({ ms }) => ms)) / 60_000)} minutes, ${(sum(reports.map(({ ms }) => ms)) / reports.length / 1_000).toFixed(1)} s a run`,
     ],
+    ['turns', told(reports.map(({ outcomes }) => outcomes))],
+    ['calls of tools', told(reports.map(({ toolCalls }) => toolCalls))],
     [
-      'turns',
-      `${sum(reports.map(({ turns }) => turns))} (${Object.entries(outcomes)
-        .map(([status, count]) => `${count} ${status}`)
-        .join(', ')})`,
+      'decisions of devices: those that count / that came too late',
+      [0, 1].map((place) => sum(reports.map(({ decisions }) => decisions[place as 0 | 1]))).join(' / '),
     ],
     ['processes killed', sum(reports.map(({ kills }) => kills))],
     ['streams cut', sum(reports.map(({ interruptions }) => interruptions))],
@@ -56,7 +62,7 @@ export function chronicle(reports: readonly Report[], { at, first, leaseMs, faul
     '',
     'The last long run of the harness in `test/crash/chaos`. It is written by `npm run chaos`, not by hand.',
     '',
-    'Two API processes and two workers run on a PostgreSQL and a Redis of their own, each process behind fault proxies of its own, with the scripted model. Clients send (some messages several times in parallel, with one key), stop, read over WebSocket, SSE and polling, and are cut at random. One to three faults strike in the first seconds. When all is quiet, every invariant is checked from outside: the rows of the database, the journal of the model, and what each client was told.',
+    'Two API processes and two workers run on a PostgreSQL and a Redis of their own, each process behind fault proxies of its own, with the scripted model. Clients send (some messages several times in parallel, with one key), stop, read over WebSocket, SSE and polling, and are cut at random. A third of the turns call tools (some that may be repeated, some that never may, some side by side), and where a person is asked, one or two devices decide at once. One to three faults strike in the first seconds. When all is quiet, every invariant is checked from outside: the rows of the database, the journal of the model, the journal of what tools did, and what each client was told.',
     '',
     '|  |  |',
     '|---|---|',

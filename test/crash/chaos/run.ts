@@ -1,9 +1,11 @@
 import { pause } from '../../../src/kernel/async.ts';
 import { NodeDocument, PollDocument, TurnDocument } from '../../generated/graphql.ts';
 import { createTestClient } from '../../kit/client.ts';
+import { decide } from './decider.ts';
 import { callsOf, conversationsOf, type Evidence, readRows } from './evidence.ts';
 import { faults } from './faults.ts';
 import { invariants } from './invariants.ts';
+import { type Journals, openJournals } from './journals.ts';
 import { quantile, recoveries, stops } from './measures.ts';
 import { feelPulse } from './pulse.ts';
 import { actionMs, type ClientPlan, type Schedule, scheduleOf } from './schedule.ts';
@@ -20,6 +22,10 @@ export type Report = {
   turns: number;
   /** How many turns ended in each way. */
   outcomes: Record<string, number>;
+  /** How many calls of tools ended in each way. */
+  toolCalls: Record<string, number>;
+  /** Decisions that count, and those that came after another one. */
+  decisions: [number, number];
   kills: number;
   interruptions: number;
   slowestAdmissionMs: number;
@@ -40,9 +46,10 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
   const endingsBefore = stage.endings.length;
   const records: TurnRecord[] = [];
   const watchers: Watcher[] = [];
+  const journals = openJournals();
   const pulse = feelPulse(stage);
   let over = false;
-  const acting = Promise.all(schedule.clients.map((plan) => act(stage, plan, { records, watchers, isOver: () => over })));
+  const acting = Promise.all(schedule.clients.map((plan) => act(stage, plan, { records, watchers, journals, isOver: () => over })));
   const harming = Promise.all(
     schedule.faults.map(async (plan) => {
       await pause(plan.at);
@@ -76,9 +83,11 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
     ...{ schedule, startedAt, records, watchers, unfinished, beats: pulse.beats, calmMs: stage.calmMs },
     rows: await readRows(stage, conversationsOf(records)),
     calls: callsOf(stage, records),
+    effects: journals.effects(),
     endings: stage.endings.slice(endingsBefore),
     leaks: await leaksOf(stage, records),
   };
+  journals.remove();
   return reportOf(evidence);
 }
 
@@ -92,13 +101,14 @@ export async function warmUp(stage: Stage): Promise<Report> {
 function reportOf(evidence: Evidence): Report {
   const { schedule, startedAt, rows, endings, watchers } = evidence;
   const beats = evidence.beats.map(({ ms }) => ms);
-  const outcomes: Record<string, number> = {};
-  for (const { status } of rows.turns) outcomes[status] = (outcomes[status] ?? 0) + 1;
+  const decisions = evidence.records.flatMap((record) => record.decisions);
   return {
     seed: schedule.seed,
     faults: schedule.faults.map(({ name }) => name),
     turns: rows.turns.length,
-    outcomes,
+    outcomes: counted(rows.turns),
+    toolCalls: counted(rows.toolCalls),
+    decisions: [decisions.filter(({ counts }) => counts).length, decisions.filter(({ counts }) => !counts).length],
     kills: endings.filter(({ signal }) => signal === 'SIGKILL').length,
     interruptions: watchers.reduce((sum, { interruptions }) => sum + interruptions.length, 0),
     slowestAdmissionMs: Math.max(0, ...evidence.records.flatMap(({ answers }) => answers.map(({ ms }) => ms))),
@@ -110,15 +120,21 @@ function reportOf(evidence: Evidence): Report {
   };
 }
 
-type Acting = { records: TurnRecord[]; watchers: Watcher[]; isOver: () => boolean };
+function counted(rows: readonly { status: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status } of rows) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+type Acting = { records: TurnRecord[]; watchers: Watcher[]; journals: Journals; isOver: () => boolean };
 
 /** One client: its first message makes the conversation, the others go into it, and its readers follow from the first on. */
-async function act(stage: Stage, { user, api, turns, watchers: plans }: ClientPlan, { records, watchers, isOver }: Acting): Promise<void> {
+async function act(stage: Stage, { user, api, turns, watchers: plans }: ClientPlan, { records, watchers, journals, isOver }: Acting): Promise<void> {
   const context = { stage, user, api, isOver };
   const startedAt = Date.now();
   const [first, ...others] = [...turns].sort((a, b) => a.at - b.at);
   await pause(first!.at);
-  const made = await send(context, first!, null);
+  const made = await send(context, first!, { new: { metadata: journals.labels() } });
   records.push(made);
   const [answer] = made.answers;
   if (!answer) return;
@@ -126,11 +142,12 @@ async function act(stage: Stage, { user, api, turns, watchers: plans }: ClientPl
   for (const plan of plans) watchers.push(await watch(stage, plan, from));
   await Promise.all([
     stopLater(made),
+    decide(context, made),
     ...others.map(async (plan) => {
       await pause(plan.at - (Date.now() - startedAt));
-      const record = await send(context, plan, answer.conversationId);
+      const record = await send(context, plan, { id: answer.conversationId });
       records.push(record);
-      await stopLater(record);
+      await Promise.all([stopLater(record), decide(context, record)]);
     }),
   ]);
 

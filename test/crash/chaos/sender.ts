@@ -2,6 +2,7 @@ import { fromGlobalId } from '../../../src/graph/ids.ts';
 import { pause } from '../../../src/kernel/async.ts';
 import { SendDocument, type SendMessageInput, StopDocument } from '../../generated/graphql.ts';
 import { createTestClient, type TestClient } from '../../kit/client.ts';
+import type { DecisionRecord } from './decider.ts';
 import { type Link, startLink } from './link.ts';
 import type { TurnPlan } from './schedule.ts';
 import type { Stage } from './stage.ts';
@@ -18,15 +19,17 @@ export type TurnRecord = {
   /** Tries that came to nothing. */
   failures: string[];
   stop: { at: number; ms: number; status: string; turnId: string } | null;
+  /** What its devices decided about calls. */
+  decisions: DecisionRecord[];
 };
 
 /** After this a client believes no more that an answer comes, and asks the other process. */
-const patienceMs = 8_000;
-const retryMs = 150;
+export const patienceMs = 8_000;
+export const retryMs = 150;
 
-type Sender = { client: TestClient; link: Link; turn(): void; close(): Promise<void> };
+export type Sender = { client: TestClient; link: Link; turn(): void; close(): Promise<void> };
 
-async function openSender(stage: Stage, token: string, first: number): Promise<Sender> {
+export async function openSender(stage: Stage, token: string, first: number): Promise<Sender> {
   let api = first % 2;
   const link = await startLink(stage.apis[api]!.port);
   const client = createTestClient(`http://127.0.0.1:${link.port}`, token);
@@ -42,12 +45,14 @@ async function openSender(stage: Stage, token: string, first: number): Promise<S
   };
 }
 
-type Context = { stage: Stage; user: string; api: number; isOver: () => boolean };
+export type Context = { stage: Stage; user: string; api: number; isOver: () => boolean };
+
+/** Where a message goes: into a conversation, or into a new one with these labels. */
+type Target = { id: string } | { new: { metadata: object } };
 
 /** Sends one message, in parallel and again where the plan says so, until every send has its answer. */
-export async function send(context: Context, plan: TurnPlan, conversationId: string | null): Promise<TurnRecord> {
-  const record: TurnRecord = { plan, user: context.user, answers: [], refusals: [], failures: [], stop: null };
-  const conversation = conversationId ? { id: conversationId } : { new: {} };
+export async function send(context: Context, plan: TurnPlan, conversation: Target): Promise<TurnRecord> {
+  const record: TurnRecord = { plan, user: context.user, answers: [], refusals: [], failures: [], stop: null, decisions: [] };
   const input = { conversation, content: { text: plan.text }, idempotencyKey: plan.key };
   const token = await context.stage.token(context.user);
   const one = async (index: number): Promise<void> => {

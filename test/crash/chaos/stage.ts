@@ -3,6 +3,7 @@ import { pause } from '../../../src/kernel/async.ts';
 import { createTokens } from '../../../src/platform/tokens.ts';
 import { type ScriptedServer, startScriptedServer } from '../../../src/providers/index.ts';
 import { freePort } from '../../kit/free-port.ts';
+import { toolsModule } from '../../kit/journal.ts';
 import { createProcesses, type Exit, type Order, type Process } from '../../kit/processes.ts';
 import { createRedisServer, type RedisServer } from '../../kit/redis-server.ts';
 import { until } from '../../kit/until.ts';
@@ -76,6 +77,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     JWT_SECRET: secret,
     TITLES: 'false',
     SUMMARIES: 'false',
+    TOOLS: toolsModule,
     LOG_LEVEL: 'warn',
     MODEL_FIRST_TOKEN_TIMEOUT_MS: String(modelPatienceMs),
     MODEL_IDLE_TIMEOUT_MS: String(modelPatienceMs),
