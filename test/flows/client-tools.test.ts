@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { SubmitOutputsDocument, type ToolOutputInput } from '../generated/graphql.ts';
+import { DecideDocument, SubmitOutputsDocument, type ToolOutputInput } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { createJournal, toolsModule } from '../kit/journal.ts';
@@ -67,6 +67,24 @@ describeSettings('a tool that runs at the client', ({ storage, redis }) => {
     expect((await turnOf(alice, turnId)).status).toBe('WAITING_CLIENT_TOOL');
     await submit(turnId, { toolCallId: ids[2]!, output: { result: { city: 'B' } } });
     expect((await ended()).toolCalls.map(({ resultJson }) => resultJson)).toEqual([{ city: 'A' }, expect.anything(), { city: 'B' }]);
+  });
+
+  it('is waited for only after what was allowed meanwhile has been done', async () => {
+    const journal = createJournal({ slow: true });
+    const calls = '[[call pay {"amount":5}]] [[call book_appointment {"topic":"teeth","time":"09:00"}]] [[call get_location {}]] [[then]] [[say ok]]';
+    const sent = await send(alice, calls, { conversation: { new: { metadata: journal.metadata } } });
+    const read = () => turnOf(alice, sent.turn.id);
+    await until(() => journal.effects().length > 0);
+    const { approval } = (await read()).toolCalls[1]!;
+    const decisions = [{ approvalId: approval!.id, argumentsSha256: approval!.argumentsSha256, decision: { approve: true } }];
+    expect((await alice.request(DecideDocument, { decisions })).decideApprovals).toMatchObject({ __typename: 'ApprovalSuccess', resumed: true });
+    journal.go();
+    await until(async () => (await read()).status === 'WAITING_CLIENT_TOOL');
+    expect((await read()).toolCalls.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED', 'PENDING_CLIENT']);
+    expect(journal.effects()).toEqual(['paid 5', 'booked teeth 09:00']);
+    await submit(sent.turn.id, { toolCallId: (await read()).toolCalls[2]!.id, output: { result: { city: 'Oslo' } } });
+    await until(async () => (await read()).isTerminal);
+    expect(await read()).toMatchObject({ status: 'COMPLETED' });
   });
 
   it('is not waited for any more when the turn is stopped', async () => {

@@ -4,7 +4,8 @@ import type { App } from '../../src/app/build-app.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { createJournal, toolsModule } from '../kit/journal.ts';
-import { answerOf, ask, follow, logOf, send, trySend, turnOf } from '../kit/story.ts';
+import { answerOf, ask, follow, logOf, send, stop, trySend, turnOf } from '../kit/story.ts';
+import { until } from '../kit/until.ts';
 
 describeSettings('a model that calls tools', ({ storage, redis }) => {
   let world: World;
@@ -178,6 +179,20 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     ]);
     const events = await logOf(alice, sent.turn.id);
     expect(events.filter(({ __typename }) => __typename === 'WidgetDisplayedEvent')).toMatchObject([{ widget: { index: 2, data } }]);
+  });
+
+  it('that is stopped in the middle of a call, with nothing kept, leaves readers with nothing', async () => {
+    const journal = createJournal({ slow: true });
+    const text = '[[say Let me pay.]] [[call pay {"amount":5}]] [[then]] [[say Paid.]]';
+    const sent = await send(alice, text, { conversation: { new: { metadata: journal.metadata } } });
+    await until(() => journal.effects().length > 0);
+    await stop(alice, sent.turn.id, { keepPartial: false });
+    const turn = await turnOf(alice, sent.turn.id);
+    // It was begun, and nobody waited for what came of it.
+    expect(turn).toMatchObject({ status: 'CANCELLED', toolCalls: [{ status: 'OUTCOME_UNKNOWN' }], finalMessage: { content: null, parts: [] } });
+    const reader = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
+    expect(reader.text(answerOf(reader))).toBe('');
+    expect(reader.of('ToolExecutionFinishedEvent')).toMatchObject([{ resultIndex: null }]);
   });
 
   it('has effects once for each call', async () => {
