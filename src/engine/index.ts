@@ -10,7 +10,7 @@ export { type Candidate, type Fitted, fitToWindow, itemsOf } from './context-win
 export type { EnginePorts, Interruption } from './ports.ts';
 export { runTurn, type TurnWork } from './run-turn.ts';
 export { countTokens } from './token-count.ts';
-export { checkArguments, parametersOf } from './tools/arguments.ts';
+export { checkArguments, maxArguments, parametersOf } from './tools/arguments.ts';
 export { statusWhenAllowed } from './tools/judge.ts';
 export type { BegunCall, JudgedCall, Steering, ToolLimits, ToolPorts } from './tools/ports.ts';
 export { toOutcome } from './tools/result.ts';

@@ -1,6 +1,6 @@
 import type { ToolCaller, ToolOutcome } from '../../contracts/tool.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import { checkArguments, statusWhenAllowed } from '../../engine/index.ts';
+import { checkArguments, maxArguments, statusWhenAllowed } from '../../engine/index.ts';
 import { ApprovalStaleError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { type JsonObject, stableStringify, storableJson } from '../../kernel/json.ts';
 import { storable } from '../../kernel/text.ts';
@@ -68,7 +68,7 @@ export function createDecisions(deps: WaitingDeps) {
       const parsed = decisions.map((decision, index) => ({ ...decision, ...parse(decision, index) }));
       const { turnId, conversationId, caller } = await find(viewer, decisions);
       const approvalIds = decisions.map(({ approvalId }) => approvalId);
-      const resumed = await whileWaiting(deps, { conversationId, turnId }, 'PENDING_APPROVAL', async (held) => {
+      const isUndecided = await whileWaiting(deps, { conversationId, turnId }, 'PENDING_APPROVAL', async (held) => {
         const approvals = new Map((await lockApprovals(held.tx, approvalIds)).map((each) => [each.id, each]));
         const calls = new Map(
           (
@@ -90,7 +90,7 @@ export function createDecisions(deps: WaitingDeps) {
         }
         return isChanged;
       });
-      return { turnId, approvalIds, resumed };
+      return { turnId, approvalIds, resumed: !isUndecided };
     },
 
     /** Denies what nobody decided in time, so many at the most. */
@@ -135,7 +135,10 @@ function parse({ decision, reason }: Decision, index: number): { choice: Choice;
 
 function readObject(given: object, at: string): JsonObject {
   try {
-    return storableJson(given) as JsonObject;
+    const clean = storableJson(given) as JsonObject;
+    const size = JSON.stringify(clean).length;
+    if (size > maxArguments) throw new RangeError(`must have at most ${maxArguments} characters as JSON, but has ${size}`);
+    return clean;
   } catch (error) {
     throw error instanceof RangeError ? ValidationError.of(at, error.message) : error;
   }

@@ -20,7 +20,7 @@ export type Held = { tx: Tx; tell: (bodies: readonly EventBody[]) => Promise<unk
 
 type Target = { conversationId: string; turnId: string };
 
-/** Changes calls of a turn that waits. When nothing of what is named is waited for any more it goes on; says whether it does. */
+/** Changes calls of a turn that waits. When nothing of what is named is waited for any more it goes on. Says whether a decision is still open. */
 export async function whileWaiting(
   { log, bus, nudge }: Pick<WaitingDeps, 'log' | 'bus' | 'nudge'>,
   { conversationId, turnId }: Target,
@@ -28,22 +28,23 @@ export async function whileWaiting(
   /** Says whether it has changed anything. */
   work: (held: Held) => Promise<boolean>,
 ): Promise<boolean> {
-  const resumed = await log.transact(async (tx: Tx, append: Append) => {
+  const { goesOn, isUndecided } = await log.transact(async (tx: Tx, append: Append) => {
     await holdConversation(tx, conversationId);
     const status = await lockTurn(tx, turnId);
     const isLive = status === 'RUNNING' || status === 'RECOVERING' || status === 'WAITING_APPROVAL' || status === 'WAITING_CLIENT_TOOL';
     const isChanged = await work({ tx, isLive, tell: (bodies) => append(conversationId, turnId, bodies) });
     const left = await listDue(tx, turnId);
     // Decisions are waited for first: what they allow can be done while a client still works.
-    const goesOn = isLive && isChanged && !left.some((call) => call.status === awaited || call.status === 'PENDING_APPROVAL');
+    const isUndecided = left.some((call) => call.status === 'PENDING_APPROVAL');
+    const goesOn = isLive && isChanged && !isUndecided && !left.some((call) => call.status === awaited);
     if (goesOn) await resumeTurn(tx, turnId);
-    return goesOn;
+    return { goesOn, isUndecided };
   });
-  if (resumed) {
+  if (goesOn) {
     nudge();
     bus.signal({ kind: 'turn-waiting' });
   }
-  return resumed;
+  return isUndecided;
 }
 
 /** Ends a call for somebody outside, and tells of it. */
