@@ -46,7 +46,7 @@ export const scriptedFacts: ModelFacts = {
   id: scriptedModel,
   contextWindow: unknownWindow,
   maxOutputTokens: unknownMaxOutput,
-  supportsTools: false,
+  supportsTools: true,
   supportsBackground: false,
   reasons: false,
 };
