@@ -78,7 +78,9 @@ describe('with the scripted server', () => {
 
   it('has one model to use and says what the others need', () => {
     expect(providers.defaultModel).toBe('scripted-1');
-    expect(providers.models().filter(({ configured }) => configured)).toMatchObject([{ id: 'scripted-1', provider: 'scripted', supportsTools: true }]);
+    expect(providers.models().filter(({ configured }) => configured)).toMatchObject([
+      { id: 'scripted-1', provider: 'scripted', supportsTools: true },
+    ]);
     expect(providers.find('scripted-1', 'scripted')).not.toBeNull();
     const refusal = providers.whyNot('gpt-4o');
     expect(refusal).toMatchObject({ code: 'PROVIDER_NOT_CONFIGURED', provider: 'openai' });
