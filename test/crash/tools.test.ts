@@ -11,27 +11,19 @@ const leaseMs = 2_500;
 
 type Case = { name: string; directive: string; strike: Strike; status: string; attempts: number; effects: string[] };
 
-const weather = { name: 'get_weather', directive: '[[call get_weather {"location":"Oslo"}]]' };
 const payment = { name: 'pay', directive: '[[call pay {"amount":5}]]' };
 const letter = { name: 'send_letter', directive: '[[call send_letter {"topic":"love"}]]' };
 const form = { name: 'appointment_form', directive: '[[call appointment_form {"topic":"teeth"}]]' };
 
+/** Beside what the story of an agent says of tools that only read, and of one that is never made again (agent-story.test.ts). */
 const cases: Case[] = [
-  // Before the call: whatever it is, it is made once.
-  { ...letter, strike: { at: 'calls-stored' }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] },
   // It was begun, and nobody knows how far it got.
-  { ...weather, strike: { at: 'tool-started' }, status: 'SUCCEEDED', attempts: 2, effects: ['weather Oslo'] },
   { ...payment, strike: { at: 'tool-started' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5'] },
-  { ...letter, strike: { at: 'tool-started' }, status: 'OUTCOME_UNKNOWN', attempts: 1, effects: [] },
   // It had its effect, and the result was lost.
-  { ...weather, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['weather Oslo', 'weather Oslo'] },
   { ...payment, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5', 'paid 5'] },
   { ...letter, strike: { at: 'tool-done' }, status: 'OUTCOME_UNKNOWN', attempts: 1, effects: ['sent love'] },
   { ...form, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['form teeth', 'form teeth'] },
-  // Its result was stored, and the model was not asked again.
-  { ...letter, strike: { at: 'tool-stored' }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] },
-  // The next call of the model was under way.
-  { ...letter, strike: { at: 'on-the-wire', skip: 1 }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] },
+  // The next answer of the model was under way.
   { ...letter, strike: { at: 'delta', skip: 8 }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] },
 ];
 

@@ -408,6 +408,9 @@ describeSettings(
     let crawled: ReturnType<typeof crawl> | null = null;
     const ownersOwn = () => (crawled ??= crawl(owner, Object.values(seed.ids).filter(fromGlobalId)));
 
+    // What leads where is said by the schema and the resolvers, whatever the storage: the way is walked over one.
+    if (storage.name !== 'embedded') return;
+
     it('is not reached from anything that another has, whatever way is taken', async () => {
       const mine = await ownersOwn();
       expect(mine.ids.size).toBeGreaterThan(20);
