@@ -4,6 +4,7 @@ import { sha256 } from '../../src/kernel/text.ts';
 import { type FrameFragment, ReplayDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import { framesOf, type TestClient } from '../kit/client.ts';
+import { toolsModule } from '../kit/journal.ts';
 import { createReader } from '../kit/reader.ts';
 import { answerOf, ask, follow, send, textSoFar, turnOf } from '../kit/story.ts';
 
@@ -13,7 +14,7 @@ describeSettings('a turn that has ended', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await createWorld(storage, { redis, env: { TOOLS: toolsModule } });
     app = await world.start();
     alice = await world.client(app);
   });
@@ -35,6 +36,18 @@ describeSettings('a turn that has ended', ({ storage, redis }) => {
     expect(sha256(text)).toBe(reader.of('MessageCompletedEvent')[0]!.contentSha256);
     expect(reader.finished).toHaveLength(1);
     expect(frames.map(({ caughtUp }) => caughtUp)).toEqual([...frames.slice(1).map(() => false), true]);
+  });
+
+  it('is shown with its calls, their arguments and what came of them', async () => {
+    const sent = await ask(alice, '[[call appointment_form {"topic":"teeth"}]] [[then]] [[say Choose.]]');
+    const reader = createReader();
+    for (const frame of await replay(sent.turn.id, 100)) reader.take(frame);
+    expect(reader.of('ToolCallStartedEvent')).toMatchObject([{ partIndex: 0, toolCall: { toolName: 'appointment_form' } }]);
+    const written = reader.of('ToolArgumentsDeltaEvent').map(({ text }) => text);
+    expect(written.join('')).toBe('{"topic":"teeth"}');
+    expect(reader.of('ToolExecutionFinishedEvent')).toMatchObject([{ resultIndex: 1, toolCall: { status: 'SUCCEEDED' } }]);
+    expect(reader.of('WidgetDisplayedEvent')).toMatchObject([{ widget: { index: 2, widgetType: 'appointment_form' } }]);
+    expect(reader.text(answerOf(reader)).endsWith('Choose.')).toBe(true);
   });
 
   it('comes in pieces as it came, and each cursor on the way leads to the exact rest', async () => {
