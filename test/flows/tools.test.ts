@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
+import { ForkDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { createJournal, toolsModule } from '../kit/journal.ts';
@@ -92,6 +93,27 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
       .at(-1)!
       .messages.map(({ role }) => role);
     expect(roles).toEqual(['user', 'assistant', 'tool', 'assistant', 'user']);
+  });
+
+  it('shows them in a copy of the conversation, which goes on from them', async () => {
+    const marker = randomUUID();
+    const first = await ask(alice, `${marker} [[call get_weather {"location":"Oslo"}]] [[then]] [[say Cold.]]`);
+    const { finalMessage } = await turnOf(alice, first.turn.id);
+    const { forkConversation } = await alice.request(ForkDocument, { id: first.conversation.id, fromMessageId: finalMessage!.id });
+    if (forkConversation.__typename !== 'ConversationSuccess') throw new Error(JSON.stringify(forkConversation));
+    const to = forkConversation.conversation.id;
+    const reader = await follow(alice, { id: to, after: null }, ({ events }) => events.length > 0);
+    expect(reader.of('SnapshotEvent')[0]!.conversation.messages.nodes[1]!.parts).toMatchObject([
+      { __typename: 'ToolCallPart', toolCall: { toolName: 'get_weather', status: 'SUCCEEDED' } },
+      { __typename: 'ToolResultPart', result: { temperature: 4 } },
+      { __typename: 'TextPart', text: 'Cold.' },
+    ]);
+    await ask(alice, `${marker} And now? [[say Still cold.]]`, { to });
+    expect(
+      callsOf(marker)
+        .at(-1)!
+        .messages.map(({ role }) => role),
+    ).toEqual(['user', 'assistant', 'tool', 'assistant', 'user']);
   });
 
   it('never sees what the server sets, and cannot set it', async () => {
