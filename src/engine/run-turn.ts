@@ -1,6 +1,5 @@
 import type { FinishReason } from '../contracts/message.ts';
 import type { Generation, ModelMessage, ResponseFormat } from '../contracts/model-provider.ts';
-import type { ToolCallRecord } from '../contracts/tool.ts';
 import { pause } from '../kernel/async.ts';
 import { ContextTooLongError, ProviderError } from '../kernel/errors.ts';
 import type { Call } from './call.ts';
@@ -8,8 +7,7 @@ import type { Context, EnginePorts } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
 import { checkAnswer, repairOf } from './structured.ts';
-import type { Steering } from './tools/ports.ts';
-import { createToolRun, type ToolRun } from './tools/tool-run.ts';
+import { createToolRun, type LeftCalls, type ToolRun } from './tools/tool-run.ts';
 import { createTranscript, type Left, type Transcript } from './transcript.ts';
 import { failed, finished, interrupted, isStopped, type TurnEnd } from './turn-end.ts';
 
@@ -20,7 +18,7 @@ export type TurnWork = {
   /** Number of the attempt that begins. */
   attempt: number;
   /** What an earlier worker left of the answer; nothing on a first attempt. */
-  recovered: Left & { calls: readonly ToolCallRecord[]; steering: readonly Steering[] /** Tokens that it has cost. */; spent: number };
+  recovered: Left & LeftCalls;
 };
 
 /** How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer counts otherwise. */

@@ -59,6 +59,15 @@ export class ValidationError extends AppError {
   static of(path: string, message: string): ValidationError {
     return new ValidationError([{ path: path.split('.'), message }]);
   }
+
+  /** Does what finds an input too large or too deep by a RangeError, and says that of this place. */
+  static within<T>(path: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw error instanceof RangeError ? ValidationError.of(path, error.message) : error;
+    }
+  }
 }
 
 export class NotFoundError extends AppError {

@@ -49,8 +49,11 @@ function said({ code, originalCode, kind, message }: Record<string, unknown>): R
   return codes.map((each) => ({ code: each, message: '' })).concat({ code: '', message: typeof message === 'string' ? message : '' });
 }
 
-/** Does something again while the database is away, for `patienceMs` at the most: it must bear being done twice, as an answer may be lost. */
-export async function throughOutage<T>(patienceMs: number, work: (tries: number) => Promise<T>): Promise<T> {
+/** How long something that must not be lost waits for a database that is away: an answer that is paid for, the outcome of a tool. */
+const patienceMs = 15_000;
+
+/** Does something again while the database is away, for a while: it must bear being done twice, as an answer may be lost. */
+export async function throughOutage<T>(work: (tries: number) => Promise<T>): Promise<T> {
   const end = Date.now() + patienceMs;
   for (let tries = 1; ; tries++) {
     try {

@@ -11,12 +11,17 @@ import { toModelMessages } from './to-messages.ts';
 
 type Ports = Pick<EnginePorts, 'emit' | 'flushed' | 'mark' | 'clock' | 'tools'>;
 
+/** What an earlier worker left of the calls of a turn. */
+export type LeftCalls = {
+  calls: readonly ToolCallRecord[];
+  /** What the turn was told while it ran. */
+  steering: readonly Steering[];
+  /** Tokens that it has cost. */
+  spent: number;
+};
+
 /** The calls of one turn, from the first to the last, also those that an earlier worker left. */
-export function createToolRun(
-  transcript: Transcript,
-  ports: Ports,
-  left: { calls: readonly ToolCallRecord[]; steering: readonly Steering[]; spent: number },
-) {
+export function createToolRun(transcript: Transcript, ports: Ports, left: LeftCalls) {
   const { tools, clock } = ports;
   const { limits } = tools;
   let calls = [...left.calls];

@@ -45,16 +45,8 @@ export function parseSystemPrompt(prompt: string): string {
 export function parseMetadata(metadata: unknown): JsonObject {
   if (metadata === null || typeof metadata !== 'object' || Array.isArray(metadata))
     throw ValidationError.of('input.metadata', 'must be a JSON object');
-  const clean = storableMetadata(metadata); // first: what is nested without end cannot even be measured
+  const clean = ValidationError.within('input.metadata', () => storableJson(metadata)) as JsonObject; // first: what is nested without end cannot even be measured
   const size = Buffer.byteLength(JSON.stringify(clean));
   if (size > maxMetadata) throw ValidationError.of('input.metadata', `must have at most ${maxMetadata} bytes as JSON, but has ${size}`);
   return clean;
-}
-
-function storableMetadata(metadata: object): JsonObject {
-  try {
-    return storableJson(metadata) as JsonObject;
-  } catch (error) {
-    throw error instanceof RangeError ? ValidationError.of('input.metadata', error.message) : error;
-  }
 }

@@ -30,22 +30,19 @@ export type ApprovalStatus = 'PENDING' | 'APPROVED' | 'DENIED' | 'EXPIRED' | 'AU
 export type LockedApproval = {
   id: string;
   toolCallId: string;
-  turnId: string;
-  conversationId: string;
   status: ApprovalStatus;
   isExpired: boolean;
   argumentsSha256: string;
   editedArguments: JsonObject | null;
   decidedById: string | null;
-  reason: string | null;
 };
 
 /** Approvals with their rows locked, after their conversation and turn. The time of the database decides what came too late. */
 export const lockApprovals = (tx: Tx, ids: readonly string[]): Promise<LockedApproval[]> =>
   tx.query(
-    `SELECT a.id, a.tool_call_id AS "toolCallId", c.turn_id AS "turnId", a.conversation_id AS "conversationId", a.status, a.expires_at <= now() AS "isExpired",
-       a.arguments_sha256 AS "argumentsSha256", a.edited_arguments AS "editedArguments", a.decided_by_id AS "decidedById", a.reason
-     FROM approval a JOIN tool_call c ON c.id = a.tool_call_id WHERE a.id = ANY($1::uuid[]) ORDER BY a.id FOR UPDATE OF a`,
+    `SELECT id, tool_call_id AS "toolCallId", status, expires_at <= now() AS "isExpired",
+       arguments_sha256 AS "argumentsSha256", edited_arguments AS "editedArguments", decided_by_id AS "decidedById"
+     FROM approval WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE`,
     [ids],
   );
 

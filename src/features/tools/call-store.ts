@@ -1,6 +1,5 @@
 import type { ToolCallRecord, ToolCallStatus, ToolOutcome } from '../../contracts/tool.ts';
 import type { JudgedCall } from '../../engine/index.ts';
-import type { JsonObject } from '../../kernel/json.ts';
 import type { Tx } from '../../platform/db.ts';
 
 const columns = `c.id, c.number, c.step, c.call_id AS "callId", c.tool_name AS "toolName", c.arguments_text AS "argumentsText",
@@ -93,12 +92,12 @@ export const listDue = (tx: Tx, turnId: string): Promise<{ id: string; status: T
 export const allowCall = (tx: Tx, id: string, status: 'READY' | 'PENDING_CLIENT'): Promise<unknown> =>
   tx.query(`UPDATE tool_call SET status = $2 WHERE id = $1::uuid AND status = 'PENDING_APPROVAL'`, [id, status]);
 
-export type StoredCall = ToolCallRecord & { turnId: string | null; messageId: string; given: JsonObject | null; resultIndex: number | null };
+export type StoredCall = ToolCallRecord & { messageId: string; resultIndex: number | null };
 
 /** Calls by their ids, with their rows locked: those of one turn, which the caller holds. */
 export const lockCalls = (tx: Tx, turnId: string, ids: readonly string[]): Promise<StoredCall[]> =>
   tx.query(
-    `SELECT ${columns}, c.turn_id AS "turnId", c.message_id AS "messageId", c.arguments AS given, c.result_index AS "resultIndex"
+    `SELECT ${columns}, c.message_id AS "messageId", c.result_index AS "resultIndex"
      FROM tool_call c LEFT JOIN approval a ON a.tool_call_id = c.id WHERE c.turn_id = $1::uuid AND c.id = ANY($2::uuid[]) ORDER BY c.number FOR UPDATE OF c`,
     [turnId, ids],
   );

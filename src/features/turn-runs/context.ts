@@ -109,28 +109,15 @@ const unheard = ({ id, role, tokens, before }: Heard): Candidate => ({ id, role,
  */
 async function heard(tx: Tx, messages: readonly Heard[]): Promise<Map<string, readonly ModelMessage[]>> {
   const withCalls = messages.filter(({ parts }) => parts.some(({ type }) => type === 'tool-call'));
-  const isPlain = withCalls.length === 0;
-  const calls = groupBy(
-    isPlain
-      ? []
-      : await listCallsOfMessages(
-          tx,
-          withCalls.map(({ id }) => id),
-        ),
-    ({ messageId }) => messageId,
-  );
-  const steered = isPlain
-    ? []
-    : await listSteered(
-        tx,
-        withCalls.flatMap(({ turnId }) => turnId ?? []),
-      );
+  const messageIds = withCalls.map(({ id }) => id);
+  const turnIds = withCalls.flatMap(({ turnId }) => turnId ?? []);
+  const calls = groupBy(messageIds.length > 0 ? await listCallsOfMessages(tx, messageIds) : [], ({ messageId }) => messageId);
+  const steered = turnIds.length > 0 ? await listSteered(tx, turnIds) : [];
   const steering = groupBy(steered, ({ turnId }) => turnId);
   const read = new Set(steered.map(({ messageId }) => messageId));
   const said = messages.map(({ id, turnId, role, parts }, index): [string, readonly ModelMessage[]] => {
     if (role === 'user') return [id, read.has(id) && index > 0 ? [] : [{ role, content: toUserText(parts) }]];
-    const told = (steering.get(turnId ?? '') ?? []).map((one) => ({ at: one.at, text: toUserText(one.parts) }));
-    return [id, toModelMessages(parts, calls.get(id) ?? [], told)];
+    return [id, toModelMessages(parts, calls.get(id) ?? [], steering.get(turnId ?? '') ?? [])];
   });
   return new Map(said);
 }

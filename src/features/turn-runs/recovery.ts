@@ -13,7 +13,7 @@ import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
 import { finishedCall } from './tools/call-events.ts';
-import { readSteering } from './tools/steering.ts';
+import { listSteered } from './tools/steering-store.ts';
 import { lockHeld } from './turn-store.ts';
 
 type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
@@ -56,7 +56,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
   const crashes = await database.prisma.turnAttempt.count({ where: { turnId: turn.id, outcome: 'CRASHED' } });
   const seen = foldAll(events.map(({ body }) => body)).messages[turn.messageId] ?? [];
   return {
-    steering: await readSteering(database, turn.id),
+    steering: await listSteered(database, [turn.id]),
     spent: (await sumByTurn(database, [turn.id])).get(turn.id)?.totalTokens ?? 0,
     finished: await readParts(database, turn.messageId),
     seen,

@@ -46,7 +46,8 @@ export type TurnJobDeps = {
 /** What is known of a turn while it runs: its present attempt, and whether it has called a tool. */
 type Current = {
   attempt: number;
-  hasCalls: boolean /** How many messages a summary is to stand for; null: there need be none. */;
+  hasCalls: boolean;
+  /** How many messages a summary is to stand for; null: there need be none. */
   summarise: number | null;
 };
 
@@ -109,7 +110,7 @@ async function runAndSettle(
   mark(turn.id, 'finishing');
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
   const { attempt, hasCalls, summarise } = current;
-  const calls = hasCalls ? await throughOutage(patienceMs, () => listCalls(deps.database, turn.id)) : [];
+  const calls = hasCalls ? await throughOutage(() => listCalls(deps.database, turn.id)) : [];
   const tokenCount = hasCalls ? await deps.countTokens(textOf(toModelMessages(end.parts, calls))) : null;
   const settlement = {
     booking: bookingOf(turn),
@@ -137,12 +138,9 @@ const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, er
   ...{ inputTokens: call?.usage?.inputTokens, outputTokens: call?.usage?.outputTokens },
 });
 
-/** How long a whole answer waits for a database that is away, before it is left to another worker. */
-const patienceMs = 15_000;
-
 /** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
 const insist = ({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<Settled>) =>
-  throughOutage(patienceMs, async (tries) => {
+  throughOutage(async (tries) => {
     try {
       return await work();
     } catch (error) {

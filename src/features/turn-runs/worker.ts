@@ -11,7 +11,8 @@ export type WorkerDeps = TurnJobDeps & {
   leaseMs: number;
   concurrency: number;
   pollMs: number;
-  sweepMs: number /** What else is to be looked after now and then. */;
+  sweepMs: number;
+  /** What else is to be looked after now and then. */
   sweeps: () => Promise<unknown>;
 };
 

@@ -69,23 +69,16 @@ export function createDecisions(deps: WaitingDeps) {
       const { turnId, conversationId, caller } = await find(viewer, decisions);
       const approvalIds = decisions.map(({ approvalId }) => approvalId);
       const isUndecided = await whileWaiting(deps, { conversationId, turnId }, 'PENDING_APPROVAL', async (held) => {
-        const approvals = new Map((await lockApprovals(held.tx, approvalIds)).map((each) => [each.id, each]));
-        const calls = new Map(
-          (
-            await lockCalls(
-              held.tx,
-              turnId,
-              [...approvals.values()].map(({ toolCallId }) => toolCallId),
-            )
-          ).map((call) => [call.id, call]),
-        );
+        const approvals = await lockApprovals(held.tx, approvalIds);
+        const callIds = approvals.map(({ toolCallId }) => toolCallId);
+        const calls = await lockCalls(held.tx, turnId, callIds);
         let isChanged = false;
         for (const [index, { approvalId, argumentsSha256, choice, reason }] of parsed.entries()) {
-          const approval = approvals.get(approvalId)!;
+          const approval = approvals.find(({ id }) => id === approvalId)!;
           if (wasDecidedSo(approval, viewer, choice)) continue;
           isChanged = true;
           refuseStale(approval, argumentsSha256);
-          const call = calls.get(approval.toolCallId)!;
+          const call = calls.find(({ id }) => id === approval.toolCallId)!;
           await settleOne(held, viewer, caller, { approval, call, choice, reason, at: `decisions.${index}.decision` });
         }
         return isChanged;
@@ -133,16 +126,13 @@ function parse({ decision, reason }: Decision, index: number): { choice: Choice;
   return { choice: { kind: 'edit', given: readObject(given, `${at}.decision.approveWithArguments`) }, reason: words };
 }
 
-function readObject(given: object, at: string): JsonObject {
-  try {
+const readObject = (given: object, at: string): JsonObject =>
+  ValidationError.within(at, () => {
     const clean = storableJson(given) as JsonObject;
     const size = JSON.stringify(clean).length;
     if (size > maxArguments) throw new RangeError(`must have at most ${maxArguments} characters as JSON, but has ${size}`);
     return clean;
-  } catch (error) {
-    throw error instanceof RangeError ? ValidationError.of(at, error.message) : error;
-  }
-}
+  });
 
 /** Arguments that a person put in place of the model's must be such as the tool takes. */
 async function edited(tool: Parameters<typeof checkArguments>[0], given: JsonObject, caller: ToolCaller, at: string) {

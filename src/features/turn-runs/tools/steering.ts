@@ -1,5 +1,5 @@
 import type { EventBody } from '../../../contracts/turn-event.ts';
-import { type Steering, toUserText } from '../../../engine/index.ts';
+import type { Steering } from '../../../engine/index.ts';
 import type { Append } from '../../../events/index.ts';
 import type { Tx } from '../../../platform/db.ts';
 import { passOver, supersedeAnswers } from '../../conversations/index.ts';
@@ -14,7 +14,7 @@ type Place = { conversationId: string; turnId: string; at: number };
  */
 export async function takeSteering(tx: Tx, append: Append, { conversationId, turnId, at }: Place): Promise<Steering[]> {
   const waiting = await listSteering(tx, conversationId, turnId);
-  if (waiting.length === 0) return readSteering(tx, turnId);
+  if (waiting.length === 0) return listSteered(tx, [turnId]);
   for (const { id, messageId } of waiting) {
     const events: EventBody[] = [];
     for (const answerId of await supersedeAnswers(tx, conversationId, id)) {
@@ -32,9 +32,5 @@ export async function takeSteering(tx: Tx, append: Append, { conversationId, tur
     waiting.map(({ messageId }): EventBody => ({ type: 'turn-steered', messageId, consumed: true })),
   );
   // All of it, also what a try before this one has taken unheard.
-  return readSteering(tx, turnId);
+  return listSteered(tx, [turnId]);
 }
-
-/** What a turn was told before it was taken up again. */
-export const readSteering = async (tx: Tx, turnId: string): Promise<Steering[]> =>
-  (await listSteered(tx, [turnId])).map(({ at, parts }) => ({ at, text: toUserText(parts) }));

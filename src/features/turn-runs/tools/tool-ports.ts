@@ -43,9 +43,6 @@ type Deps = ToolDeps & {
 
 type Work<T> = (tx: Tx, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>;
 
-/** How long the outcome of a tool waits for a database that is away: a tool with an effect is not made twice for that. */
-const patienceMs = 15_000;
-
 /** The tools of one turn: each change of a call is one transaction, with the event that tells of it. */
 export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps): ToolPorts {
   const { id: turnId, conversationId, messageId, ownerId, generation } = turn;
@@ -67,7 +64,7 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
 
   async function recordNext<T>(work: Work<T>): Promise<T> {
     await deps.flushed();
-    return throughOutage(patienceMs, () =>
+    return throughOutage(() =>
       log.transact(async (tx, append) => {
         const at = await holdTurn(tx, turn);
         return work(tx, (bodies) => append(conversationId, turnId, bodies), at, append);

@@ -35,16 +35,13 @@ export function refuseTooLongText(text: string, maxChars: number, path: string):
   if (text.length > maxChars) throw ValidationError.of(path, `must have at most ${maxChars} characters, but has ${text.length}`);
 }
 
-function readAnswer({ answer, path }: Extract<ContentItem, { answer: unknown }>): ReadContent[number] {
-  try {
+const readAnswer = ({ answer, path }: Extract<ContentItem, { answer: unknown }>): ReadContent[number] =>
+  ValidationError.within(`${path}.response`, () => {
     const response = storableJson(answer.response ?? null);
     const size = Buffer.byteLength(JSON.stringify(response));
     if (size > maxResponse) throw new RangeError(`must have at most ${maxResponse} bytes as JSON, but has ${size}`);
     return { answer: { ...answer, response, path } };
-  } catch (error) {
-    throw error instanceof RangeError ? ValidationError.of(`${path}.response`, error.message) : error;
-  }
-}
+  });
 
 /** What the tokens of a message are counted of, before its widgets are known. */
 export const countable = (read: ReadContent): string =>
