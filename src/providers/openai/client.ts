@@ -1,9 +1,7 @@
 import OpenAI from 'openai';
+import { createTransport } from './transport.ts';
 
 export type ClientConfig = { apiKey: string | null; baseUrl: string | null; organization: string | null; firstTokenTimeoutMs: number };
-
-/** More of a refusal's body than this is never looked at: a hostile or broken server must not fill the memory. */
-const refusalBytes = 64 * 1_024;
 
 /**
  * The official client, told everything: what is left out it would look up in the environment by itself.
@@ -22,7 +20,7 @@ export function createClient({ apiKey, baseUrl, organization, firstTokenTimeoutM
     // The watchdog is the one that barks; this only has to be later, also than the client's own ten minutes.
     timeout: Math.max(600_000, firstTokenTimeoutMs + 5_000),
     logLevel: 'off',
-    fetch: boundedFetch,
+    fetch: createTransport(),
   });
 }
 
@@ -30,21 +28,4 @@ export function createClient({ apiKey, baseUrl, organization, firstTokenTimeoutM
 function checked(apiKey: string | undefined): string | undefined {
   if (apiKey && /[^\x21-\x7e]/.test(apiKey)) throw new Error('The API key for OpenAI holds a character that no key has: check OPENAI_API_KEY.');
   return apiKey;
-}
-
-const boundedFetch: typeof fetch = async (input, init) => {
-  const response = await fetch(input, init);
-  if (response.ok || !response.body) return response;
-  return new Response(await beginningOf(response.body), { status: response.status, headers: response.headers });
-};
-
-async function beginningOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of body) {
-    parts.push(part);
-    size += part.length;
-    if (size >= refusalBytes) break;
-  }
-  return new Uint8Array(Buffer.concat(parts).subarray(0, refusalBytes));
 }

@@ -5,6 +5,7 @@ import { ProviderError } from '../../kernel/errors.ts';
 import { createTranslation, type StreamFault, type Translation } from './from-stream.ts';
 import { type CallFacts, shortId, toProviderError, toStreamError } from './to-error.ts';
 import { type GenerationDefaults, toRequest } from './to-request.ts';
+import { bodyOf } from './transport.ts';
 import { createWatchdog, type Watchdog } from './watchdog.ts';
 
 type Limits = { firstTokenTimeoutMs: number; idleTimeoutMs: number };
@@ -114,11 +115,11 @@ function refuseForeign(response: Response, { provider, requestId }: CallFacts): 
   throw new ProviderError(message, { provider, requestId, httpStatus: response.status, cause: new Error(`content-type: ${type.slice(0, 200)}`) });
 }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array>;
+type Reader = AsyncIterator<Uint8Array>;
 
 /** Reads the body to its end: one batch for each read of the network that held something. */
 async function* read(response: Response, call: Call, facts: CallFacts): AsyncGenerator<Batch> {
-  const reader: Reader | null = response.body?.getReader() ?? null;
+  const reader: Reader | null = bodyOf(response)?.[Symbol.asyncIterator]() ?? null;
   const decoder = new TextDecoder();
   const translation = createTranslation();
   let size = 0;
@@ -141,7 +142,7 @@ async function* read(response: Response, call: Call, facts: CallFacts): AsyncGen
 /** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends. */
 async function nextBytes(reader: Reader, translation: Translation, call: Call, facts: CallFacts): Promise<Uint8Array | null> {
   try {
-    const { value } = await underWatch(reader.read(), call, facts);
+    const { value } = await underWatch(reader.next(), call, facts);
     throwIfStopped(call);
     return value ?? null;
   } catch (error) {
@@ -161,7 +162,7 @@ async function drain(reader: Reader, call: Call): Promise<void> {
   call.watchdog.reset(tailMs);
   call.watchdog.wait();
   try {
-    await reader.read();
+    await reader.next();
   } catch {
     // The answer is out already: how its connection ends concerns nobody.
   }

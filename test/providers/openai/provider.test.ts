@@ -213,6 +213,30 @@ it('uses the connections of finished answers again', async () => {
   expect(ports.size).toBeLessThan(3);
 });
 
+it('follows a redirection with the whole request, and not in a circle', async () => {
+  const bodies: string[] = [];
+  await using server = await startRawServer((response, request, body) => {
+    if (request.url!.includes('/v2/')) {
+      bodies.push(body);
+      sse(response).end(chunk({ content: 'a' }) + finish('stop') + done);
+    } else response.writeHead(308, { location: request.url!.replace('/v1/', '/v2/') }).end();
+  });
+  expect(await hear(providerAt(server.url), ask('Hello'))).toMatchObject({ error: null, text: 'a' });
+  expect(JSON.parse(bodies[0]!).messages).toEqual([{ role: 'user', content: 'Hello' }]);
+  await using circle = await startRawServer((response, request) => response.writeHead(308, { location: request.url! }).end());
+  expect((await hear(providerAt(circle.url), ask('Hello'))).error).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' });
+});
+
+it('asks for no compression that it would have to undo', async () => {
+  const asked: (string | undefined)[] = [];
+  await using server = await startRawServer((response, request) => {
+    asked.push(request.headers['accept-encoding']);
+    sse(response).end(finish('stop') + done);
+  });
+  await hear(providerAt(server.url), ask('Hello'));
+  expect(asked).toEqual(['identity']);
+});
+
 it('says that the provider cannot be reached', async () => {
   const server = await startRawServer(() => undefined);
   await server.close();
