@@ -16,6 +16,7 @@ describeStorages(`a conversation of ${messages} messages`, (storage) => {
   let userId: string;
   let id: string;
   let short: string;
+  let tiny: string;
 
   beforeAll(async () => {
     bare = await createBare(storage);
@@ -24,6 +25,7 @@ describeStorages(`a conversation of ${messages} messages`, (storage) => {
     const others = await plant(bare.database, { ownerId: userId, conversations: 200, turns: 5, eventsPerTurn: 0 });
     await plantBranches(bare.database, others, 5);
     [id] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns, eventsPerTurn: 0 })) as [string];
+    [tiny] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: 2, eventsPerTurn: 0 })) as [string];
     [short] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: 200, eventsPerTurn: 0 })) as [string];
     await bare.database.query('VACUUM ANALYZE');
   }, 180_000);
@@ -102,6 +104,10 @@ describeStorages(`a conversation of ${messages} messages`, (storage) => {
     const cost = await sameCost(context(short), context(id), /WITH RECURSIVE segment/);
     expect(cost.indexes).toEqual(['branch_pkey', 'message_branch_id_ordinal_key', 'message_pkey']);
     expect(cost.rows).toBeLessThanOrEqual(100 + 2);
+    // Of a conversation that is shorter than what a model may be shown, nothing but its own is read.
+    const [least] = await costsOf(bare.database, context(tiny), /WITH RECURSIVE segment/);
+    expect(least!.indexes).toEqual(cost.indexes);
+    expect(least!.rows).toBeLessThanOrEqual(4 + 2);
   });
 
   it('would be seen to cost more by the page, were it read by counting rows', async () => {

@@ -33,12 +33,12 @@ type Walk = {
 };
 
 /**
- * The first messages `m` of each `segment s`. The index is walked from a place on, whatever lies there, and what is another branch's is dropped:
- * asked for one branch, the database takes it for a short one and sorts it whole.
+ * The first messages `m` of each `segment s`: a walk along the index between two places of it. Asked for one branch in other words, the
+ * database takes it for a short one and sorts it whole; and without the second place the walk would go on into other conversations.
  */
 export function walk({ backward, only, limit, from = 'NULL' }: Walk): string {
-  const place = backward
-    ? `(branch_id, ordinal) <= (s.branch_id, least(s.upto, ${from}::bigint - 1)) AND ${only} ORDER BY branch_id DESC, ordinal DESC`
-    : `(branch_id, ordinal) > (s.branch_id, coalesce(${from}::bigint, 0)) AND ${only} ORDER BY branch_id, ordinal`;
-  return `segment s CROSS JOIN LATERAL (SELECT * FROM message WHERE ${place} LIMIT ${limit}) m WHERE m.branch_id = s.branch_id AND m.ordinal <= s.upto`;
+  const first = `(branch_id, ordinal) > (s.branch_id, ${backward ? 0 : `coalesce(${from}::bigint, 0)`})`;
+  const last = `(branch_id, ordinal) <= (s.branch_id, ${backward ? `least(s.upto, ${from}::bigint - 1)` : 's.upto'})`;
+  const order = backward ? 'branch_id DESC, ordinal DESC' : 'branch_id, ordinal';
+  return `segment s CROSS JOIN LATERAL (SELECT * FROM message WHERE ${first} AND ${last} AND ${only} ORDER BY ${order} LIMIT ${limit}) m`;
 }
