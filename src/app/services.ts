@@ -81,7 +81,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     config.role === 'api'
       ? null
       : createWorker({
-          ...{ database, log, logger, clock, bus, countTokens, pollMs: claimPollMs, sweepMs },
+          ...{ database, log, logger, clock, bus, countTokens, pace: hub.pace, pollMs: claimPollMs, sweepMs },
           ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles, summaries },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           tools: { ...config.tools, registry, lookUp: createLookUp(database.prisma) },

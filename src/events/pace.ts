@@ -1,3 +1,4 @@
+import { performance as clock } from 'node:perf_hooks';
 import { pause } from '../kernel/async.ts';
 
 /** How fine readers are told apart that are due at about the same time: those of one step share a timer. */
@@ -8,22 +9,40 @@ const calmMs = 5;
 /** For each millisecond more, so many between two frames: what is sent then is fewer frames with more in each. */
 const stretch = 8;
 const longestMs = 250;
+/** A loop that is at work for a lesser share of its time has enough of it for every token by itself. */
+const easyShare = 0.6;
+/** Milliseconds that words of a model gather for each hundredth of time that the loop is busier than that. */
+const gatherPerCent = 2;
+const longestGatherMs = 60;
+
+/** What share of its time the loop was at work, from 0 to 1, since it was asked last. */
+function createShare(): () => number {
+  let last = clock.eventLoopUtilization();
+  return () => {
+    const next = clock.eventLoopUtilization();
+    const { utilization } = clock.eventLoopUtilization(next, last);
+    last = next;
+    return utilization;
+  };
+}
 
 /**
- * When readers get their frames. One timer serves all that are due together. While the process has more to do than it can, frames come
+ * When readers get their frames, and how finely models are read. One timer serves all that are due together. While the process has more to do than it can, frames come
  * further apart: each costs the same however much text is in it, so the loop comes to rest, and whoever asks or connects is heard.
  */
-export function createPace(now: () => number = () => performance.now()) {
+export function createPace(now: () => number = () => performance.now(), share: () => number = createShare()) {
   const due = new Map<number, (() => void)[]>();
   const timers = new Map<number, NodeJS.Timeout>();
   let isHurried = false;
   let awake = 0;
   let lateMs = 0;
+  let busy = 0;
   let expected = now() + measureMs;
   const measuring = setInterval(() => {
     const late = Math.max(0, now() - expected);
     expected = now() + measureMs;
     lateMs += (late - lateMs) / 4;
+    busy += (share() - busy) / 8;
   }, measureMs);
   measuring.unref();
 
@@ -45,6 +64,11 @@ export function createPace(now: () => number = () => performance.now()) {
   return {
     /** The least time between two frames of a reader who asked for this one. */
     interval: (ms: number): number => (isHurried ? 0 : Math.max(ms, Math.min(longestMs, (lateMs - calmMs) * stretch))),
+    /**
+     * How long what a model says is to gather before it is taken further. All that follows, from the row of the event to the frame, costs the
+     * same however much text is in it: so a process that is nearly at its limit has less to do, and comes to no queues.
+     */
+    gather: (): number => (isHurried ? 0 : Math.min(longestGatherMs, Math.max(0, busy - easyShare) * 100 * gatherPerCent)),
     /** Calls back at that time of the clock, or a few milliseconds after it. */
     at(time: number, wake: () => void): void {
       const step = Math.ceil(time / stepMs);

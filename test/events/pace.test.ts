@@ -5,12 +5,14 @@ import { createPace, type Pace } from '../../src/events/pace.ts';
 describe('the pace of frames', () => {
   let pace: Pace;
   let stolen = 0;
+  let share = 0;
   const now = () => performance.now() + stolen;
 
   beforeEach(() => {
     vi.useFakeTimers();
     stolen = 0;
-    pace = createPace(now);
+    share = 0;
+    pace = createPace(now, () => share);
   });
   afterEach(() => {
     pace.close();
@@ -39,6 +41,20 @@ describe('the pace of frames', () => {
     expect(pace.interval(0)).toBe(250);
     late(0, 40);
     expect(pace.interval(0)).toBe(0);
+  });
+
+  it('lets the words of models gather while the loop has little time left, up to a bound', () => {
+    const busy = (at: number) => {
+      share = at;
+      late(0, 60);
+      return pace.gather();
+    };
+    expect(busy(0.55)).toBe(0);
+    expect(busy(0.75)).toBeGreaterThan(20);
+    expect(busy(0.75)).toBeLessThan(35);
+    expect(busy(1)).toBe(60);
+    pace.close();
+    expect(pace.gather()).toBe(0);
   });
 
   it('wakes each reader when it is due, those that are due together by one timer', () => {

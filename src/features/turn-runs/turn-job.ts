@@ -4,7 +4,7 @@ import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts
 import type { TurnPoint } from '../../contracts/turn.ts';
 import { isTextual, settledParts, type ViewPart } from '../../contracts/turn-fold.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
-import { compactTurn, type EventLog, FencedError, type Writer } from '../../events/index.ts';
+import { compactTurn, type EventLog, FencedError, type Hub, type Writer } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
@@ -31,6 +31,7 @@ import { nextAttempt } from './turn-store.ts';
 export type TurnJobDeps = {
   database: Database;
   log: EventLog;
+  pace: Hub['pace'];
   logger: Logger;
   clock: Clock;
   worker: string;
@@ -217,7 +218,7 @@ function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {
 
 function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo, deps: TurnJobDeps, logger: Logger, current: Current): EnginePorts {
   const writer: Writer = { conversationId: turn.conversationId, turnId: turn.id, fence: turn.fence };
-  const sink = createTurnSink(deps.log, writer, (err) => logger.warn({ err }, 'events could not be stored'));
+  const sink = createTurnSink(writer, { ...deps, onFault: (err) => logger.warn({ err }, 'events could not be stored') });
   const account = (call: Call) => accountOf(call, modelOf(turn), deps.countTokens);
   const tools = createToolPorts(turn, info, { ...deps.tools, log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account });
   return {

@@ -1,13 +1,18 @@
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { isDelta } from '../../contracts/turn-event.ts';
-import type { EventLog, Writer } from '../../events/index.ts';
+import type { EventLog, Hub, Writer } from '../../events/index.ts';
 import { defer } from '../../kernel/async.ts';
 
 /** UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory. */
 const maxWaiting = 256 * 1024;
 
-/** The way of one turn's events into the log: in order, without waiting for each, with a bound on what waits. */
-export function createTurnSink(log: Pick<EventLog, 'append'>, writer: Writer, onFault: (error: unknown) => void) {
+type SinkDeps = { log: Pick<EventLog, 'append'>; pace: Pick<Hub['pace'], 'gather' | 'at'>; onFault: (error: unknown) => void };
+
+/**
+ * The way of one turn's events into the log: in order, without waiting for each, with a bound on what waits. Who emits is asked to wait before
+ * it reads on: where the database is slow, and where the process has more to do than it can.
+ */
+export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps) {
   let waiting = 0;
   let fault: { error: unknown } | null = null;
   let room = defer<void>();
@@ -33,6 +38,8 @@ export function createTurnSink(log: Pick<EventLog, 'append'>, writer: Writer, on
           room = defer();
         },
       );
+      const gather = pace.gather();
+      if (gather > 0) await new Promise<void>((resolve) => pace.at(performance.now() + gather, resolve));
       while (waiting > maxWaiting && !fault) await room.promise;
     },
     /** Resolves when everything so far is stored; rejects where it was not. */
