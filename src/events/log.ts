@@ -2,7 +2,7 @@ import type { EventBody, LogEvent } from '../contracts/turn-event.ts';
 import { createBatcher } from '../kernel/batcher.ts';
 import { NotFoundError } from '../kernel/errors.ts';
 import { groupBy } from '../kernel/group.ts';
-import type { Database, Tx } from '../platform/db.ts';
+import type { Database, Transaction, Tx } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn, readTurns } from './append.sql.ts';
 import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
@@ -40,7 +40,7 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     append,
 
     /** A transaction that may append: its events reach readers after the commit, and never without it. */
-    async transact<T>(work: (tx: Tx, append: Append) => Promise<T>): Promise<T> {
+    async transact<T>(work: (tx: Transaction, append: Append) => Promise<T>): Promise<T> {
       let batches: Batch[] = [];
       const result = await database.transact((tx) => {
         batches = []; // the transaction may be tried again

@@ -45,6 +45,8 @@ export function createPool({ max, log, to, unlimited = false }: PoolOptions): pg
   const pool = new pg.Pool({
     ...(embedded ? { stream: to.socket, ssl: false, user: 'postgres', database: 'postgres', password: '' } : connection(to.url)),
     Client,
+    // Statements that do not wait for one another's answers go out together. The embedded session answers one at a time.
+    pipeline: !embedded,
     max,
     connectionTimeoutMillis: waitMs,
     // The embedded session costs nothing while idle, and a thrown one must be cleaned up.

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { pause } from '../kernel/async.ts';
 import { backoff } from '../kernel/backoff.ts';
@@ -7,15 +8,23 @@ import { rawTypes } from './pg-pool.ts';
 /** A transaction: statements that take effect together or not at all. Values come and go as those of `Database.query` do. */
 export type Tx = { query<Row>(text: string, params?: readonly unknown[]): Promise<Row[]> };
 
+/** One that is not only asked, but told. What a statement that was told fails with is what the transaction fails with. */
+export type Transaction = Tx & {
+  /** Sends a statement whose answer nobody needs: the next one goes out at once behind it. */
+  tell(text: string, params: readonly unknown[]): void;
+  /** The same, after all others: for a row that many want at once, which is then locked for a moment only. */
+  last(text: string, params: readonly unknown[]): void;
+};
+
 /** Tries of one transaction. Two that lock rows in opposite order meet once in a while; meeting four times means that something is wrong. */
 const tries = 4;
 const lossMs = 4_000;
 
 /** Runs work in READ COMMITTED transactions on connections of the pool. See `Database.transact`. */
 export function createTransact(pool: pg.Pool, nameOf: (text: string) => string) {
-  return <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
+  return <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
     let begun = false;
-    const told = (tx: Tx): Promise<T> => {
+    const told = (tx: Transaction): Promise<T> => {
       begun = true;
       return work(tx);
     };
@@ -26,43 +35,102 @@ export function createTransact(pool: pg.Pool, nameOf: (text: string) => string) 
   };
 }
 
-async function run<T>(pool: pg.Pool, nameOf: (text: string) => string, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function run<T>(pool: pg.Pool, nameOf: (text: string) => string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool.connect();
-  let ended = false;
-  let broken: Error | undefined;
-
-  /** What the server says leaves the connection usable; what the driver says, a lost connection or an answer that never came, does not. */
-  async function send(query: string | pg.QueryConfig): Promise<pg.QueryResult> {
-    try {
-      return await client.query(query);
-    } catch (error) {
-      if (!(error instanceof pg.DatabaseError)) broken = error as Error;
-      throw error;
-    }
-  }
-  const tx: Tx = {
-    async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
-      if (ended) throw new Error('A statement came after its transaction had ended.');
-      const { rows } = await send({ name: nameOf(text), text, values: [...params], types: rawTypes });
-      return rows as Row[];
-    },
-  };
-
+  const line = createLine(client);
+  const { tx, commit, rollBack } = createTransaction(line, nameOf);
   try {
-    await send('BEGIN');
+    await line.send('BEGIN');
     const result = await work(tx);
-    ended = true;
-    const { command } = await send('COMMIT');
-    // The server answers so, and with no error, where a statement had failed and the work went on all the same.
-    if (command !== 'COMMIT') throw new Error('The transaction was undone: one of its statements had failed.');
+    await commit();
     return result;
   } catch (error) {
-    ended = true;
-    if (!broken) await send('ROLLBACK').catch(() => {}); // then the connection is thrown away, which undoes it too
-    throw error;
+    throw (await rollBack()) ?? error;
   } finally {
-    client.release(broken);
+    client.release(line.broken);
   }
+}
+
+/** A connection, and whether it is still good for anything. */
+function createLine(client: pg.PoolClient) {
+  const { stream } = (client as pg.PoolClient & { connection: { stream: Duplex } }).connection;
+  let isHeld = false;
+  const line = {
+    broken: undefined as Error | undefined,
+    /** What is sent from now on is held back until it is let go, and then goes out in one write. */
+    hold(): void {
+      if (!isHeld) stream.cork();
+      isHeld = true;
+    },
+    letGo(): void {
+      if (isHeld) stream.uncork();
+      isHeld = false;
+    },
+    /** What the server says leaves the connection usable; what the driver says, a lost connection or an answer that never came, does not. */
+    async send(query: string | pg.QueryConfig): Promise<pg.QueryResult> {
+      try {
+        return await client.query(query);
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError)) line.broken = error as Error;
+        throw error;
+      }
+    },
+  };
+  return line;
+}
+
+/** The server's word that a statement before this one had failed: it says nothing of what was wrong. */
+const abortedCode = '25P02';
+
+function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: string) => string) {
+  type Statement = [text: string, params: readonly unknown[]];
+  const putOff: Statement[] = [];
+  const told: Promise<unknown>[] = [];
+  let fault: Error | null = null;
+  let ended = false;
+
+  function statement(...[text, params]: Statement): Promise<pg.QueryResult> {
+    if (ended) throw new Error('A statement came after its transaction had ended.');
+    return line.send({ name: nameOf(text), text, values: [...params], types: rawTypes });
+  }
+  const note = (error: Error & { code?: string }) => {
+    if (error.code !== abortedCode) fault ??= error;
+  };
+  function tell(...given: Statement): void {
+    line.hold();
+    told.push(statement(...given).catch(note));
+  }
+
+  const tx: Transaction = {
+    async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
+      const answer = statement(text, params);
+      line.letGo();
+      return (await answer).rows as Row[];
+    },
+    tell,
+    last: (...given) => void putOff.push(given),
+  };
+
+  /** Sent behind what was told: where a part of that fails, the server undoes it all. */
+  async function commit(): Promise<void> {
+    for (const given of putOff) tell(...given);
+    ended = true;
+    const committed = line.send('COMMIT');
+    line.letGo();
+    const [{ command }] = await Promise.all([committed, ...told]);
+    // The server answers so, and with no error, where a statement had failed and the work went on all the same.
+    if (command !== 'COMMIT') throw new Error('The transaction was undone: one of its statements had failed.');
+  }
+
+  /** Returns what was wrong with what was told. */
+  async function rollBack(): Promise<Error | null> {
+    ended = true;
+    line.letGo();
+    await Promise.all(told);
+    if (!line.broken) await line.send('ROLLBACK').catch(() => {}); // then the connection is thrown away, which undoes it too
+    return fault;
+  }
+  return { tx, commit, rollBack };
 }
 
 /**

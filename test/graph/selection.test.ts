@@ -1,15 +1,15 @@
 import { buildSchema, graphql } from 'graphql';
 import { expect, it } from 'vitest';
-import { selects } from '../../src/graph/selection.ts';
+import { type Info, selects, selectsIdOnly } from '../../src/graph/selection.ts';
 
 const schema = buildSchema(
-  'type Query { thing: Thing, other: Thing } interface Named { name: Int } type Thing implements Named { name: Int, cursor: Int, inner: Thing }',
+  'type Query { thing: Thing, other: Thing } interface Named { name: Int } type Thing implements Named { id: ID, name: Int, cursor: Int, inner: Thing }',
 );
 
-async function sees(selection: string, fragments = ''): Promise<boolean> {
+async function sees(selection: string, fragments = '', look: (info: Info) => boolean = (info) => selects(info, 'cursor')): Promise<boolean> {
   let seen: boolean | null = null;
-  const thing = (_args: unknown, _context: unknown, info: Parameters<typeof selects>[0]) => {
-    seen = selects(info, 'cursor');
+  const thing = (_args: unknown, _context: unknown, info: Info) => {
+    seen = look(info);
     return null;
   };
   const { errors } = await graphql({ schema, source: `{ other { cursor } thing { ${selection} } } ${fragments}`, rootValue: { thing } });
@@ -36,4 +36,17 @@ it.each([
   ['...a', 'fragment a on Thing { inner { ...b } } fragment b on Thing { name }'],
 ])('does not find it in { %s } %s', async (selection, fragments) => {
   expect(await sees(selection, fragments)).toBe(false);
+});
+
+it.each([
+  ['id', '', true],
+  ['id __typename', '', true],
+  ['... { id ...a }', 'fragment a on Thing { __typename ...b } fragment b on Thing { id }', true],
+  ['id name', '', false],
+  ['id: name', '', false],
+  ['inner { id }', '', false],
+  ['id ...a', 'fragment a on Thing { ... on Named { name } }', false],
+  ['id } thing { name', '', false],
+])('knows whether { %s } %s asks for the id alone: %s', async (selection, fragments, isAlone) => {
+  expect(await sees(selection, fragments, selectsIdOnly)).toBe(isAlone);
 });

@@ -135,6 +135,42 @@ describeStorages('the database', ({ create }) => {
     expect(await notes()).toEqual([]);
   });
 
+  it('keeps what it is told in order, and what is put off behind all of it', async () => {
+    const result = await database.transact(async (tx) => {
+      tx.last("UPDATE note SET body = body || ' last' WHERE id = $1", [1]);
+      tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'told']);
+      tx.tell("UPDATE note SET body = body || ' twice' WHERE id = $1", [1]);
+      const [row] = await tx.query<{ body: string }>("UPDATE note SET body = body || ', asked' WHERE id = 1 RETURNING body");
+      return row!.body;
+    });
+    expect(result).toBe('told twice, asked');
+    expect(await notes()).toEqual([{ id: 1, body: 'told twice, asked last' }]);
+  });
+
+  it.each(['tell', 'last'] as const)('undoes it all where a statement fails that it was told by “%s”, and says why', async (how) => {
+    const work = (end: 'asks' | 'returns') =>
+      database.transact(async (tx) => {
+        tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
+        tx[how]('INSERT INTO note VALUES ($1, $2)', [1, 'b']);
+        tx.tell('INSERT INTO note VALUES ($1, $2)', [2, 'c']);
+        if (end === 'asks') await tx.query('SELECT 1');
+        return end;
+      });
+    for (const end of ['asks', 'returns'] as const) await expect(work(end)).rejects.toMatchObject({ code: '23505' });
+    expect(await notes()).toEqual([]);
+  });
+
+  it('fails with what its work was refused for, and not with what that left behind', async () => {
+    const work = database.transact(async (tx) => {
+      const asked = tx.query('SELEKT');
+      tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
+      await asked;
+    });
+    await expect(work).rejects.toMatchObject({ code: '42601' });
+    expect(await notes()).toEqual([]);
+    expect(await database.transact((tx) => tx.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+  });
+
   it('refuses a statement that comes after its transaction has ended', async () => {
     let late: Tx | undefined;
     await database.transact(async (tx) => {

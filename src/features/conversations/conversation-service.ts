@@ -3,7 +3,7 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
-import type { Tx } from '../../platform/db.ts';
+import type { Transaction, Tx } from '../../platform/db.ts';
 import { type ConversationChange, insertConversation, type LockedConversation, lockConversation, updateConversation } from './conversation-store.ts';
 import { datedTitle, parseLanguage, parseMetadata, parseSystemPrompt, parseTitle } from './rules.ts';
 
@@ -39,7 +39,7 @@ type Deps = {
 
 /** Creates, changes, archives, ends and deletes conversations. Each change is an event in the same transaction. */
 export function createConversationService({ log, clock, defaultLanguage, chooseModel, beforeDelete }: Deps) {
-  const create = (tx: Tx, viewer: Viewer, input: NewConversation): Promise<LockedConversation> =>
+  const create = async (tx: Transaction, viewer: Viewer, input: NewConversation): Promise<LockedConversation> =>
     insertConversation(tx, { id: uuidv7(), sessionId: uuidv7(), ownerId: viewer.userId, ...newRow(input), ...chooseModel(input) });
 
   function newRow({ title, language, systemPrompt, metadata }: NewConversation) {

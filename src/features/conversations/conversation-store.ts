@@ -1,5 +1,5 @@
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { Db, Tx } from '../../platform/db.ts';
+import type { Db, Transaction, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
 
 /** What a message or a turn takes from its conversation, read under its lock. */
@@ -86,9 +86,9 @@ export type ConversationRow = {
 };
 
 /** A conversation and its empty log. */
-export async function insertConversation(tx: Tx, row: ConversationRow): Promise<LockedConversation> {
+export function insertConversation(tx: Transaction, row: ConversationRow): LockedConversation {
   const { id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, metadata } = row;
-  await tx.query(
+  tx.tell(
     `WITH made AS (
        INSERT INTO conversation (id, session_id, owner_id, title, title_source, language, provider, model, system_prompt, metadata)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id

@@ -3,7 +3,7 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Json } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
-import type { Db, Tx } from '../../platform/db.ts';
+import type { Db, Transaction, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
 import { below, shown } from './tree/ways.ts';
 
@@ -21,10 +21,10 @@ type Completion = {
 };
 
 /** Writes the final text and facts of a message. Returns what `message-completed` says of its text. */
-export async function completeMessage(tx: Tx, id: string, completion: Completion): Promise<{ contentLength: number; contentSha256: string }> {
+export function completeMessage(tx: Transaction, id: string, completion: Completion): { contentLength: number; contentSha256: string } {
   const { status, finishReason, parts, tokenCount, estimatedCost, requestId, responseTimeMs, timeToFirstTokenMs } = completion;
   const facts = textFacts(parts);
-  await tx.query(
+  tx.tell(
     `UPDATE message
      SET status = (CASE WHEN status = 'SUPERSEDED' THEN 'SUPERSEDED' ELSE $2 END)::message_status, finish_reason = $3, parts = $4, token_count = $5, estimated_cost = $6, request_id = $7, response_time_ms = $8,
          time_to_first_token_ms = $9, content_length = $10, content_sha256 = $11, updated_at = now()

@@ -4,7 +4,7 @@ import { type Call, callModel } from '../../engine/index.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { ProviderError } from '../../kernel/errors.ts';
-import type { Database, Tx } from '../../platform/db.ts';
+import type { Database, Transaction, Tx } from '../../platform/db.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { holdConversation } from '../conversations/index.ts';
 import { accountOf, bookCall } from '../usage/index.ts';
@@ -47,7 +47,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
   const { kind } = errand;
 
   /** Books a call on its conversation, in a transaction that holds it. Returns the event that tells readers. */
-  async function book(tx: Tx, at: Date, subject: Subject, info: ModelInfo, call: Accounted): Promise<EventBody> {
+  async function book(tx: Transaction, at: Date, subject: Subject, info: ModelInfo, call: Accounted): Promise<EventBody> {
     const model = { provider: info.provider, model: info.id };
     const account = await accountOf(call, model, countTokens);
     const on = { userId: subject.ownerId, conversationId: subject.id, sessionId: subject.sessionId, messageId: null, turnId: null, attempt: null };
@@ -56,7 +56,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     return { type: 'usage-recorded', usageId, conversationTokens, conversationCost };
   }
 
-  const inConversation = <T>(id: string, work: (tx: Tx, append: Append, at: Date) => Promise<T>): Promise<T> =>
+  const inConversation = <T>(id: string, work: (tx: Transaction, append: Append, at: Date) => Promise<T>): Promise<T> =>
     log.transact(async (tx, append) => work(tx, append, (await holdConversation(tx, id)).at));
 
   /** What a call came to: what its answer changes, and its account. */

@@ -1,5 +1,5 @@
 import type { EventBody, TotalsRecord } from '../../contracts/turn-event.ts';
-import type { Tx } from '../../platform/db.ts';
+import type { Transaction } from '../../platform/db.ts';
 import { bookCall, type CallAccount } from '../usage/index.ts';
 
 /** The turn a call is booked on. */
@@ -18,7 +18,7 @@ export type BookedCall = { attempt: number; requestId: string | null; durationMs
 
 /** Writes the one ledger row of a call and raises the sums that hang on it, at the time of the transaction. Returns the event that tells readers. */
 export async function book(
-  tx: Tx,
+  tx: Transaction,
   at: Date,
   booking: Booking,
   call: BookedCall,

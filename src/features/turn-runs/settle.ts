@@ -43,14 +43,14 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
   log.transact(async (tx, append) => {
     const { booking, account } = settlement;
     const { turnId, conversationId, messageId } = booking;
-    const { at, titleSource } = await holdConversation(tx, conversationId);
-    const moved = await finishTurn(tx, movement(settlement));
+    // What does not need the answer of what is before it does not wait for it.
+    const [{ at, titleSource }, moved] = await Promise.all([holdConversation(tx, conversationId), finishTurn(tx, movement(settlement))]);
     if (!moved) throw new FencedError();
     const end = { ...settlement.end, finishReason: moved.finishReason };
     const closed = settlement.hasCalls ? await closeOpen(tx, turnId, end.parts) : [];
     const booked = end.call && account ? await book(tx, at, booking, end.call, account) : null;
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
-    const text = await completeMessage(tx, messageId, {
+    const text = completeMessage(tx, messageId, {
       ...completion(end, account),
       ...wholeOf(settlement, totals),
     });

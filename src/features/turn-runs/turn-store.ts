@@ -14,12 +14,20 @@ export const findTurnByKey = (db: Db, viewer: Viewer, idempotencyKey: string) =>
   db.turn.findFirst({ where: { ownerId: viewer.userId, idempotencyKey, conversation: visibleTo(viewer) } });
 
 /** What an earlier request with the same key made. */
-export type AdmittedTurn = { id: string; conversationId: string; inputMessageId: string | null; requestHash: string; logStart: number };
+export type AdmittedTurn = {
+  id: string;
+  conversationId: string;
+  inputMessageId: string | null;
+  requestHash: string;
+  logStart: number;
+  epoch: number;
+};
 
 /** Any turn of this key, also of a conversation that was deleted since: the key stays used until that is purged. */
 export async function findAdmitted(tx: Tx, viewer: Viewer, idempotencyKey: string): Promise<AdmittedTurn | null> {
   const [row] = await tx.query<AdmittedTurn>(
-    `SELECT id, conversation_id AS "conversationId", input_message_id AS "inputMessageId", request_hash AS "requestHash", log_start AS "logStart"
+    `SELECT id, conversation_id AS "conversationId", input_message_id AS "inputMessageId", request_hash AS "requestHash", log_start AS "logStart",
+       coalesce((SELECT epoch FROM conversation_log l WHERE l.conversation_id = turn.conversation_id), 1) AS epoch
      FROM turn WHERE owner_id = $1::uuid AND idempotency_key = $2`,
     [viewer.userId, idempotencyKey],
   );
@@ -52,8 +60,8 @@ type NewTurn = {
   steersId: string | null;
 };
 
-/** Where a new turn stands: `position` counts the unfinished turns before it, `logStart` is the head of the log before its first event. */
-export type Place = { id: string; position: number; logStart: number };
+/** Where a new turn stands: `position` counts the unfinished turns before it, `logStart` is the head of the log before its first event, in `epoch`. */
+export type Place = { id: string; position: number; logStart: number; epoch: number };
 
 /**
  * Puts a turn at the end of its conversation, which the caller has locked. The messages that were written for it are this turn's. One
@@ -79,7 +87,7 @@ export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
     `WITH place AS (
        SELECT coalesce((SELECT ordinal FROM turn WHERE conversation_id = $2::uuid ORDER BY ordinal DESC LIMIT 1), 0) + 1 AS ordinal,
          (SELECT count(*) FROM turn WHERE conversation_id = $2::uuid AND finished_at IS NULL) AS position,
-         (SELECT head FROM conversation_log WHERE conversation_id = $2::uuid) AS head
+         head, epoch FROM conversation_log WHERE conversation_id = $2::uuid
      ), admitted AS (
        INSERT INTO turn (id, conversation_id, owner_id, ordinal, trigger, blocked, idempotency_key, request_hash, input_message_id, provider,
          model, generation, log_start, leaf_before_id, steers_id)
@@ -87,7 +95,7 @@ export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
      ), begun AS (
        UPDATE message SET turn_id = $1 WHERE id = ANY($11::uuid[])
      )
-     SELECT $1::uuid AS id, position, head AS "logStart" FROM place`,
+     SELECT $1::uuid AS id, position, head AS "logStart", epoch FROM place`,
     [
       id,
       conversationId,

@@ -6,7 +6,7 @@ import type { Turn } from '../../generated/prisma/client.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
-import type { Tx } from '../../platform/db.ts';
+import type { Transaction, Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, type NewConversation, supersedeAnswers } from '../conversations/index.ts';
 import { findLastTurn, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
@@ -35,7 +35,7 @@ export function createAdmission(deps: AdmissionDeps) {
   const { conversations, findModel, countTokens, maxMessageChars, limits, tools } = deps;
   const once = createOnce(deps);
 
-  async function open(tx: Tx, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
+  async function open(tx: Transaction, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
     if ('id' in target) {
       const found = await lockConversation(tx, viewer, target.id);
       if (!found) throw new NotFoundError('conversation', target.givenId);

@@ -4,7 +4,7 @@ import type { TurnTrigger } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import { ConflictError, ContextTooLongError } from '../../kernel/errors.ts';
-import type { Database, Tx } from '../../platform/db.ts';
+import type { Database, Transaction } from '../../platform/db.ts';
 import { appendMessages, type ConversationService, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
 import type { ToolRegistry } from '../tools/index.ts';
 import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../turn-runs/index.ts';
@@ -43,14 +43,20 @@ export type NewTurn = {
 };
 
 /** Writes the messages of a turn, its answer still empty, and the turn, under the lock of the conversation. */
-export async function admitTurn(tx: Tx, append: Append, request: Request, conversation: LockedConversation, turn: NewTurn): Promise<Admitted> {
+export async function admitTurn(
+  tx: Transaction,
+  append: Append,
+  request: Request,
+  conversation: LockedConversation,
+  turn: NewTurn,
+): Promise<Admitted> {
   const { id: conversationId } = conversation;
   const { behind, question, info, trigger, generation, isAnswered = true } = turn;
   const title = titleOf(conversation, turn);
   const messages = [...(question ? [asked(question)] : []), ...(isAnswered ? [unanswered(info)] : [])];
-  const added = await appendMessages(tx, { conversationId, parentId: behind, title }, messages);
+  const added = appendMessages(tx, { conversationId, parentId: behind, title }, messages);
   const inputMessageId = question ? added[0]! : behind;
-  const { id, position, logStart } = await insertTurn(tx, {
+  const { id, position, ...start } = await insertTurn(tx, {
     ...{ conversationId, ownerId: request.viewer.userId, trigger, idempotencyKey: request.key, requestHash: request.hash },
     ...{
       inputMessageId,
@@ -69,7 +75,7 @@ export async function admitTurn(tx: Tx, append: Append, request: Request, conver
   if (behind !== conversation.activeLeafId) events.push({ type: 'branch-selected', leafId: added.at(-1)! });
   await append(conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]);
   if (!isAnswered) await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });
-  return { turnId: id, conversationId, messageId: inputMessageId, logStart, deduplicated: false };
+  return { turnId: id, conversationId, messageId: inputMessageId, ...start, deduplicated: false };
 }
 
 const asked = ({ parts, tokenCount }: NonNullable<NewTurn['question']>): NewMessage => ({ role: 'USER', status: 'COMPLETE', tokenCount, parts });

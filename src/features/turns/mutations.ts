@@ -1,8 +1,10 @@
 import { encodeEventCursor } from '../../events/index.ts';
+import type { Turn as TurnRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
+import { type Info, selectsIdOnly } from '../../graph/selection.ts';
 import {
   ConflictError,
   ContextTooLongError,
@@ -20,10 +22,11 @@ import { EditMessageInput, RegenerateInput, SendMessageInput, SteerTurnInput, St
 import type { Admitted } from './once.ts';
 import { Turn } from './types.ts';
 
-type Started = { turnId: string; conversationId: string; messageId: string | null; deduplicated: boolean; from: number };
+type Started = { turnId: string; conversationId: string; messageId: string | null; deduplicated: boolean; from: number; epoch: number };
 
 const turnField = { type: Turn, description: 'The turn as it is now.' } as const;
-const readTurn = ({ turnId }: { turnId: string }, _args: unknown, { db }: Context) => db.turn.findUniqueOrThrow({ where: { id: turnId } });
+const readTurn = async ({ turnId: id }: { turnId: string }, _args: unknown, { db }: Context, info: Info): Promise<TurnRow> =>
+  selectsIdOnly(info) ? ({ id } as TurnRow) : db.turn.findUniqueOrThrow({ where: { id } });
 const cursorOf = async ({ conversationId, from }: { conversationId: string; from: number }, _args: unknown, { loaders }: Context) =>
   encodeEventCursor({ conversationId, epoch: (await loaders.logHead.load(conversationId))?.epoch ?? 1, seq: from });
 
@@ -43,7 +46,11 @@ const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').impl
       resolve: ({ messageId }, _args, { db }) => (messageId ? db.message.findUnique({ where: { id: messageId } }) : null),
     }),
     deduplicated: t.exposeBoolean('deduplicated', { description: 'Whether an earlier request with this idempotency key had made the turn.' }),
-    cursor: t.field({ type: 'EventCursor', description: 'Subscribe after this: everything of this turn comes later.', resolve: cursorOf }),
+    cursor: t.field({
+      type: 'EventCursor',
+      description: 'Subscribe after this: everything of this turn comes later.',
+      resolve: ({ from: seq, ...at }) => encodeEventCursor({ ...at, seq }),
+    }),
   }),
 });
 

@@ -1,7 +1,7 @@
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import { IdempotencyConflictError } from '../../kernel/errors.ts';
-import type { Database, Tx } from '../../platform/db.ts';
+import type { Database, Transaction } from '../../platform/db.ts';
 import { type AdmittedTurn, findAdmitted } from '../turn-runs/index.ts';
 
 export type Admitted = {
@@ -10,6 +10,8 @@ export type Admitted = {
   messageId: string | null;
   /** Position in the log before the first event of the turn. */
   logStart: number;
+  /** The epoch of that log. */
+  epoch: number;
   /** Whether an earlier request with this key made the turn. */
   deduplicated: boolean;
   /** The turn that was asked to stop for this one, whose worker is yet to be told. */
@@ -25,7 +27,7 @@ export type Request = { viewer: Viewer; key: string; hash: string };
  */
 export const createOnce =
   ({ database, log }: { database: Pick<Database, 'query'>; log: EventLog }) =>
-  async ({ viewer, key, hash }: Request, admit: (tx: Tx, append: Append) => Promise<Admitted>): Promise<Admitted> => {
+  async ({ viewer, key, hash }: Request, admit: (tx: Transaction, append: Append) => Promise<Admitted>): Promise<Admitted> => {
     try {
       return await log.transact(admit);
     } catch (error) {
@@ -39,6 +41,6 @@ export type Once = ReturnType<typeof createOnce>;
 
 function repeated(turn: AdmittedTurn, hash: string): Admitted {
   if (turn.requestHash !== hash) throw new IdempotencyConflictError(turn.id);
-  const { id: turnId, conversationId, inputMessageId: messageId, logStart } = turn;
-  return { turnId, conversationId, messageId, logStart, deduplicated: true };
+  const { id: turnId, conversationId, inputMessageId: messageId, logStart, epoch } = turn;
+  return { turnId, conversationId, messageId, logStart, epoch, deduplicated: true };
 }

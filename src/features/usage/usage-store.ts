@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
-import type { Tx } from '../../platform/db.ts';
+import type { Transaction, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
 import type { CallAccount } from './account.ts';
 
@@ -30,10 +30,10 @@ export type Booked = {
 };
 
 /**
- * Adds a row to the ledger, and the call to the sums of its conversation and its user. A second row for the same call is refused by the
- * database. The id is made from the time of the transaction by the database's clock, since ids are what lists of the ledger are ordered by.
+ * Adds a row to the ledger, and the call to the sums of its conversation and its user: those last, since a user may have many turns that end
+ * at once. A second row for the same call is refused by the database. The id is made from the time of the transaction by the database's clock, since ids are what lists of the ledger are ordered by.
  */
-export async function bookCall(tx: Tx, at: Date, entry: LedgerEntry): Promise<Booked> {
+export async function bookCall(tx: Transaction, at: Date, entry: LedgerEntry): Promise<Booked> {
   const { userId, conversationId, messageId, turnId, attempt, sessionId, kind, source, provider, model, requestId, responseTimeMs } = entry;
   const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd } = entry;
   const id = uuidv7({ msecs: at.getTime() });
@@ -41,6 +41,11 @@ export async function bookCall(tx: Tx, at: Date, entry: LedgerEntry): Promise<Bo
     ...[id, userId, conversationId, messageId, turnId, attempt, sessionId, kind, source, provider, model, requestId, responseTimeMs],
     ...[inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd],
   ]);
+  if (userId !== null)
+    tx.last('UPDATE user_account SET total_tokens_used = total_tokens_used + $2::int, last_used_at = now() WHERE id = $1::uuid', [
+      userId,
+      totalTokens,
+    ]);
   const { tokens, cost, ...turnTotals } = row!;
   return { id, conversationTokens: tokens, conversationCost: cost, turnTotals };
 }
@@ -59,8 +64,6 @@ WITH booked AS (
 ), talk AS (
   UPDATE conversation SET total_tokens = total_tokens + $19::int, total_cost = total_cost + coalesce($20::numeric, 0), updated_at = now()
   WHERE id = $3::uuid RETURNING total_tokens::text AS tokens, total_cost::text AS cost
-), person AS (
-  UPDATE user_account SET total_tokens_used = total_tokens_used + $19::int, last_used_at = now() WHERE id = $2::uuid
 ), of_turn AS (
   SELECT ${sums} FROM (
     SELECT input_tokens, output_tokens, total_tokens, cost_usd FROM usage WHERE turn_id = $5::uuid UNION ALL SELECT * FROM booked) AS rows

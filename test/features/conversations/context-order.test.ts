@@ -17,7 +17,7 @@ describeStorages('what a model is shown', (storage) => {
   /** A question and its answer, behind the message named. */
   const say = async (parentId: string | null, question: string, answer: string, status: Status = 'COMPLETE'): Promise<[string, string]> => {
     const parts = (text: string) => (text ? [{ type: 'text' as const, text }] : []);
-    const ids = await database.transact((tx) =>
+    const ids = await database.transact(async (tx) =>
       appendMessages(tx, { conversationId, parentId }, [
         { role: 'USER', status: 'COMPLETE', parts: parts(question), tokenCount: 1 },
         { role: 'ASSISTANT', status, parts: parts(answer), tokenCount: 1 },
@@ -34,7 +34,7 @@ describeStorages('what a model is shown', (storage) => {
     const model = { provider: 'openai', model: 'gpt-4o-mini', systemPrompt: '', metadata: {} };
     const named = { title: 'A test', titleSource: 'FALLBACK', language: 'en' } as const;
     conversationId = randomUUID();
-    await insertConversation(database, { id: conversationId, sessionId: randomUUID(), ownerId: null, ...named, ...model });
+    await database.transact(async (tx) => insertConversation(tx, { id: conversationId, sessionId: randomUUID(), ownerId: null, ...named, ...model }));
     for (let number = 1; number <= queued; number++) {
       const [question, answer] = await say(answers.at(-1) ?? null, `q${number}`, `a${number}`);
       questions.push(question);

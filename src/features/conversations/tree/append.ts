@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { MessagePart, MessageRole, MessageStatus } from '../../../contracts/message.ts';
-import type { Tx } from '../../../platform/db.ts';
+import type { Transaction } from '../../../platform/db.ts';
 import { textFacts } from '../message-store.ts';
 
 export type NewMessage = {
@@ -24,13 +24,13 @@ export type Behind = {
  * something follows that already: then they begin a branch of their own. Takes the row lock of the conversation, which orders them among all
  * others. Returns their ids.
  */
-export async function appendMessages(tx: Tx, { conversationId, parentId, title }: Behind, messages: readonly NewMessage[]): Promise<string[]> {
+export function appendMessages(tx: Transaction, { conversationId, parentId, title }: Behind, messages: readonly NewMessage[]): string[] {
   const ids = messages.map(() => uuidv7());
   const rows = messages.map(({ tokenCount = 0, parts, ...message }, index) => {
     const facts = textFacts(parts);
     return { ...message, ...facts, parts, tokenCount, id: ids[index], parentId: ids[index - 1] ?? parentId, place: index + 1 };
   });
-  await tx.query(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7()]);
+  tx.tell(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7()]);
   return ids;
 }
 

@@ -46,7 +46,7 @@ export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
         if (count > maxCopied)
           throw ValidationError.of('fromMessageId', `must have at most ${maxCopied.toLocaleString('en-US')} messages up to it, but has ${count}`);
         const like = { title, titleSource, language, provider, model, systemPrompt, metadata: source.metadata as JsonObject };
-        await insertConversation(tx, { id, sessionId: uuidv7(), ownerId: viewer.userId, ...like });
+        insertConversation(tx, { id, sessionId: uuidv7(), ownerId: viewer.userId, ...like });
         await copyPath(tx, place.messageId, id);
       });
       return id;

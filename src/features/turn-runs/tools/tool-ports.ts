@@ -5,7 +5,7 @@ import type { Call, JudgedCall, ToolLimits, ToolPorts } from '../../../engine/in
 import type { Append, EventLog } from '../../../events/index.ts';
 import { stableStringify } from '../../../kernel/json.ts';
 import { sha256 } from '../../../kernel/text.ts';
-import type { Tx } from '../../../platform/db.ts';
+import type { Transaction } from '../../../platform/db.ts';
 import { throughOutage } from '../../../platform/db-errors.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import { beginSpan } from '../../../platform/telemetry/tracing.ts';
@@ -41,7 +41,7 @@ type Deps = ToolDeps & {
   account(call: Call): Promise<CallAccount>;
 };
 
-type Work<T> = (tx: Tx, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>;
+type Work<T> = (tx: Transaction, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>;
 
 /** The tools of one turn: each change of a call is one transaction, with the event that tells of it. */
 export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps): ToolPorts {
