@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Found } from '../contracts/tool.ts';
 import { countTokens } from '../engine/index.ts';
-import { type Bus, createEventLog, createHub, createLocalBus, createRedisBus, type Hub } from '../events/index.ts';
+import { type Bus, createEventLog, createHub, createLocalBus, createPace, createRedisBus, type Pace } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createBranchService, createConversationService, createVisibility, findConversation, findMessage } from '../features/conversations/index.ts';
 import { createSummaries } from '../features/summaries/index.ts';
@@ -33,7 +33,7 @@ export type Composition = {
   bus: Bus;
   metrics: Metrics;
   frames: FrameMeter;
-  pace: Hub['pace'];
+  pace: Pace;
   close(): Promise<void>;
 };
 
@@ -53,8 +53,9 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
   const metrics = createMetrics({ redis: config.stores.redisUrl !== null });
   const frames = createFrameMeter(metrics);
   const bus = meteredBus(openBus(config, logger), metrics);
-  const log = createEventLog(database, bus, onFault, (seconds) => metrics.append.observe(seconds));
-  const hub = createHub(log, bus, { pollMs: readPollMs, onFault });
+  const pace = createPace();
+  const log = createEventLog(database, bus, onFault, { onStored: (seconds) => metrics.append.observe(seconds), gather: pace.gather });
+  const hub = createHub(log, bus, { pollMs: readPollMs, onFault, pace });
   const tokens = createTokens({ ...config.auth, secret, clock });
   const providers = createProviders(config.providers);
   const resolve = ({ model, provider }: { model?: string | null; provider?: string | null }) =>
@@ -81,7 +82,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     config.role === 'api'
       ? null
       : createWorker({
-          ...{ database, log, logger, clock, bus, countTokens, pace: hub.pace, pollMs: claimPollMs, sweepMs },
+          ...{ database, log, logger, clock, bus, countTokens, pace, pollMs: claimPollMs, sweepMs },
           ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles, summaries },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           tools: { ...config.tools, registry, lookUp: createLookUp(database.prisma) },
@@ -127,7 +128,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
         tools: registry,
       }),
       branches: createBranchService({ log, db: database.prisma }),
-      isVisible: createVisibility(database),
+      isVisible: createVisibility(database, pace.gather),
       hub: meteredHub(hub, metrics),
       onFrame: frames.onFrame,
     },
@@ -136,7 +137,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     bus,
     metrics,
     frames,
-    pace: hub.pace,
+    pace,
     async close() {
       hub.close();
       await bus.close();

@@ -1,19 +1,20 @@
 import type { Batch, Bus } from './bus.ts';
 import type { EventLog } from './log.ts';
-import { createPace } from './pace.ts';
+import { createPace, type Pace } from './pace.ts';
 
 /** What a reader of one conversation gets: batches as they come, and word of a head that no batch brought. */
 export type Listener = { onBatch(batch: Batch): void; onHead(head: number): void };
 
 type Channel = { listeners: Set<Listener>; head: number; ready: Promise<() => void> };
 
+type Options = { pollMs: number; onFault: (error: unknown) => void; pace?: Pace };
+
 /**
  * Shares one bus subscription and one poll among all readers of this process. The poll is one statement for all conversations that
  * anybody reads; it finds what the bus lost, and carries everything while the bus is down.
  */
-export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFault }: { pollMs: number; onFault: (error: unknown) => void }) {
+export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFault, pace = createPace() }: Options) {
   const channels = new Map<string, Channel>();
-  const pace = createPace();
   let timer: NodeJS.Timeout | null = null;
 
   async function poll(): Promise<void> {

@@ -10,6 +10,7 @@ export { encodeEventCursor, positionIn } from './cursor.ts';
 export { type Frame, mergeDeltas } from './frame.ts';
 export { createHub, type Hub } from './hub.ts';
 export { type Append, createEventLog, type EventLog } from './log.ts';
+export { createPace, type Pace } from './pace.ts';
 export { purgeEvents } from './purge.ts';
 export { createRedisBus } from './redis-bus.ts';
 export { tail } from './tail.ts';

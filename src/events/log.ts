@@ -31,10 +31,16 @@ export type Append = (
 
 type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
 
+type Options = {
+  onStored?: OnStored;
+  /** How long reads of many wait for one another, in milliseconds. */
+  gather?: () => number;
+};
+
 /** The event log of record: what it has not stored, nobody sees. */
-export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void, onStored?: OnStored) {
+export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void, { onStored, gather }: Options = {}) {
   const append = createAppender(database, bus, onFault, onStored);
-  const readPage = createBatcher<Wanted, LogPage | null>(together, (wanted) => readPages(database, wanted));
+  const readPage = createBatcher<Wanted, LogPage | null>({ ...together, gather }, (wanted) => readPages(database, wanted));
 
   return {
     append,

@@ -1,3 +1,5 @@
+import { pause } from './async.ts';
+
 type Waiting<K, V> = { key: K; resolve: (value: V) => void; reject: (error: unknown) => void };
 
 export type BatcherOptions<K> = {
@@ -7,19 +9,30 @@ export type BatcherOptions<K> = {
   parallel: number;
   /** Equal names are one key, loaded once. */
   nameOf: (key: K) => string;
+  /** How long a load that is not full yet waits for more, in milliseconds; 0 when nothing is said. */
+  gather?: () => number;
 };
 
 /**
- * Loads keys together: while as many loads as allowed are under way, whatever is asked for waits and goes with the next. No timer: a key
- * that comes alone is loaded at once, and a thousand that come together cost a few dozen loads. A load begins after its keys were asked for.
+ * Loads keys together: while as many loads as allowed are under way, whatever is asked for waits and goes with the next. A key that comes
+ * alone is loaded at once, unless `gather` says otherwise, and a thousand that come together cost a few dozen loads. A load begins after its
+ * keys were asked for.
  */
-export function createBatcher<K, V>({ max, parallel, nameOf }: BatcherOptions<K>, load: (keys: readonly K[]) => Promise<readonly V[]>) {
+export function createBatcher<K, V>(
+  { max, parallel, nameOf, gather = () => 0 }: BatcherOptions<K>,
+  load: (keys: readonly K[]) => Promise<readonly V[]>,
+) {
   let waiting = new Map<string, Waiting<K, V>[]>();
   let loads = 0;
 
   async function run(): Promise<void> {
     loads += 1;
-    while (waiting.size > 0) await loadAll(take());
+    while (waiting.size > 0) {
+      const ms = waiting.size < max ? gather() : 0;
+      if (ms > 0) await pause(ms);
+      const groups = take(); // another load may have taken them all meanwhile
+      if (groups.length > 0) await loadAll(groups);
+    }
     loads -= 1;
   }
 

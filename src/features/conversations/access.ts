@@ -9,8 +9,8 @@ export const visibleTo = (viewer: Viewer) => ({ ownerId: viewer.userId, deletedA
 type Question = { viewer: Viewer; id: string };
 
 /** Tells whether a conversation exists for a viewer. Thousands who ask at once, as after a deploy, cost a few statements. */
-export const createVisibility = (database: Pick<Database, 'query'>) =>
-  createBatcher<Question, boolean>({ max: 100, parallel: 2, nameOf: ({ viewer, id }) => `${viewer.userId} ${id}` }, async (questions) => {
+export const createVisibility = (database: Pick<Database, 'query'>, gather?: () => number) =>
+  createBatcher<Question, boolean>({ max: 100, parallel: 2, nameOf: ({ viewer, id }) => `${viewer.userId} ${id}`, gather }, async (questions) => {
     const rows = await database.query<{ id: string; ownerId: string | null }>(
       'SELECT id, owner_id AS "ownerId" FROM conversation WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL',
       [questions.map(({ id }) => id)],

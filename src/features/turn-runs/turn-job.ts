@@ -4,7 +4,7 @@ import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts
 import type { TurnPoint } from '../../contracts/turn.ts';
 import { isTextual, settledParts, type ViewPart } from '../../contracts/turn-fold.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
-import { compactTurn, type EventLog, FencedError, type Hub, type Writer } from '../../events/index.ts';
+import { compactTurn, type EventLog, FencedError, type Pace, type Writer } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
@@ -31,7 +31,7 @@ import { nextAttempt } from './turn-store.ts';
 export type TurnJobDeps = {
   database: Database;
   log: EventLog;
-  pace: Hub['pace'];
+  pace: Pace;
   logger: Logger;
   clock: Clock;
   worker: string;

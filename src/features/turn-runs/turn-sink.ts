@@ -1,12 +1,12 @@
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { isDelta } from '../../contracts/turn-event.ts';
-import type { EventLog, Hub, Writer } from '../../events/index.ts';
+import type { EventLog, Pace, Writer } from '../../events/index.ts';
 import { defer } from '../../kernel/async.ts';
 
 /** UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory. */
 const maxWaiting = 256 * 1024;
 
-type SinkDeps = { log: Pick<EventLog, 'append'>; pace: Pick<Hub['pace'], 'gather' | 'at'>; onFault: (error: unknown) => void };
+type SinkDeps = { log: Pick<EventLog, 'append'>; pace: Pick<Pace, 'gather' | 'at'>; onFault: (error: unknown) => void };
 
 /**
  * The way of one turn's events into the log: in order, without waiting for each, with a bound on what waits. Who emits is asked to wait before
