@@ -8,7 +8,7 @@ const measureMs = 25;
 const calmMs = 5;
 /** For each millisecond more, so many between two frames: what is sent then is fewer frames with more in each. */
 const stretch = 8;
-const longestMs = 250;
+const longestMs = 90;
 /** A loop that is at work for a lesser share of its time has enough of it for every token by itself. */
 const easyShare = 0.6;
 /** Milliseconds that words of a model gather for each hundredth of time that the loop is busier than that. */
