@@ -1,3 +1,4 @@
+import { type Channel, channel } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
 import { expect, it } from 'vitest';
 import { ProviderError } from '../../../src/kernel/errors.ts';
@@ -225,6 +226,28 @@ it('follows a redirection with the whole request, and not in a circle', async ()
   expect(JSON.parse(bodies[0]!).messages).toEqual([{ role: 'user', content: 'Hello' }]);
   await using circle = await startRawServer((response, request) => response.writeHead(308, { location: request.url! }).end());
   expect((await hear(providerAt(circle.url), ask('Hello'))).error).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' });
+});
+
+/** Resolves at the next message of a diagnostics channel. */
+const once = (heard: Channel): Promise<void> =>
+  new Promise((resolve) => {
+    const end = () => {
+      heard.unsubscribe(end);
+      resolve();
+    };
+    heard.subscribe(end);
+  });
+
+it('tells a consumer who was busy that the connection broke meanwhile', async () => {
+  const broken = once(channel('undici:request:error'));
+  await using server = await startRawServer((response) => {
+    sse(response).flushHeaders();
+    setImmediate(() => response.socket!.resetAndDestroy());
+  });
+  const batches = providerAt(server.url).stream(ask('Hello'), new AbortController().signal)[Symbol.asyncIterator]();
+  expect((await batches.next()).value).toMatchObject([{ kind: 'accepted' }]);
+  await broken; // the client's end has heard of the reset
+  await expect(batches.next()).rejects.toMatchObject({ code: 'PROVIDER_UNAVAILABLE', retryable: true });
 });
 
 it('asks for no compression that it would have to undo', async () => {
