@@ -53,34 +53,42 @@ async function run<T>(pool: pg.Pool, nameOf: (text: string) => string, work: (tx
 
 /** A connection, and whether it is still good for anything. */
 function createLine(client: pg.PoolClient) {
-  const { stream } = (client as pg.PoolClient & { connection: { stream: Duplex } }).connection;
+  const { connection, pipeline } = client as pg.PoolClient & { connection: { stream: Duplex }; pipeline: boolean };
   let isHeld = false;
+  let turn: Promise<unknown> = Promise.resolve();
   const line = {
     broken: undefined as Error | undefined,
     /** What is sent from now on is held back until it is let go, and then goes out in one write. */
     hold(): void {
-      if (!isHeld) stream.cork();
+      if (pipeline && !isHeld) connection.stream.cork();
       isHeld = true;
     },
     letGo(): void {
-      if (isHeld) stream.uncork();
+      if (pipeline && isHeld) connection.stream.uncork();
       isHeld = false;
     },
-    /** What the server says leaves the connection usable; what the driver says, a lost connection or an answer that never came, does not. */
-    async send(query: string | pg.QueryConfig): Promise<pg.QueryResult> {
-      try {
-        return await client.query(query);
-      } catch (error) {
-        if (!(error instanceof pg.DatabaseError)) line.broken = error as Error;
-        throw error;
-      }
+    send(query: string | pg.QueryConfig): Promise<pg.QueryResult> {
+      if (pipeline) return sendNow(query);
+      const answer = turn.then(() => sendNow(query));
+      turn = answer.catch(() => {});
+      return answer;
     },
   };
+
+  /** What the server says leaves the connection usable; what the driver says, a lost connection or an answer that never came, does not. */
+  async function sendNow(query: string | pg.QueryConfig): Promise<pg.QueryResult> {
+    try {
+      return await client.query(query);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) line.broken = error as Error;
+      throw error;
+    }
+  }
   return line;
 }
 
-/** The server's word that a statement before this one had failed: it says nothing of what was wrong. */
-const abortedCode = '25P02';
+/** What the server says where a statement before had failed, of the statement itself and of its name: it says nothing of what was wrong. */
+const aftermath = new Set(['25P02', '26000']);
 
 function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: string) => string) {
   type Statement = [text: string, params: readonly unknown[]];
@@ -89,14 +97,18 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
   let fault: Error | null = null;
   let ended = false;
 
-  function statement(...[text, params]: Statement): Promise<pg.QueryResult> {
+  function refuseLate(): void {
     if (ended) throw new Error('A statement came after its transaction had ended.');
+  }
+  function statement(...[text, params]: Statement): Promise<pg.QueryResult> {
+    refuseLate();
     return line.send({ name: nameOf(text), text, values: [...params], types: rawTypes });
   }
   const note = (error: Error & { code?: string }) => {
-    if (error.code !== abortedCode) fault ??= error;
+    if (!aftermath.has(error.code ?? '')) fault ??= error;
   };
   function tell(...given: Statement): void {
+    refuseLate(); // before anything is held back: nobody would let it go
     line.hold();
     told.push(statement(...given).catch(note));
   }
@@ -108,13 +120,19 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
       return (await answer).rows as Row[];
     },
     tell,
-    last: (...given) => void putOff.push(given),
+    last(...given) {
+      refuseLate();
+      putOff.push(given);
+    },
   };
 
   /** Sent behind what was told: where a part of that fails, the server undoes it all. */
   async function commit(): Promise<void> {
     for (const given of putOff) tell(...given);
     ended = true;
+    // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on.
+    await new Promise((resolve) => process.nextTick(resolve));
+    if (fault) throw fault;
     const committed = line.send('COMMIT');
     line.letGo();
     const [{ command }] = await Promise.all([committed, ...told]);

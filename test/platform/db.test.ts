@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { defer } from '../../src/kernel/async.ts';
-import { type Database, openDatabase, type Tx } from '../../src/platform/db.ts';
+import { type Database, openDatabase, type Transaction, type Tx } from '../../src/platform/db.ts';
 import { describeStorages, type TestDatabase } from '../kit/databases.ts';
 
 describeStorages('the database', ({ create }) => {
@@ -158,6 +158,26 @@ describeStorages('the database', ({ create }) => {
       });
     for (const end of ['asks', 'returns'] as const) await expect(work(end)).rejects.toMatchObject({ code: '23505' });
     expect(await notes()).toEqual([]);
+  });
+
+  it.each(['tell', 'last'] as const)('undoes it all where the driver cannot send what it was told by “%s”', async (how) => {
+    const work = database.transact(async (tx) => {
+      tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
+      tx[how]('INSERT INTO note VALUES ($1, $2)', [2, { n: 1n }]);
+      if (how === 'tell') tx.tell('INSERT INTO note VALUES ($1, $2)', [3, 'c']);
+    });
+    await expect(work).rejects.toThrow('BigInt');
+    expect(await notes()).toEqual([]);
+  });
+
+  it('refuses to be told anything once it has ended, and nothing waits behind that', async () => {
+    let late: Transaction | undefined;
+    await database.transact(async (tx) => {
+      late = tx;
+    });
+    expect(() => late!.tell('SELECT 1', [])).toThrow('had ended');
+    expect(() => late!.last('SELECT 1', [])).toThrow('had ended');
+    for (let n = 0; n < 20; n++) expect(await database.transact((tx) => tx.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
   });
 
   it('fails with what its work was refused for, and not with what that left behind', async () => {
