@@ -19,7 +19,7 @@ export function createTransport(): typeof fetch {
   // How long a model may be silent is the watchdog's to say.
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 }).compose(interceptors.redirect({ maxRedirections }));
   return async (input, init) => {
-    const { statusCode: status, headers, body } = await agent.request(requestOf(input, init));
+    const { statusCode: status, headers, body } = await unlessAborted(agent.request(requestOf(input, init)), init?.signal);
     try {
       const given = { status, headers: headersOf(headers) };
       if (status < 200 || status > 299) return new Response(await beginningOf(body), given);
@@ -31,6 +31,17 @@ export function createTransport(): typeof fetch {
       throw error;
     }
   };
+}
+
+/** The client underneath hears of an abort only once it is connected, which may take long where nobody answers. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 function requestOf(input: string | URL | Request, init: RequestInit = {}): Dispatcher.RequestOptions {

@@ -1,6 +1,8 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
+import { defer } from '../../../src/kernel/async.ts';
 import { ProviderError } from '../../../src/kernel/errors.ts';
 import type { OpenAIConfig } from '../../../src/providers/index.ts';
 import { ask, type Heard, hear, providerAt, textOf } from '../collect.ts';
@@ -249,6 +251,24 @@ it('tells a consumer who was busy that the connection broke meanwhile', async ()
   await broken; // the client's end has heard of the reset
   await expect(batches.next()).rejects.toMatchObject({ code: 'PROVIDER_UNAVAILABLE', retryable: true });
 });
+
+it('hears an abort while it is still connecting', async () => {
+  const [opened, sockets] = [defer<void>(), new Set<Socket>()];
+  const silent = createServer((socket) => {
+    sockets.add(socket);
+    opened.resolve();
+  });
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const abort = new AbortController();
+  // A server that never answers the beginning of TLS.
+  const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/v1`;
+  const first = providerAt(url).stream(ask('Hello'), abort.signal)[Symbol.asyncIterator]().next();
+  await opened.promise;
+  abort.abort(new Error('stopped'));
+  await expect(first).rejects.toThrow('stopped');
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+}, 5_000);
 
 it('asks for no compression that it would have to undo', async () => {
   const asked: (string | undefined)[] = [];
