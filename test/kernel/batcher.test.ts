@@ -31,7 +31,7 @@ describe('what is loaded together', () => {
     expect(loads).toHaveLength(3);
   });
 
-  it('waits for more where it is told to, but no longer than until a load is full', async () => {
+  it('waits for more where it is told to, unless there is enough for a load already', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     let gatherMs = 50;
     const { loads, ask, end } = createScene(3, () => gatherMs);

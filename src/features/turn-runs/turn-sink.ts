@@ -5,6 +5,8 @@ import { defer } from '../../kernel/async.ts';
 
 /** UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory. */
 const maxWaiting = 256 * 1024;
+/** UTF-16 units that need not gather more: by the unit they cost as little as more of them would. */
+const plenty = 1_024;
 
 type SinkDeps = { log: Pick<EventLog, 'append'>; pace: Pick<Pace, 'gather' | 'at'>; onFault: (error: unknown) => void };
 
@@ -38,7 +40,7 @@ export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps)
           room = defer();
         },
       );
-      const gather = pace.gather();
+      const gather = size < plenty ? pace.gather() : 0;
       if (gather > 0) await new Promise<void>((resolve) => pace.at(performance.now() + gather, resolve));
       while (waiting > maxWaiting && !fault) await room.promise;
     },

@@ -61,6 +61,12 @@ describe('the way of a turn into the log', () => {
     expect(await isDone(emitted)).toBe(true);
   });
 
+  it('does not wait where much was said at once', async () => {
+    const { sink, wakes } = createStage(40);
+    expect(await isDone(sink.emit(said('a'.repeat(1_024))))).toBe(true);
+    expect(wakes).toEqual([]);
+  });
+
   it('takes nothing more once something could not be stored', async () => {
     const { sink, stores, faults } = createStage();
     await sink.emit(said('a'));
