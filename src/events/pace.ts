@@ -27,8 +27,9 @@ function createShare(): () => number {
 }
 
 /**
- * When readers get their frames, and how finely models are read. One timer serves all that are due together. While the process has more to do than it can, frames come
- * further apart: each costs the same however much text is in it, so the loop comes to rest, and whoever asks or connects is heard.
+ * When readers get their frames, and how finely models are read. One timer serves all that are due together. While the process has more to do
+ * than it can, frames come further apart: each costs the same however much text is in it, so the loop comes to rest, and whoever asks or
+ * connects is heard.
  */
 export function createPace(now: () => number = () => performance.now(), share: () => number = createShare()) {
   const due = new Map<number, (() => void)[]>();
