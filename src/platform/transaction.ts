@@ -58,6 +58,7 @@ function createLine(client: pg.PoolClient) {
   let turn: Promise<unknown> = Promise.resolve();
   const line = {
     broken: undefined as Error | undefined,
+    pipeline,
     /** What is sent from now on is held back until it is let go, and then goes out in one write. */
     hold(): void {
       if (pipeline && !isHeld) connection.stream.cork();
@@ -130,8 +131,9 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
   async function commit(): Promise<void> {
     for (const given of putOff) tell(...given);
     ended = true;
-    // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on.
-    await new Promise((resolve) => process.nextTick(resolve));
+    // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on; where
+    // one statement waits for the other, when all are answered.
+    await (line.pipeline ? new Promise((resolve) => process.nextTick(resolve)) : Promise.all(told));
     if (fault) throw fault;
     const committed = line.send('COMMIT');
     line.letGo();
