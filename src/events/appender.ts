@@ -1,5 +1,5 @@
 import { type EventBody, type LogEvent, pushMerged } from '../contracts/turn-event.ts';
-import { type Deferred, defer, pause } from '../kernel/async.ts';
+import { breathe, type Deferred, defer, pause } from '../kernel/async.ts';
 import { backoff } from '../kernel/backoff.ts';
 import type { Database } from '../platform/db.ts';
 import { appendFenced } from './append.sql.ts';
@@ -41,8 +41,14 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
 
   async function flush(): Promise<void> {
     busy = true;
-    for (let heads = takeHeads(); heads.length > 0; heads = takeHeads()) await store(heads);
+    for (let heads = await nextHeads(); heads.length > 0; heads = await nextHeads()) await store(heads);
     busy = false;
+  }
+
+  /** What has come in the same turn of the event loop goes together, so that of twenty tokens at once none waits for the first. */
+  async function nextHeads(): Promise<Pending[]> {
+    await breathe();
+    return takeHeads();
   }
 
   /** The first batch of each conversation that is not held up: one statement takes at most one a conversation. */

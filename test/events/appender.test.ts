@@ -56,6 +56,7 @@ describe('what arrives while a statement is under way', () => {
     const a = writer('a');
     const b = writer('b');
     const first = append(a, [delta(0, 'x')]);
+    await breathe();
     const rest = [append(a, [delta(1, 'y')]), append(b, [delta(0, '1')]), append(a, [delta(2, 'z')])];
     await breathe();
     expect(calls).toHaveLength(1);
@@ -73,6 +74,12 @@ describe('what arrives while a statement is under way', () => {
       ['a', 1, 2],
       ['b', 0, 1],
     ]);
+  });
+
+  it('goes in one statement where it came in the same turn of the event loop, and none waits for the first', async () => {
+    const { append, calls } = createLog();
+    await Promise.all(['a', 'b', 'c'].map((name) => append(writer(name), [delta(0, name)])));
+    expect(calls.map((slots) => slots.map(({ conversation }) => conversation))).toEqual([['a', 'b', 'c']]);
   });
 
   it('is not published before it is stored', async () => {
@@ -162,6 +169,7 @@ describe('data that the database refuses', () => {
       return undefined;
     });
     const first = append(writer('first'), [delta(0, '0')]);
+    await breathe();
     const together = Promise.allSettled(['a', 'bad', 'b'].map((name) => append(writer(name), [delta(0, name)])));
     gate.resolve(undefined);
     await first;
