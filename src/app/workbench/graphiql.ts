@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { invariant } from '../../kernel/assert.ts';
 import { exampleTabs } from './example-operations.ts';
 
@@ -12,12 +11,15 @@ type Page = { etag: string; gzip: Buffer };
 export const wantsGraphiQL = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && (headers.accept ?? '').split(',').some((type) => type.trim().startsWith('text/html'));
 
-/** The workbench as one page without any reference to another host. Nine megabytes, so it is made and packed once, at the first visit. */
+/**
+ * The workbench as one page without any reference to another host. Nine megabytes, which come with thirty of memory: loaded, made and packed
+ * once, at the first visit.
+ */
 export function createGraphiQL() {
   let made: Promise<Page> | null = null;
 
   async function make(): Promise<Page> {
-    const packed = await promisify(gzip)(render(), { level: constants.Z_DEFAULT_COMPRESSION });
+    const packed = await promisify(gzip)(await render(), { level: constants.Z_DEFAULT_COMPRESSION });
     return { etag: `"${createHash('sha256').update(packed).digest('base64url').slice(0, 27)}"`, gzip: packed };
   }
 
@@ -62,7 +64,8 @@ function signedIn(options) {
 }
 `;
 
-function render(): string {
+async function render(): Promise<string> {
+  const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
   const html = renderGraphiQL(options as Parameters<typeof renderGraphiQL>[0]);
   const given = JSON.stringify(options);
   const at = html.lastIndexOf(given);
