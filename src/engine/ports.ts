@@ -15,8 +15,11 @@ export type Context = { messages: readonly ModelMessage[]; record: ContextRecord
 /** What the engine needs of the world: each a function over values, so that a run can be told step by step in a test. */
 export type EnginePorts = {
   provider: ModelProvider;
-  /** Stores events of this turn, in order. Resolves once there is room for more, rejects when the turn is no longer ours. */
-  emit(bodies: readonly EventBody[]): Promise<void>;
+  /**
+   * Stores events of this turn, in order: what the model has said in so many words (1 unless said). Resolves once there is room for more,
+   * rejects when the turn is no longer ours.
+   */
+  emit(bodies: readonly EventBody[], words?: number): Promise<void>;
   /** Resolves when all that was emitted is stored. */
   flushed(): Promise<void>;
   /**

@@ -87,14 +87,14 @@ async function takeAll(batch: readonly ModelEvent[], taking: Taking): Promise<Fi
       await begin(event, taking);
     } else take(event, bodies, taking);
   }
-  await tell(bodies, taking);
+  await tell(bodies, taking, batch.length);
   return reason;
 }
 
-async function tell(bodies: readonly EventBody[], taking: Taking): Promise<void> {
+async function tell(bodies: readonly EventBody[], taking: Taking, words = 1): Promise<void> {
   if (bodies.length === 0) return;
   seen(taking);
-  await taking.ports.emit(bodies);
+  await taking.ports.emit(bodies, words);
 }
 
 /** Something of the answer is there. */

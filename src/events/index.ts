@@ -5,7 +5,7 @@
  */
 export { FencedError, type Writer } from './appender.ts';
 export { type Batch, type Bus, createLocalBus, type Signal } from './bus.ts';
-export { compactTurn, findUncompacted } from './compaction/compactor.ts';
+export { type Compactor, compactTurn, createCompactor, findUncompacted } from './compaction/compactor.ts';
 export { encodeEventCursor, positionIn } from './cursor.ts';
 export { type Frame, mergeDeltas } from './frame.ts';
 export { createHub, type Hub } from './hub.ts';

@@ -8,7 +8,7 @@ const measureMs = 25;
 const calmMs = 5;
 /** For each millisecond more, so many between two frames: what is sent then is fewer frames with more in each. */
 const stretch = 8;
-const longestMs = 90;
+const longestMs = 30;
 /** A loop that is at work for a lesser share of its time has enough of it for every token by itself. */
 const easyShare = 0.6;
 /** Milliseconds that words of a model gather for each hundredth of time that the loop is busier than that. */
@@ -63,13 +63,19 @@ export function createPace(now: () => number = () => performance.now(), share: (
   }
 
   return {
+    /** Whether whatever nobody waits for had better come later. */
+    isBusy: (): boolean => !isHurried && busy > easyShare,
     /** The least time between two frames of a reader who asked for this one. */
     interval: (ms: number): number => (isHurried ? 0 : Math.max(ms, Math.min(longestMs, (lateMs - calmMs) * stretch))),
     /**
      * How long what a model says is to gather before it is taken further. All that follows, from the row of the event to the frame, costs the
-     * same however much text is in it: so a process that is nearly at its limit has less to do, and comes to no queues.
+     * same however much text is in it: so a process that is nearly at its limit has less to do, and comes to no queues. Nothing where words
+     * come so far apart (`intervalMs`) that none would join the first.
      */
-    gather: (): number => (isHurried ? 0 : Math.min(longestGatherMs, Math.max(0, busy - easyShare) * 100 * gatherPerCent)),
+    gather(intervalMs = 0): number {
+      const ms = isHurried ? 0 : Math.min(longestGatherMs, Math.max(0, busy - easyShare) * 100 * gatherPerCent);
+      return ms < intervalMs ? 0 : ms;
+    },
     /** Calls back at that time of the clock, or a few milliseconds after it. */
     at(time: number, wake: () => void): void {
       const step = Math.ceil(time / stepMs);

@@ -33,12 +33,12 @@ describe('the pace of frames', () => {
   });
 
   it('slows down while the process is behind, up to a bound, and recovers', () => {
-    late(14, 20);
-    expect(pace.interval(0)).toBeGreaterThan(50);
-    expect(pace.interval(0)).toBeLessThan(80);
+    late(7, 20);
+    expect(pace.interval(0)).toBeGreaterThan(10);
+    expect(pace.interval(0)).toBeLessThan(25);
     expect(pace.interval(1_000)).toBe(1_000);
     late(2_000, 5);
-    expect(pace.interval(0)).toBe(90);
+    expect(pace.interval(0)).toBe(30);
     late(0, 40);
     expect(pace.interval(0)).toBe(0);
   });
@@ -55,6 +55,21 @@ describe('the pace of frames', () => {
     expect(busy(1)).toBe(60);
     pace.close();
     expect(pace.gather()).toBe(0);
+  });
+
+  it('lets nothing gather where words come so far apart that none would join the first', () => {
+    share = 0.75;
+    late(0, 60);
+    expect([pace.gather(20), pace.gather(40)]).toEqual([pace.gather(), 0]);
+  });
+
+  it('says when the loop has little time left, and no more once everybody is to be let go', () => {
+    expect(pace.isBusy()).toBe(false);
+    share = 0.8;
+    late(0, 60);
+    expect(pace.isBusy()).toBe(true);
+    pace.close();
+    expect(pace.isBusy()).toBe(false);
   });
 
   it('wakes each reader when it is due, those that are due together by one timer', () => {

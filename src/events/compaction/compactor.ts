@@ -1,6 +1,49 @@
 import type { LogEvent } from '../../contracts/turn-event.ts';
+import { pause } from '../../kernel/async.ts';
 import type { Database } from '../../platform/db.ts';
+import type { Pace } from '../pace.ts';
 import { planCompaction } from './plan.ts';
+
+/** Turns that wait here at the most; what is more than these is found in the database. */
+const maxDue = 1_000;
+/** How long a turn that has ended may wait for the process to have time. */
+const patienceMs = 5_000;
+const lookMs = 50;
+
+type CompactorDeps = { database: Database; pace: Pick<Pace, 'isBusy'>; onFault: (error: unknown) => void };
+
+/**
+ * Compacts turns as they settle, one after another and when the process has time: nobody waits for it, and many turns that end together would
+ * hold up those that go on. Whatever is not done here, the sweep of some worker does later.
+ */
+export function createCompactor({ database, pace, onFault }: CompactorDeps) {
+  const due: { turnId: string; until: number }[] = [];
+  const hurried = new AbortController();
+  let working: Promise<void> | null = null;
+
+  async function work(): Promise<void> {
+    for (let next = due.shift(); next; next = due.shift()) {
+      while (pace.isBusy() && performance.now() < next.until && !hurried.signal.aborted) await pause(lookMs, hurried.signal);
+      await compactTurn(database, next.turnId).catch(onFault);
+    }
+    working = null;
+  }
+
+  return {
+    add(turnId: string): void {
+      if (due.length === maxDue) return;
+      due.push({ turnId, until: performance.now() + patienceMs });
+      working ??= work();
+    },
+    /** Waits for nothing more. Resolves when nothing is due. */
+    async finish(): Promise<void> {
+      hurried.abort();
+      await working;
+    },
+  };
+}
+
+export type Compactor = ReturnType<typeof createCompactor>;
 
 /** Merges the deltas of a settled turn, once; a turn that is not waiting for it is left alone. */
 export async function compactTurn(database: Database, turnId: string): Promise<void> {
@@ -12,7 +55,7 @@ export async function compactTurn(database: Database, turnId: string): Promise<v
     );
     const { remove, replace } = planCompaction(rows);
     if (remove.length === 0) return; // what is merged leaves rows behind
-    await tx.query(
+    tx.tell(
       `WITH merged AS (
          UPDATE event SET body = r.body FROM json_to_recordset($2::json) AS r(seq bigint, body json) WHERE event.turn_id = $1::uuid AND event.seq = r.seq
        )

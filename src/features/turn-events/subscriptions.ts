@@ -106,7 +106,7 @@ builder.subscriptionFields((t) => ({
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
       coalesceMs: t.arg.int({
         defaultValue: 30,
-        description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can. A server that is behind takes more, up to 90.`,
+        description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can. A server that is behind takes more, up to 30.`,
       }),
     },
     subscribe: async (_root, args, context) => {

@@ -4,7 +4,7 @@ import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts
 import type { TurnPoint } from '../../contracts/turn.ts';
 import { isTextual, settledParts, type ViewPart } from '../../contracts/turn-fold.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
-import { compactTurn, type EventLog, FencedError, type Pace, type Writer } from '../../events/index.ts';
+import { type Compactor, type EventLog, FencedError, type Pace, type Writer } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError, InternalError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
@@ -32,6 +32,7 @@ export type TurnJobDeps = {
   database: Database;
   log: EventLog;
   pace: Pace;
+  compactor: Pick<Compactor, 'add'>;
   logger: Logger;
   clock: Clock;
   worker: string;
@@ -127,8 +128,7 @@ async function runAndSettle(
   const settled = await insist(turn, deps, () => settle(deps.log, settlement));
   mark(turn.id, 'settled');
   logger.info({ ...told(turn, end), durationMs: Math.round(deps.clock.elapsed() - start) }, 'turn finished');
-  // Whatever keeps it from being compacted now, the sweep of some worker does it later.
-  await compactTurn(deps.database, turn.id).catch((err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet'));
+  deps.compactor.add(turn.id);
   return { ...end, ...settled };
 }
 

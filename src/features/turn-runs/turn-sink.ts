@@ -20,11 +20,13 @@ export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps)
   let room = defer<void>();
   let last: Promise<void> = Promise.resolve();
 
+  const intervalOf = createInterval();
   const sizeOf = (bodies: readonly EventBody[]) => bodies.reduce((sum, body) => sum + (isDelta(body) ? body.text.length : 0) + 100, 0);
 
   return {
-    async emit(bodies: readonly EventBody[]): Promise<void> {
+    async emit(bodies: readonly EventBody[], words = 1): Promise<void> {
       if (fault) throw fault.error;
+      const intervalMs = intervalOf(words);
       const size = sizeOf(bodies);
       waiting += size;
       last = log.append(writer, bodies).then(
@@ -40,7 +42,7 @@ export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps)
           room = defer();
         },
       );
-      const gather = size < plenty ? pace.gather() : 0;
+      const gather = size < plenty ? pace.gather(intervalMs) : 0;
       if (gather > 0) await new Promise<void>((resolve) => pace.at(performance.now() + gather, resolve));
       while (waiting > maxWaiting && !fault) await room.promise;
     },
@@ -49,5 +51,17 @@ export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps)
       await last;
       if (fault) throw fault.error;
     },
+  };
+}
+
+/** Milliseconds between two words of a model, as they come: told how many came together, the mean over the last few. */
+function createInterval(): (words: number) => number {
+  let mean = 0;
+  let last = performance.now();
+  return (words) => {
+    const now = performance.now();
+    mean += ((now - last) / words - mean) / 8;
+    last = now;
+    return mean;
   };
 }

@@ -1,12 +1,12 @@
 import type { Interruption } from '../../engine/index.ts';
-import { type Bus, compactTurn, findUncompacted } from '../../events/index.ts';
+import { type Bus, compactTurn, createCompactor, findUncompacted } from '../../events/index.ts';
 import { createBell, pause } from '../../kernel/async.ts';
 import { type ClaimedTurn, claimNext } from './claim.ts';
 import { purgeDeleted } from './purge.ts';
 import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
 import { releaseLease, renewLeases, unblockStrays } from './turn-store.ts';
 
-export type WorkerDeps = TurnJobDeps & {
+export type WorkerDeps = Omit<TurnJobDeps, 'compactor'> & {
   bus: Bus;
   leaseMs: number;
   concurrency: number;
@@ -23,7 +23,9 @@ type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
  * `pollMs`, so that a lost hint or a dead worker delays a turn and nothing more.
  */
 export function createWorker(deps: WorkerDeps) {
-  const { bus, logger, database, worker, leaseMs, concurrency } = deps;
+  const { bus, logger, database, pace, worker, leaseMs, concurrency } = deps;
+  const onFault = (err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet');
+  const compactor = createCompactor({ database, pace, onFault });
   const running = new Map<string, Run>();
   const bell = createBell();
   const stopping = new AbortController();
@@ -40,7 +42,7 @@ export function createWorker(deps: WorkerDeps) {
     const abort = new AbortController();
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
     let mayFindMore = true;
-    const done = runTurnJob(turn, deps, abort.signal)
+    const done = runTurnJob(turn, { ...deps, compactor }, abort.signal)
       .then(({ unblocks, asksTitle, asksSummary }) => {
         mayFindMore = unblocks || running.size >= concurrency;
         if (asksTitle) beside(deps.titles.run(turn.conversationId, stopping.signal));
@@ -141,7 +143,7 @@ export function createWorker(deps: WorkerDeps) {
       await Promise.allSettled(left.map(({ turn }) => releaseLease(database, turn.id, turn.fence)));
       stopped.abort();
       await loops;
-      await Promise.allSettled(asides);
+      await Promise.allSettled([...asides, compactor.finish()]);
       if (left.length > 0) bus.signal({ kind: 'turn-waiting' });
     },
   };

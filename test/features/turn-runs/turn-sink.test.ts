@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { EventBody } from '../../../src/contracts/turn-event.ts';
 import { createTurnSink } from '../../../src/features/turn-runs/turn-sink.ts';
 import { type Deferred, defer } from '../../../src/kernel/async.ts';
@@ -11,6 +11,7 @@ function createStage(gatherMs = 0) {
   const stores: Deferred<void>[] = [];
   const wakes: (() => void)[] = [];
   const faults: unknown[] = [];
+  const intervals: number[] = [];
   const sink = createTurnSink(writer, {
     log: {
       append: () => {
@@ -18,10 +19,16 @@ function createStage(gatherMs = 0) {
         return stores.at(-1)!.promise;
       },
     },
-    pace: { gather: () => gatherMs, at: (_time, wake) => void wakes.push(wake) },
+    pace: {
+      gather: (intervalMs = 0) => {
+        intervals.push(intervalMs);
+        return gatherMs;
+      },
+      at: (_time, wake) => void wakes.push(wake),
+    },
     onFault: (error) => void faults.push(error),
   });
-  return { sink, stores, wakes, faults };
+  return { sink, stores, wakes, faults, intervals };
 }
 
 /** Whether it is done by the time that everything else that can go on has gone on. */
@@ -59,6 +66,21 @@ describe('the way of a turn into the log', () => {
     expect(await isDone(emitted)).toBe(false);
     wakes[0]!();
     expect(await isDone(emitted)).toBe(true);
+  });
+
+  it('knows how far apart the words come, also where several came together', async () => {
+    vi.useFakeTimers();
+    try {
+      const { sink, intervals } = createStage();
+      for (let n = 0; n < 60; n++) {
+        vi.advanceTimersByTime(80);
+        await sink.emit(said('ab'), n % 2 === 0 ? 2 : 4);
+      }
+      expect(intervals.at(-1)).toBeGreaterThan(25);
+      expect(intervals.at(-1)).toBeLessThan(35);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('does not wait where much was said at once', async () => {
