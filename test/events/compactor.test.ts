@@ -81,6 +81,18 @@ describe('turns that have ended are compacted', () => {
     expect(isDone).toBe(true);
   });
 
+  it('leaves to the sweep what is not done within a second of that', async () => {
+    const { compactor, begun } = createStage();
+    for (const id of ['a', 'b', 'c']) compactor.add(id);
+    const finished = compactor.finish();
+    await vi.advanceTimersByTimeAsync(900);
+    begun[0]!.resolve();
+    await vi.advanceTimersByTimeAsync(200);
+    begun[1]!.resolve();
+    await finished;
+    expect(begun).toHaveLength(2);
+  });
+
   it('leaves to the sweep what is more than it can remember', async () => {
     const { compactor, begun } = createStage();
     for (let n = 0; n < 1_500; n++) compactor.add(`turn ${n}`);

@@ -9,6 +9,8 @@ const maxDue = 1_000;
 /** How long a turn that has ended may wait for the process to have time. */
 const patienceMs = 5_000;
 const lookMs = 50;
+/** How long a process that ends goes on with what is due. */
+const lastMs = 1_000;
 
 type CompactorDeps = { database: Database; pace: Pick<Pace, 'isBusy'>; onFault: (error: unknown) => void };
 
@@ -19,10 +21,11 @@ type CompactorDeps = { database: Database; pace: Pick<Pace, 'isBusy'>; onFault: 
 export function createCompactor({ database, pace, onFault }: CompactorDeps) {
   const due: { turnId: string; until: number }[] = [];
   const hurried = new AbortController();
+  let end = Number.POSITIVE_INFINITY;
   let working: Promise<void> | null = null;
 
   async function work(): Promise<void> {
-    for (let next = due.shift(); next; next = due.shift()) {
+    for (let next = due.shift(); next && performance.now() < end; next = due.shift()) {
       while (pace.isBusy() && performance.now() < next.until && !hurried.signal.aborted) await pause(lookMs, hurried.signal);
       await compactTurn(database, next.turnId).catch(onFault);
     }
@@ -35,8 +38,9 @@ export function createCompactor({ database, pace, onFault }: CompactorDeps) {
       due.push({ turnId, until: performance.now() + patienceMs });
       working ??= work();
     },
-    /** Waits for nothing more. Resolves when nothing is due. */
+    /** Waits for nothing more. Resolves when nothing is due; after a second nothing more is begun. */
     async finish(): Promise<void> {
+      end = performance.now() + lastMs;
       hurried.abort();
       await working;
     },
