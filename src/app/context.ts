@@ -7,7 +7,7 @@ import { reportsOf } from '../features/turn-runs/index.ts';
 import { createTurnRows, queuePositions } from '../features/turns/index.ts';
 import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
 import type { Context } from '../graph/context.ts';
-import { createLoaders, type Loaders } from '../graph/loaders.ts';
+import { type Loaders, prepareLoaders } from '../graph/loaders.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import { currentRequestId } from '../kernel/request-id.ts';
 import type { Database } from '../platform/db.ts';
@@ -19,26 +19,25 @@ const ofLiving = { conversation: { deletedAt: null } };
 /** Makes the context of one operation for whoever asks; null for somebody without a token. */
 export function createContexts(database: Database, { services }: Pick<Composition, 'services'>) {
   const db = database.prisma;
-  const newLoaders = () =>
-    createLoaders({
-      query: database.query,
-      log: services.log,
-      rowsOf: { ...createTurnRows(db), ...createRelatives(db), ...createCallRows(db), turnContexts: (ids) => reportsOf(database, ids) },
-      rowsById: {
-        conversations: (ids) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } }),
-        messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
-        turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
-        toolCalls: (ids) => db.toolCall.findMany({ where: { id: { in: [...ids] } } }),
-        approvals: (ids) => db.approval.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
-        usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
-      },
-      waysTo: { pages: (ids, page) => pagesOfWays(database, ids, page), lengths: (ids) => lengthsOfWays(database, ids) },
-      summariesOfLeaves: (ids) => findSummaryTexts(database, ids),
-      totalsOfConversations: (ids) => sumByConversation(database, ids),
-      totalsOfTurns: (ids) => sumByTurn(database, ids),
-      countsOfUsers: (ids) => countsOfUsers(db, ids),
-      queuePositions: (ids) => queuePositions(db, ids),
-    });
+  const newLoaders = prepareLoaders({
+    query: database.query,
+    log: services.log,
+    rowsOf: { ...createTurnRows(db), ...createRelatives(db), ...createCallRows(db), turnContexts: (ids) => reportsOf(database, ids) },
+    rowsById: {
+      conversations: (ids) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } }),
+      messages: (ids) => db.message.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
+      turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
+      toolCalls: (ids) => db.toolCall.findMany({ where: { id: { in: [...ids] } } }),
+      approvals: (ids) => db.approval.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
+      usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
+    },
+    waysTo: { pages: (ids, page) => pagesOfWays(database, ids, page), lengths: (ids) => lengthsOfWays(database, ids) },
+    summariesOfLeaves: (ids) => findSummaryTexts(database, ids),
+    totalsOfConversations: (ids) => sumByConversation(database, ids),
+    totalsOfTurns: (ids) => sumByTurn(database, ids),
+    countsOfUsers: (ids) => countsOfUsers(db, ids),
+    queuePositions: (ids) => queuePositions(db, ids),
+  });
 
   return (viewer: Viewer | null, signal: AbortSignal, endsWithToken = false): Context => {
     let loaders: Loaders | null = null;

@@ -4,6 +4,7 @@ import type { MessagePart } from '../contracts/message.ts';
 import type { LogEvent, TotalsRecord } from '../contracts/turn-event.ts';
 import { foldAll } from '../contracts/turn-fold.ts';
 import type { Approval, Conversation, Message, ToolCall, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
+import { lazily } from '../kernel/lazy.ts';
 import type { Database } from '../platform/db.ts';
 import { createCountLoader, createPageLoader, createWindowLoader, type Pages } from './window.ts';
 
@@ -53,8 +54,11 @@ export type LoaderSources = {
   queuePositions(turnIds: readonly string[]): Promise<Map<string, number>>;
 };
 
-/** The reads that Prisma does not batch by itself: aggregates, and what lives in the event log. */
-export function createLoaders({
+/**
+ * The reads that Prisma does not batch by itself: aggregates, and what lives in the event log. Made anew for each operation, and of them what it
+ * asks for: few ask for more than two of these, and a subscription does with every frame.
+ */
+export function prepareLoaders({
   query,
   log,
   rowsOf,
@@ -67,48 +71,49 @@ export function createLoaders({
   queuePositions,
 }: LoaderSources) {
   const ofConversation = { parent: 'conversation_id', descending: false } as const;
-  return {
+  return lazily({
     /** Messages of one branch, and how many it has. */
-    path: createPageLoader(waysTo.pages),
-    pathLength: batched(waysTo.lengths),
-    summaryOfLeaf: batched(summariesOfLeaves),
+    path: () => createPageLoader(waysTo.pages),
+    pathLength: () => batched(waysTo.lengths),
+    summaryOfLeaf: () => batched(summariesOfLeaves),
     /** Messages of all branches. */
-    messages: createWindowLoader(query, { ...ofConversation, table: 'message', order: 'ordinal' }),
-    turns: createWindowLoader(query, { ...ofConversation, table: 'turn', order: 'ordinal', descending: true }),
-    usage: createWindowLoader(query, { ...ofConversation, table: 'usage', order: 'id', descending: true }),
-    messageCount: createCountLoader(query, { ...ofConversation, table: 'message' }),
-    turnCount: createCountLoader(query, { ...ofConversation, table: 'turn' }),
-    usageCount: createCountLoader(query, { ...ofConversation, table: 'usage' }),
-    conversationRows: byId(rowsById.conversations),
-    messageRows: byId(rowsById.messages),
-    turnRows: byId(rowsById.turns),
-    usageRows: byId(rowsById.usage),
-    toolCallRows: byId(rowsById.toolCalls),
-    approvalRows: byId(rowsById.approvals),
-    messageCalls: batched(rowsOf.callsOfMessages),
-    turnCalls: batched(rowsOf.callsOfTurns),
-    callApproval: batched(rowsOf.approvalsOfCalls),
-    pendingApprovals: batched(rowsOf.pendingOfConversations),
-    messageChildren: batched(rowsOf.childrenOf),
-    firstMessages: batched(rowsOf.rootsOf),
+    messages: () => createWindowLoader(query, { ...ofConversation, table: 'message', order: 'ordinal' }),
+    turns: () => createWindowLoader(query, { ...ofConversation, table: 'turn', order: 'ordinal', descending: true }),
+    usage: () => createWindowLoader(query, { ...ofConversation, table: 'usage', order: 'id', descending: true }),
+    messageCount: () => createCountLoader(query, { ...ofConversation, table: 'message' }),
+    turnCount: () => createCountLoader(query, { ...ofConversation, table: 'turn' }),
+    usageCount: () => createCountLoader(query, { ...ofConversation, table: 'usage' }),
+    conversationRows: () => byId(rowsById.conversations),
+    messageRows: () => byId(rowsById.messages),
+    turnRows: () => byId(rowsById.turns),
+    usageRows: () => byId(rowsById.usage),
+    toolCallRows: () => byId(rowsById.toolCalls),
+    approvalRows: () => byId(rowsById.approvals),
+    messageCalls: () => batched(rowsOf.callsOfMessages),
+    turnCalls: () => batched(rowsOf.callsOfTurns),
+    callApproval: () => batched(rowsOf.approvalsOfCalls),
+    pendingApprovals: () => batched(rowsOf.pendingOfConversations),
+    messageChildren: () => batched(rowsOf.childrenOf),
+    firstMessages: () => batched(rowsOf.rootsOf),
     /** Unfinished turns of a conversation in the order they are served. */
-    unfinishedTurns: batched(rowsOf.unfinishedTurns),
-    turnContexts: batched(rowsOf.turnContexts),
-    turnMessages: batched(rowsOf.turnMessages),
-    turnAttempts: batched(rowsOf.turnAttempts),
-    turnUsage: batched(rowsOf.turnUsage),
+    unfinishedTurns: () => batched(rowsOf.unfinishedTurns),
+    turnContexts: () => batched(rowsOf.turnContexts),
+    turnMessages: () => batched(rowsOf.turnMessages),
+    turnAttempts: () => batched(rowsOf.turnAttempts),
+    turnUsage: () => batched(rowsOf.turnUsage),
     /** Position of a conversation's log. Asked for before the rest of the conversation is read, so that it is never later than the rest. */
-    logHead: batched((ids) => log.heads(ids)),
-    conversationTotals: batched(totalsOfConversations),
-    turnTotals: batched(totalsOfTurns),
-    userCounts: batched(countsOfUsers),
-    queuePosition: batched(queuePositions),
+    logHead: () => batched((ids) => log.heads(ids)),
+    conversationTotals: () => batched(totalsOfConversations),
+    turnTotals: () => batched(totalsOfTurns),
+    userCounts: () => batched(countsOfUsers),
+    queuePosition: () => batched(queuePositions),
     /** The parts of messages that still stream: what their turns' events add up to. */
-    streamingParts: new DataLoader<Streaming, MessagePart[], string>((keys) => foldMessages(log, keys), { cacheKeyFn: ({ messageId }) => messageId }),
-  };
+    streamingParts: () =>
+      new DataLoader<Streaming, MessagePart[], string>((keys) => foldMessages(log, keys), { cacheKeyFn: ({ messageId }) => messageId }),
+  });
 }
 
-export type Loaders = ReturnType<typeof createLoaders>;
+export type Loaders = ReturnType<ReturnType<typeof prepareLoaders>>;
 
 const batched = <T>(load: (keys: readonly string[]) => Promise<Map<string, T>>): DataLoader<string, T | null> =>
   new DataLoader(async (keys) => {
