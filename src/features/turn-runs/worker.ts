@@ -1,5 +1,5 @@
 import type { Interruption } from '../../engine/index.ts';
-import { type Bus, compactTurn, createCompactor, findUncompacted } from '../../events/index.ts';
+import { type Bus, createCompactor, findUncompacted } from '../../events/index.ts';
 import { createBell, pause } from '../../kernel/async.ts';
 import { type ClaimedTurn, claimNext } from './claim.ts';
 import { purgeDeleted } from './purge.ts';
@@ -84,10 +84,7 @@ export function createWorker(deps: WorkerDeps) {
   }
 
   async function sweep(): Promise<void> {
-    for (const { turnId } of await findUncompacted(database, 100)) {
-      if (stopping.signal.aborted) return;
-      await compactTurn(database, turnId);
-    }
+    for (const { turnId } of await findUncompacted(database, 100)) compactor.add(turnId);
     await unblockStrays(database, 100);
     await deps.sweeps();
     await deps.titles.sweep(2, stopping.signal);
