@@ -112,10 +112,10 @@ type Place = { config: Config; logger: Logger; composition: Composed; database: 
 async function listen({ config, logger, composition, database, health }: Place) {
   const contexts = createContexts(database, composition);
   const { viewers, metrics } = composition;
-  const yoga = createGraphQLServer({ config, logger, metrics, viewers, contexts });
+  const graphql = createGraphQLServer({ config, logger, metrics, viewers, contexts });
   const onFault = (err: unknown) => logger.error({ err }, 'GraphiQL could not be served');
-  const server = createHttpServer({ ...health, yoga, graphiql: config.http.graphiql, onFault });
-  const sockets = attachSockets(server, { config: config.http, logger, yoga, viewers, contexts });
+  const server = createHttpServer({ ...health, yoga: graphql.yoga, graphiql: config.http.graphiql, onFault });
+  const sockets = attachSockets(server, { config: config.http, logger, graphql, viewers, contexts });
   server.maxConnections = config.http.maxConnections;
   return {
     url: await listenAt(server, config.http, 'PORT'),

@@ -38,33 +38,60 @@ export function createContexts(database: Database, { services }: Pick<Compositio
     countsOfUsers: (ids) => countsOfUsers(db, ids),
     queuePositions: (ids) => queuePositions(db, ids),
   });
+  const shared: Shared = { db, services, newLoaders };
 
-  return (viewer: Viewer | null, signal: AbortSignal, endsWithToken = false): Context => {
-    let loaders: Loaders | null = null;
-    // Made when somebody asks: thousands of streams that wait are never asked.
-    let requestId = currentRequestId();
-    return {
-      get viewer() {
-        if (!viewer || viewer.expiresAt.getTime() <= Date.now()) throw new UnauthenticatedError();
-        return viewer;
-      },
-      db,
-      services,
-      get loaders() {
-        loaders ??= newLoaders();
-        return loaders;
-      },
-      renewLoaders() {
-        loaders = null;
-      },
-      endsWithToken,
-      signal,
-      get requestId() {
-        requestId ??= randomUUID();
-        return requestId;
-      },
-    };
-  };
+  return (viewer: Viewer | null, signalOf: () => AbortSignal, endsWithToken = false): Context =>
+    new OperationContext(shared, viewer, signalOf, endsWithToken);
 }
 
 export type Contexts = ReturnType<typeof createContexts>;
+
+type Shared = Pick<Context, 'db' | 'services'> & { newLoaders: () => Loaders };
+
+/** Of an operation; most of it is made when somebody asks, since thousands of streams that wait are never asked. */
+class OperationContext implements Context {
+  private readonly shared: Shared;
+  private readonly asking: Viewer | null;
+  private readonly signalOf: () => AbortSignal;
+  readonly endsWithToken: boolean;
+  private id = currentRequestId();
+  private made: Loaders | null = null;
+
+  constructor(shared: Shared, asking: Viewer | null, signalOf: () => AbortSignal, endsWithToken: boolean) {
+    this.shared = shared;
+    this.asking = asking;
+    this.signalOf = signalOf;
+    this.endsWithToken = endsWithToken;
+  }
+
+  get viewer(): Viewer {
+    if (!this.asking || this.asking.expiresAt.getTime() <= Date.now()) throw new UnauthenticatedError();
+    return this.asking;
+  }
+
+  get db(): Context['db'] {
+    return this.shared.db;
+  }
+
+  get services(): Context['services'] {
+    return this.shared.services;
+  }
+
+  get loaders(): Loaders {
+    this.made ??= this.shared.newLoaders();
+    return this.made;
+  }
+
+  renewLoaders(): void {
+    this.made = null;
+  }
+
+  get signal(): AbortSignal {
+    return this.signalOf();
+  }
+
+  get requestId(): string {
+    this.id ??= randomUUID();
+    return this.id;
+  }
+}

@@ -8,7 +8,7 @@ import { type GraphQLServer, graphqlPath } from './yoga.ts';
 /** How long a client may take to send the headers, and the whole, of a request, and how often Node looks for who took longer. In milliseconds. */
 export type Patience = { headersMs: number; requestMs: number; lookMs: number };
 
-type Deps = Health & { yoga: GraphQLServer; graphiql: boolean; onFault: (error: unknown) => void; patience?: Patience };
+type Deps = Health & { yoga: GraphQLServer['yoga']; graphiql: boolean; onFault: (error: unknown) => void; patience?: Patience };
 
 /** Node looks every 30 seconds by itself: a client that may take 15 would have up to 45. */
 const usual: Patience = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };

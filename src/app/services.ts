@@ -21,7 +21,7 @@ import { createMetrics, type Metrics } from '../platform/telemetry/metrics.ts';
 import { createTokens } from '../platform/tokens.ts';
 import { createProviders } from '../providers/index.ts';
 import type { Config } from './config.ts';
-import { createFrameMeter, type FrameMeter, meteredBus, meteredHub } from './ops/meters.ts';
+import { createFrameMeter, type FrameMeter, hubWatch, meteredBus } from './ops/meters.ts';
 import { createObserver } from './ops/observed-provider.ts';
 
 type Deps = { config: Config; database: Database; logger: Logger; secret: string | null; registry: ToolRegistry };
@@ -55,7 +55,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
   const bus = meteredBus(openBus(config, logger), metrics);
   const pace = createPace();
   const log = createEventLog(database, bus, onFault, { onStored: (seconds) => metrics.append.observe(seconds), gather: pace.gather });
-  const hub = createHub(log, bus, { pollMs: readPollMs, onFault, pace });
+  const hub = createHub(log, bus, { pollMs: readPollMs, onFault, pace, watch: hubWatch(metrics) });
   const tokens = createTokens({ ...config.auth, secret, clock });
   const providers = createProviders(config.providers);
   const resolve = ({ model, provider }: { model?: string | null; provider?: string | null }) =>
@@ -129,7 +129,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
       }),
       branches: createBranchService({ log, db: database.prisma }),
       isVisible: createVisibility(database, pace.gather),
-      hub: meteredHub(hub, metrics),
+      hub,
       onFrame: frames.onFrame,
     },
     viewers: createViewers({ db: database.prisma, tokens, clock }),

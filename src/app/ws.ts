@@ -1,22 +1,29 @@
 import { once, setMaxListeners } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError, getOperationAST } from 'graphql';
+import {
+  createSourceEventStream,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLFormattedError,
+  getOperationAST,
+} from 'graphql';
 import { CloseCode, type SubscribePayload } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { Viewers } from '../features/accounts/index.ts';
-import { createErrorMask } from '../graph/mask-errors.ts';
+import { refuseTooComplex } from '../graph/limits/index.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
-import { direct } from './delivery/direct.ts';
-import { bind, send } from './delivery/wire.ts';
+import { SocketStream } from './delivery/socket-stream.ts';
+import { bind } from './delivery/wire.ts';
 import { createSocketLimits } from './sockets/limits.ts';
 import { type GraphQLServer, graphqlPath, maxBody } from './yoga.ts';
 
-type Deps = { config: Config['http']; logger: Logger; yoga: GraphQLServer; viewers: Viewers; contexts: Contexts };
+type Deps = { config: Config['http']; logger: Logger; graphql: GraphQLServer; viewers: Viewers; contexts: Contexts };
 type Connected = Record<PropertyKey, unknown> & {
   socket: WebSocket;
   viewer?: Viewer | null;
@@ -69,31 +76,25 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
 
 type SocketLimiter = ReturnType<typeof createSocketLimits>;
 
-function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger, yoga, viewers, contexts }: Deps) {
-  const mask = createErrorMask(logger, config.introspection);
+function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger, graphql, viewers, contexts }: Deps) {
+  const mask = graphql.maskError;
 
   /** Like a request over HTTP. A bad operation is answered; the socket and its other operations go on. */
-  async function begin(extra: Connected, id: string, { query, operationName, variables }: SubscribePayload): Promise<ExecutionArgs | GraphQLError[]> {
+  function begin(extra: Connected, id: string, payload: SubscribePayload): ExecutionArgs | GraphQLError[] {
     try {
-      const socketContext = () => contexts(extra.viewer ?? null, extra.gone!.signal, true);
-      const params = { query, operationName, variables };
-      const { schema, parse, validate, execute, subscribe, contextFactory } = yoga.getEnveloped({ socketContext, params });
+      const { query, operationName, variables } = payload;
+      const { schema, parse, validate, execute } = graphql.yoga.getEnveloped({ params: { query, operationName, variables } });
       const document = parse(query);
       const errors = validate(schema, document);
       if (errors.length > 0)
         return (errors as GraphQLError[]).map(({ message, nodes, extensions }) => mask(new GraphQLError(message, { nodes, extensions })));
-      if (!getOperationAST(document, operationName)) return [unknownOperation(operationName)];
-      return {
-        schema,
-        operationName,
-        document,
-        variableValues: variables,
-        contextValue: await contextFactory(),
-        execute,
-        subscribe,
-        id,
-        socket: extra.socket,
-      } as ExecutionArgs;
+      const operation = getOperationAST(document, operationName);
+      if (!operation) return [unknownOperation(operationName)];
+      // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
+      Object.assign(payload, { query: document.loc?.source.body ?? query });
+      const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), true);
+      const args = { schema, operationName, document, variableValues: variables, contextValue, id, socket: extra.socket };
+      return (operation.operation === 'subscription' ? args : { ...args, execute }) as ExecutionArgs;
     } catch (error) {
       return [mask(error)];
     }
@@ -108,17 +109,28 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
     }
   };
 
+  async function subscribe(args: Enveloped): Promise<ExecutionResult | AsyncIterable<ExecutionResult>> {
+    const start = performance.now();
+    const source = await answered(() => {
+      refuseTooComplex(args.document, config.maxQueryObjects, args.variableValues ?? {});
+      return createSourceEventStream(args);
+    });
+    if (Symbol.asyncIterator in source) {
+      const { id, socket } = args;
+      return new SocketStream(graphql, { args, id, socket, source: source[Symbol.asyncIterator]() });
+    }
+    const errors = source.errors?.map(mask) ?? [];
+    graphql.tellStream(args, start, 0, errors);
+    return { ...source, errors };
+  }
+
   return bind<Connected>(sockets, (socket) => ({ socket }), {
     keepAliveMs,
     onFault: (err) => logger.error({ err }, 'a message of a socket could not be handled'),
     connectionInitWaitTimeout: 5_000,
     // The pipeline of the HTTP server: one parser, one set of rules, one mask for errors.
     execute: (args) => answered(() => (args as Enveloped).execute(args)) as never,
-    async subscribe(args) {
-      const { subscribe, id, socket } = args as Enveloped;
-      const results = await answered(() => subscribe(args));
-      return direct(results, id, (message) => send(socket, message)) as never;
-    },
+    subscribe: (args) => subscribe(args as Enveloped) as never,
     async onConnect({ extra, connectionParams }) {
       const viewer = await authenticate(viewers, connectionParams).catch((err: unknown) => {
         logger.error({ err }, 'a socket could not be authenticated');
@@ -131,8 +143,6 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       }
       if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
       extra.viewer = viewer;
-      extra.gone = new AbortController();
-      setMaxListeners(0, extra.gone.signal); // one for each operation of the socket
       extra.open = 0;
       if (viewer) {
         const left = viewer.expiresAt.getTime() - Date.now();
@@ -145,10 +155,10 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       clearTimeout(extra.expiry);
       extra.gone?.abort();
     },
-    async onSubscribe({ extra }, id, payload) {
+    onSubscribe({ extra }, id, payload) {
       if (extra.open! >= config.subscriptionsPerSocket) return [tooManyOperations(config.subscriptionsPerSocket)];
       extra.open! += 1;
-      const begun = await begin(extra, id, payload);
+      const begun = begin(extra, id, payload);
       if (Array.isArray(begun)) extra.open! -= 1; // of what has begun, graphql-ws tells the completion, whatever comes of it
       return begun;
     },
@@ -183,9 +193,18 @@ const withoutStatus = (errors: readonly GraphQLError[]): GraphQLFormattedError[]
     return { ...rest, extensions: shown };
   });
 
+/** Aborted when the socket is gone. Made for the operations that want to know: streams are ended by graphql-ws. */
+function leaving(extra: Connected): AbortSignal {
+  if (!extra.gone) {
+    extra.gone = new AbortController();
+    setMaxListeners(0, extra.gone.signal); // one for each operation of the socket
+    if (extra.socket.readyState > extra.socket.OPEN) extra.gone.abort();
+  }
+  return extra.gone.signal;
+}
+
 type Enveloped = ExecutionArgs & {
   execute: (args: ExecutionArgs) => never;
-  subscribe: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterable<ExecutionResult>>;
   id: string;
   socket: WebSocket;
 };

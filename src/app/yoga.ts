@@ -9,8 +9,8 @@ import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
-import { useFrames } from './delivery/frames.ts';
-import { useOperationReport } from './ops/operation-report.ts';
+import { createAnswers, useFrames } from './delivery/frames.ts';
+import { createOperationReport } from './ops/operation-report.ts';
 import { schema } from './schema.ts';
 import { createTally } from './sockets/limits.ts';
 
@@ -19,8 +19,6 @@ export const graphqlPath = '/graphql';
 export const maxBody = 1_000_000;
 
 type Deps = { config: Config; logger: Logger; metrics: Metrics; viewers: Viewers; contexts: Contexts };
-/** What the socket server puts beside a request that came over it. */
-export type SocketContext = { socketContext?: () => Context };
 
 const useIntrospection = (allowed: boolean): Plugin => ({
   onValidate({ addValidationRule }) {
@@ -59,11 +57,10 @@ const useLimits = (maxObjects: number): Plugin => ({
 });
 
 /** Streams over server-sent events have no socket to be counted by: they are counted by their user. */
-const useStreamLimit = (limit: number): Plugin<YogaInitialContext & SocketContext & Context> => {
+const useStreamLimit = (limit: number): Plugin<YogaInitialContext & Context> => {
   const users = createTally(limit);
   return {
     onSubscribe({ args: { contextValue } }) {
-      if (contextValue.socketContext) return undefined;
       const { userId } = contextValue.viewer;
       if (users.isFull(userId))
         throw new GraphQLError(`A user may have ${limit} streams over server-sent events open: end one, or use a WebSocket.`, {
@@ -87,15 +84,18 @@ const useStreamLimit = (limit: number): Plugin<YogaInitialContext & SocketContex
  * Gives an operation its context, accessors and all. Yoga's own option copies values: it would ask for the viewer of everybody, also of
  * somebody who only wants to sign in, and would keep the answer beyond the end of the token.
  */
-const useContext = (make: (given: YogaInitialContext & SocketContext) => Promise<Context>): Plugin<YogaInitialContext & SocketContext> => ({
+const useContext = (make: (given: YogaInitialContext) => Promise<Context>): Plugin<YogaInitialContext> => ({
   async onContextBuilding({ context }) {
-    Object.defineProperties(context, Object.getOwnPropertyDescriptors(await make(context)));
+    Object.setPrototypeOf(context, await make(context));
   },
 });
 
-/** The GraphQL server over HTTP and SSE; its pipeline also serves the sockets. */
-export const createGraphQLServer = ({ config, logger, metrics, viewers, contexts }: Deps) =>
-  createYoga<SocketContext, Context>({
+/** The GraphQL server over HTTP and SSE, and what sockets share with it: its parser, rules and mask, and what frames are answered with. */
+export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
+  const answer = createAnswers();
+  const { plugin: useOperationReport, tellStream } = createOperationReport({ logger, metrics });
+  const maskError = createErrorMask(logger, config.http.introspection);
+  const yoga = createYoga<object, Context>({
     schema,
     graphqlEndpoint: graphqlPath,
     graphiql: false, // served by workbench/graphiql.ts: compressed, cached, and without a CDN
@@ -104,22 +104,21 @@ export const createGraphQLServer = ({ config, logger, metrics, viewers, contexts
     maxRequestBodySize: maxBody,
     cors:
       config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
-    maskedErrors: { maskError: createErrorMask(logger, config.http.introspection) },
+    maskedErrors: { maskError },
     logging: false,
     plugins: [
-      useOperationReport({ logger, metrics }),
+      useOperationReport,
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
       useReadableRequests,
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
-      useFrames(),
+      useFrames(answer),
       useStreamLimit(config.http.sockets.perUser) as Plugin,
-      useContext(
-        async ({ request, socketContext }) =>
-          socketContext?.() ?? contexts(await viewers.fromHeader(request.headers.get('authorization')), request.signal),
-      ),
+      useContext(async ({ request }) => contexts(await viewers.fromHeader(request.headers.get('authorization')), () => request.signal)),
     ],
   });
+  return { yoga, answer, tellStream, maskError };
+}
 
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;

@@ -7,13 +7,18 @@ export type Listener = { onBatch(batch: Batch): void; onHead(head: number): void
 
 type Channel = { listeners: Set<Listener>; head: number; ready: Promise<() => void> };
 
-type Options = { pollMs: number; onFault: (error: unknown) => void; pace?: Pace };
+/** Is told of readers that come (1) and go (-1), and of events that a poll found and no batch had brought. */
+export type HubWatch = { readers(change: 1 | -1): void; missed(events: number): void };
+
+type Options = { pollMs: number; onFault: (error: unknown) => void; pace?: Pace; watch?: HubWatch };
+
+const nobody: HubWatch = { readers: () => {}, missed: () => {} };
 
 /**
  * Shares one bus subscription and one poll among all readers of this process. The poll is one statement for all conversations that
  * anybody reads; it finds what the bus lost, and carries everything while the bus is down.
  */
-export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFault, pace = createPace() }: Options) {
+export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFault, pace = createPace(), watch = nobody }: Options) {
   const channels = new Map<string, Channel>();
   let timer: NodeJS.Timeout | null = null;
 
@@ -22,14 +27,19 @@ export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFa
       const heads = await log.heads([...channels.keys()]);
       for (const [id, { head }] of heads) {
         const channel = channels.get(id);
-        if (!channel || head <= channel.head) continue;
-        channel.head = head;
-        for (const listener of channel.listeners) listener.onHead(head);
+        if (channel && head > channel.head) advance(channel, head);
       }
     } catch (error) {
       onFault(error);
     }
     schedule();
+  }
+
+  function advance(channel: Channel, head: number): void {
+    // The first head of a quiet conversation says where it stands, not that anything was missed.
+    if (channel.head > 0) watch.missed(head - channel.head);
+    channel.head = head;
+    for (const listener of channel.listeners) listener.onHead(head);
   }
 
   function schedule(): void {
@@ -48,6 +58,14 @@ export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFa
     return channel;
   }
 
+  function leave(conversationId: string, channel: Channel, listener: Listener): void {
+    if (!channel.listeners.delete(listener)) return;
+    watch.readers(-1);
+    if (channel.listeners.size > 0 || channels.get(conversationId) !== channel) return;
+    channels.delete(conversationId);
+    void channel.ready.then((unlisten) => unlisten(), onFault);
+  }
+
   return {
     /** When readers get their frames. */
     pace,
@@ -55,19 +73,14 @@ export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFa
     async listen(conversationId: string, listener: Listener): Promise<() => void> {
       const channel = channels.get(conversationId) ?? open(conversationId);
       channel.listeners.add(listener);
-      const leave = () => {
-        channel.listeners.delete(listener);
-        if (channel.listeners.size > 0 || channels.get(conversationId) !== channel) return;
-        channels.delete(conversationId);
-        void channel.ready.then((unlisten) => unlisten(), onFault);
-      };
+      watch.readers(1);
       try {
         await channel.ready;
       } catch (error) {
-        leave();
+        leave(conversationId, channel, listener);
         throw error;
       }
-      return leave;
+      return () => leave(conversationId, channel, listener);
     },
     /** Conversations that somebody in this process reads. */
     get size(): number {

@@ -8,7 +8,7 @@ export { type Batch, type Bus, createLocalBus, type Signal } from './bus.ts';
 export { type Compactor, compactTurn, createCompactor, findUncompacted } from './compaction/compactor.ts';
 export { encodeEventCursor, positionIn } from './cursor.ts';
 export { type Frame, mergeDeltas } from './frame.ts';
-export { createHub, type Hub } from './hub.ts';
+export { createHub, type Hub, type HubWatch } from './hub.ts';
 export { type Append, createEventLog, type EventLog } from './log.ts';
 export { createPace, type Pace } from './pace.ts';
 export { purgeEvents } from './purge.ts';

@@ -1,10 +1,10 @@
-import { pause } from '../kernel/async.ts';
 import { backoff } from '../kernel/backoff.ts';
 import { StaleCursorError } from '../kernel/errors.ts';
 import { isConnectionLoss } from '../platform/db-errors.ts';
 import type { Batch } from './bus.ts';
 import { type Frame, mergeDeltas } from './frame.ts';
 import type { Hub } from './hub.ts';
+import { Inbox } from './inbox.ts';
 import type { EventLog, LogPage } from './log.ts';
 
 export type TailOptions = {
@@ -15,170 +15,198 @@ export type TailOptions = {
   coalesceMs: number;
   /** Above this many events behind, the reader is given the present state instead. Infinity: never. */
   maxReplay: number;
-  signal: AbortSignal;
+  /** Ends the stream, as its `return()` does. */
+  signal?: AbortSignal;
 };
 
-/** What waits in memory for one reader at the most; beyond it the reader goes back to the log, at its own pace. */
-const maxWaitingEvents = 1_000;
 const pageSize = 500;
 /** How long a stream waits for a database that is away before its reader is told. */
 const patienceMs = 30_000;
 
 /**
  * Replay after a cursor, then live: listen first, read the log, then take what arrives, dropping what was read and reading again
- * wherever the numbers show a gap. Yields at least one frame at once, so a client knows that it is connected.
+ * wherever the numbers show a gap. Gives at least one frame at once, so a client knows that it is connected. `next` is called again when
+ * it has answered, and `return` at any time: a reader who leaves is let go at once, whatever it waits for.
  */
-export async function* tail(log: EventLog, hub: Hub, options: TailOptions): AsyncGenerator<Frame, void> {
-  const { conversationId, coalesceMs, signal } = options;
-  const inbox = createInbox();
-  const leave = await hub.listen(conversationId, inbox);
-  let proceed = (): void => {};
-  const onAbort = () => {
-    inbox.wake();
-    proceed();
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  hub.pace.wakes();
-  try {
-    const reader = { seq: options.after.seq, epoch: options.after.epoch, told: false };
-    let lastFrameAt = Number.NEGATIVE_INFINITY;
-    while (!signal.aborted) {
-      const frame = inbox.behind ? await replay(log, inbox, reader, options) : live(inbox, reader, conversationId);
-      if (frame) {
-        lastFrameAt = performance.now();
-        yield frame;
-      } else if (!inbox.behind && !signal.aborted) {
-        hub.pace.rests();
-        await inbox.wait();
-        hub.pace.wakes();
-      }
-      const due = lastFrameAt + hub.pace.interval(coalesceMs);
-      if (due > performance.now() && !inbox.behind && !signal.aborted)
-        await new Promise<void>((resolve) => {
-          proceed = resolve;
-          hub.pace.at(due, resolve);
-        });
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-    hub.pace.rests();
-    leave();
+export const tail = (log: EventLog, hub: Hub, options: TailOptions): Tail => new Tail(log, hub, options);
+
+const over = { done: true, value: undefined } as const;
+
+/** An object and no generator: thousands of readers wait, and most of what each costs while it does is what it is made of. */
+class Tail implements AsyncIterableIterator<Frame, undefined> {
+  private readonly log: EventLog;
+  private readonly hub: Hub;
+  private readonly options: TailOptions;
+  private readonly inbox = new Inbox();
+  private seq: number;
+  private epoch: number | null;
+  private isTold = false;
+  private lastFrameAt = Number.NEGATIVE_INFINITY;
+  private isAwake = false;
+  private isOver = false;
+  /** Ends the listening; null before it has begun. */
+  private leave: (() => void) | null = null;
+  /** Ends a wait that is not for the inbox. */
+  private proceed: (() => void) | null = null;
+
+  constructor(log: EventLog, hub: Hub, options: TailOptions) {
+    this.log = log;
+    this.hub = hub;
+    this.options = options;
+    this.seq = options.after.seq;
+    this.epoch = options.after.epoch;
+    options.signal?.addEventListener('abort', this, { once: true });
+    if (options.signal?.aborted) this.isOver = true;
   }
-}
 
-type Reader = { seq: number; epoch: number | null; told: boolean };
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 
-/** One page of the log after the reader's position, or the word that it is too far behind. Null where there is nothing new to tell. */
-async function replay(log: EventLog, inbox: Inbox, reader: Reader, { conversationId, maxReplay, signal }: TailOptions): Promise<Frame | null> {
-  inbox.behind = false; // before the read: what arrives during it is kept, and a gap sets it again
-  const page = await insist(() => log.read(conversationId, reader.seq, pageSize), signal);
-  if (!page) return null;
-  const stale = reader.epoch !== null && reader.epoch !== page.epoch;
-  if (!stale && reader.seq > page.head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
-  reader.epoch = page.epoch;
-  if (stale || page.head - reader.seq > maxReplay) return snapshot(reader, conversationId, page);
-  const first = !reader.told;
-  reader.told = true;
-  reader.seq = page.seq;
-  inbox.seen(page.head);
-  if (page.full) inbox.behind = true;
-  if (page.events.length === 0 && !first) return null;
-  return { conversationId, epoch: page.epoch, seq: reader.seq, events: mergeDeltas(page.events), caughtUp: !page.full, replayed: true };
-}
-
-/** Reads again while the database is away: a stream outlives its restart. Null where the reader has left meanwhile. */
-async function insist(read: () => Promise<LogPage>, signal: AbortSignal): Promise<LogPage | null> {
-  const end = performance.now() + patienceMs;
-  for (let tries = 1; !signal.aborted; tries++) {
+  async next(): Promise<IteratorResult<Frame, undefined>> {
     try {
-      return await read();
+      if (!this.leave && !this.isOver) await this.enter();
+      while (!this.isOver) {
+        const frame = await this.look();
+        if (frame && !this.isOver) {
+          this.lastFrameAt = performance.now();
+          return { done: false, value: frame };
+        }
+      }
     } catch (error) {
-      if (!isConnectionLoss(error) || performance.now() > end) throw error;
-      await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }), signal);
+      this.end();
+      throw error;
     }
+    this.end();
+    return over;
   }
-  return null;
-}
 
-function snapshot(reader: Reader, conversationId: string, { head, epoch }: LogPage): Frame {
-  reader.told = true;
-  reader.seq = head;
-  return { conversationId, epoch, seq: head, events: null, caughtUp: true, replayed: true };
+  /** What there is to tell, once it is time; null after a wait for something new, or where a look at the log brought nothing. */
+  private async look(): Promise<Frame | null> {
+    const due = this.lastFrameAt + this.hub.pace.interval(this.options.coalesceMs);
+    if (due > performance.now() && !this.inbox.behind) await this.until(due);
+    const frame = this.inbox.behind ? await this.replay() : this.live();
+    if (!frame && !this.inbox.behind && !this.isOver) await this.rest();
+    return frame;
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.end();
+    return over;
+  }
+
+  /** The signal was aborted. */
+  handleEvent(): void {
+    this.end();
+  }
+
+  private async enter(): Promise<void> {
+    this.setAwake(true);
+    const leave = await this.hub.listen(this.options.conversationId, this.inbox);
+    if (this.isOver) leave();
+    else this.leave = leave;
+  }
+
+  /** Waits for something new. */
+  private async rest(): Promise<void> {
+    this.setAwake(false);
+    await this.inbox.wait();
+    this.setAwake(!this.isOver);
+  }
+
+  private until(due: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.proceed = resolve;
+      this.hub.pace.at(due, resolve);
+    });
+  }
+
+  private setAwake(isAwake: boolean): void {
+    if (this.isAwake === isAwake) return;
+    this.isAwake = isAwake;
+    if (isAwake) this.hub.pace.wakes();
+    else this.hub.pace.rests();
+  }
+
+  /** Leaves, once, and lets whoever waits in `next` go. */
+  private end(): void {
+    this.isOver = true;
+    this.setAwake(false);
+    this.options.signal?.removeEventListener('abort', this);
+    this.leave?.();
+    this.leave = null;
+    this.inbox.wake();
+    this.proceed?.();
+  }
+
+  /** One page of the log after the reader's position, or the word that it is too far behind. Null where there is nothing new to tell. */
+  private async replay(): Promise<Frame | null> {
+    const { conversationId, maxReplay } = this.options;
+    this.inbox.behind = false; // before the read: what arrives during it is kept, and a gap sets it again
+    const page = await this.read();
+    if (!page) return null;
+    const { head, epoch, full } = page;
+    const isStale = this.epoch !== null && this.epoch !== epoch;
+    if (!isStale && this.seq > head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
+    this.epoch = epoch;
+    const isFirst = !this.isTold;
+    this.isTold = true;
+    if (isStale || head - this.seq > maxReplay) {
+      this.seq = head;
+      return { conversationId, epoch, seq: head, events: null, caughtUp: true, replayed: true };
+    }
+    this.seq = page.seq;
+    this.inbox.seen(head);
+    if (full) this.inbox.behind = true;
+    if (page.events.length === 0 && !isFirst) return null;
+    return { conversationId, epoch, seq: this.seq, events: mergeDeltas(page.events), caughtUp: !full, replayed: true };
+  }
+
+  /** Reads again while the database is away: a stream outlives its restart. Null where the reader has left meanwhile. */
+  private async read(): Promise<LogPage | null> {
+    const end = performance.now() + patienceMs;
+    for (let tries = 1; !this.isOver; tries++) {
+      try {
+        return await this.log.read(this.options.conversationId, this.seq, pageSize);
+      } catch (error) {
+        if (!isConnectionLoss(error) || performance.now() > end) throw error;
+        await new Promise<void>((resolve) => {
+          this.proceed = resolve;
+          setTimeout(resolve, backoff(tries, { baseMs: 50, maxMs: 1_000 }));
+        });
+      }
+    }
+    return null;
+  }
+
+  /** What has arrived since, in order and without what the reader has. A gap sends the reader back to the log. */
+  private live(): Frame | null {
+    const batches: Batch[] = [];
+    const from = this.seq;
+    for (const batch of this.inbox.take()) {
+      if (batch.to <= this.seq) continue;
+      if (batch.from > this.seq || !batch.events) {
+        this.inbox.behind = true;
+        break;
+      }
+      batches.push(batch);
+      this.seq = batch.to;
+    }
+    const last = batches.at(-1);
+    return last ? frameOf(batches, last, { conversationId: this.options.conversationId, epoch: this.epoch!, from }) : null;
+  }
 }
 
 /** Frames that were made of live batches, by the last of them: readers at the same place get the same frame, made once. */
 const made = new WeakMap<Batch, { from: number; frame: Frame }>();
 
-/** What has arrived since, in order and without what the reader has. A gap sends the reader back to the log. */
-function live(inbox: Inbox, reader: Reader, conversationId: string): Frame | null {
-  const batches: Batch[] = [];
-  const from = reader.seq;
-  for (const batch of inbox.take()) {
-    if (batch.to <= reader.seq) continue;
-    if (batch.from > reader.seq || !batch.events) {
-      inbox.behind = true;
-      break;
-    }
-    batches.push(batch);
-    reader.seq = batch.to;
-  }
-  const last = batches.at(-1);
-  if (!last) return null;
+type Place = { conversationId: string; epoch: number; from: number };
+
+function frameOf(batches: readonly Batch[], last: Batch, { conversationId, epoch, from }: Place): Frame {
   const known = made.get(last);
-  if (known?.from === from && known.frame.epoch === reader.epoch) return known.frame;
+  if (known?.from === from && known.frame.epoch === epoch) return known.frame;
   const events = batches.flatMap((batch) => batch.events!).filter((event) => event.seq > from);
-  const frame = { conversationId, epoch: reader.epoch!, seq: reader.seq, events: mergeDeltas(events), caughtUp: true, replayed: false };
+  const frame = { conversationId, epoch, seq: last.to, events: mergeDeltas(events), caughtUp: true, replayed: false };
   made.set(last, { from, frame });
   return frame;
-}
-
-type Inbox = ReturnType<typeof createInbox>;
-
-/** Bounded: a reader that does not keep up loses its place in memory, never its place in the log. */
-function createInbox() {
-  let wake: (() => void) | null = null;
-  let batches: Batch[] = [];
-  let size = 0;
-  let newest = 0;
-  const inbox = {
-    /** Whether the log holds something for this reader that the inbox does not. */
-    behind: true,
-    onBatch(batch: Batch): void {
-      newest = Math.max(newest, batch.to);
-      size += batch.events?.length ?? 1; // numbers without events take room, too
-      if (size > maxWaitingEvents) {
-        inbox.behind = true;
-        batches = [];
-        size = 0;
-      } else batches.push(batch);
-      inbox.wake();
-    },
-    /** The log was read up to here: word of this head brings nothing new. */
-    seen(head: number): void {
-      newest = Math.max(newest, head);
-    },
-    onHead(head: number): void {
-      if (head <= newest) return;
-      newest = head;
-      inbox.behind = true;
-      inbox.wake();
-    },
-    take(): Batch[] {
-      const taken = batches;
-      batches = [];
-      size = 0;
-      return taken.sort((a, b) => a.from - b.from);
-    },
-    /**
-     * Resolves when there is something new, or when somebody wakes the reader for another reason. At once where something came while the
-     * reader looked elsewhere: nobody would wake it for that again.
-     */
-    wait: (): Promise<void> =>
-      new Promise((resolve) => {
-        wake = resolve;
-        if (batches.length > 0) resolve();
-      }),
-    wake: (): void => wake?.(),
-  };
-  return inbox;
 }

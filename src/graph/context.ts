@@ -37,14 +37,14 @@ export type Services = {
 export type Context = {
   /** Who asks. Reading it where nobody is signed in refuses the operation. */
   readonly viewer: Viewer;
-  db: Database['prisma'];
-  services: Services;
+  readonly db: Database['prisma'];
+  readonly services: Services;
   /** Batched reads of this execution; renewed for each payload of a subscription, so that none shows old values. */
   readonly loaders: Loaders;
   renewLoaders(): void;
   /** Aborted when the caller goes away, or when its token stops being good. */
-  signal: AbortSignal;
+  readonly signal: AbortSignal;
   /** Whether the caller's connection itself ends with its token, so that what runs on it need not watch for that. */
-  endsWithToken: boolean;
+  readonly endsWithToken: boolean;
   readonly requestId: string;
 };

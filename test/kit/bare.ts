@@ -43,7 +43,7 @@ export function createBareOver(database: Database, config: Config): Bare {
       const faults = validate(schema, document);
       if (faults.length > 0) throw new Error(faults.map(({ message }) => message).join('; '));
       const viewer = { userId, roles: ['USER' as const], expiresAt: new Date(Date.now() + 3_600_000) };
-      const contextValue = contexts(viewer, new AbortController().signal);
+      const contextValue = contexts(viewer, () => new AbortController().signal);
       const { data, errors } = (await execute({ schema, document, variableValues, contextValue })) as ExecutionResult<Record<string, unknown>>;
       if (errors) throw new Error(`Unexpected errors: ${JSON.stringify(errors)}`, { cause: errors[0]?.originalError });
       return data!;

@@ -31,14 +31,20 @@ export async function createFront(storage: TestStorage): Promise<Front> {
   const logger = createLogger({ level: 'warn', production: true, destination: { write: (line) => void lines.push(line) } });
   const composition = compose({ config, database, logger, secret, registry: createToolRegistry([]) });
   const contexts = createContexts(database, composition);
-  const yoga = createGraphQLServer({ config, logger, ...composition, contexts });
+  const graphql = createGraphQLServer({ config, logger, ...composition, contexts });
   const ends: (() => Promise<void>)[] = [];
   return {
     composition,
     lines,
     async listen(patience) {
-      const server = createHttpServer({ yoga, graphiql: false, isReady: async () => true, onFault: () => {}, ...(patience ? { patience } : {}) });
-      const sockets = attachSockets(server, { config: config.http, logger, yoga, ...composition, contexts });
+      const server = createHttpServer({
+        yoga: graphql.yoga,
+        graphiql: false,
+        isReady: async () => true,
+        onFault: () => {},
+        ...(patience ? { patience } : {}),
+      });
+      const sockets = attachSockets(server, { config: config.http, logger, graphql, ...composition, contexts });
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;

@@ -20,24 +20,25 @@ export type SharedResult = ExecutionResult & { stringify(): string; sockets: Map
 
 export const isShared = (result: ExecutionResult): result is SharedResult => 'sockets' in result;
 
+/** What a payload of a subscription is answered with. */
+export type Answer = (args: ExecutionArgs, payload: unknown) => ExecutionResult | PromiseLike<ExecutionResult>;
+
+/** Streams over server-sent events are answered as those of sockets are (socket-stream.ts). */
+export const useFrames = (answer: Answer): Plugin => ({
+  onSubscribe({ setSubscribeFn }) {
+    setSubscribeFn(async (args: ExecutionArgs) => {
+      const source = await createSourceEventStream(args);
+      return Symbol.asyncIterator in source ? mapped(source[Symbol.asyncIterator](), (payload) => answer(args, payload)) : source;
+    });
+  },
+});
+
 /**
  * Executes the frames of subscriptions. Most frames hold nothing but text: every field of such a frame is a function of the frame and the
  * document alone. It is executed once for all readers of this process that sent the same document, without any viewer, so that nothing of
  * one can reach another: whether they may read the conversation was asked when they began. Everything else is executed for each reader.
  */
-export const useFrames = (): Plugin => {
-  const answer = createAnswers();
-  return {
-    onSubscribe({ setSubscribeFn }) {
-      setSubscribeFn(async (args: ExecutionArgs) => {
-        const source = await createSourceEventStream(args);
-        return Symbol.asyncIterator in source ? mapped(source[Symbol.asyncIterator](), (payload) => answer(args, payload)) : source;
-      });
-    },
-  };
-};
-
-export function createAnswers() {
+export function createAnswers(): Answer {
   const compiledFor = createCompiler(schema);
   const independent = new WeakMap<DocumentNode, boolean>();
   const results = new WeakMap<object, Map<string, SharedResult>>();
@@ -78,7 +79,7 @@ export function createAnswers() {
     return { ...result, stringify: () => (text ??= JSON.stringify({ data: result.data })), sockets: new Map() };
   }
 
-  return (args: ExecutionArgs, payload: unknown): ExecutionResult | PromiseLike<ExecutionResult> => {
+  return (args, payload) => {
     const result = isTextOnly(payload) && isIndependent(args.document) ? shared(args, payload) : null;
     if (result) return result;
     (args.contextValue as Context).renewLoaders(); // so that no payload shows old values

@@ -1,4 +1,4 @@
-import type { Batch, Bus, Hub } from '../../events/index.ts';
+import type { Batch, Bus, HubWatch } from '../../events/index.ts';
 import type { Services } from '../../graph/context.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
 
@@ -18,38 +18,11 @@ export function meteredBus(bus: Bus, metrics: Metrics): Bus {
   };
 }
 
-/** A hub that counts its listeners, and what they learn by polling only: beside Redis, that is what Redis lost. */
-export function meteredHub(hub: Hub, metrics: Metrics): Hub {
-  return {
-    async listen(conversationId, listener) {
-      let newest = 0;
-      const leave = await hub.listen(conversationId, {
-        onBatch(batch) {
-          newest = Math.max(newest, batch.to);
-          listener.onBatch(batch);
-        },
-        onHead(head) {
-          // The first head of a quiet conversation says where it stands, not that anything was missed.
-          if (newest > 0 && head > newest) metrics.lag.observe(head - newest);
-          newest = Math.max(newest, head);
-          listener.onHead(head);
-        },
-      });
-      metrics.subscriptions.inc();
-      let isOpen = true;
-      return () => {
-        if (isOpen) metrics.subscriptions.dec();
-        isOpen = false;
-        leave();
-      };
-    },
-    get size() {
-      return hub.size;
-    },
-    pace: hub.pace,
-    close: () => hub.close(),
-  };
-}
+/** Counts readers, and what polls find: beside Redis, that is what Redis lost. */
+export const hubWatch = (metrics: Metrics): HubWatch => ({
+  readers: (change) => metrics.subscriptions.inc(change),
+  missed: (events) => metrics.lag.observe(events),
+});
 
 /**
  * Measures frames: how long ago, by the clock of the database, the newest event was stored. That takes in the way through Redis, or the

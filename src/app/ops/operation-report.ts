@@ -13,11 +13,14 @@ type Report = { operation: string; field: string; name: string | null; outcome: 
 /** A name of the client's own choosing is as long as the client likes. */
 const maxName = 60;
 
+/** How a subscription of a socket went, when it has ended. */
+export type TellStream = (args: Args, start: number, frames: number, errors: readonly GraphQLError[]) => void;
+
 /**
  * One line and one count for each operation, over whatever transport: over HTTP when it is answered, of a subscription when it ends.
  * Says which field was asked and how it went, never what was in it.
  */
-export function useOperationReport({ logger, metrics }: { logger: Logger; metrics: Metrics }): Plugin {
+export function createOperationReport({ logger, metrics }: { logger: Logger; metrics: Metrics }): { plugin: Plugin; tellStream: TellStream } {
   const started = new WeakMap<Request, number>();
   const reports = new WeakMap<Request, Report | 'streams'>();
 
@@ -29,7 +32,7 @@ export function useOperationReport({ logger, metrics }: { logger: Logger; metric
     logger.info({ ...report, durationMs: Math.round(elapsed), ...facts }, 'operation');
   }
 
-  return {
+  const plugin: Plugin = {
     onRequest({ request }) {
       started.set(request, performance.now());
     },
@@ -56,22 +59,23 @@ export function useOperationReport({ logger, metrics }: { logger: Logger; metric
     },
     onSubscribe({ args }) {
       const start = performance.now();
-      const request = requestOf(args);
-      const transport = request ? 'sse' : 'socket';
+      const request = requestOf(args)!;
       return {
         onSubscribeResult({ result, setResult }) {
           if (!(Symbol.asyncIterator in (result as object))) {
-            const report = { ...describe(args), ...outcomeOf(result as ExecutionResult) };
-            if (request) reports.set(request, report);
-            else tell(report, start, { transport });
+            reports.set(request, { ...describe(args), ...outcomeOf(result as ExecutionResult) });
             return;
           }
-          if (request) reports.set(request, 'streams');
+          reports.set(request, 'streams');
           const source = (result as AsyncIterable<ExecutionResult>)[Symbol.asyncIterator]();
-          setResult(watched(source, (frames, errors) => tell({ ...describe(args), ...outcomeOf({ errors }) }, start, { transport, frames })));
+          setResult(watched(source, (frames, errors) => tell({ ...describe(args), ...outcomeOf({ errors }) }, start, { transport: 'sse', frames })));
         },
       };
     },
+  };
+  return {
+    plugin,
+    tellStream: (args, start, frames, errors) => tell({ ...describe(args), ...outcomeOf({ errors }) }, start, { transport: 'socket', frames }),
   };
 }
 

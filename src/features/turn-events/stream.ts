@@ -1,19 +1,109 @@
+import type { Frame } from '../../events/index.ts';
 import type { Context } from '../../graph/context.ts';
-import { abortable } from '../../kernel/async.ts';
+import { iteratorOver } from '../../kernel/async.ts';
+import { type SeenFrame, seen } from './frames.ts';
 
 /** The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it. */
 const maxTimer = 2 ** 31 - 1;
 
+/** What a stream makes of a frame of its conversation: what its reader gets, if anything, and whether that is all. */
+export type Taken = { frame: Frame | null; isLast: boolean };
+export type Take = (frame: Frame) => Taken | Promise<Taken>;
+
+const over = { done: true, value: undefined } as const;
+
+/** The frames of one reader, each counted. An object and no generator, as the tail that it reads: most streams wait. */
+export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
+  private readonly context: Context;
+  private readonly frames: AsyncIterator<Frame, undefined>;
+  private readonly take: Take;
+  /** What goes before all others. */
+  private first: Frame | null;
+
+  constructor(context: Context, frames: AsyncIterator<Frame, undefined>, take: Take, first: Frame | null = null) {
+    this.context = context;
+    this.frames = frames;
+    this.take = take;
+    this.first = first;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<SeenFrame, undefined>> {
+    if (this.first) {
+      const frame = this.first;
+      this.first = null;
+      return this.give(frame);
+    }
+    for (;;) {
+      const { done, value } = await this.frames.next();
+      if (done) return over;
+      const taken = this.take(value);
+      const { frame, isLast } = taken instanceof Promise ? await taken : taken;
+      if (isLast) await this.frames.return?.();
+      if (frame) return this.give(frame);
+      if (isLast) return over;
+    }
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.first = null;
+    await this.frames.return?.();
+    return over;
+  }
+
+  async throw(error: unknown): Promise<never> {
+    await this.return();
+    throw error;
+  }
+
+  private give(frame: Frame): IteratorYieldResult<SeenFrame> {
+    const value = seen(frame);
+    this.context.services.onFrame(value, this.context);
+    return { done: false, value };
+  }
+}
+
 /**
- * A stream for one reader. It ends when the reader leaves, and with a refusal when the reader's token stops being good: a stream that
- * just ended would look finished.
+ * A stream for as long as its reader may read. It ends when the reader leaves, and with a refusal when the reader's token stops being good:
+ * a stream that just ended would look finished. On a socket both end it from outside.
  */
-export function streamFor<T>(context: Context, make: (signal: AbortSignal) => AsyncGenerator<T, void>): AsyncIterableIterator<T> {
-  if (context.endsWithToken) return abortable(context.signal, make);
+export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFrame>): AsyncIterableIterator<SeenFrame> {
+  if (context.endsWithToken) return stream;
+  const { signal } = context;
   const left = context.viewer.expiresAt.getTime() - Date.now();
-  const expiry = AbortSignal.timeout(Math.min(Math.max(left, 0), maxTimer));
-  return abortable(context.signal, async function* (signal) {
-    yield* make(AbortSignal.any([signal, expiry]));
-    if (expiry.aborted) void context.viewer; // refuses, now that it has expired
-  });
+  let isExpired = false;
+  let isRefused = false;
+  const stop = () => void stream.return?.();
+  const expiry = setTimeout(
+    () => {
+      isExpired = true;
+      stop();
+    },
+    Math.min(Math.max(left, 0), maxTimer),
+  );
+  const end = () => {
+    clearTimeout(expiry);
+    signal.removeEventListener('abort', stop);
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  const next = async () => {
+    try {
+      const step = await stream.next();
+      if (!step.done) return step;
+      end();
+      if (isExpired && !isRefused) {
+        isRefused = true; // once: whoever asks again is told that this is the end
+        void context.viewer; // refuses, now that it has expired
+      }
+      return step;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  };
+  return iteratorOver<SeenFrame>(stream, next, end);
 }

@@ -3,13 +3,13 @@ import { encodeEventCursor, type Frame, positionIn, tail } from '../../events/in
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
-import { pause } from '../../kernel/async.ts';
+import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
 import { type SeenFrame, seen } from './frames.ts';
 import { longestGapMs, type Pacer, type Replay, replayFrames } from './replay.ts';
-import { streamFor } from './stream.ts';
+import { Stream, streamFor, type Taken } from './stream.ts';
 
 export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame').implement({
   description: 'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to remember.',
@@ -44,44 +44,37 @@ function parseSpeed(speed: number | null | undefined): number {
 
 type Source = { conversationId: string; after: { seq: number; epoch: number | null }; coalesceMs: number; maxReplay: number };
 
-const open = ({ services: { log, hub } }: Context, source: Source, signal: AbortSignal) => tail(log, hub, { ...source, signal });
-
-/** A frame as its reader gets it, counted. */
-function given(context: Context, frame: Frame): SeenFrame {
-  const made = seen(frame);
-  context.services.onFrame(made, context);
-  return made;
-}
+const open = ({ services: { log, hub } }: Context, source: Source) => tail(log, hub, source);
 
 /** Frames of one conversation, from its present state where no cursor was given, until it is deleted or the reader leaves. */
-async function* conversationFrames(context: Context, source: Source, fromNow: boolean, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
-  if (fromNow) {
-    const { conversationId } = source;
-    yield given(context, { conversationId, epoch: source.after.epoch ?? 1, seq: source.after.seq, events: null, caughtUp: true, replayed: true });
-  }
-  for await (const frame of open(context, source, signal)) {
-    const last = frame.events?.find(({ body }) => body.type === 'conversation-deleted');
-    yield given(context, last ? upTo(frame, last.seq) : frame);
-    if (last) return;
-  }
+function conversationFrames(context: Context, source: Source, fromNow: boolean): Stream {
+  const { conversationId, after } = source;
+  const present = { conversationId, epoch: after.epoch ?? 1, seq: after.seq, events: null, caughtUp: true, replayed: true };
+  return new Stream(context, open(context, source), untilDeleted, fromNow ? present : null);
+}
+
+function untilDeleted(frame: Frame): Taken {
+  const last = frame.events?.find(({ body }) => body.type === 'conversation-deleted');
+  return last ? { frame: upTo(frame, last.seq), isLast: true } : { frame, isLast: false };
 }
 
 /** A frame without what came after that position: of a conversation that is gone nothing more can be told. */
 const upTo = (frame: Frame, seq: number): Frame => ({ ...frame, seq, events: frame.events!.filter((event) => event.seq <= seq) });
 
 /** The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that. */
-async function* turnFrames(context: Context, source: Source, turnId: string, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
-  let first = true;
-  for await (const frame of open(context, source, signal)) {
+function turnFrames(context: Context, source: Source, turnId: string): Stream {
+  let isFirst = true;
+  return new Stream(context, open(context, source), (frame) => {
     // Null where the cursor is of another epoch: the reader gets the present state, as of a conversation.
     const events = frame.events?.filter((event) => event.turnId === turnId) ?? null;
     // A frame that is all of this turn is the one that other readers get.
     const own: Frame = events?.length === frame.events?.length ? frame : { ...frame, events };
-    if (events === null || events.length > 0 || first) yield given(context, own);
-    first = false;
-    if (events?.some(({ body }) => body.type === 'turn-finished')) return;
-    if (frame.replayed && frame.caughtUp && (await hasEnded(context, turnId, frame.seq))) return;
-  }
+    const told = events === null || events.length > 0 || isFirst ? own : null;
+    isFirst = false;
+    if (events?.some(({ body }) => body.type === 'turn-finished')) return { frame: told, isLast: true };
+    if (!frame.replayed || !frame.caughtUp) return { frame: told, isLast: false };
+    return hasEnded(context, turnId, frame.seq).then((isLast) => ({ frame: told, isLast }));
+  });
 }
 
 /** Whether the turn has ended, and its terminal event lies before the position: one that has just been committed is still to come. */
@@ -115,7 +108,7 @@ builder.subscriptionFields((t) => ({
         throw new NotFoundError('conversation', args.conversationId);
       const after = args.after == null ? await headOf(context, conversationId) : positionIn(conversationId, args.after);
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
-      return streamFor(context, (signal) => conversationFrames(context, source, args.after == null, signal));
+      return streamFor(context, conversationFrames(context, source, args.after == null));
     },
     resolve: (frame) => frame,
   }),
@@ -133,7 +126,7 @@ builder.subscriptionFields((t) => ({
       const { id, conversationId, logStart } = turn;
       const after = args.after == null ? { seq: Number(logStart), epoch: null } : positionIn(conversationId, args.after);
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: Number.POSITIVE_INFINITY };
-      return streamFor(context, (signal) => turnFrames(context, source, id, signal));
+      return streamFor(context, turnFrames(context, source, id));
     },
     resolve: (frame) => frame,
   }),
@@ -154,10 +147,11 @@ ${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objec
       const { id: turnId, conversationId, logStart } = turn;
       const { epoch } = await headOf(context, conversationId);
       const replay = { conversationId, epoch, turnId, logStart: Number(logStart), speed };
-      return streamFor(context, (signal) => {
+      const frames = abortable(context.signal, (signal) => {
         const pacer = { now: () => performance.now(), until: (time: number) => pause(Math.max(0, time - performance.now()), signal) };
         return replayed(context, replay, pacer, signal);
       });
+      return streamFor(context, frames);
     },
     resolve: (frame) => frame,
   }),

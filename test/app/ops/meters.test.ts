@@ -1,42 +1,30 @@
 import { describe, expect, it } from 'vitest';
-import { createFrameMeter, meteredBus, meteredHub } from '../../../src/app/ops/meters.ts';
-import { createLocalBus, type Hub } from '../../../src/events/index.ts';
-import { createPace } from '../../../src/events/pace.ts';
+import { createFrameMeter, hubWatch, meteredBus } from '../../../src/app/ops/meters.ts';
+import { createHub, createLocalBus } from '../../../src/events/index.ts';
 import { createMetrics } from '../../../src/platform/telemetry/metrics.ts';
 import { parseExposition } from '../../kit/prometheus.ts';
-
-type Listener = Parameters<Hub['listen']>[1];
-
-/** A hub that a test plays by hand. */
-function playedHub() {
-  const listeners: Listener[] = [];
-  const hub: Hub = {
-    async listen(_id, listener) {
-      listeners.push(listener);
-      return () => {};
-    },
-    size: 0,
-    pace: createPace(),
-    close: () => {},
-  };
-  return { hub, listeners };
-}
+import { until } from '../../kit/until.ts';
 
 const told = async (metrics: ReturnType<typeof createMetrics>) => parseExposition(await metrics.text());
 const batch = (from: number, to: number) => ({ conversationId: 'c', from, to, events: null });
 
 describe('the lag of the log', () => {
+  const silent = { onBatch: () => {}, onHead: () => {} };
+
   it('is what a poll found and no message had brought', async () => {
     const metrics = createMetrics({ redis: true });
-    const { hub, listeners } = playedHub();
-    const heard: unknown[] = [];
-    await meteredHub(hub, metrics).listen('c', { onBatch: ({ to }) => heard.push(to), onHead: (head) => heard.push(head) });
-    const [played] = listeners;
-    played!.onHead(5); // where the conversation stands: nothing was missed
-    played!.onBatch(batch(5, 8));
-    played!.onHead(8);
-    played!.onHead(12);
-    expect(heard).toEqual([5, 8, 8, 12]);
+    const bus = createLocalBus();
+    let head = 5; // where the conversation stands: nothing was missed
+    const log = { heads: async () => new Map([['c', { head, epoch: 1 }]]) };
+    const hub = createHub(log, bus, { pollMs: 1, onFault: () => {}, watch: hubWatch(metrics) });
+    const heard: number[] = [];
+    await hub.listen('c', { onBatch: ({ to }) => heard.push(to), onHead: (at) => heard.push(at) });
+    await until(() => heard.length === 1);
+    bus.publish(batch(5, 8));
+    head = 12;
+    await until(() => heard.length === 3);
+    expect(heard).toEqual([5, 8, 12]);
+    hub.close();
     const { value } = await told(metrics);
     expect(value('colloquy_log_lag_events_count')).toBe(1);
     expect(value('colloquy_log_lag_events_sum')).toBe(4);
@@ -44,13 +32,14 @@ describe('the lag of the log', () => {
 
   it('is of a subscription that is counted once, however often it leaves', async () => {
     const metrics = createMetrics({ redis: true });
-    const metered = meteredHub(playedHub().hub, metrics);
-    const listener = { onBatch: () => {}, onHead: () => {} };
-    const [leave] = [await metered.listen('c', listener), await metered.listen('d', listener)];
+    const log = { heads: async () => new Map() };
+    const hub = createHub(log, createLocalBus(), { pollMs: 60_000, onFault: () => {}, watch: hubWatch(metrics) });
+    const [leave] = [await hub.listen('c', silent), await hub.listen('d', { ...silent })];
     expect((await told(metrics)).value('colloquy_subscriptions')).toBe(2);
     leave();
     leave();
     expect((await told(metrics)).value('colloquy_subscriptions')).toBe(1);
+    hub.close();
   });
 });
 

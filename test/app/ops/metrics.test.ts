@@ -122,7 +122,7 @@ describe('ten thousand names of operations', () => {
     const metrics = createMetrics({ redis: false });
     const config = loadConfig({ LOG_LEVEL: 'silent' });
     const contexts = () => ({ viewer: { userId: 'somebody' }, requestId: 'a request' }) as never;
-    const yoga = createGraphQLServer({ config, logger: createLogger(config.log), metrics, viewers: { fromHeader: async () => null }, contexts });
+    const { yoga } = createGraphQLServer({ config, logger: createLogger(config.log), metrics, viewers: { fromHeader: async () => null }, contexts });
     const ask = async (query: string) => {
       const headers = { 'content-type': 'application/json' };
       await (await yoga.fetch('http://colloquy/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) })).text();

@@ -1,0 +1,89 @@
+import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql';
+import type { WebSocket } from 'ws';
+import type { TellStream } from '../ops/operation-report.ts';
+import { type Answer, isShared, type SharedResult } from './frames.ts';
+import { send } from './wire.ts';
+
+/** What all streams of a process are given. */
+export type Delivery = { answer: Answer; maskError: (error: unknown) => GraphQLError; tellStream: TellStream };
+
+/** One stream: what was asked, under which id of which socket, and what happens. */
+type Asked = { args: ExecutionArgs; id: string; socket: WebSocket; source: AsyncIterator<unknown> };
+
+const over = { done: true, value: undefined } as const;
+
+/**
+ * The results of a subscription for graphql-ws. Shared ones it puts on the socket by itself, as the very bytes that other sockets get, and
+ * leaves everything else to graphql-ws. The next payload is asked for when the socket has taken the last one: what arrives meanwhile merges,
+ * and a reader that stops reading holds one. One object does all that happens to a payload on its way, since every step between would cost
+ * each of them, and hold memory for each stream that waits.
+ */
+export class SocketStream implements AsyncIterableIterator<ExecutionResult, undefined> {
+  private readonly delivery: Delivery;
+  private readonly asked: Asked;
+  private readonly start = performance.now();
+  private frames = 0;
+  private errors: readonly GraphQLError[] = [];
+  private isOpen = true;
+
+  constructor(delivery: Delivery, asked: Asked) {
+    this.delivery = delivery;
+    this.asked = asked;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
+    const { source, args, id, socket } = this.asked;
+    try {
+      for (;;) {
+        const { done, value } = await source.next();
+        if (done) break;
+        const answer = this.delivery.answer(args, value);
+        const result = 'then' in answer ? await answer : answer;
+        this.frames += 1;
+        if (!isShared(result)) return { done: false, value: this.masked(result) };
+        await send(socket, messageOf(result, id));
+      }
+    } catch (error) {
+      const masked = this.delivery.maskError(error);
+      this.end([masked]);
+      throw masked;
+    }
+    this.end(this.errors);
+    return over;
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.end(this.errors);
+    await this.asked.source.return?.();
+    return over;
+  }
+
+  async throw(error: unknown): Promise<never> {
+    await this.return();
+    throw error;
+  }
+
+  private masked(result: ExecutionResult): ExecutionResult {
+    if (!result.errors) return result;
+    this.errors = result.errors.map(this.delivery.maskError);
+    return { ...result, errors: this.errors };
+  }
+
+  private end(errors: readonly GraphQLError[]): void {
+    if (this.isOpen) this.delivery.tellStream(this.asked.args, this.start, this.frames, errors);
+    this.isOpen = false;
+  }
+}
+
+/** The message of the protocol. Clients count their operations from one, so many readers of one conversation have the same id. */
+function messageOf(result: SharedResult, id: string): Buffer {
+  const known = result.sockets.get(id);
+  if (known) return known;
+  const message = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":${result.stringify()}}`);
+  result.sockets.set(id, message);
+  return message;
+}
