@@ -16,7 +16,9 @@ export class FencedError extends Error {
 /** What may append outside a transaction: a turn in the hands of one worker. */
 export type Writer = { readonly conversationId: string; readonly turnId: string; readonly fence: number };
 
-type Pending = { writer: Writer; bodies: EventBody[]; done: Deferred<void> };
+/** A writer, how many batches of it were numbered, and why no more of it may be stored: after the gap that a lost batch left. */
+type Line = { writer: Writer; batches: number; fault: { error: unknown } | null };
+type Pending = { line: Line; bodies: EventBody[]; done: Deferred<void> };
 type Slot = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
 
 /** Is told how long, in seconds, each statement took that stored a group. */
@@ -32,9 +34,7 @@ const patienceMs = 20_000;
 export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFault: (error: unknown) => void, onStored: OnStored = () => {}) {
   /** What waits, by conversation: the batches of one writer, and behind them those of a writer that took the turn over. */
   const waiting = new Map<string, Pending[]>();
-  const batches = new WeakMap<Writer, number>();
-  /** Writers of which a batch was lost: nothing that comes after the gap may be stored. */
-  const broken = new WeakMap<Writer, unknown>();
+  const lines = new WeakMap<Writer, Line>();
   /** Conversations whose first batch waits for a row that somebody else holds; what comes after it waits behind it. */
   const held = new Set<string>();
   let busy = false;
@@ -63,18 +63,18 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   }
 
   function fail(pending: Pending, error: unknown): void {
-    broken.set(pending.writer, error);
+    pending.line.fault = { error };
     pending.done.reject(error);
   }
 
-  function number({ writer, bodies }: Pending): Slot {
-    const batch = (batches.get(writer) ?? 0) + 1;
-    batches.set(writer, batch);
-    return { conversation: writer.conversationId, turn: writer.turnId, fence: writer.fence, batch, bodies };
+  function number({ line, bodies }: Pending): Slot {
+    const { conversationId, turnId, fence } = line.writer;
+    line.batches += 1;
+    return { conversation: conversationId, turn: turnId, fence, batch: line.batches, bodies };
   }
 
   async function store(taken: Pending[]): Promise<void> {
-    const pendings = taken.filter(({ writer, done }) => !broken.has(writer) || done.reject(broken.get(writer)));
+    const pendings = taken.filter(({ line: { fault }, done }) => !fault || done.reject(fault.error));
     if (pendings.length === 0) return;
     const slots = pendings.map(number);
     try {
@@ -114,7 +114,8 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   }
 
   function settle(pending: Pending, slot: Slot, { stored, repeated }: Heads): void {
-    const { writer, done, bodies } = pending;
+    const { line, done, bodies } = pending;
+    const { writer } = line;
     const row = stored.get(writer.conversationId);
     if (row?.head === null) void waitOut(pending, slot, repeated);
     else if (row) {
@@ -132,7 +133,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
 
   /** One transaction that keeps its row must not hold up all other conversations: this one goes on by itself until the row is free. */
   async function waitOut(pending: Pending, slot: Slot, repeated: boolean): Promise<void> {
-    const id = pending.writer.conversationId;
+    const id = pending.line.writer.conversationId;
     held.add(id);
     try {
       const heads = await whenFree(slot, repeated);
@@ -170,16 +171,25 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
 
   /** Resolves when the events are committed (and on their way to readers); rejects with FencedError when the turn is somebody else's. */
   return function append(writer: Writer, bodies: readonly EventBody[]): Promise<void> {
-    if (broken.has(writer)) return Promise.reject(broken.get(writer));
+    const line = lineOf(writer);
+    if (line.fault) return Promise.reject(line.fault.error);
     const queue = waiting.get(writer.conversationId) ?? [];
-    waiting.set(writer.conversationId, queue);
+    if (queue.length === 0) waiting.set(writer.conversationId, queue);
     const last = queue.at(-1);
-    const pending = last?.writer === writer ? last : { writer, bodies: [], done: defer<void>() };
+    const pending = last?.line === line ? last : { line, bodies: [], done: defer<void>() };
     if (pending !== last) queue.push(pending);
     for (const body of bodies) pushMerged(pending.bodies, body);
     if (!busy) void flush();
     return pending.done.promise;
   };
+
+  function lineOf(writer: Writer): Line {
+    const known = lines.get(writer);
+    if (known) return known;
+    const made = { writer, batches: 0, fault: null };
+    lines.set(writer, made);
+    return made;
+  }
 }
 
 /** SQLSTATE classes 22, 23 and 42: what was sent is wrong, and stays so however often it is sent. */

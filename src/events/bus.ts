@@ -1,10 +1,14 @@
 import type { LogEvent } from '../contracts/turn-event.ts';
+import type { Frame } from './frame.ts';
 
-/** Committed events of one conversation: all that lie in (from, to]. `events` is null where they were too large to send: read the log. */
-export type Batch = { conversationId: string; from: number; to: number; events: readonly LogEvent[] | null };
+/**
+ * Committed events of one conversation: all that lie in (from, to]. `events` is null where they were too large to send: read the log.
+ * `frame` is what was last made of it and those before it, in this process.
+ */
+export type Batch = { conversationId: string; from: number; to: number; events: readonly LogEvent[] | null; frame?: { from: number; made: Frame } };
 
 /** Hints between processes. Each is also found without the hint, only later. */
-export type Signal = { kind: 'turn-waiting' } | { kind: 'turn-stop'; turnId: string };
+export type Signal = { kind: 'turn-waiting' } | { kind: 'turn-stop'; turnId: string } | { kind: 'reader-joined'; conversationId: string };
 
 /**
  * Carries what is already committed. It may lose anything at any time: readers notice by the numbers and read the log.

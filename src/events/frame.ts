@@ -15,7 +15,8 @@ export type Frame = {
 };
 
 /** Neighbouring deltas that continue one another become one, at the seq and time of the last. */
-export function mergeDeltas(events: readonly LogEvent[]): LogEvent[] {
+export function mergeDeltas(events: readonly LogEvent[]): readonly LogEvent[] {
+  if (events.length < 2) return events;
   const merged: LogEvent[] = [];
   let texts: string[] = [];
   let length = 0;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { pause } from '../kernel/async.ts';
 import { openRedisCommands, openRedisSubscriber } from '../platform/redis.ts';
 import { type Batch, type Bus, createLocalBus } from './bus.ts';
@@ -7,9 +8,14 @@ import { decodeBatch, decodeSignal, encodeBatch, encodeSignal } from './codec.ts
 /** How long a new reader waits for Redis to confirm its subscription before it relies on polling. */
 const confirmMs = 1_000;
 
+/** How long nothing is sent to a channel on which Redis knows of no other process. One that joins says so; this is for those that cannot. */
+const desertedMs = 1_000;
+/** Channels of which this process remembers who listens. What it has forgotten it sends to. */
+const maxRemembered = 10_000;
+
 /**
  * The bus between processes. What this process publishes reaches its own readers directly; Redis carries it to the others, one channel
- * a conversation, each message parsed once however many readers there are.
+ * a conversation, each message parsed once however many readers there are. Where there are no others nothing is sent.
  */
 export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: string; onFault: (error: unknown) => void }): Bus {
   const sender = randomUUID();
@@ -19,13 +25,23 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   const channelOf = (conversationId: string) => `${prefix}:log:${conversationId}`;
   const signals = `${prefix}:signal`;
   const readers = new Map<string, number>();
+  /** Channels that Redis delivers to this process, which it counts among their listeners. */
+  const confirmed = new Set<string>();
+  const audience = new LRUCache<string, 'deserted' | 'joined'>({ max: maxRemembered, ttl: desertedMs });
 
   const send = (channel: string, text: string) => void commands.publish(channel, text).catch(onFault);
+
+  /** What Redis says of its listeners holds until one joins; an answer that is older than its word is not believed. */
+  function heard(channel: string, listeners: number): void {
+    const here = confirmed.has(channel) && subscriber.status === 'ready' ? 1 : 0;
+    if (listeners <= here && audience.get(channel) !== 'joined') audience.set(channel, 'deserted');
+  }
 
   function receive(channel: string, text: string): void {
     try {
       if (channel === signals) {
         const signal = decodeSignal(sender, text);
+        if (signal?.kind === 'reader-joined') audience.set(channelOf(signal.conversationId), 'joined');
         if (signal) local.signal(signal);
       } else {
         const batch = decodeBatch(sender, text);
@@ -39,28 +55,36 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   subscriber.on('message', receive);
   subscriber.subscribe(signals).catch(onFault);
 
-  async function subscribe(channel: string): Promise<void> {
-    const confirmed = subscriber.subscribe(channel).catch(onFault);
-    if (subscriber.status === 'ready') await Promise.race([confirmed, pause(confirmMs)]);
+  /** Resolves when whoever writes this conversation sends here what it commits from now on. */
+  async function join(conversationId: string): Promise<void> {
+    const channel = channelOf(conversationId);
+    await subscriber.subscribe(channel);
+    if (!readers.has(channel)) return;
+    confirmed.add(channel);
+    await commands.publish(signals, encodeSignal(sender, { kind: 'reader-joined', conversationId }));
   }
 
   return {
     publish(batch: Batch) {
       local.publish(batch);
-      send(channelOf(batch.conversationId), encodeBatch(sender, batch));
+      const channel = channelOf(batch.conversationId);
+      if (audience.get(channel) === 'deserted') return;
+      commands.publish(channel, encodeBatch(sender, batch)).then((listeners) => heard(channel, listeners), onFault);
     },
     async listen(conversationId, onBatch) {
       const channel = channelOf(conversationId);
       const unlisten = await local.listen(conversationId, onBatch);
       const count = readers.get(channel) ?? 0;
       readers.set(channel, count + 1);
-      await subscribe(channel);
+      const joined = join(conversationId).catch(onFault);
+      if (subscriber.status === 'ready') await Promise.race([joined, pause(confirmMs)]);
       return () => {
         unlisten();
         const left = (readers.get(channel) ?? 1) - 1;
         if (left > 0) readers.set(channel, left);
         else {
           readers.delete(channel);
+          confirmed.delete(channel);
           subscriber.unsubscribe(channel).catch(onFault);
         }
       };

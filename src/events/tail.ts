@@ -197,16 +197,14 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   }
 }
 
-/** Frames that were made of live batches, by the last of them: readers at the same place get the same frame, made once. */
-const made = new WeakMap<Batch, { from: number; frame: Frame }>();
-
 type Place = { conversationId: string; epoch: number; from: number };
 
+/** Readers at the same place get the same frame, made once: it is kept with the last of its batches. */
 function frameOf(batches: readonly Batch[], last: Batch, { conversationId, epoch, from }: Place): Frame {
-  const known = made.get(last);
-  if (known?.from === from && known.frame.epoch === epoch) return known.frame;
-  const events = batches.flatMap((batch) => batch.events!).filter((event) => event.seq > from);
-  const frame = { conversationId, epoch, seq: last.to, events: mergeDeltas(events), caughtUp: true, replayed: false };
-  made.set(last, { from, frame });
-  return frame;
+  if (last.frame?.from === from && last.frame.made.epoch === epoch) return last.frame.made;
+  const events =
+    batches.length === 1 && last.from === from ? last.events! : batches.flatMap((batch) => batch.events!).filter(({ seq }) => seq > from);
+  const made = { conversationId, epoch, seq: last.to, events: mergeDeltas(events), caughtUp: true, replayed: false };
+  last.frame = { from, made };
+  return made;
 }

@@ -29,8 +29,8 @@ export type Services = {
   hub: Hub;
   /** Above this many events behind, a reader gets a snapshot instead of a replay. */
   maxReplay: number;
-  /** Is told of each frame that is handed to a reader; the reader is any object that stays the same. */
-  onFrame(frame: Pick<Frame, 'caughtUp' | 'replayed'> & { events: readonly { at: Date }[] }, reader: object): void;
+  /** Is told of each frame that is handed to a reader, and whether that reader had caught up before. */
+  onFrame(frame: Pick<Frame, 'replayed'> & { events: readonly { at: Date }[] }, isCaughtUp: boolean): void;
 };
 
 /** What one operation knows. */

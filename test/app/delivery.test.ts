@@ -102,9 +102,9 @@ describe('a frame of text', () => {
         const fields = `${outer.join(' ')} events { ${named ? '...Event' : inner} }`;
         const fragment = named ? `fragment Event on ConversationEvent { ${inner} }` : '';
         const document = parse(`subscription S($id: ID!) { frame: conversationEvents(conversationId: $id) { ${fields} } } ${fragment}`);
-        const compiledFor = createCompiler(schema);
-        for (let uses = 1; uses < 20; uses++) expect(compiledFor(document, 'S')).toBeNull();
-        const compiled = compiledFor(document, 'S')!;
+        const compiler = createCompiler(schema, document, 'S');
+        for (let uses = 1; uses < 20; uses++) expect(compiler()).toBeNull();
+        const compiled = compiler()!;
         const payload = frameOf(texts.map((each, index) => delta(each, index + 1)));
         const plain = (await execute({ schema, document, rootValue: payload, contextValue: {}, variableValues: { id } })) as ExecutionResult;
         expect(plain.errors).toBeUndefined();

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LogEvent } from '../../src/contracts/turn-event.ts';
 import { createRedisBus, tail, type Writer } from '../../src/events/index.ts';
@@ -114,6 +115,34 @@ describe.skipIf(!hasRedisServer)('the bus over a Redis that fails', () => {
     await reader.leave();
     patient.hub.close();
   }
+
+  /** Messages that Redis was given for a conversation by `here`. */
+  async function sentTo(writer: Writer, count: number): Promise<number> {
+    const monitor = new Redis(redis.url);
+    const calls = async () => Number(/cmdstat_publish:calls=(\d+)/.exec(await monitor.info('commandstats'))?.[1] ?? 0);
+    const before = await calls();
+    await createWriting(here, writer).write(count);
+    const sent = (await calls()) - before;
+    monitor.disconnect();
+    return sent;
+  }
+
+  it('sends nothing where nobody else reads, and everything from the moment that somebody does', async () => {
+    const turn = await createTurn(database);
+    const own = await follow(here, turn);
+    await until(async () => (await sentTo(turn, 50)) < 5, 'Redis to say that nobody else reads');
+    const patient = openLog(database, there.bus, { pollMs: 3_600_000 });
+    const other = await follow(patient, turn);
+    const sent = await sentTo(turn, 50);
+    expect(sent).toBeGreaterThan(40); // the last may be on its way, and the first before the word of the reader
+    const last = (tags: readonly string[]) => tags.slice(-50);
+    await until(() => other.tags.length >= 50 && other.tags.at(-1) === '49' && own.tags.at(-1) === '49', 'both to have everything');
+    expect(last(other.tags)).toEqual(last(own.tags));
+    expect(other.live.filter((isLive) => isLive).length).toBeGreaterThan(0);
+    await other.leave();
+    await own.leave();
+    patient.hub.close();
+  });
 
   it('carries events from one process to another without anybody polling', async () => {
     await carriesAgain();

@@ -9,11 +9,11 @@ import {
   visit,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { isTextOnly } from '../../features/turn-events/index.ts';
+import { isTextOnly, type SeenFrame } from '../../features/turn-events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { schema } from '../schema.ts';
-import { createCompiler } from './compiled.ts';
+import { type Compiled, createCompiler } from './compiled.ts';
 
 /** A result whose JSON text is made once, however many readers it goes to. Yoga takes `stringify` over its own. */
 export type SharedResult = ExecutionResult & { stringify(): string; sockets: Map<string, Buffer> };
@@ -39,52 +39,55 @@ export const useFrames = (answer: Answer): Plugin => ({
  * one can reach another: whether they may read the conversation was asked when they began. Everything else is executed for each reader.
  */
 export function createAnswers(): Answer {
-  const compiledFor = createCompiler(schema);
-  const independent = new WeakMap<DocumentNode, boolean>();
-  const results = new WeakMap<object, Map<string, SharedResult>>();
-  const documents = new WeakMap<DocumentNode, number>();
-  let count = 0;
+  /** By operation name. A document lives as long as the cache of the parser keeps it, and the streams that sent it. */
+  const documents = new WeakMap<DocumentNode, Map<string, Shareable>>();
 
-  function isIndependent(document: DocumentNode): boolean {
-    const known = independent.get(document) ?? !usesVariables(document);
-    independent.set(document, known);
-    return known;
-  }
-
-  /** The key of what is shared: the document, the operation in it, and (by the map it is looked up in) the frame. */
-  function keyOf(document: DocumentNode, operationName: string | null | undefined): string {
-    const number = documents.get(document) ?? ++count;
-    documents.set(document, number);
-    return `${number} ${operationName ?? ''}`;
-  }
-
-  function shared(args: ExecutionArgs, frame: object): SharedResult | null {
-    const known = results.get(frame) ?? new Map<string, SharedResult>();
-    results.set(frame, known);
-    const key = keyOf(args.document, args.operationName);
-    const found = known.get(key);
-    if (found) return found;
-    const made = execution(args, frame);
-    if (made) known.set(key, made);
+  function shareableOf(document: DocumentNode, operationName: string): Shareable {
+    const operations = documents.get(document) ?? new Map<string, Shareable>();
+    if (operations.size === 0) documents.set(document, operations);
+    const known = operations.get(operationName);
+    if (known) return known;
+    const made = { isIndependent: !usesVariables(document), compiled: createCompiler(schema, document, operationName) };
+    operations.set(operationName, made);
     return made;
   }
 
-  function execution({ document, operationName, variableValues }: ExecutionArgs, frame: object): SharedResult | null {
-    const compiled = compiledFor(document, operationName ?? undefined);
-    const result = compiled
-      ? compiled(frame, variableValues ?? {})
-      : execute({ schema, document, operationName, variableValues, rootValue: frame, contextValue: {} });
-    if (result instanceof Promise || result.errors) return null;
-    let text: string | null = null;
-    return { ...result, stringify: () => (text ??= JSON.stringify({ data: result.data })), sockets: new Map() };
-  }
-
   return (args, payload) => {
-    const result = isTextOnly(payload) && isIndependent(args.document) ? shared(args, payload) : null;
-    if (result) return result;
+    if (isTextOnly(payload)) {
+      const shareable = shareableOf(args.document, args.operationName ?? '');
+      const result = shareable.isIndependent ? shared(shareable, args, payload) : null;
+      if (result) return result;
+    }
     (args.contextValue as Context).renewLoaders(); // so that no payload shows old values
     return execute({ ...args, rootValue: payload });
   };
+}
+
+/** An operation of a document; with the frame, it is the key of what is shared. */
+type Shareable = { isIndependent: boolean; compiled: () => Compiled | null };
+
+/** A frame with what was made of it, by operation: kept with the frame, since a WeakMap costs every collection of garbage. */
+type Known = SeenFrame & { results?: Map<Shareable, SharedResult> };
+
+function shared(shareable: Shareable, args: ExecutionArgs, frame: Known): SharedResult | null {
+  const found = frame.results?.get(shareable);
+  if (found) return found;
+  const made = execution(shareable, args, frame);
+  if (!made) return null;
+  frame.results ??= new Map();
+  frame.results.set(shareable, made);
+  return made;
+}
+
+function execution(shareable: Shareable, { document, operationName, variableValues }: ExecutionArgs, frame: object): SharedResult | null {
+  const compiled = shareable.compiled();
+  const result = compiled
+    ? compiled(frame, variableValues ?? {})
+    : execute({ schema, document, operationName, variableValues, rootValue: frame, contextValue: {} });
+  if (result instanceof Promise || result.errors) return null;
+  const { data } = result;
+  let text: string | null = null;
+  return { data, stringify: () => (text ??= JSON.stringify({ data })), sockets: new Map() };
 }
 
 /** Whether what is selected depends on a variable: arguments of the subscription itself do not count, they have done their work. */

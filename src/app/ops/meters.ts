@@ -29,17 +29,14 @@ export const hubWatch = (metrics: Metrics): HubWatch => ({
  * wait for a poll, from any process; what a reader catches up with when it comes is history, and is not measured.
  */
 export function createFrameMeter(metrics: Metrics): { onFrame: Services['onFrame']; setClock(database: Date, sent: number, received: number): void } {
-  const caughtUp = new WeakSet<object>();
   const [live, read] = [metrics.frames.labels('live'), metrics.frames.labels('log')];
   let ahead = 0;
   let best = Number.POSITIVE_INFINITY;
   return {
-    onFrame({ events, replayed, ...frame }, reader) {
+    onFrame({ events, replayed }, isCaughtUp) {
       (replayed ? read : live).inc();
-      const newest = events.at(-1);
-      if (caughtUp.has(reader)) {
-        if (newest) metrics.delivery.observe(Math.max(0, Date.now() + ahead - newest.at.getTime()) / 1_000);
-      } else if (frame.caughtUp) caughtUp.add(reader);
+      const newest = isCaughtUp ? events.at(-1) : undefined;
+      if (newest) metrics.delivery.observe(Math.max(0, Date.now() + ahead - newest.at.getTime()) / 1_000);
     },
     /** The clocks of two machines differ. An answer that was long on its way says little about by how much. */
     setClock(database, sent, received) {

@@ -1,5 +1,6 @@
 import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import type { ModelProvider, ModelRequest } from '../../contracts/model-provider.ts';
+import { iteratorOver } from '../../kernel/async.ts';
 import { ProviderError } from '../../kernel/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
@@ -18,26 +19,27 @@ export function createObserver(deps: Deps): (provider: ModelProvider, turn: Turn
   return (provider, turn) => ({
     name: provider.name,
     models: () => provider.models(),
-    async *stream(request, signal) {
+    stream(request, signal) {
       const span = beginSpan(`chat ${request.model}`, 'client', requestFacts(provider.name, request, turn));
       const call = measure(deps, provider.name, request.model, turn);
       const batches = span.within(() => provider.stream(request, signal))[Symbol.asyncIterator]();
-      let end: End = { isWhole: false };
-      try {
-        for (;;) {
-          const { done, value } = await span.within(() => batches.next());
-          if (done) break;
-          call.take(value, span);
-          yield value;
+      let isOpen = true;
+      const end = (how: End) => {
+        if (isOpen) call.end(how, signal, span);
+        isOpen = false;
+      };
+      const next = async (): Promise<IteratorResult<Batch>> => {
+        try {
+          const step = await span.within(() => batches.next());
+          if (step.done) end({ isWhole: true });
+          else call.take(step.value, span);
+          return step;
+        } catch (error) {
+          end({ isWhole: false, error });
+          throw error;
         }
-        end = { isWhole: true };
-      } catch (error) {
-        end = { isWhole: false, error };
-        throw error;
-      } finally {
-        call.end(end, signal, span);
-        if (!end.isWhole && end.error === undefined) await batches.return?.();
-      }
+      };
+      return iteratorOver<Batch>(batches, next, (error) => end({ isWhole: false, error }));
     },
   });
 }

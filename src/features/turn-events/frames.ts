@@ -5,20 +5,19 @@ import type { Frame } from '../../events/index.ts';
 export type SeenEvent<B = EventBody | { type: 'snapshot' }> = Omit<LogEvent, 'body'> & { conversationId: string; body: B };
 export type SeenFrame = Omit<Frame, 'events'> & { events: readonly SeenEvent[] };
 
-/** What readers of one conversation share stays shared: a frame is seen once. */
-const known = new WeakMap<Frame, SeenFrame>();
+/** What readers of one conversation share stays shared: a frame is seen once. Kept with the frame: a WeakMap costs every collection of garbage. */
+type Known = Frame & { seen?: SeenFrame };
 
 /** A frame whose events were too many becomes one event: the conversation as it is. */
-export function seen(frame: Frame): SeenFrame {
-  const earlier = known.get(frame);
-  if (earlier) return earlier;
+export function seen(frame: Known): SeenFrame {
+  if (frame.seen) return frame.seen;
   const { conversationId, seq } = frame;
-  const events = frame.events?.map((event) => ({ ...event, conversationId })) ?? [
+  const events = frame.events?.map(({ seq, at, turnId, body }) => ({ seq, at, turnId, body, conversationId })) ?? [
     { seq, at: new Date(), turnId: null, conversationId, body: { type: 'snapshot' as const } },
   ];
-  const made = { ...frame, events };
-  known.set(frame, made);
-  return made;
+  const { epoch, caughtUp, replayed } = frame;
+  frame.seen = { conversationId, epoch, seq, events, caughtUp, replayed };
+  return frame.seen;
 }
 
 /** Whether a payload is a frame of text and nothing else: what GraphQL says of it depends on no viewer and reads nothing. */

@@ -19,6 +19,7 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   private readonly take: Take;
   /** What goes before all others. */
   private first: Frame | null;
+  private isCaughtUp = false;
 
   constructor(context: Context, frames: AsyncIterator<Frame, undefined>, take: Take, first: Frame | null = null) {
     this.context = context;
@@ -61,7 +62,8 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
 
   private give(frame: Frame): IteratorYieldResult<SeenFrame> {
     const value = seen(frame);
-    this.context.services.onFrame(value, this.context);
+    this.context.services.onFrame(value, this.isCaughtUp);
+    this.isCaughtUp ||= frame.caughtUp;
     return { done: false, value };
   }
 }

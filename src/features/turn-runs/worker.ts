@@ -107,7 +107,7 @@ export function createWorker(deps: WorkerDeps) {
     start(): void {
       unlisten = bus.onSignal((signal) => {
         if (signal.kind === 'turn-waiting') bell.ring();
-        else if (running.has(signal.turnId))
+        else if (signal.kind === 'turn-stop' && running.has(signal.turnId))
           renewAll().catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
       });
       claiming = repeat((signal) => bell.rung(signal, deps.pollMs), claimAll, stopping.signal);

@@ -2,6 +2,7 @@ import { APIError, type OpenAI } from 'openai';
 import type { ModelEvent } from '../../contracts/model-event.ts';
 import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
 import { ProviderError } from '../../kernel/errors.ts';
+import { BodyReader } from './body-reader.ts';
 import { createTranslation, type StreamFault, type Translation } from './from-stream.ts';
 import { type CallFacts, shortId, toProviderError, toStreamError } from './to-error.ts';
 import { type GenerationDefaults, toRequest } from './to-request.ts';
@@ -35,7 +36,15 @@ export function createOpenAIProvider({ name, client, models, ...settings }: Deps
         refuseForeign(response, facts);
         yield [{ kind: 'accepted', requestId: facts.requestId ?? null }];
         throwIfStopped(call);
-        yield* read(response, call, facts);
+        const reading = openReading(response, call, facts);
+        while (!reading.isOver) {
+          const batch = reading.take() ?? (await reading.next());
+          if (batch.length === 0) continue;
+          yield batch;
+          throwIfStopped(call);
+        }
+        yield reading.end();
+        await reading.drain();
       } finally {
         call.close();
       }
@@ -115,36 +124,56 @@ function refuseForeign(response: Response, { provider, requestId }: CallFacts): 
   throw new ProviderError(message, { provider, requestId, httpStatus: response.status, cause: new Error(`content-type: ${type.slice(0, 200)}`) });
 }
 
-type Reader = AsyncIterator<Uint8Array>;
-
-/** Reads the body to its end: one batch for each read of the network that held something. */
-async function* read(response: Response, call: Call, facts: CallFacts): AsyncGenerator<Batch> {
-  const reader: Reader | null = bodyOf(response)?.[Symbol.asyncIterator]() ?? null;
+/** The body on its way to its end: one batch for each read of the network. */
+function openReading(response: Response, call: Call, facts: CallFacts) {
+  const body = bodyOf(response);
+  const reader = body && new BodyReader(body);
   const decoder = new TextDecoder();
   const translation = createTranslation();
   let size = 0;
-  for (let isOver = false; !isOver; ) {
-    const bytes = reader && (await nextBytes(reader, translation, call, facts));
+  let isOver = false;
+
+  function translate(bytes: Uint8Array | null): Batch {
     size += bytes?.length ?? 0;
     const batch = bytes ? translation.feed(decoder.decode(bytes, { stream: true })) : translation.feedLast(decoder.decode());
     isOver = !bytes || translation.isDone() || translation.fault() !== null || size > maxBodyBytes;
     keepPatience(translation, call);
-    if (batch.length) {
-      yield batch;
-      throwIfStopped(call);
-    }
+    return batch;
   }
-  if (!translation.reason()) throw broken(translation.fault(), size, facts);
-  yield translation.end();
-  if (reader && translation.isDone()) await drain(reader, call);
+
+  return {
+    get isOver() {
+      return isOver;
+    },
+    /** What is there already; null where nothing is. */
+    take(): Batch | null {
+      const bytes = reader?.take();
+      return bytes ? translate(bytes) : null;
+    },
+    /** What comes next, which is empty where it says nothing of the answer. */
+    next: async (): Promise<Batch> => translate(reader && (await nextBytes(reader, translation, call, facts))),
+    /** What is left once the body is over. Throws where that is no end of an answer. */
+    end(): Batch {
+      if (!translation.reason()) throw broken(translation.fault(), size, facts);
+      return translation.end();
+    },
+    /** Takes the end of a finished body off the wire, so that its connection serves the next call too. */
+    async drain(): Promise<void> {
+      if (!reader || !translation.isDone()) return;
+      call.watchdog.reset(tailMs);
+      call.watchdog.wait();
+      // The answer is out already: how its connection ends concerns nobody.
+      await reader.next().catch(() => {});
+    },
+  };
 }
 
 /** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends. */
-async function nextBytes(reader: Reader, translation: Translation, call: Call, facts: CallFacts): Promise<Uint8Array | null> {
+async function nextBytes(reader: BodyReader, translation: Translation, call: Call, facts: CallFacts): Promise<Uint8Array | null> {
   try {
-    const { value } = await underWatch(reader.next(), call, facts);
+    const bytes = await underWatch(reader.next(), call, facts);
     throwIfStopped(call);
-    return value ?? null;
+    return bytes;
   } catch (error) {
     if (translation.reason() && call.cut !== 'caller') return null;
     throw error;
@@ -155,17 +184,6 @@ function keepPatience(translation: Translation, call: Call): void {
   if (!translation.progressed()) return;
   call.hasToken = true;
   call.watchdog.reset(translation.reason() ? tailMs : call.idleTimeoutMs);
-}
-
-/** Takes the end of a finished body off the wire, so that its connection serves the next call too. */
-async function drain(reader: Reader, call: Call): Promise<void> {
-  call.watchdog.reset(tailMs);
-  call.watchdog.wait();
-  try {
-    await reader.next();
-  } catch {
-    // The answer is out already: how its connection ends concerns nobody.
-  }
 }
 
 function silent({ hasToken, idleTimeoutMs, firstTokenTimeoutMs }: Call, { provider, requestId }: CallFacts): ProviderError {

@@ -44,12 +44,7 @@ describe('the lag of the log', () => {
 });
 
 describe('the delivery of a frame', () => {
-  const seen = (at: number, facts: { caughtUp?: boolean; replayed?: boolean } = {}) => ({
-    caughtUp: true,
-    replayed: false,
-    events: [{ at: new Date(at) }],
-    ...facts,
-  });
+  const seen = (at: number, replayed = false) => ({ replayed, events: [{ at: new Date(at) }] });
 
   it('is measured by the clock of the database, by the answer that was the least on its way', async () => {
     const metrics = createMetrics({ redis: false });
@@ -57,9 +52,8 @@ describe('the delivery of a frame', () => {
     const ahead = 3_600_000;
     meter.setClock(new Date(Date.now() + ahead), Date.now(), Date.now());
     meter.setClock(new Date(Date.now()), Date.now() - 5_000, Date.now() + 5_000); // too long on its way to be believed
-    const reader = {};
-    meter.onFrame(seen(0, { caughtUp: true, replayed: true }), reader); // what it catches up with
-    meter.onFrame(seen(Date.now() + ahead - 2_000), reader);
+    meter.onFrame(seen(0, true), false); // what it catches up with
+    meter.onFrame(seen(Date.now() + ahead - 2_000), true);
     const { value } = await told(metrics);
     expect(value('colloquy_delivery_duration_seconds_count')).toBe(1);
     expect(value('colloquy_delivery_duration_seconds_sum')).toBeGreaterThanOrEqual(1.9);
@@ -69,11 +63,10 @@ describe('the delivery of a frame', () => {
   it('counts a poll as delivery, once a reader has caught up', async () => {
     const metrics = createMetrics({ redis: false });
     const meter = createFrameMeter(metrics);
-    const [early, late] = [{}, {}];
-    meter.onFrame(seen(0, { caughtUp: false, replayed: true }), early);
-    meter.onFrame(seen(0, { caughtUp: true, replayed: true }), early);
-    meter.onFrame(seen(Date.now(), { replayed: true }), early);
-    meter.onFrame(seen(0, { caughtUp: true, replayed: true }), late);
+    meter.onFrame(seen(0, true), false);
+    meter.onFrame(seen(0, true), false);
+    meter.onFrame(seen(Date.now(), true), true);
+    meter.onFrame(seen(0, true), false);
     const { value } = await told(metrics);
     expect(value('colloquy_delivery_duration_seconds_count')).toBe(1);
     expect(value('colloquy_frames_total', { source: 'log' })).toBe(4);
