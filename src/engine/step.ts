@@ -82,19 +82,18 @@ async function takeAll(batch: readonly ModelEvent[], taking: Taking): Promise<Fi
   for (const event of batch) {
     if (event.kind === 'finish') reason = event.reason;
     else if (event.kind === 'tool-call') {
-      await tell(bodies, taking);
+      if (bodies.length > 0) await tell(bodies, taking, 1);
       bodies = [];
       await begin(event, taking);
     } else take(event, bodies, taking);
   }
-  await tell(bodies, taking, batch.length);
+  if (bodies.length > 0) await tell(bodies, taking, batch.length);
   return reason;
 }
 
-async function tell(bodies: readonly EventBody[], taking: Taking, words = 1): Promise<void> {
-  if (bodies.length === 0) return;
+function tell(bodies: readonly EventBody[], taking: Taking, words: number): Promise<void> {
   seen(taking);
-  await taking.ports.emit(bodies, words);
+  return taking.ports.emit(bodies, words);
 }
 
 /** Something of the answer is there. */

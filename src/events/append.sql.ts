@@ -1,7 +1,7 @@
 /**
  * append-fenced: numbers and stores one batch each of many conversations, where the writer still holds the turn.
  * $1: JSON array of { conversation, turn, fence, batch, bodies }, at most one element a conversation.
- * Returns the new head of each batch that was stored, and null for one whose row somebody else holds: it must come again, and the others
+ * Returns the new head of each batch that was stored, with the time (in ms, as float8: a date costs ten times as much to read), and null for one whose row somebody else holds: it must come again, and the others
  * did not wait for it. No row: a newer fence exists, this batch number was stored before, or the log is gone.
  * The one row that is updated is fence, numbering and lock in one, so a claim waits for an append and an append sees a claim.
  */
@@ -21,9 +21,9 @@ WITH batch AS (
   SELECT h.conversation_id, h.head - json_array_length(h.bodies) + e.ord, h.turn, now(), e.body
   FROM head h CROSS JOIN LATERAL json_array_elements(h.bodies) WITH ORDINALITY AS e(body, ord)
 )
-SELECT conversation_id AS "conversationId", head, now() AS at FROM head
+SELECT conversation_id AS "conversationId", head, extract(epoch FROM now())::float8 * 1000 AS at FROM head
 UNION ALL
-SELECT l.conversation_id, NULL, now() FROM batch b JOIN conversation_log l ON l.conversation_id = b.conversation
+SELECT l.conversation_id, NULL, 0 FROM batch b JOIN conversation_log l ON l.conversation_id = b.conversation
 WHERE NOT EXISTS (SELECT 1 FROM free f WHERE f.conversation_id = b.conversation)`;
 
 /**

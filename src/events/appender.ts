@@ -93,7 +93,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     for (const pending of pendings) await store([pending]);
   }
 
-  type Head = { conversationId: string; head: number | null; at: Date };
+  type Head = { conversationId: string; head: number | null; at: number };
   type Heads = { stored: Map<string, Head>; repeated: boolean };
 
   /** The statement, again while the database is away: the batch number keeps what was stored unheard from being stored twice. */
@@ -124,7 +124,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
         conversationId: writer.conversationId,
         from: head - bodies.length,
         to: head,
-        events: numbered(bodies, { head, at }, writer.turnId),
+        events: numbered(bodies, { head, at: new Date(at) }, writer.turnId),
       });
       done.resolve();
     } else if (repeated) void confirm(slot).then(done.resolve, (error: unknown) => fail(pending, error));

@@ -1,7 +1,7 @@
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { isDelta } from '../../contracts/turn-event.ts';
 import type { EventLog, Pace, Writer } from '../../events/index.ts';
-import { defer } from '../../kernel/async.ts';
+import { type Deferred, defer } from '../../kernel/async.ts';
 
 /** UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory. */
 const maxWaiting = 256 * 1024;
@@ -17,8 +17,14 @@ type SinkDeps = { log: Pick<EventLog, 'append'>; pace: Pick<Pace, 'gather' | 'at
 export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps) {
   let waiting = 0;
   let fault: { error: unknown } | null = null;
-  let room = defer<void>();
+  /** Who waits for room, or for the word that there will be none. */
+  let room: Deferred<void> | null = null;
   let last: Promise<void> = Promise.resolve();
+
+  function makeRoom(): void {
+    room?.resolve();
+    room = null;
+  }
 
   const intervalOf = createInterval();
   const sizeOf = (bodies: readonly EventBody[]) => bodies.reduce((sum, body) => sum + (isDelta(body) ? body.text.length : 0) + 100, 0);
@@ -32,19 +38,20 @@ export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps)
       last = log.append(writer, bodies).then(
         () => {
           waiting -= size;
-          room.resolve();
-          room = defer();
+          makeRoom();
         },
         (error) => {
           if (!fault) onFault(error);
           fault ??= { error };
-          room.resolve();
-          room = defer();
+          makeRoom();
         },
       );
       const gather = size < plenty ? pace.gather(intervalMs) : 0;
       if (gather > 0) await new Promise<void>((resolve) => pace.at(performance.now() + gather, resolve));
-      while (waiting > maxWaiting && !fault) await room.promise;
+      while (waiting > maxWaiting && !fault) {
+        room ??= defer();
+        await room.promise;
+      }
     },
     /** Resolves when everything so far is stored; rejects where it was not. */
     async flushed(): Promise<void> {
