@@ -38,6 +38,11 @@ const keepAliveMs = 12_000;
 /** How long a client may take to answer that its socket is closing. */
 const closingMs = 2_000;
 
+/** Node hands a socket over without its listener: a client that resets it must not end the process. Of no closure that would keep the request. */
+function destroy(this: Duplex): void {
+  this.destroy();
+}
+
 /** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBody });
@@ -46,8 +51,7 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
   sockets.on('connection', limits.watch);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    // Node hands the socket over without its listener: a client that resets it must not end the process.
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroy);
     if (request.url?.split('?', 1)[0] !== graphqlPath) refuse(socket, '404 Not Found');
     else if (!isAllowedOrigin(request, deps.config.corsOrigins)) refuse(socket, '403 Forbidden');
     else if (!limits.admits(request)) refuse(socket, '429 Too Many Requests');
@@ -142,6 +146,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
         return false;
       }
       if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
+      forget(connectionParams);
       extra.viewer = viewer;
       extra.open = 0;
       if (viewer) {
@@ -219,6 +224,11 @@ async function authenticate(viewers: Viewers, params: Record<string, unknown> | 
     if (error instanceof UnauthenticatedError) return 'refused';
     throw error;
   }
+}
+
+/** The token has done its work: graphql-ws would keep it, and whatever came with it, for as long as the socket lives. */
+function forget(params: Record<string, unknown> | undefined): void {
+  for (const name of Object.keys(params ?? {})) delete params![name];
 }
 
 /** Browsers name the page that opens a socket; programs name none. A page of another origin must be on the list. */

@@ -1,5 +1,5 @@
 import { CloseCode, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws';
-import type { WebSocket, WebSocketServer } from 'ws';
+import type { RawData, WebSocket, WebSocketServer } from 'ws';
 
 /** Sockets are looked after in this many groups, one after another, so that thousands are not pinged in one moment. */
 const groups = 8;
@@ -32,7 +32,7 @@ export function bind<E extends { socket: WebSocket }>(sockets: WebSocketServer, 
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) =>
           socket.on('message', (data) => {
-            Promise.resolve(take(String(data))).catch((error: unknown) => {
+            Promise.resolve(take(read(data))).catch((error: unknown) => {
               options.onFault(error);
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });
@@ -53,6 +53,17 @@ export function bind<E extends { socket: WebSocket }>(sockets: WebSocketServer, 
   timer.unref();
 
   return { close: () => clearInterval(timer) };
+}
+
+/** graphql-ws keeps what it is given for as long as the operation lasts: the message, then, and not its text too. What is no JSON it refuses. */
+function read(data: RawData): string {
+  const text = String(data);
+  try {
+    const message: unknown = JSON.parse(text);
+    return typeof message === 'object' && message !== null ? (message as string & object) : text;
+  } catch {
+    return text;
+  }
 }
 
 /** A socket that has not answered since the last time is dead: nobody would tell otherwise. */
