@@ -10,9 +10,9 @@ const calmMs = 5;
 const stretch = 8;
 const longestMs = 30;
 /** A loop that is at work for a lesser share of its time has enough of it for every token by itself. */
-const easyShare = 0.6;
+const easyShare = 0.7;
 /** Milliseconds that words of a model gather for each hundredth of time that the loop is busier than that. */
-const gatherPerCent = 2;
+const gatherPerCent = 3;
 const longestGatherMs = 60;
 
 /** What share of its time the loop was at work, from 0 to 1, since it was asked last. */

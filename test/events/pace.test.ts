@@ -49,16 +49,16 @@ describe('the pace of frames', () => {
       late(0, 60);
       return pace.gather();
     };
-    expect(busy(0.55)).toBe(0);
-    expect(busy(0.75)).toBeGreaterThan(20);
-    expect(busy(0.75)).toBeLessThan(35);
+    expect(busy(0.65)).toBe(0);
+    expect(busy(0.8)).toBeGreaterThan(20);
+    expect(busy(0.8)).toBeLessThan(35);
     expect(busy(1)).toBe(60);
     pace.close();
     expect(pace.gather()).toBe(0);
   });
 
   it('lets nothing gather where words come so far apart that none would join the first', () => {
-    share = 0.75;
+    share = 0.8;
     late(0, 60);
     expect([pace.gather(20), pace.gather(40)]).toEqual([pace.gather(), 0]);
   });
