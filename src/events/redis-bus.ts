@@ -10,6 +10,8 @@ const confirmMs = 1_000;
 
 /** How long nothing is sent to a channel on which Redis knows of no other process. One that joins says so; this is for those that cannot. */
 const desertedMs = 1_000;
+/** How long after a connection was made Redis is not believed: other processes may be on their way back to it, and join nothing anew. */
+const returningMs = 1_500;
 /** Channels of which this process remembers who listens. What it has forgotten it sends to. */
 const maxRemembered = 10_000;
 
@@ -28,11 +30,18 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   /** Channels that Redis delivers to this process, which it counts among their listeners. */
   const confirmed = new Set<string>();
   const audience = new LRUCache<string, 'deserted' | 'joined'>({ max: maxRemembered, ttl: desertedMs });
+  let connectedAt = performance.now();
+  for (const connection of [commands, subscriber])
+    connection.on('ready', () => {
+      connectedAt = performance.now();
+      audience.clear();
+    });
 
   const send = (channel: string, text: string) => void commands.publish(channel, text).catch(onFault);
 
   /** What Redis says of its listeners holds until one joins; an answer that is older than its word is not believed. */
   function heard(channel: string, listeners: number): void {
+    if (performance.now() - connectedAt < returningMs) return;
     const here = confirmed.has(channel) && subscriber.status === 'ready' ? 1 : 0;
     if (listeners <= here && audience.get(channel) !== 'joined') audience.set(channel, 'deserted');
   }
