@@ -23,7 +23,9 @@ export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ..
       const requestId = randomUUID();
       response.setHeader('x-request-id', requestId);
       response.setHeader('x-content-type-options', 'nosniff');
-      withRequestId(requestId, () => route(request, response));
+      const end = withRequestId(requestId, () => route(request, response));
+      if (response.closed) end();
+      else response.once('close', end);
     },
   );
 

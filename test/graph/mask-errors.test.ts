@@ -40,7 +40,10 @@ it('gives a refusal of the whole request its status', () => {
 it('hides a fault, and logs it under the id that the caller is given', () => {
   const { mask, logged } = createMask();
   const fault = new Error('password authentication failed for user "postgres" at 10.0.0.1');
-  const shown = withRequestId('request-1', () => mask(located(fault)));
+  let shown!: GraphQLError;
+  withRequestId('request-1', () => {
+    shown = mask(located(fault));
+  })();
   expect(JSON.stringify(shown)).not.toMatch(/password|postgres|10\.0/);
   expect(shown.extensions).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', requestId: 'request-1', retryable: true, http: { status: 500 } });
   expect(shown.path).toEqual(['turn']);
