@@ -13,6 +13,18 @@ type Deps = Health & { yoga: GraphQLServer['yoga']; graphiql: boolean; onFault: 
 /** Node looks every 30 seconds by itself: a client that may take 15 would have up to 45. */
 const usual: Patience = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };
 
+/** A response that waits behind another one on a socket that is gone does not say that it is closed: the socket does. */
+function whenOver({ socket }: IncomingMessage, response: ServerResponse, end: () => void): void {
+  const done = () => {
+    socket.off('close', done);
+    end();
+  };
+  socket.setMaxListeners(0); // one for each request that is open on it
+  socket.once('close', done);
+  response.once('close', done);
+  if (response.closed) done();
+}
+
 /** The HTTP server: GraphQL, the workbench and the two health checks. */
 export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ...health }: Deps): Server {
   const page = createGraphiQL();
@@ -23,9 +35,11 @@ export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ..
       const requestId = randomUUID();
       response.setHeader('x-request-id', requestId);
       response.setHeader('x-content-type-options', 'nosniff');
-      const end = withRequestId(requestId, () => route(request, response));
-      if (response.closed) end();
-      else response.once('close', end);
+      whenOver(
+        request,
+        response,
+        withRequestId(requestId, () => route(request, response)),
+      );
     },
   );
 

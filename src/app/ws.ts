@@ -29,6 +29,7 @@ type Connected = Record<PropertyKey, unknown> & {
   viewer?: Viewer | null;
   expiry?: NodeJS.Timeout;
   gone?: AbortController;
+  streams: SocketStream[];
   open?: number;
 };
 
@@ -97,7 +98,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
       Object.assign(payload, { query: document.loc?.source.body ?? query });
       const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), true);
-      const args = { schema, operationName, document, variableValues: variables, contextValue, id, socket: extra.socket };
+      const args = { schema, operationName, document, variableValues: variables, contextValue, id, extra };
       return (operation.operation === 'subscription' ? args : { ...args, execute }) as ExecutionArgs;
     } catch (error) {
       return [mask(error)];
@@ -120,15 +121,17 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       return createSourceEventStream(args);
     });
     if (Symbol.asyncIterator in source) {
-      const { id, socket } = args;
-      return new SocketStream(graphql, { args, id, socket, source: source[Symbol.asyncIterator]() });
+      const { id, extra } = args;
+      const stream = new SocketStream(graphql, { args, id, socket: extra.socket, source: source[Symbol.asyncIterator](), beside: extra.streams });
+      if (extra.socket.readyState > extra.socket.OPEN) await stream.return();
+      return stream;
     }
     const errors = source.errors?.map(mask) ?? [];
     graphql.tellStream(args, start, 0, errors);
     return { ...source, errors };
   }
 
-  return bind<Connected>(sockets, (socket) => ({ socket }), {
+  return bind<Connected>(sockets, (socket) => ({ socket, streams: [] }), {
     keepAliveMs,
     onFault: (err) => logger.error({ err }, 'a message of a socket could not be handled'),
     connectionInitWaitTimeout: 5_000,
@@ -156,9 +159,10 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       }
       return true;
     },
-    onClose({ extra }) {
+    async onClose({ extra }) {
       clearTimeout(extra.expiry);
       extra.gone?.abort();
+      await Promise.all([...extra.streams].map((stream) => stream.return()));
     },
     onSubscribe({ extra }, id, payload) {
       if (extra.open! >= config.subscriptionsPerSocket) return [tooManyOperations(config.subscriptionsPerSocket)];
@@ -211,7 +215,7 @@ function leaving(extra: Connected): AbortSignal {
 type Enveloped = ExecutionArgs & {
   execute: (args: ExecutionArgs) => never;
   id: string;
-  socket: WebSocket;
+  extra: Connected;
 };
 
 /** The token of `connection_init`, under the name that the HTTP header has. Nobody without one may still ask for a guest session. */

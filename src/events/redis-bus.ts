@@ -15,6 +15,9 @@ const returningMs = 1_500;
 /** Channels of which this process remembers who listens. What it has forgotten it sends to. */
 const maxRemembered = 10_000;
 
+/** What is known of who else listens to a channel: nobody did, and up to where nothing was sent since; or somebody has just joined. */
+type Audience = { hasJoined: boolean; skipped: number | null };
+
 /**
  * The bus between processes. What this process publishes reaches its own readers directly; Redis carries it to the others, one channel
  * a conversation, each message parsed once however many readers there are. Where there are no others nothing is sent.
@@ -29,7 +32,7 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   const readers = new Map<string, number>();
   /** Channels that Redis delivers to this process, which it counts among their listeners. */
   const confirmed = new Set<string>();
-  const audience = new LRUCache<string, 'deserted' | 'joined'>({ max: maxRemembered, ttl: desertedMs });
+  const audience = new LRUCache<string, Audience>({ max: maxRemembered, ttl: desertedMs });
   let connectedAt = performance.now();
   for (const connection of [commands, subscriber])
     connection.on('ready', () => {
@@ -43,14 +46,22 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   function heard(channel: string, listeners: number): void {
     if (performance.now() - connectedAt < returningMs) return;
     const here = confirmed.has(channel) && subscriber.status === 'ready' ? 1 : 0;
-    if (listeners <= here && audience.get(channel) !== 'joined') audience.set(channel, 'deserted');
+    if (listeners <= here && !audience.get(channel)?.hasJoined) audience.set(channel, { hasJoined: false, skipped: null });
+  }
+
+  /** A reader has joined, and may have read the log before the last batch that was not sent: it is told that there is one. */
+  function welcome(conversationId: string): void {
+    const channel = channelOf(conversationId);
+    const to = audience.get(channel)?.skipped;
+    audience.set(channel, { hasJoined: true, skipped: null });
+    if (to) send(channel, encodeBatch(sender, { conversationId, from: to, to, events: null }));
   }
 
   function receive(channel: string, text: string): void {
     try {
       if (channel === signals) {
         const signal = decodeSignal(sender, text);
-        if (signal?.kind === 'reader-joined') audience.set(channelOf(signal.conversationId), 'joined');
+        if (signal?.kind === 'reader-joined') welcome(signal.conversationId);
         if (signal) local.signal(signal);
       } else {
         const batch = decodeBatch(sender, text);
@@ -77,7 +88,11 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
     publish(batch: Batch) {
       local.publish(batch);
       const channel = channelOf(batch.conversationId);
-      if (audience.get(channel) === 'deserted') return;
+      const known = audience.get(channel);
+      if (known && !known.hasJoined) {
+        known.skipped = batch.to;
+        return;
+      }
       commands.publish(channel, encodeBatch(sender, batch)).then((listeners) => heard(channel, listeners), onFault);
     },
     async listen(conversationId, onBatch) {

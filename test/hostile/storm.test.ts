@@ -70,6 +70,23 @@ describeSettings(
       await until(() => holds(0, 0), 'the end of all');
     }
 
+    it('whose ids are used again before they have ended leaves nothing once its sockets are closed', async () => {
+      const raw = await openAs(server.url!, alice.token);
+      const payload = { query, variables: { id: ids[0] } };
+      for (let round = 0; round < 10; round++)
+        for (const id of ['one', 'two']) {
+          raw.say({ id, type: 'subscribe', payload });
+          raw.say({ id, type: 'complete' });
+          raw.say({ id, type: 'subscribe', payload });
+          if (round % 2 === 0) await raw.hear(({ type, id: of }) => type === 'next' && of === id);
+          raw.say({ id, type: 'complete' });
+        }
+      raw.say({ id: 'last', type: 'subscribe', payload });
+      await raw.hear(({ type, id }) => type === 'next' && id === 'last');
+      raw.socket.close();
+      await until(() => holds(0, 0), 'the end of all');
+    });
+
     it(`of ${sockets * perSocket} over ${sockets} sockets, ${rounds} times, leaves nothing: no subscription, no socket, no memory`, async () => {
       for (let warming = 0; warming < 2; warming++) await storm();
       const held = [await heapOf(server)];

@@ -9,11 +9,15 @@ import {
   visit,
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
 import { isTextOnly, type SeenFrame } from '../../features/turn-events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { schema } from '../schema.ts';
 import { type Compiled, createCompiler } from './compiled.ts';
+
+/** Documents whose frames are shared and compiled, at the most: what a client can make the process keep. */
+const maxRemembered = 200;
 
 /** A result whose JSON text is made once, however many readers it goes to. Yoga takes `stringify` over its own. */
 export type SharedResult = ExecutionResult & { stringify(): string; sockets: Map<string, Buffer> };
@@ -39,8 +43,8 @@ export const useFrames = (answer: Answer): Plugin => ({
  * one can reach another: whether they may read the conversation was asked when they began. Everything else is executed for each reader.
  */
 export function createAnswers(): Answer {
-  /** By operation name. A document lives as long as the cache of the parser keeps it, and the streams that sent it. */
-  const documents = new WeakMap<DocumentNode, Map<string, Shareable>>();
+  /** By operation name. */
+  const documents = new LRUCache<DocumentNode, Map<string, Shareable>>({ max: maxRemembered });
 
   function shareableOf(document: DocumentNode, operationName: string): Shareable {
     const operations = documents.get(document) ?? new Map<string, Shareable>();

@@ -7,8 +7,11 @@ import { send } from './wire.ts';
 /** What all streams of a process are given. */
 export type Delivery = { answer: Answer; maskError: (error: unknown) => GraphQLError; tellStream: TellStream };
 
-/** One stream: what was asked, under which id of which socket, and what happens. */
-type Asked = { args: ExecutionArgs; id: string; socket: WebSocket; source: AsyncIterator<unknown> };
+/**
+ * One stream: what was asked, under which id of which socket, and what happens. `beside` are all streams of the socket that are open: graphql-ws
+ * loses sight of one whose id is used again, and whoever closes the socket ends them all.
+ */
+type Asked = { args: ExecutionArgs; id: string; socket: WebSocket; source: AsyncIterator<unknown>; beside: SocketStream[] };
 
 const over = { done: true, value: undefined } as const;
 
@@ -29,6 +32,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
   constructor(delivery: Delivery, asked: Asked) {
     this.delivery = delivery;
     this.asked = asked;
+    asked.beside.push(this);
   }
 
   [Symbol.asyncIterator](): this {
@@ -50,6 +54,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
     } catch (error) {
       const masked = this.delivery.maskError(error);
       this.end([masked]);
+      await source.return?.();
       throw masked;
     }
     this.end(this.errors);
@@ -74,8 +79,11 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
   }
 
   private end(errors: readonly GraphQLError[]): void {
-    if (this.isOpen) this.delivery.tellStream(this.asked.args, this.start, this.frames, errors);
+    if (!this.isOpen) return;
     this.isOpen = false;
+    const { args, beside } = this.asked;
+    beside.splice(beside.indexOf(this), 1);
+    this.delivery.tellStream(args, this.start, this.frames, errors);
   }
 }
 

@@ -8,6 +8,11 @@ export type SeenFrame = Omit<Frame, 'events'> & { events: readonly SeenEvent[] }
 /** What readers of one conversation share stays shared: a frame is seen once. Kept with the frame: a WeakMap costs every collection of garbage. */
 type Known = Frame & { seen?: SeenFrame };
 
+/** The same frame with other events, up to that position. A frame of its own: nothing that was made of the other goes with it. */
+export const withEvents = ({ conversationId, epoch, caughtUp, replayed }: Frame, events: Frame['events'], seq: number): Frame => ({
+  ...{ conversationId, epoch, seq, events, caughtUp, replayed },
+});
+
 /** A frame whose events were too many becomes one event: the conversation as it is. */
 export function seen(frame: Known): SeenFrame {
   if (frame.seen) return frame.seen;

@@ -1,6 +1,7 @@
 import type { Frame } from '../../events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
+import { UnauthenticatedError } from '../../kernel/errors.ts';
 import { type SeenFrame, seen } from './frames.ts';
 
 /** The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it. */
@@ -42,7 +43,7 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
       const { done, value } = await this.frames.next();
       if (done) return over;
       const taken = this.take(value);
-      const { frame, isLast } = taken instanceof Promise ? await taken : taken;
+      const { frame, isLast } = taken instanceof Promise ? await this.taken(taken) : taken;
       if (isLast) await this.frames.return?.();
       if (frame) return this.give(frame);
       if (isLast) return over;
@@ -58,6 +59,16 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   async throw(error: unknown): Promise<never> {
     await this.return();
     throw error;
+  }
+
+  /** A stream that fails leaves nothing behind: nobody else would end what it reads. */
+  private async taken(taken: Promise<Taken>): Promise<Taken> {
+    try {
+      return await taken;
+    } catch (error) {
+      await this.frames.return?.();
+      throw error;
+    }
   }
 
   private give(frame: Frame): IteratorYieldResult<SeenFrame> {
@@ -81,7 +92,7 @@ export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFr
   const stop = () => void stream.return?.();
   const expiry = setTimeout(
     () => {
-      isExpired = true;
+      isExpired = left <= maxTimer;
       stop();
     },
     Math.min(Math.max(left, 0), maxTimer),
@@ -99,7 +110,7 @@ export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFr
       end();
       if (isExpired && !isRefused) {
         isRefused = true; // once: whoever asks again is told that this is the end
-        void context.viewer; // refuses, now that it has expired
+        throw new UnauthenticatedError();
       }
       return step;
     } catch (error) {

@@ -7,7 +7,7 @@ import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { type SeenFrame, seen } from './frames.ts';
+import { type SeenFrame, seen, withEvents } from './frames.ts';
 import { longestGapMs, type Pacer, type Replay, replayFrames } from './replay.ts';
 import { Stream, streamFor, type Taken } from './stream.ts';
 
@@ -59,7 +59,12 @@ function untilDeleted(frame: Frame): Taken {
 }
 
 /** A frame without what came after that position: of a conversation that is gone nothing more can be told. */
-const upTo = (frame: Frame, seq: number): Frame => ({ ...frame, seq, events: frame.events!.filter((event) => event.seq <= seq) });
+const upTo = (frame: Frame, seq: number): Frame =>
+  withEvents(
+    frame,
+    frame.events!.filter((event) => event.seq <= seq),
+    seq,
+  );
 
 /** The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that. */
 function turnFrames(context: Context, source: Source, turnId: string): Stream {
@@ -68,7 +73,7 @@ function turnFrames(context: Context, source: Source, turnId: string): Stream {
     // Null where the cursor is of another epoch: the reader gets the present state, as of a conversation.
     const events = frame.events?.filter((event) => event.turnId === turnId) ?? null;
     // A frame that is all of this turn is the one that other readers get.
-    const own: Frame = events?.length === frame.events?.length ? frame : { ...frame, events };
+    const own = events?.length === frame.events?.length ? frame : withEvents(frame, events, frame.seq);
     const told = events === null || events.length > 0 || isFirst ? own : null;
     isFirst = false;
     if (events?.some(({ body }) => body.type === 'turn-finished')) return { frame: told, isLast: true };
