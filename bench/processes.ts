@@ -34,11 +34,7 @@ export async function startChild(file: string, env: Record<string, string> = {},
 /** Starts the product as `npm start` does, with exactly this environment. */
 export async function startProduct(env: Record<string, string>, execArgv: string[] = []): Promise<Measured> {
   const { PATH, HOME } = process.env as Record<string, string>;
-  const child = fork(local('../dist/main.js'), {
-    env: { PATH: PATH!, HOME: HOME!, ...env, CPU_AT: process.env.CPU_AT, CPU_MS: process.env.CPU_MS, ALLOC_AT: process.env.ALLOC_AT },
-    execArgv,
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  });
+  const child = fork(local('../dist/main.js'), { env: { PATH: PATH!, HOME: HOME!, ...env }, execArgv, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   let printed = '';
   const greeted = new Promise<string>((resolve) => {
     child.stdout!.on('data', (bytes: Buffer) => {

@@ -202,7 +202,7 @@ const withoutStatus = (errors: readonly GraphQLError[]): GraphQLFormattedError[]
     return { ...rest, extensions: shown };
   });
 
-/** Aborted when the socket is gone. Made for the operations that want to know: streams are ended by graphql-ws. */
+/** Aborted when the socket is gone. Made for the operations that want to know: streams are ended with their socket. */
 function leaving(extra: Connected): AbortSignal {
   if (!extra.gone) {
     extra.gone = new AbortController();
