@@ -9,7 +9,6 @@ import { sumByConversation, sumByTurn } from '../features/usage/index.ts';
 import type { Context } from '../graph/context.ts';
 import { type Loaders, prepareLoaders } from '../graph/loaders.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
-import { currentRequestId } from '../kernel/request-id.ts';
 import type { Database } from '../platform/db.ts';
 import type { Composition } from './services.ts';
 
@@ -40,12 +39,13 @@ export function createContexts(database: Database, { services }: Pick<Compositio
   });
   const shared: Shared = { db, services, newLoaders };
 
-  return (viewer: Viewer | null, signalOf: () => AbortSignal, endsWithToken = false): Context =>
-    new OperationContext(shared, viewer, signalOf, endsWithToken);
+  return (viewer: Viewer | null, signalOf: () => AbortSignal, facts: Facts = {}): Context => new OperationContext(shared, viewer, signalOf, facts);
 }
 
 export type Contexts = ReturnType<typeof createContexts>;
 
+/** The id of the request that the operation came with, if any; and whether it ends with the token of who asks. */
+type Facts = { requestId?: string; endsWithToken?: boolean };
 type Shared = Pick<Context, 'db' | 'services'> & { newLoaders: () => Loaders };
 
 /** Of an operation; most of it is made when somebody asks, since thousands of streams that wait are never asked. */
@@ -54,14 +54,15 @@ class OperationContext implements Context {
   private readonly asking: Viewer | null;
   private readonly signalOf: () => AbortSignal;
   readonly endsWithToken: boolean;
-  private id = currentRequestId();
+  private id: string | undefined;
   private made: Loaders | null = null;
 
-  constructor(shared: Shared, asking: Viewer | null, signalOf: () => AbortSignal, endsWithToken: boolean) {
+  constructor(shared: Shared, asking: Viewer | null, signalOf: () => AbortSignal, { requestId, endsWithToken = false }: Facts) {
     this.shared = shared;
     this.asking = asking;
     this.signalOf = signalOf;
     this.endsWithToken = endsWithToken;
+    this.id = requestId;
   }
 
   get viewer(): Viewer {

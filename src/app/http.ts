@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { withRequestId } from '../kernel/request-id.ts';
 import { answer, answerReady, type Health } from './ops/ops-server.ts';
 import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
@@ -13,18 +12,6 @@ type Deps = Health & { yoga: GraphQLServer['yoga']; graphiql: boolean; onFault: 
 /** Node looks every 30 seconds by itself: a client that may take 15 would have up to 45. */
 const usual: Patience = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };
 
-/** A response that waits behind another one on a socket that is gone does not say that it is closed: the socket does. */
-function whenOver({ socket }: IncomingMessage, response: ServerResponse, end: () => void): void {
-  const done = () => {
-    socket.off('close', done);
-    end();
-  };
-  socket.setMaxListeners(0); // one for each request that is open on it
-  socket.once('close', done);
-  response.once('close', done);
-  if (response.closed) done();
-}
-
 /** The HTTP server: GraphQL, the workbench and the two health checks. */
 export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ...health }: Deps): Server {
   const page = createGraphiQL();
@@ -35,19 +22,15 @@ export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ..
       const requestId = randomUUID();
       response.setHeader('x-request-id', requestId);
       response.setHeader('x-content-type-options', 'nosniff');
-      whenOver(
-        request,
-        response,
-        withRequestId(requestId, () => route(request, response)),
-      );
+      route(request, response, requestId);
     },
   );
 
-  function route(request: IncomingMessage, response: ServerResponse): void {
+  function route(request: IncomingMessage, response: ServerResponse, requestId: string): void {
     const path = request.url?.split('?', 1)[0];
     if (!isAddress(request)) answer(response, 400, 'The Host header, or the address that was asked for, is not one.');
     else if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
-    else if (path === graphqlPath) void yoga(request, response);
+    else if (path === graphqlPath) void yoga(request, response, { requestId });
     else if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') answerReady(response, health).catch(onFault);
     else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();

@@ -13,6 +13,7 @@ import { CloseCode, type SubscribePayload } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { Viewers } from '../features/accounts/index.ts';
+import type { Context } from '../graph/context.ts';
 import { refuseTooComplex } from '../graph/limits/index.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -35,6 +36,8 @@ type Connected = Record<PropertyKey, unknown> & {
 
 /** The longest that a timer of Node can wait, in milliseconds. */
 const maxTimer = 2 ** 31 - 1;
+/** A socket ends with its token, and what runs on it does too. */
+const ofSocket = { endsWithToken: true };
 const keepAliveMs = 12_000;
 /** How long a client may take to answer that its socket is closing. */
 const closingMs = 2_000;
@@ -97,7 +100,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       if (!operation) return [unknownOperation(operationName)];
       // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
       Object.assign(payload, { query: document.loc?.source.body ?? query });
-      const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), true);
+      const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), ofSocket);
       const args = { schema, operationName, document, variableValues: variables, contextValue, id, extra };
       return (operation.operation === 'subscription' ? args : { ...args, execute }) as ExecutionArgs;
     } catch (error) {
@@ -126,7 +129,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       if (extra.socket.readyState > extra.socket.OPEN) await stream.return();
       return stream;
     }
-    const errors = source.errors?.map(mask) ?? [];
+    const errors = source.errors?.map((error) => mask(error, (args.contextValue as Context).requestId)) ?? [];
     graphql.tellStream(args, start, 0, errors);
     return { ...source, errors };
   }

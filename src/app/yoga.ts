@@ -4,13 +4,14 @@ import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
 import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
-import { createErrorMask, withoutSuggestion } from '../graph/mask-errors.ts';
+import { createErrorMask, type MaskError, withoutSuggestion } from '../graph/mask-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { createAnswers, useFrames } from './delivery/frames.ts';
-import { createOperationReport } from './ops/operation-report.ts';
+import { useErrorMask } from './error-mask.ts';
+import { createOperationReport, type Requested } from './ops/operation-report.ts';
 import { schema } from './schema.ts';
 import { createTally } from './sockets/limits.ts';
 
@@ -84,18 +85,23 @@ const useStreamLimit = (limit: number): Plugin<YogaInitialContext & Context> => 
  * Gives an operation its context, accessors and all. Yoga's own option copies values: it would ask for the viewer of everybody, also of
  * somebody who only wants to sign in, and would keep the answer beyond the end of the token.
  */
-const useContext = (make: (given: YogaInitialContext) => Promise<Context>): Plugin<YogaInitialContext> => ({
+const useContext = (make: (given: Given) => Promise<Context>, mask: MaskError): Plugin<Given> => ({
   async onContextBuilding({ context }) {
-    Object.setPrototypeOf(context, await make(context));
+    const made = await make(context).catch((error: unknown) => {
+      throw mask(error, context.requestId);
+    });
+    Object.setPrototypeOf(context, made);
   },
 });
+
+type Given = YogaInitialContext & Requested;
 
 /** The GraphQL server over HTTP and SSE, and what sockets share with it: its parser, rules and mask, and what frames are answered with. */
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
   const { plugin: useOperationReport, tellStream } = createOperationReport({ logger, metrics });
   const maskError = createErrorMask(logger, config.http.introspection);
-  const yoga = createYoga<object, Context>({
+  const yoga = createYoga<Requested, Context>({
     schema,
     graphqlEndpoint: graphqlPath,
     graphiql: false, // served by workbench/graphiql.ts: compressed, cached, and without a CDN
@@ -104,7 +110,7 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
     maxRequestBodySize: maxBody,
     cors:
       config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
-    maskedErrors: { maskError },
+    maskedErrors: { maskError: (error) => maskError(error) },
     logging: false,
     plugins: [
       useOperationReport,
@@ -115,7 +121,11 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
       useIntrospection(config.http.introspection),
       useFrames(answer),
       useStreamLimit(config.http.sockets.perUser) as Plugin,
-      useContext(async ({ request }) => contexts(await viewers.fromHeader(request.headers.get('authorization')), () => request.signal)),
+      useContext(async ({ request, requestId }) => {
+        const viewer = await viewers.fromHeader(request.headers.get('authorization'));
+        return contexts(viewer, () => request.signal, { requestId });
+      }, maskError),
+      useErrorMask(maskError) as Plugin,
     ],
   });
   return { yoga, answer, tellStream, maskError };

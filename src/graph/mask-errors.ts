@@ -1,21 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { AppError, httpStatusOf, InternalError } from '../kernel/errors.ts';
-import { currentRequestId } from '../kernel/request-id.ts';
 import type { Logger } from '../platform/logger.ts';
 
 /**
  * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; everything else as
- * one sentence with an id that is also in the log.
+ * one sentence with an id that is also in the log: that of the request, where there is one.
  */
 export const createErrorMask = (logger: Logger, showsSchema = true) =>
-  function maskError(error: unknown): GraphQLError {
+  function maskError(error: unknown, requestId: string = randomUUID()): GraphQLError {
     const cause = error instanceof GraphQLError ? error.originalError : error;
     const place: Place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
     if (cause instanceof AppError) return refusal(cause, place);
     const ofQuery = faultOfQuery(error);
     if (ofQuery) return withCode(showsSchema ? ofQuery : withoutSuggestion(ofQuery));
-    const requestId = currentRequestId() ?? randomUUID();
     logger.error({ err: cause ?? error, requestId }, 'an operation failed');
     const { message, code, retryable } = new InternalError();
     return new GraphQLError(message, {
@@ -35,6 +33,8 @@ export function withoutSuggestion<E extends Error>(error: E): E {
   error.message = error.message.replace(/ Did you mean [\s\S]*\?$/, '');
   return error;
 }
+
+export type MaskError = ReturnType<typeof createErrorMask>;
 
 type Place = Pick<GraphQLErrorOptions, 'nodes' | 'path'>;
 

@@ -2,7 +2,6 @@ import { GraphQLError } from 'graphql';
 import { expect, it } from 'vitest';
 import { createErrorMask } from '../../src/graph/mask-errors.ts';
 import { NotFoundError, UnauthenticatedError, ValidationError } from '../../src/kernel/errors.ts';
-import { withRequestId } from '../../src/kernel/request-id.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 
 function createMask() {
@@ -40,10 +39,7 @@ it('gives a refusal of the whole request its status', () => {
 it('hides a fault, and logs it under the id that the caller is given', () => {
   const { mask, logged } = createMask();
   const fault = new Error('password authentication failed for user "postgres" at 10.0.0.1');
-  let shown!: GraphQLError;
-  withRequestId('request-1', () => {
-    shown = mask(located(fault));
-  })();
+  const shown = mask(located(fault), 'request-1');
   expect(JSON.stringify(shown)).not.toMatch(/password|postgres|10\.0/);
   expect(shown.extensions).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', requestId: 'request-1', retryable: true, http: { status: 500 } });
   expect(shown.path).toEqual(['turn']);

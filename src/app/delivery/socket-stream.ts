@@ -1,11 +1,13 @@
 import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql';
 import type { WebSocket } from 'ws';
+import type { Context } from '../../graph/context.ts';
+import type { MaskError } from '../../graph/mask-errors.ts';
 import type { TellStream } from '../ops/operation-report.ts';
 import { type Answer, isShared, type SharedResult } from './frames.ts';
 import { send } from './wire.ts';
 
 /** What all streams of a process are given. */
-export type Delivery = { answer: Answer; maskError: (error: unknown) => GraphQLError; tellStream: TellStream };
+export type Delivery = { answer: Answer; maskError: MaskError; tellStream: TellStream };
 
 /**
  * One stream: what was asked, under which id of which socket, and what happens. `beside` are all streams of the socket that are open: graphql-ws
@@ -52,7 +54,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
         await send(socket, messageOf(result, id));
       }
     } catch (error) {
-      const masked = this.delivery.maskError(error);
+      const masked = this.mask(error);
       this.end([masked]);
       await source.return?.();
       throw masked;
@@ -72,9 +74,13 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
     throw error;
   }
 
+  private mask(error: unknown): GraphQLError {
+    return this.delivery.maskError(error, (this.asked.args.contextValue as Context).requestId);
+  }
+
   private masked(result: ExecutionResult): ExecutionResult {
     if (!result.errors) return result;
-    this.errors = result.errors.map(this.delivery.maskError);
+    this.errors = result.errors.map((error) => this.mask(error));
     return { ...result, errors: this.errors };
   }
 

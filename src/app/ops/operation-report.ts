@@ -3,7 +3,6 @@ import type { Plugin } from 'graphql-yoga';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { AppError } from '../../kernel/errors.ts';
-import { currentRequestId } from '../../kernel/request-id.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
 
@@ -20,7 +19,10 @@ export type TellStream = (args: Args, start: number, frames: number, errors: rea
  * One line and one count for each operation, over whatever transport: over HTTP when it is answered, of a subscription when it ends.
  * Says which field was asked and how it went, never what was in it.
  */
-export function createOperationReport({ logger, metrics }: { logger: Logger; metrics: Metrics }): { plugin: Plugin; tellStream: TellStream } {
+export function createOperationReport({ logger, metrics }: { logger: Logger; metrics: Metrics }): {
+  plugin: Plugin<object, Requested>;
+  tellStream: TellStream;
+} {
   const started = new WeakMap<Request, number>();
   const reports = new WeakMap<Request, Report | 'streams'>();
 
@@ -32,11 +34,11 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
     logger.info({ ...report, durationMs: Math.round(elapsed), ...facts }, 'operation');
   }
 
-  const plugin: Plugin = {
+  const plugin: Plugin<object, Requested> = {
     onRequest({ request }) {
       started.set(request, performance.now());
     },
-    onResponse({ request, response }) {
+    onResponse({ request, response, serverContext }) {
       const report = reports.get(request);
       const start = started.get(request) ?? performance.now();
       const { status } = response;
@@ -44,7 +46,7 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
       if (report) return tell(report, start, { transport: 'http', status });
       if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
       const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
-      tell({ ...unread, requestId: currentRequestId() ?? '' }, start, { transport: 'http', status });
+      tell({ ...unread, requestId: serverContext?.requestId ?? '' }, start, { transport: 'http', status });
     },
     onExecute({ args }) {
       const start = performance.now();
@@ -107,6 +109,9 @@ function watched(source: AsyncIterator<ExecutionResult>, tellEnd: (frames: numbe
   };
   return iteratorOver(source, next, (error) => (error === undefined ? end() : fail(error)));
 }
+
+/** What the HTTP server tells of a request. */
+export type Requested = { requestId?: string };
 
 type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'contextValue'>;
 
