@@ -4,9 +4,9 @@ import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
 import { createPool, type DatabaseLog, rawTypes } from './pg-pool.ts';
 import { openPglite } from './pglite.ts';
 import { createStatementNames } from './statement-names.ts';
-import { createTransact, type Transaction, type Tx } from './transaction.ts';
+import { createTransact, type Transaction, type TransactOptions, type Tx } from './transaction.ts';
 
-export type { Transaction, Tx };
+export type { Transaction, TransactOptions, Tx };
 
 /** What stores take first that only read. */
 export type Db = Prisma.TransactionClient;
@@ -24,7 +24,7 @@ export type Database = {
    * A READ COMMITTED transaction outside Prisma, run again when the database undid it because of another one: the work must be repeatable.
    * Inside it nothing may wait for `prisma` or `query`: the embedded database has no second connection for them.
    */
-  transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  transact<T>(work: (tx: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
   /** Work that only one process may do at a time, over a pool of one connection without time limits. For migrations. */
   exclusively<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T>;
   /** How the pools are used at this moment. */

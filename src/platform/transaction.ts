@@ -12,8 +12,18 @@ export type Tx = { query<Row>(text: string, params?: readonly unknown[]): Promis
 export type Transaction = Tx & {
   /** Sends a statement whose answer nobody needs: the next one goes out at once behind it. */
   tell(text: string, params: readonly unknown[]): void;
-  /** The same, after all others: for a row that many want at once, which is then locked for a moment only. */
+  /** One that goes out together with the commit: `hear` is given its answer when all is committed, and nothing where it is not. */
+  withCommit<Row>(text: string, params: readonly unknown[], hear: (rows: Row[]) => void): void;
+  /** One that nobody needs the answer of, after all others: for a row that many want at once, which is then locked for a moment only. */
   last(text: string, params: readonly unknown[]): void;
+};
+
+export type TransactOptions = {
+  /**
+   * What is sent up to the first answer goes out together with BEGIN. Where the server refused that, it would take effect by itself: for work
+   * whose first statements can stand alone, or change nothing.
+   */
+  eager?: boolean;
 };
 
 /** Tries of one transaction. Two that lock rows in opposite order meet once in a while; meeting four times means that something is wrong. */
@@ -22,25 +32,30 @@ const lossMs = 4_000;
 
 /** Runs work in READ COMMITTED transactions on connections of the pool. See `Database.transact`. */
 export function createTransact(pool: pg.Pool, nameOf: (text: string) => string) {
-  return <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
+  return <T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> => {
     let begun = false;
-    const told = (tx: Transaction): Promise<T> => {
+    const onBegun = () => {
       begun = true;
-      return work(tx);
     };
     return withRetry(
-      () => run(pool, nameOf, told),
+      () => run(pool, nameOf, work, { ...options, onBegun }),
       () => begun,
     );
   };
 }
 
-async function run<T>(pool: pg.Pool, nameOf: (text: string) => string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+async function run<T>(
+  pool: pg.Pool,
+  nameOf: (text: string) => string,
+  work: (tx: Transaction) => Promise<T>,
+  { eager = false, onBegun }: TransactOptions & { onBegun: () => void },
+): Promise<T> {
   const client = await pool.connect();
   const line = createLine(client);
-  const { tx, commit, rollBack } = createTransaction(line, nameOf);
+  const { tx, begin, opened, commit, rollBack } = createTransaction(line, nameOf, onBegun);
   try {
-    await line.send('BEGIN');
+    begin();
+    if (!eager) await opened();
     const result = await work(tx);
     await commit();
     return result;
@@ -91,8 +106,9 @@ function createLine(client: pg.PoolClient) {
 /** What the server says where a statement before had failed, of the statement itself and of its name: it says nothing of what was wrong. */
 const aftermath = new Set(['25P02', '26000']);
 
-function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: string) => string) {
+function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: string) => string, onBegun: () => void) {
   type Statement = [text: string, params: readonly unknown[]];
+  const closing: { given: Statement; hear: (rows: never[]) => void }[] = [];
   const putOff: Statement[] = [];
   const told: Promise<unknown>[] = [];
   let fault: Error | null = null;
@@ -105,22 +121,47 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
     refuseLate();
     return line.send({ name: nameOf(text), text, values: [...params], types: rawTypes });
   }
-  const note = (error: Error & { code?: string }) => {
+  const note = (error: Error & { code?: string }): undefined => {
     if (!aftermath.has(error.code ?? '')) fault ??= error;
   };
-  function tell(...given: Statement): void {
+  let opening: Promise<void> | null = null;
+  /** Goes out with what is sent next. */
+  function begin(): void {
+    line.hold();
+    opening = line.send('BEGIN').then(() => {
+      opening = null;
+      onBegun();
+    });
+    opening.catch(() => {}); // whoever waits for an answer hears of it
+  }
+  async function opened(): Promise<void> {
+    if (!opening) return;
+    line.letGo();
+    await opening;
+  }
+
+  function sendLater(given: Statement): Promise<pg.QueryResult | undefined> {
     refuseLate(); // before anything is held back: nobody would let it go
     line.hold();
-    told.push(statement(...given).catch(note));
+    const answer = statement(...given).catch(note);
+    told.push(answer);
+    return answer;
   }
+  const tell = (...given: Statement): void => void sendLater(given);
 
   const tx: Transaction = {
     async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
       const answer = statement(text, params);
       line.letGo();
-      return (await answer).rows as Row[];
+      const { rows } = await answer;
+      if (opening) await opening;
+      return rows as Row[];
     },
     tell,
+    withCommit(text, params, hear) {
+      refuseLate();
+      closing.push({ given: [text, params], hear });
+    },
     last(...given) {
       refuseLate();
       putOff.push(given);
@@ -129,6 +170,8 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
 
   /** Sent behind what was told: where a part of that fails, the server undoes it all. */
   async function commit(): Promise<void> {
+    await opened();
+    const heard = closing.map(({ given, hear }) => ({ answer: sendLater(given), hear }));
     for (const given of putOff) tell(...given);
     ended = true;
     // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on; where
@@ -140,6 +183,7 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
     const [{ command }] = await Promise.all([committed, ...told]);
     // The server answers so, and with no error, where a statement had failed and the work went on all the same.
     if (command !== 'COMMIT') throw new Error('The transaction was undone: one of its statements had failed.');
+    for (const { answer, hear } of heard) hear((await answer)!.rows as never[]);
   }
 
   /** Returns what was wrong with what was told. */
@@ -150,7 +194,7 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
     if (!line.broken) await line.send('ROLLBACK').catch(() => {}); // then the connection is thrown away, which undoes it too
     return fault;
   }
-  return { tx, commit, rollBack };
+  return { tx, begin, opened, commit, rollBack };
 }
 
 /**

@@ -147,11 +147,60 @@ describeStorages('the database', ({ create }) => {
     expect(await notes()).toEqual([{ id: 1, body: 'told twice, asked last' }]);
   });
 
-  it.each(['tell', 'last'] as const)('undoes it all where a statement fails that it was told by “%s”, and says why', async (how) => {
+  it('sends with the commit what is to go with it, and gives its answer when all is committed', async () => {
+    const heard: unknown[] = [];
+    await database.transact(async (tx) => {
+      tx.last("UPDATE note SET body = body || ' last' WHERE id = $1", [1]);
+      tx.withCommit('UPDATE note SET body = body || $1 RETURNING body', [' at the end'], (rows) => heard.push(rows));
+      tx.withCommit('SELECT count(*)::int AS n FROM note', [], (rows) => heard.push(rows));
+      await tx.query("INSERT INTO note VALUES (1, 'asked')");
+      expect(heard).toEqual([]);
+    });
+    expect(heard).toEqual([[{ body: 'asked at the end' }], [{ n: 1 }]]);
+    expect(await notes()).toEqual([{ id: 1, body: 'asked at the end last' }]);
+  });
+
+  it('gives no answer of what was to go with a commit that never came', async () => {
+    const heard: unknown[] = [];
+    let runs = 0;
+    const work = (outcome: 'refused' | 'again') =>
+      database.transact(async (tx) => {
+        runs += 1;
+        tx.withCommit('SELECT $1::int AS run', [runs], (rows) => heard.push(rows));
+        if (outcome === 'refused') throw new Error('refused');
+        if (runs === 2) await tx.query(`DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$`);
+      });
+    await expect(work('refused')).rejects.toThrow('refused');
+    await work('again');
+    expect([runs, heard]).toEqual([3, [[{ run: 3 }]]]);
+  });
+
+  it('does the same where it begins together with its first statement', async () => {
+    const eager = { eager: true };
+    expect(await database.transact(async () => 'nothing was asked', eager)).toBe('nothing was asked');
+    await database.transact(async (tx) => tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'told']), eager);
+    const asked = await database.transact(async (tx) => {
+      tx.tell('INSERT INTO note VALUES ($1, $2)', [2, 'told']);
+      return tx.query('UPDATE note SET body = $2 WHERE id = $1 RETURNING (SELECT count(*)::int FROM note) AS n', [2, 'asked']);
+    }, eager);
+    expect(asked).toEqual([{ n: 2 }]);
+    const undone = database.transact(async (tx) => {
+      await tx.query("INSERT INTO note VALUES (3, 'undone')");
+      throw new Error('changed my mind');
+    }, eager);
+    await expect(undone).rejects.toThrow('changed my mind');
+    await expect(database.transact((tx) => tx.query("INSERT INTO note VALUES (2, 'again')"), eager)).rejects.toMatchObject({ code: '23505' });
+    expect(await notes()).toEqual([
+      { id: 1, body: 'told' },
+      { id: 2, body: 'asked' },
+    ]);
+  });
+
+  it.each(['tell', 'last', 'withCommit'] as const)('undoes it all where a statement fails that it was told by “%s”, and says why', async (how) => {
     const work = (end: 'asks' | 'returns') =>
       database.transact(async (tx) => {
         tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
-        tx[how]('INSERT INTO note VALUES ($1, $2)', [1, 'b']);
+        tx[how]('INSERT INTO note VALUES ($1, $2)', [1, 'b'], () => expect.unreachable('it was not committed'));
         tx.tell('INSERT INTO note VALUES ($1, $2)', [2, 'c']);
         if (end === 'asks') await tx.query('SELECT 1');
         return end;
@@ -160,10 +209,10 @@ describeStorages('the database', ({ create }) => {
     expect(await notes()).toEqual([]);
   });
 
-  it.each(['tell', 'last'] as const)('undoes it all where the driver cannot send what it was told by “%s”', async (how) => {
+  it.each(['tell', 'last', 'withCommit'] as const)('undoes it all where the driver cannot send what it was told by “%s”', async (how) => {
     const work = database.transact(async (tx) => {
       tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
-      tx[how]('INSERT INTO note VALUES ($1, $2)', [2, { n: 1n }]);
+      tx[how]('INSERT INTO note VALUES ($1, $2)', [2, { n: 1n }], () => expect.unreachable('it was not committed'));
       if (how === 'tell') tx.tell('INSERT INTO note VALUES ($1, $2)', [3, 'c']);
     });
     await expect(work).rejects.toThrow('BigInt');
@@ -177,6 +226,7 @@ describeStorages('the database', ({ create }) => {
     });
     expect(() => late!.tell('SELECT 1', [])).toThrow('had ended');
     expect(() => late!.last('SELECT 1', [])).toThrow('had ended');
+    expect(() => late!.withCommit('SELECT 1', [], () => {})).toThrow('had ended');
     for (let n = 0; n < 20; n++) expect(await database.transact((tx) => tx.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
   });
 
