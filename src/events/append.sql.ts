@@ -53,7 +53,7 @@ SELECT head, now() AS at FROM head`;
  */
 export const readAfter = `
 SELECT w.want::int AS want, l.head, l.epoch, e.seq, e.at, e.turn_id AS "turnId", e.body
-FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY AS w(id, after, size, want)
+FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::int[])) WITH ORDINALITY AS w(id, after, size, want)
 JOIN conversation_log l ON l.conversation_id = w.id
 LEFT JOIN LATERAL (SELECT * FROM event WHERE conversation_id = w.id AND seq > w.after ORDER BY seq LIMIT w.size) e ON true
 ORDER BY w.want, e.seq`;

@@ -5,7 +5,7 @@
  */
 export const segments = `
 WITH RECURSIVE segment(leaf, branch_id, upto) AS (
-  SELECT id, branch_id, ordinal FROM message WHERE id = ANY($1::uuid[])
+  SELECT id, branch_id, ordinal FROM message WHERE id = ANY((SELECT $1::uuid[])::uuid[])
   UNION ALL
   SELECT s.leaf, b.parent_id, b.fork_ordinal FROM segment s CROSS JOIN LATERAL (
     SELECT parent_id, fork_ordinal FROM branch WHERE id = s.branch_id AND parent_id IS NOT NULL LIMIT 1) b
