@@ -2,7 +2,7 @@ import type { EventBody, LogEvent } from '../contracts/turn-event.ts';
 import { createBatcher } from '../kernel/batcher.ts';
 import { NotFoundError } from '../kernel/errors.ts';
 import { groupBy } from '../kernel/group.ts';
-import type { Database, Transaction, Tx } from '../platform/db.ts';
+import type { Database, Transaction, TransactOptions } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn, readTurns } from './append.sql.ts';
 import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
@@ -22,12 +22,13 @@ export type LogPage = {
  * Appends events inside the transaction they belong to; they are published after it commits. `turn` is that of all of them, or a list with
  * that of each; `ends` the turn that they end: its last. Returns the head before and after them.
  */
-export type Append = (
-  conversationId: string,
-  turn: string | null | readonly string[],
-  bodies: readonly EventBody[],
-  ends?: string,
-) => Promise<{ from: number; to: number }>;
+export type Append = {
+  (...given: Given): Promise<{ from: number; to: number }>;
+  /** The same together with the commit, which so does not wait for it: for the last events of a conversation whose row the transaction holds. */
+  last(...given: Given): void;
+};
+
+type Given = [conversationId: string, turn: string | null | readonly string[], bodies: readonly EventBody[], ends?: string];
 
 type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
 
@@ -46,17 +47,18 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     append,
 
     /** A transaction that may append: its events reach readers after the commit, and never without it. */
-    async transact<T>(work: (tx: Transaction, append: Append) => Promise<T>): Promise<T> {
+    async transact<T>(work: (tx: Transaction, append: Append) => Promise<T>, options?: TransactOptions): Promise<T> {
       let batches: Batch[] = [];
       const result = await database.transact((tx) => {
         batches = []; // the transaction may be tried again
-        return work(tx, async (conversationId, turn, bodies, ends) => {
-          const turnIds = Array.isArray(turn) ? turn : bodies.map(() => turn);
-          const batch = await appendTo(tx, { conversationId, turnIds, bodies, ends });
+        const appendNow = async (...given: Given) => {
+          const batch = batchOf(given, await tx.query<Stored>(appendOne, toParams(given)));
           batches.push(batch);
           return batch;
-        });
-      });
+        };
+        const last = (...given: Given) => tx.withCommit<Stored>(appendOne, toParams(given), (rows) => void batches.push(batchOf(given, rows)));
+        return work(tx, Object.assign(appendNow, { last }));
+      }, options);
       for (const batch of batches) bus.publish(batch);
       return result;
     },
@@ -127,11 +129,16 @@ function pageOf(rows: readonly Row[], { after, limit }: Wanted): LogPage | null 
 
 export type EventLog = ReturnType<typeof createEventLog>;
 
-type Addition = { conversationId: string; turnIds: readonly (string | null)[]; bodies: readonly EventBody[]; ends: string | undefined };
+type Stored = { head: number; at: Date };
 
-async function appendTo(tx: Tx, { conversationId, turnIds, bodies, ends }: Addition): Promise<Batch> {
-  const [row] = await tx.query<{ head: number; at: Date }>(appendOne, [conversationId, turnIds, JSON.stringify(bodies), ends ?? null]);
+const turnsOf = ([, turn, bodies]: Given): readonly (string | null)[] => (Array.isArray(turn) ? turn : bodies.map(() => turn as string | null));
+
+const toParams = (given: Given) => [given[0], turnsOf(given), JSON.stringify(given[2]), given[3] ?? null];
+
+function batchOf(given: Given, [row]: readonly Stored[]): Batch {
+  const [conversationId, , bodies] = given;
   if (!row) throw new NotFoundError('conversation', null);
+  const turnIds = turnsOf(given);
   const events = numbered(bodies, row, null).map((event, index) => ({ ...event, turnId: turnIds[index] ?? null }));
   return { conversationId, from: row.head - bodies.length, to: row.head, events };
 }

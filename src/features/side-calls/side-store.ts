@@ -1,4 +1,4 @@
-import type { Database, Tx } from '../../platform/db.ts';
+import type { Database, Transaction, Tx } from '../../platform/db.ts';
 
 /** What a model is asked for beside the turns of a conversation, as the ledger calls it. */
 export type SideKind = 'TITLE' | 'SUMMARY';
@@ -8,12 +8,12 @@ export type SideKind = 'TITLE' | 'SUMMARY';
  * `upto` is how many messages a summary is to stand for.
  */
 export const requestSide = (
-  tx: Tx,
+  tx: Pick<Transaction, 'tell'>,
   kind: SideKind,
   conversationId: string,
   { isWanted = false, upto = null as number | null } = {},
-): Promise<unknown> =>
-  tx.query(
+): void =>
+  tx.tell(
     `INSERT INTO side_request (conversation_id, kind, is_wanted, upto) VALUES ($1::uuid, $2, $3, $4)
      ON CONFLICT (conversation_id, kind) DO UPDATE SET is_wanted = side_request.is_wanted OR excluded.is_wanted, upto = coalesce(excluded.upto, side_request.upto),
        tries = CASE WHEN $3 THEN 0 ELSE side_request.tries END`,

@@ -41,7 +41,7 @@ export function createTitles({ isAutomatic, ...deps }: TitleDeps) {
         if (!conversation) throw new NotFoundError('conversation', givenId);
         if (!conversation.activeLeafId || (await listForContext(tx, conversation.activeLeafId, 1)).length === 0)
           throw new ConflictError('Nothing was said in this conversation yet that a title could be made of.');
-        await requestSide(tx, 'TITLE', conversationId, { isWanted: true });
+        requestSide(tx, 'TITLE', conversationId, { isWanted: true });
       });
       if (!(await insist(conversationId, signal)))
         throw new ConflictError('A title of this conversation is being made already.', { retryable: true });

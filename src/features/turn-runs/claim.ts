@@ -4,7 +4,8 @@ import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Role } from '../../contracts/viewer.ts';
 import type { EventLog } from '../../events/index.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { Database } from '../../platform/db.ts';
+import type { Database, Transaction } from '../../platform/db.ts';
+import { type Heard, listForContext } from '../conversations/index.ts';
 
 /** A turn in this worker's hands. `fence` must accompany every later write. */
 export type ClaimedTurn = {
@@ -30,7 +31,13 @@ export type ClaimedTurn = {
   recovering: boolean;
   /** Whether it was begun before: by a worker that was lost, or until it waited for somebody. */
   resumed: boolean;
+  /** What its model may be shown, where that was read with the claim. */
+  heard?: Promise<Heard[]>;
 };
+
+export type NewlyAdmitted = { id: string; inputMessageId: string | null };
+/** Takes a turn in the transaction that admits it. */
+export type Take = (tx: Transaction, turn: NewlyAdmitted) => void;
 
 type Row = ClaimedTurn & { head: number; at: Date; isMore: boolean };
 
@@ -48,9 +55,31 @@ export async function claimNext(
 ): Promise<{ turn: ClaimedTurn; isMore: boolean } | null> {
   const [row] = await database.query<Row>(claim, [worker, leaseMs, running]);
   if (!row) return null;
-  const { at, head, isMore, ...turn } = row;
+  return { turn: announced(row, log), isMore: row.isMore };
+}
+
+/**
+ * Takes a turn in the transaction that admits it, where no other is before it, together with the commit; and reads what its model may be shown.
+ * `hear` is told of it after that, and not where it cannot be taken. It is announced when it is taken from what `hear` is given: readers are
+ * told of the admission first.
+ */
+export function claimNew(
+  tx: Transaction,
+  { id, inputMessageId }: NewlyAdmitted,
+  { worker, leaseMs, maxMessages }: { worker: string; leaseMs: number; maxMessages: number },
+  hear: (take: (log: Pick<EventLog, 'announce'>) => ClaimedTurn) => void,
+): void {
+  let heard: Promise<Heard[]> | undefined;
+  tx.withCommit<Row>(claimOfNew, [worker, leaseMs, id], ([row]) => {
+    if (row) hear((log) => ({ ...announced(row, log), heard }));
+  });
+  const later = { query: <R>(text: string, params: readonly unknown[] = []) => new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)) };
+  if (inputMessageId) heard = listForContext(later, inputMessageId, maxMessages);
+}
+
+function announced({ at, head, isMore: _, ...turn }: Row, log: Pick<EventLog, 'announce'>): ClaimedTurn {
   log.announce(turn.conversationId, turn.id, [claimEvent(turn)], { head, at });
-  return { turn, isMore };
+  return turn;
 }
 
 /** What the statement stores, for the readers of this process and the others. */
@@ -59,14 +88,8 @@ const claimEvent = ({ id, recovering, attempt }: ClaimedTurn): EventBody =>
 
 const reason = 'the worker before stopped renewing its lease';
 
-/**
- * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
- * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, $3 turns that this worker runs.
- * Conversation, turn and log are locked at once or passed over, so a claim waits for nobody. An update finds what it needs of other parts in its
- * FROM and in no sub-select: the database runs those again where a row has changed meanwhile, and refuses to where they write.
- */
-const claim = `
-WITH expired AS (
+/** Any turn that is due. $3 turns that this worker runs. Conversation, turn and log are locked at once or passed over, so a claim waits for nobody. */
+const anyDue = `expired AS (
   SELECT t.id, t.worker FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
   WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL($3::uuid[])
   ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
@@ -77,7 +100,20 @@ WITH expired AS (
   ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
 ), due AS (
   SELECT id, worker IS NOT NULL AS recovering, true AS resumed FROM expired UNION ALL SELECT id, false, false FROM queued LIMIT 1
-), claimed AS (
+)`;
+
+/** One turn, whose rows the transaction holds. $3 its id. */
+const newDue = `due AS (
+  SELECT id, false AS recovering, false AS resumed FROM turn WHERE id = $3::uuid AND status = 'QUEUED' AND NOT blocked
+)`;
+
+/**
+ * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
+ * what happened is appended, or nothing of it. $1 worker, $2 lease in ms. An update finds what it needs of other parts in its FROM and in no
+ * sub-select: the database runs those again where a row has changed meanwhile, and refuses to where they write.
+ */
+const claimOf = (due: string, isMore: string): string => `
+WITH ${due}, claimed AS (
   UPDATE turn t
   SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
       worker = $1, lease_until = now() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
@@ -104,6 +140,8 @@ SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id
   c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
   claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering, claimed.resumed,
   coalesce(u.roles::text[], '{}') AS roles, c.metadata,
-  answer.id AS "messageId", head.head, now() AS at,
-  claimed.resumed OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id) AS "isMore"
+  answer.id AS "messageId", head.head, now() AS at, ${isMore} AS "isMore"
 FROM claimed JOIN conversation c ON c.id = claimed.conversation_id LEFT JOIN user_account u ON u.id = claimed.owner_id, head, answer`;
+
+const claim = claimOf(anyDue, "claimed.resumed OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id)");
+const claimOfNew = claimOf(newDue, 'false');

@@ -122,16 +122,23 @@ async function heard(tx: Tx, messages: readonly Heard[]): Promise<Map<string, re
   return new Map(said);
 }
 
-type Wanted = { info: ModelInfo; tools: readonly ToolSpec[]; own: readonly ModelMessage[]; share: number };
+type Wanted = {
+  info: ModelInfo;
+  tools: readonly ToolSpec[];
+  own: readonly ModelMessage[];
+  share: number;
+  /** What may be shown, where it was read before. */
+  messages: readonly Heard[] | undefined;
+};
 
 /** The messages for one call of a turn. Costs the same in a conversation of ten messages and of a hundred thousand. */
 export async function buildContext(
   turn: ClaimedTurn,
-  { share, ...wanted }: Wanted,
+  { share, messages: known, ...wanted }: Wanted,
   deps: ContextDeps,
 ): Promise<Pick<Fitted, 'messages' | 'record'> & { summarise: number | null }> {
   const { inputMessageId, generation, systemPrompt } = turn;
-  const messages = inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : [];
+  const messages = known ?? (inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : []);
   const made = await assemble({ generation, systemPrompt, ...wanted }, messages, null, deps, share);
   return { messages: made.messages, record: made.record, summarise: worthSummarising(made.record, messages) };
 }

@@ -3,6 +3,8 @@
  * Promises: a turn has one worker at a time, and a worker that lost it writes nothing of it; every attempt ends once, with one ledger row
  * for its call; a turn has exactly one terminal event, its last; a settled turn never changes.
  */
+
+export type { NewlyAdmitted, Take } from './claim.ts';
 export { assemble, type ContextDeps, type ContextLimits, roomFor } from './context.ts';
 export { reportsOf } from './context-reports.ts';
 export { fromRecord, TurnNotActiveError } from './errors.ts';

@@ -3,7 +3,7 @@ import type { EventBody, TotalsRecord, TurnFinishedBody } from '../../contracts/
 import { statesBefore, type TurnEnd } from '../../engine/index.ts';
 import { type Append, type EventLog, FencedError } from '../../events/index.ts';
 import { groupBy } from '../../kernel/group.ts';
-import type { Tx } from '../../platform/db.ts';
+import type { Transaction, Tx } from '../../platform/db.ts';
 import { completeMessage, type EndedAnswer, endAnswers, holdConversation } from '../conversations/index.ts';
 import { requestSide } from '../side-calls/index.ts';
 import { type ClosedCall, closeCalls, withdrawApprovals } from '../tools/index.ts';
@@ -57,16 +57,16 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
     const events: EventBody[] = [...closed, { type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
     if (booked) events.push(booked.event);
     events.push(...moved.unread.map((id): EventBody => ({ type: 'turn-steered', messageId: id, consumed: false })));
-    await append(conversationId, turnId, [...events, finished(turnId, { ...end, status: moved.status }, totals)], turnId);
-    return { unblocks: moved.unblocks, ...(await askBeside(tx, settlement, moved, titleSource)) };
+    append.last(conversationId, turnId, [...events, finished(turnId, { ...end, status: moved.status }, totals)], turnId);
+    return { unblocks: moved.unblocks, ...askBeside(tx, settlement, moved, titleSource) };
   });
 
 /** What a model is asked for beside, now that the turn has ended: a name for a conversation that has none, and what stands for its beginning. */
-async function askBeside(tx: Tx, { booking, titles, summarise }: Settlement, { status }: Pick<Finished, 'status'>, titleSource: string | null) {
+function askBeside(tx: Transaction, { booking, titles, summarise }: Settlement, { status }: Pick<Finished, 'status'>, titleSource: string | null) {
   const asksTitle = titles && status === 'COMPLETED' && titleSource === 'FALLBACK';
   const asksSummary = summarise !== null;
-  if (asksTitle) await requestSide(tx, 'TITLE', booking.conversationId);
-  if (asksSummary) await requestSide(tx, 'SUMMARY', booking.conversationId, { upto: summarise });
+  if (asksTitle) requestSide(tx, 'TITLE', booking.conversationId);
+  if (asksSummary) requestSide(tx, 'SUMMARY', booking.conversationId, { upto: summarise });
   return { asksTitle, asksSummary };
 }
 

@@ -221,12 +221,15 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
   const sink = createTurnSink(writer, { ...deps, onFault: (err) => logger.warn({ err }, 'events could not be stored') });
   const account = (call: Call) => accountOf(call, modelOf(turn), deps.countTokens);
   const tools = createToolPorts(turn, info, { ...deps.tools, log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account });
+  let { heard } = turn;
   return {
     provider,
     emit: sink.emit,
     flushed: sink.flushed,
     async context(share, own) {
-      const { summarise, ...context } = await buildContext(turn, { info, tools: tools.offered, own, share }, deps);
+      const messages = await heard;
+      heard = undefined; // a second call may be shown what was said to the turn meanwhile
+      const { summarise, ...context } = await buildContext(turn, { info, tools: tools.offered, own, share, messages }, deps);
       current.summarise = deps.summaries.isAutomatic ? summarise : null;
       return context;
     },

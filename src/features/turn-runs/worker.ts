@@ -1,7 +1,7 @@
 import type { Interruption } from '../../engine/index.ts';
-import { type Bus, createCompactor, findUncompacted } from '../../events/index.ts';
+import { type Bus, createCompactor, type EventLog, findUncompacted } from '../../events/index.ts';
 import { createBell, pause } from '../../kernel/async.ts';
-import { type ClaimedTurn, claimNext } from './claim.ts';
+import { type ClaimedTurn, claimNew, claimNext, type Take } from './claim.ts';
 import { purgeDeleted } from './purge.ts';
 import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
 import { releaseLease, renewLeases, unblockStrays } from './turn-store.ts';
@@ -16,6 +16,12 @@ export type WorkerDeps = Omit<TurnJobDeps, 'compactor'> & {
   sweeps: () => Promise<unknown>;
 };
 
+/**
+ * Admissions at once that take their turn along. More turns than that in one moment are a burst: those are looked for one after the other, so that
+ * they begin no faster than their first words are stored, and the words of the others go on.
+ */
+const maxTaking = 2;
+
 type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
 
 /**
@@ -23,7 +29,7 @@ type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
  * `pollMs`, so that a lost hint or a dead worker delays a turn and nothing more.
  */
 export function createWorker(deps: WorkerDeps) {
-  const { bus, logger, database, pace, worker, leaseMs, concurrency } = deps;
+  const { bus, log, logger, database, pace, worker, leaseMs, concurrency } = deps;
   const onFault = (err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet');
   const compactor = createCompactor({ database, pace, onFault });
   const running = new Map<string, Run>();
@@ -55,14 +61,46 @@ export function createWorker(deps: WorkerDeps) {
     running.set(turn.id, { turn, abort, done });
   }
 
+  const hasRoom = () => !stopping.signal.aborted && running.size + admissions.size < concurrency;
+
+  /** Admissions that keep a place for their turn. */
+  const admissions = new Set<Promise<unknown>>();
+  /** Whether turns may wait that were there before. */
+  let isBehind = true;
+
+  /**
+   * Admits a turn. Where there is room for it and none waits, this worker takes it with the same commit: its first word comes some round trips
+   * sooner than where the turn is looked for. Says whether it has.
+   */
+  async function admitting<T>(admit: (take: Take | null) => Promise<T>): Promise<{ admitted: T; isTaken: boolean }> {
+    if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), isTaken: false };
+    let found = null as ((log: EventLog) => ClaimedTurn) | null;
+    const taker = { worker, leaseMs, maxMessages: deps.limits.maxMessages };
+    const admission = admit((tx, turn) =>
+      claimNew(tx, turn, taker, (take) => {
+        found = take;
+      }),
+    );
+    admissions.add(admission);
+    try {
+      return { admitted: await admission, isTaken: found !== null };
+    } finally {
+      admissions.delete(admission);
+      if (found) begin(found(log)); // it is committed, whatever came after
+    }
+  }
+
   let claiming: Promise<unknown> = Promise.resolve();
 
   async function claimAll(): Promise<void> {
-    for (let isMore = true; isMore && !stopping.signal.aborted && running.size < concurrency; ) {
+    isBehind = true;
+    let isMore = true;
+    while (isMore && hasRoom()) {
       const claimed = await claimNext(deps, worker, leaseMs, [...running.keys()]);
       if (claimed) begin(claimed.turn);
       isMore = claimed?.isMore ?? false;
     }
+    isBehind = isMore;
   }
 
   /** Leases are renewed together, three times in their life; the answer brings requests to stop. */
@@ -119,8 +157,9 @@ export function createWorker(deps: WorkerDeps) {
     },
     /** Whether a turn that is admitted now can begin here at once. */
     get hasRoom(): boolean {
-      return !stopping.signal.aborted && running.size < concurrency;
+      return hasRoom();
     },
+    admitting,
     get running(): number {
       return running.size;
     },
@@ -129,7 +168,7 @@ export function createWorker(deps: WorkerDeps) {
     async drain(graceMs: number): Promise<void> {
       stopping.abort();
       unlisten();
-      await claiming; // a claim that is under way still brings a turn
+      await Promise.allSettled([claiming, ...admissions]); // a claim that is under way still brings a turn
       const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
       const patience = new AbortController();
       await Promise.race([all(), pause(graceMs, patience.signal)]);

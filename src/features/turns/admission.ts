@@ -8,7 +8,7 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Transaction, Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, type NewConversation, supersedeAnswers } from '../conversations/index.ts';
-import { findLastTurn, TurnNotActiveError } from '../turn-runs/index.ts';
+import { findLastTurn, type Take, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, countable, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
 import { type GenerationRequest, parseGeneration, parseKey } from './input.ts';
@@ -48,13 +48,13 @@ export function createAdmission(deps: AdmissionDeps) {
     ...createRewrites(deps, once),
 
     /** Writes the user's message and the turn that answers it. */
-    async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
+    async send(viewer: Viewer, request: SendMessage, take: Take | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
       check(request);
       const tokenCount = await countTokens(countable(read));
       const hash = sha256(stableStringify({ ...request, content: undefined, ...nameOf(read), idempotencyKey: undefined }));
-      return once({ viewer, key, hash }, async (tx, append) => {
+      return once({ viewer, key, hash, take }, async (tx, append) => {
         const conversation = await open(tx, viewer, request.conversation);
         refuseStaleParent(conversation, request.parentId);
         const info = findModel(modelFor(request.generation, conversation));
@@ -64,7 +64,7 @@ export function createAdmission(deps: AdmissionDeps) {
         if (request.steers !== undefined && way.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
         refuseTooLongText(contentOf(way.question.parts) ?? '', maxMessageChars, request.content.path);
         refuseTooLong(way.question.tokenCount, { info, generation }, limits);
-        const turn = await admitTurn(tx, append, { viewer, key, hash }, conversation, {
+        const turn = await admitTurn(tx, append, { viewer, key, hash, take }, conversation, {
           ...{ trigger: 'SEND', info, generation, ...way },
           events: [...events, ...way.events],
         });
@@ -73,10 +73,14 @@ export function createAdmission(deps: AdmissionDeps) {
     },
 
     /** Answers again what a failed or stopped turn did not: a new turn for the same message, whose answer takes the old one's place. */
-    async retry(viewer: Viewer, { turn, givenId, idempotencyKey }: { turn: Turn; givenId: string; idempotencyKey: string }): Promise<Admitted> {
+    async retry(
+      viewer: Viewer,
+      { turn, givenId, idempotencyKey }: { turn: Turn; givenId: string; idempotencyKey: string },
+      take: Take | null = null,
+    ): Promise<Admitted> {
       const key = parseKey(idempotencyKey, 'idempotencyKey');
       const hash = sha256(stableStringify({ retry: turn.id }));
-      return once({ viewer, key, hash }, async (tx, append) => {
+      return once({ viewer, key, hash, take }, async (tx, append) => {
         const conversation = await lockConversation(tx, viewer, turn.conversationId);
         if (!conversation) throw new NotFoundError('turn', givenId);
         takesMessages(conversation);
@@ -85,7 +89,7 @@ export function createAdmission(deps: AdmissionDeps) {
         const events = await replaceAnswers(tx, turn.id, conversation);
         const generation = turn.generation as Generation;
         const again = { trigger: 'RETRY', info, generation, behind: turn.inputMessageId, question: null, events } as const;
-        return admitTurn(tx, append, { viewer, key, hash }, conversation, again);
+        return admitTurn(tx, append, { viewer, key, hash, take }, conversation, again);
       });
     },
   };

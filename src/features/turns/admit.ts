@@ -73,8 +73,14 @@ export async function admitTurn(
   const events: EventBody[] = [...(turn.events ?? []), ...added.map((messageId) => ({ type: 'message-added', messageId }) as const)];
   if (title) events.push({ type: 'conversation-updated', changed: ['title'] });
   if (behind !== conversation.activeLeafId) events.push({ type: 'branch-selected', leafId: added.at(-1)! });
-  await append(conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]);
-  if (!isAnswered) await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });
+  const told: Parameters<Append> = [conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]];
+  if (isAnswered) {
+    append.last(...told);
+    request.take?.(tx, { id, inputMessageId });
+  } else {
+    await append(...told);
+    await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });
+  }
   return { turnId: id, conversationId, messageId: inputMessageId, ...start, deduplicated: false };
 }
 

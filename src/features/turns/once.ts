@@ -2,7 +2,7 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import { IdempotencyConflictError } from '../../kernel/errors.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
-import { type AdmittedTurn, findAdmitted } from '../turn-runs/index.ts';
+import { type AdmittedTurn, findAdmitted, type Take } from '../turn-runs/index.ts';
 
 export type Admitted = {
   turnId: string;
@@ -18,18 +18,19 @@ export type Admitted = {
   stopping?: string | null;
 };
 
-/** The name of a request: its key, and what tells it from another with the same key. */
-export type Request = { viewer: Viewer; key: string; hash: string };
+/** The name of a request: its key, and what tells it from another with the same key; and how a worker takes its turn along, if one does. */
+export type Request = { viewer: Viewer; key: string; hash: string; take: Take | null };
 
 /**
- * One transaction that the database lets through once a key. Whatever it fails for, the key decides first: what the earlier request did may
+ * One transaction that the database lets through once a key. It begins with a lock, or with a new conversation and its turn, which a worker
+ * would find and the key would find again, were the rest not there. Whatever it fails for, the key decides first: what the earlier request did may
  * be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
  */
 export const createOnce =
   ({ database, log }: { database: Pick<Database, 'query'>; log: EventLog }) =>
   async ({ viewer, key, hash }: Request, admit: (tx: Transaction, append: Append) => Promise<Admitted>): Promise<Admitted> => {
     try {
-      return await log.transact(admit);
+      return await log.transact(admit, { eager: true });
     } catch (error) {
       const earlier = await findAdmitted(database, viewer, key).catch(() => null);
       if (!earlier) throw error;

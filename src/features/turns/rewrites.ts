@@ -4,6 +4,7 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, requireInTree, type TreeMessage } from '../conversations/index.ts';
+import type { Take } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, countable, nameOf, readContent, toParts } from './content/content.ts';
 import { type GenerationRequest, parseGeneration, parseKey } from './input.ts';
@@ -30,26 +31,26 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
 
   return {
     /** Answers a question once more, beside the answers that it has. */
-    async regenerate(viewer: Viewer, request: Regenerate): Promise<Admitted> {
+    async regenerate(viewer: Viewer, request: Regenerate, take: Take | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: request.generation }));
-      return once({ viewer, key, hash }, async (tx, append) => {
+      return once({ viewer, key, hash, take }, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, request.target);
         const behind = questionOf(message);
         const info = findModel(modelFor(request.generation, conversation));
         const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(request.generation, info, tools), behind, question: null } as const;
-        return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);
+        return admitTurn(tx, append, { viewer, key, hash, take }, conversation, turn);
       });
     },
 
     /** Says something else in place of a message of the user, beside it. */
-    async edit(viewer: Viewer, request: EditMessage): Promise<Admitted> {
+    async edit(viewer: Viewer, request: EditMessage, take: Take | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
       const tokenCount = await countTokens(countable(read));
       const { target, generation: wanted, rerun: isAnswered } = request;
       const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: wanted }));
-      return once({ viewer, key, hash }, async (tx, append) => {
+      return once({ viewer, key, hash, take }, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, target);
         if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
         const info = findModel(modelFor(wanted, conversation));
@@ -57,7 +58,7 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
         refuseTooLong(tokenCount, { info, generation }, limits);
         const { parts, events } = await toParts(tx, conversation.id, read);
         const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
-        return admitTurn(tx, append, { viewer, key, hash }, conversation, turn);
+        return admitTurn(tx, append, { viewer, key, hash, take }, conversation, turn);
       });
     },
   };

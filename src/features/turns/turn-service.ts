@@ -7,7 +7,7 @@ import type { Turn } from '../../generated/prisma/client.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { findConversation, findMessage, holdConversation } from '../conversations/index.ts';
-import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, TurnNotActiveError } from '../turn-runs/index.ts';
+import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, type Take, TurnNotActiveError, type Worker } from '../turn-runs/index.ts';
 import { createAdmission, type SendMessage } from './admission.ts';
 import type { AdmissionDeps } from './admit.ts';
 import type { Admitted } from './once.ts';
@@ -19,7 +19,7 @@ export type TurnServiceDeps = AdmissionDeps & {
   hub: Hub;
   bus: Bus;
   /** The worker of this process, where it has one. */
-  localWorker: () => { readonly hasRoom: boolean; nudge(): void } | null;
+  localWorker: () => Pick<Worker, 'hasRoom' | 'nudge' | 'admitting'> | null;
 };
 
 export type StopTurn = {
@@ -47,9 +47,8 @@ export function createTurnService(deps: TurnServiceDeps) {
   const { database, log, hub, bus, localWorker } = deps;
   const admission = createAdmission(deps);
 
-  /** A worker of this process takes the turn without asking anybody; else all others are told. */
-  function wake({ turnId }: { turnId: string }): void {
-    if (points.hasSubscribers) points.publish({ turnId, point: 'admitted' satisfies TurnPoint });
+  /** A worker of this process looks for the turn without asking anybody; else all others are told. */
+  function wake(): void {
     const worker = localWorker();
     if (worker?.hasRoom) worker.nudge();
     else bus.signal({ kind: 'turn-waiting' });
@@ -64,10 +63,17 @@ export function createTurnService(deps: TurnServiceDeps) {
 
   const wait = (turnId: string, timeoutMs: number, signal: AbortSignal) => waitForEnd({ database, log, hub }, turnId, timeoutMs, signal);
 
-  async function admitted(admission: Admitted): Promise<Admitted> {
-    if (admission.stopping) tellStopped(admission.stopping);
-    if (!admission.deduplicated) wake(admission);
-    return admission;
+  /** Admits a turn, which a worker of this process takes along where it can. */
+  async function admit(work: (take: Take | null) => Promise<Admitted>): Promise<Admitted> {
+    const marked = async (take: Take | null) => {
+      const admitted = await work(take);
+      if (points.hasSubscribers && !admitted.deduplicated) points.publish({ turnId: admitted.turnId, point: 'admitted' satisfies TurnPoint });
+      return admitted;
+    };
+    const { admitted, isTaken } = (await localWorker()?.admitting(marked)) ?? { admitted: await marked(null), isTaken: false };
+    if (admitted.stopping) tellStopped(admitted.stopping);
+    if (!admitted.deduplicated && !isTaken) wake();
+    return admitted;
   }
 
   /** The turn that a stop means: the one named, or the one that is running, else the next in the conversation's queue. */
@@ -105,21 +111,23 @@ export function createTurnService(deps: TurnServiceDeps) {
 
   return {
     async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
-      return admitted(await admission.send(viewer, request));
+      return admit((take) => admission.send(viewer, request, take));
     },
 
     async retry(viewer: Viewer, { turnId, givenId, idempotencyKey }: { turnId: string; givenId: string; idempotencyKey: string }): Promise<Admitted> {
       const turn = await findTurn(database.prisma, viewer, turnId);
       if (!turn) throw new NotFoundError('turn', givenId);
-      return admitted(await admission.retry(viewer, { turn, givenId, idempotencyKey }));
+      return admit((take) => admission.retry(viewer, { turn, givenId, idempotencyKey }, take));
     },
 
     async regenerate(viewer: Viewer, { messageId, givenId, ...request }: OfMessage<Regenerate>): Promise<Admitted> {
-      return admitted(await admission.regenerate(viewer, { ...request, target: await findMessageFor(viewer, messageId, givenId) }));
+      const target = await findMessageFor(viewer, messageId, givenId);
+      return admit((take) => admission.regenerate(viewer, { ...request, target }, take));
     },
 
     async edit(viewer: Viewer, { messageId, givenId, ...request }: OfMessage<EditMessage>): Promise<Admitted> {
-      return admitted(await admission.edit(viewer, { ...request, target: await findMessageFor(viewer, messageId, givenId) }));
+      const target = await findMessageFor(viewer, messageId, givenId);
+      return admit((take) => admission.edit(viewer, { ...request, target }, take));
     },
 
     /** Tells a turn that runs something, which it reads before its next step; where it has none, a turn of its own answers it. */
@@ -130,7 +138,8 @@ export function createTurnService(deps: TurnServiceDeps) {
       const turn = await findTurn(database.prisma, viewer, turnId);
       if (!turn) throw new NotFoundError('turn', givenId);
       const conversation = { id: turn.conversationId, givenId };
-      const sent = await admitted(await admission.send(viewer, { ...request, conversation, generation: {}, whenBusy: 'STEER', steers: turnId }));
+      const message = { ...request, conversation, generation: {}, whenBusy: 'STEER', steers: turnId } as const;
+      const sent = await admit((take) => admission.send(viewer, message, take));
       return { turnId, conversationId: turn.conversationId, from: sent.logStart };
     },
 

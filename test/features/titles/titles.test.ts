@@ -46,7 +46,7 @@ describeStorages('a title that was asked for', (storage) => {
 
   async function asked(row: Record<string, unknown> = {}): Promise<string> {
     const [id] = (await plant(bare.database, { ownerId, conversations: 1, turns: 1 })) as [string];
-    await requestSide(bare.database, 'TITLE', id);
+    await bare.database.transact(async (tx) => requestSide(tx, 'TITLE', id));
     for (const [column, value] of Object.entries(row))
       await bare.database.query(`UPDATE side_request SET ${column} = $2 WHERE conversation_id = $1`, [id, value]);
     return id;
