@@ -5,7 +5,7 @@ import type { MaskError } from '../graph/mask-errors.ts';
 
 /**
  * What an operation failed with is masked under the id of its request, which also is a header of the response. Whatever fails outside of
- * operations, and in the middle of a stream, is left to Yoga's own mask, and has an id of its own.
+ * operations is left to Yoga's own mask, and has an id of its own.
  */
 export const useErrorMask = (mask: MaskError): Plugin<Context> => ({
   onExecute: ({ args: { contextValue } }) => ({
@@ -18,6 +18,12 @@ export const useErrorMask = (mask: MaskError): Plugin<Context> => ({
     onSubscribeResult({ result, setResult }) {
       const masked = maskedBy(mask, result as ExecutionResult, contextValue);
       if (masked) setResult(masked);
+      return {
+        onNext({ result, setResult }) {
+          const masked = maskedBy(mask, result as ExecutionResult, contextValue);
+          if (masked) setResult(masked);
+        },
+      };
     },
     onSubscribeError({ error, setError }) {
       setError(mask(error, contextValue.requestId));

@@ -205,10 +205,10 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
 
   it.each(['over HTTP', 'over a socket'])('ends a stream %s that has begun with the same sentence, and no other with it', async (way) => {
     await rename('event', 'event_away');
-    const { text, errors } = await requests()[`turn ${way}`]!();
+    const { text, id, errors } = await requests()[`turn ${way}`]!();
     await rename('event_away', 'event');
     expect(text).not.toMatch(insides);
-    expect(errors).toMatchObject([{ message: apology, extensions: { code: 'INTERNAL_SERVER_ERROR' } }]);
+    expect(errors).toMatchObject([{ message: apology, extensions: { code: 'INTERNAL_SERVER_ERROR', ...(id ? { requestId: id } : {}) } }]);
     const line = lines.find((line) => line.includes(errors[0]!.extensions.requestId!));
     expect((JSON.parse(line!) as Line).err?.message).toMatch(/does not exist/);
     expect(raw.closed).toBeNull();

@@ -69,12 +69,12 @@ export function claimNew(
   { worker, leaseMs, maxMessages }: { worker: string; leaseMs: number; maxMessages: number },
   hear: (take: (log: Pick<EventLog, 'announce'>) => ClaimedTurn) => void,
 ): void {
-  let heard: Promise<Heard[]> | undefined;
+  const later = { query: <R>(text: string, params: readonly unknown[] = []) => new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)) };
+  const heard = inputMessageId ? listForContext(later, inputMessageId, maxMessages) : undefined;
+  heard?.catch(() => {}); // a turn that ends before its first call never asks for it
   tx.withCommit<Row>(claimOfNew, [worker, leaseMs, id], ([row]) => {
     if (row) hear((log) => ({ ...announced(row, log), heard }));
   });
-  const later = { query: <R>(text: string, params: readonly unknown[] = []) => new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)) };
-  if (inputMessageId) heard = listForContext(later, inputMessageId, maxMessages);
 }
 
 function announced({ at, head, isMore: _, ...turn }: Row, log: Pick<EventLog, 'announce'>): ClaimedTurn {
@@ -109,14 +109,14 @@ const newDue = `due AS (
 
 /**
  * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
- * what happened is appended, or nothing of it. $1 worker, $2 lease in ms. An update finds what it needs of other parts in its FROM and in no
+ * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, which counts from this moment: the transaction may have waited. An update finds what it needs of other parts in its FROM and in no
  * sub-select: the database runs those again where a row has changed meanwhile, and refuses to where they write.
  */
 const claimOf = (due: string, isMore: string): string => `
 WITH ${due}, claimed AS (
   UPDATE turn t
   SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
-      worker = $1, lease_until = now() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
+      worker = $1, lease_until = clock_timestamp() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
   FROM due WHERE t.id = due.id
   RETURNING t.*, due.recovering, due.resumed
 ), begun_attempt AS (

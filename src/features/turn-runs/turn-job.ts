@@ -69,12 +69,13 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
   const { id: turnId, conversationId, attempt, recovering } = turn;
   const logger = deps.logger.child({ turnId, conversationId, attempt, worker: deps.worker });
   const current: Current = { attempt, hasCalls: false, summarise: null };
-  const span = beginSpan('turn', 'internal', {
+  const facts = {
     'colloquy.turn.id': turnId,
     'gen_ai.conversation.id': conversationId,
     'colloquy.turn.attempt': attempt,
     'colloquy.turn.recovering': recovering,
-  });
+  };
+  const span = beginSpan('turn', 'internal', facts, { isRoot: true }); // of no request, also where one has just admitted it
   mark(turnId, 'claimed');
   if (recovering) logger.warn('turn taken over: the worker before was lost or drained');
   try {
@@ -222,6 +223,7 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
   const account = (call: Call) => accountOf(call, modelOf(turn), deps.countTokens);
   const tools = createToolPorts(turn, info, { ...deps.tools, log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account });
   let { heard } = turn;
+  turn.heard = undefined; // it may be long, and the turn too
   return {
     provider,
     emit: sink.emit,

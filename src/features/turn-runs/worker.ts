@@ -75,19 +75,30 @@ export function createWorker(deps: WorkerDeps) {
   async function admitting<T>(admit: (take: Take | null) => Promise<T>): Promise<{ admitted: T; isTaken: boolean }> {
     if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), isTaken: false };
     let found = null as ((log: EventLog) => ClaimedTurn) | null;
+    let asked: string | null = null;
     const taker = { worker, leaseMs, maxMessages: deps.limits.maxMessages };
-    const admission = admit((tx, turn) =>
+    const admission = admit((tx, turn) => {
+      asked = turn.id;
       claimNew(tx, turn, taker, (take) => {
         found = take;
-      }),
-    );
+      });
+    });
     admissions.add(admission);
     try {
       return { admitted: await admission, isTaken: found !== null };
     } finally {
       admissions.delete(admission);
-      if (found) begin(found(log)); // it is committed, whatever came after
+      if (found)
+        begin(found(log)); // it is committed, whatever came after
+      else if (asked) leave(asked);
+      if (isBehind) bell.ring(); // whoever looked meanwhile found no room
     }
+  }
+
+  /** A commit whose answer was lost may have taken a turn that nobody here knows of: its lease ends at once. */
+  function leave(turnId: string): void {
+    const released = releaseLease(database, turnId, 1).then(() => bell.ring());
+    beside(released.catch((err: unknown) => logger.warn({ err, turnId }, 'a turn is taken up again when its lease is over')));
   }
 
   let claiming: Promise<unknown> = Promise.resolve();
@@ -168,10 +179,11 @@ export function createWorker(deps: WorkerDeps) {
     async drain(graceMs: number): Promise<void> {
       stopping.abort();
       unlisten();
-      await Promise.allSettled([claiming, ...admissions]); // a claim that is under way still brings a turn
-      const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
       const patience = new AbortController();
-      await Promise.race([all(), pause(graceMs, patience.signal)]);
+      const grace = pause(graceMs, patience.signal);
+      await Promise.race([Promise.allSettled([claiming, ...admissions]), grace]); // a claim that is under way still brings a turn
+      const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
+      await Promise.race([all(), grace]);
       patience.abort();
       const left = [...running.values()];
       for (const { abort } of left) interrupt(abort, { kind: 'drained' });

@@ -76,7 +76,7 @@ export async function admitTurn(
   const told: Parameters<Append> = [conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]];
   if (isAnswered) {
     append.last(...told);
-    request.take?.(tx, { id, inputMessageId });
+    if (position === 0) request.take?.(tx, { id, inputMessageId });
   } else {
     await append(...told);
     await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });

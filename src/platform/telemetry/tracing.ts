@@ -1,4 +1,4 @@
-import { type Attributes, context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { type Attributes, context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { pause } from '../../kernel/async.ts';
 
 /** Facts of a span; what is null is left out. */
@@ -16,9 +16,9 @@ export type Traced = {
 const given = (facts: Facts): Attributes => Object.fromEntries(Object.entries(facts).filter(([, value]) => value != null)) as Attributes;
 
 /** Begins a span below the one that is active. Client spans are those of calls to another server. */
-export function beginSpan(name: string, kind: 'internal' | 'client', facts: Facts): Traced {
+export function beginSpan(name: string, kind: 'internal' | 'client', facts: Facts, { isRoot = false } = {}): Traced {
   const tracer = trace.getTracer('colloquy');
-  const parent = context.active();
+  const parent = isRoot ? ROOT_CONTEXT : context.active();
   const span = tracer.startSpan(name, { kind: kind === 'client' ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes: given(facts) }, parent);
   const inside = trace.setSpan(parent, span);
   return {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EventLog } from '../../../src/events/index.ts';
-import { claimNext } from '../../../src/features/turn-runs/claim.ts';
+import { type ClaimedTurn, claimNew, claimNext } from '../../../src/features/turn-runs/claim.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStorages } from '../../kit/databases.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
@@ -41,6 +41,28 @@ describeStorages('a claim', (storage) => {
     const attempts = await bare.database.query('SELECT number, outcome, worker FROM turn_attempt WHERE turn_id = $1', [turn.id]);
     expect(attempts).toEqual([{ number: 2, outcome: 'RUNNING', worker: 'a worker' }]);
     expect(await claim()).toBeNull();
+  });
+
+  it('with the commit of a transaction that had to wait leases the turn from then on, and tells of it when that is committed', async () => {
+    const id = await queueOne();
+    const [queued] = await bare.database.query<{ id: string }>(`SELECT id FROM turn WHERE conversation_id = $1 AND status = 'QUEUED'`, [id]);
+    const told: string[] = [];
+    const announcing = { announce: (...[, , bodies]: Parameters<EventLog['announce']>) => void told.push(...bodies.map(({ type }) => type)) };
+    const taken: ClaimedTurn[] = [];
+    await bare.database.transact(async (tx) => {
+      claimNew(tx, { id: queued!.id, inputMessageId: null }, { worker: 'a worker', leaseMs: 60_000, maxMessages: 1 }, (take) => {
+        taken.push(take(announcing));
+      });
+      await tx.query('SELECT pg_sleep(0.3)');
+      expect([taken, told]).toEqual([[], []]);
+    });
+    expect([taken.map((turn) => turn.id), told]).toEqual([[queued!.id], ['turn-started']]);
+    expect(await logOf(id)).toEqual({ types: ['turn-started'], seqs: [7], head: 7 });
+    const [row] = await bare.database.query<{ lease: number }>(
+      'SELECT extract(epoch FROM lease_until - started_at)::float8 AS lease FROM turn WHERE id = $1',
+      [queued!.id],
+    );
+    expect(row!.lease).toBeGreaterThanOrEqual(60.3);
   });
 
   it('says whether another look may find another', async () => {
