@@ -109,8 +109,9 @@ const newDue = `due AS (
 
 /**
  * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
- * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, which counts from this moment: the transaction may have waited. An update finds what it needs of other parts in its FROM and in no
- * sub-select: the database runs those again where a row has changed meanwhile, and refuses to where they write.
+ * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, which counts from this moment: the transaction may have waited.
+ * An update finds what it needs of other parts in its FROM and in no sub-select: the database runs those again where a row has changed
+ * meanwhile, and refuses to where they write.
  */
 const claimOf = (due: string, isMore: string): string => `
 WITH ${due}, claimed AS (

@@ -88,8 +88,8 @@ export function createWorker(deps: WorkerDeps) {
       return { admitted: await admission, isTaken: found !== null };
     } finally {
       admissions.delete(admission);
-      if (found)
-        begin(found(log)); // it is committed, whatever came after
+      // What was found is committed, whatever came after.
+      if (found) begin(found(log));
       else if (asked) leave(asked);
       if (isBehind) bell.ring(); // whoever looked meanwhile found no room
     }
