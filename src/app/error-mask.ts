@@ -1,4 +1,4 @@
-import type { ExecutionResult, GraphQLError } from 'graphql';
+import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Context } from '../graph/context.ts';
 import type { MaskError } from '../graph/mask-errors.ts';
@@ -7,31 +7,26 @@ import type { MaskError } from '../graph/mask-errors.ts';
  * What an operation failed with is masked under the id of its request, which also is a header of the response. Whatever fails outside of
  * operations is left to Yoga's own mask, and has an id of its own.
  */
-export const useErrorMask = (mask: MaskError): Plugin<Context> => ({
-  onExecute: ({ args: { contextValue } }) => ({
-    onExecuteDone({ result, setResult }) {
-      const masked = maskedBy(mask, result as ExecutionResult, contextValue);
-      if (masked) setResult(masked);
-    },
-  }),
-  onSubscribe: ({ args: { contextValue } }) => ({
-    onSubscribeResult({ result, setResult }) {
-      const masked = maskedBy(mask, result as ExecutionResult, contextValue);
-      if (masked) setResult(masked);
-      return {
-        onNext({ result, setResult }) {
-          const masked = maskedBy(mask, result as ExecutionResult, contextValue);
-          if (masked) setResult(masked);
-        },
-      };
-    },
-    onSubscribeError({ error, setError }) {
-      setError(mask(error, contextValue.requestId));
-    },
-  }),
-});
+export const useErrorMask = (mask: MaskError): Plugin<Context> => {
+  const maskWith =
+    ({ requestId }: Context) =>
+    (payload: Payload) => {
+      const { errors } = payload.result as ExecutionResult;
+      if (errors) payload.setResult({ ...payload.result, errors: errors.map((error) => mask(error, requestId)) });
+    };
+  return {
+    onExecute: ({ args: { contextValue } }) => ({ onExecuteDone: maskWith(contextValue) }),
+    onSubscribe: ({ args: { contextValue } }) => ({
+      onSubscribeResult(payload) {
+        maskWith(contextValue)(payload);
+        return { onNext: maskWith(contextValue) };
+      },
+      onSubscribeError({ error, setError }) {
+        setError(mask(error, contextValue.requestId));
+      },
+    }),
+  };
+};
 
-function maskedBy(mask: MaskError, result: ExecutionResult, { requestId }: Context): ExecutionResult | null {
-  if (!result.errors) return null;
-  return { ...result, errors: result.errors.map((error): GraphQLError => mask(error, requestId)) };
-}
+/** Of a result, or of a stream of them, which has no errors itself. */
+type Payload = { result: object; setResult(result: ExecutionResult): void };

@@ -54,7 +54,8 @@ export function createAdmission(deps: AdmissionDeps) {
       check(request);
       const tokenCount = await countTokens(countable(read));
       const hash = sha256(stableStringify({ ...request, content: undefined, ...nameOf(read), idempotencyKey: undefined }));
-      return once({ viewer, key, hash, take }, async (tx, append) => {
+      const named = { viewer, key, hash, take };
+      return once(named, async (tx, append) => {
         const conversation = await open(tx, viewer, request.conversation);
         refuseStaleParent(conversation, request.parentId);
         const info = findModel(modelFor(request.generation, conversation));
@@ -64,7 +65,7 @@ export function createAdmission(deps: AdmissionDeps) {
         if (request.steers !== undefined && way.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
         refuseTooLongText(contentOf(way.question.parts) ?? '', maxMessageChars, request.content.path);
         refuseTooLong(way.question.tokenCount, { info, generation }, limits);
-        const turn = await admitTurn(tx, append, { viewer, key, hash, take }, conversation, {
+        const turn = await admitTurn(tx, append, named, conversation, {
           ...{ trigger: 'SEND', info, generation, ...way },
           events: [...events, ...way.events],
         });
@@ -80,7 +81,8 @@ export function createAdmission(deps: AdmissionDeps) {
     ): Promise<Admitted> {
       const key = parseKey(idempotencyKey, 'idempotencyKey');
       const hash = sha256(stableStringify({ retry: turn.id }));
-      return once({ viewer, key, hash, take }, async (tx, append) => {
+      const named = { viewer, key, hash, take };
+      return once(named, async (tx, append) => {
         const conversation = await lockConversation(tx, viewer, turn.conversationId);
         if (!conversation) throw new NotFoundError('turn', givenId);
         takesMessages(conversation);
@@ -89,7 +91,7 @@ export function createAdmission(deps: AdmissionDeps) {
         const events = await replaceAnswers(tx, turn.id, conversation);
         const generation = turn.generation as Generation;
         const again = { trigger: 'RETRY', info, generation, behind: turn.inputMessageId, question: null, events } as const;
-        return admitTurn(tx, append, { viewer, key, hash, take }, conversation, again);
+        return admitTurn(tx, append, named, conversation, again);
       });
     },
   };

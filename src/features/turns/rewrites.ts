@@ -34,12 +34,13 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
     async regenerate(viewer: Viewer, request: Regenerate, take: Take | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: request.generation }));
-      return once({ viewer, key, hash, take }, async (tx, append) => {
+      const named = { viewer, key, hash, take };
+      return once(named, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, request.target);
         const behind = questionOf(message);
         const info = findModel(modelFor(request.generation, conversation));
         const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(request.generation, info, tools), behind, question: null } as const;
-        return admitTurn(tx, append, { viewer, key, hash, take }, conversation, turn);
+        return admitTurn(tx, append, named, conversation, turn);
       });
     },
 
@@ -50,7 +51,8 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
       const tokenCount = await countTokens(countable(read));
       const { target, generation: wanted, rerun: isAnswered } = request;
       const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: wanted }));
-      return once({ viewer, key, hash, take }, async (tx, append) => {
+      const named = { viewer, key, hash, take };
+      return once(named, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, target);
         if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
         const info = findModel(modelFor(wanted, conversation));
@@ -58,7 +60,7 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
         refuseTooLong(tokenCount, { info, generation }, limits);
         const { parts, events } = await toParts(tx, conversation.id, read);
         const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
-        return admitTurn(tx, append, { viewer, key, hash, take }, conversation, turn);
+        return admitTurn(tx, append, named, conversation, turn);
       });
     },
   };
