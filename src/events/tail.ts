@@ -48,6 +48,8 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   private leave: (() => void) | null = null;
   /** Ends a wait that is not for the inbox. */
   private proceed: (() => void) | null = null;
+  /** What the first `next` gives, where it was begun before. */
+  private ahead: Promise<IteratorResult<Frame, undefined>> | null = null;
 
   constructor(log: EventLog, hub: Hub, options: TailOptions) {
     this.log = log;
@@ -63,7 +65,19 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     return this;
   }
 
-  async next(): Promise<IteratorResult<Frame, undefined>> {
+  /** Begins to read before the first `next`, for whoever has something else to wait for meanwhile. It must be ended like one that was asked. */
+  begin(): void {
+    this.ahead = this.read();
+    this.ahead.catch(() => {}); // `next` says it
+  }
+
+  next(): Promise<IteratorResult<Frame, undefined>> {
+    const { ahead } = this;
+    this.ahead = null;
+    return ahead ?? this.read();
+  }
+
+  private async read(): Promise<IteratorResult<Frame, undefined>> {
     try {
       if (!this.leave && !this.isOver) await this.enter();
       while (!this.isOver) {
@@ -143,7 +157,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   private async replay(): Promise<Frame | null> {
     const { conversationId, maxReplay } = this.options;
     this.inbox.behind = false; // before the read: what arrives during it is kept, and a gap sets it again
-    const page = await this.read();
+    const page = await this.readPage();
     if (!page) return null;
     const { head, epoch, full } = page;
     const isStale = this.epoch !== null && this.epoch !== epoch;
@@ -163,7 +177,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   }
 
   /** Reads again while the database is away: a stream outlives its restart. Null where the reader has left meanwhile. */
-  private async read(): Promise<LogPage | null> {
+  private async readPage(): Promise<LogPage | null> {
     const end = performance.now() + patienceMs;
     for (let tries = 1; !this.isOver; tries++) {
       try {

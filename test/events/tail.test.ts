@@ -36,6 +36,24 @@ describe('a stream', () => {
     await frames.return();
   });
 
+  it('gives what it read before it was asked once, and nothing of it where its reader left', async () => {
+    const { frames, hub, count } = follow([() => page]);
+    frames.begin();
+    await until(() => count() === 1);
+    expect((await frames.next()).value).toMatchObject({ seq: 7, replayed: true });
+    await frames.return();
+    expect(count()).toBe(1);
+    const left = follow([() => page]);
+    left.frames.begin();
+    await left.frames.return();
+    expect(await left.frames.next()).toEqual({ done: true, value: undefined });
+    expect([hub.size, left.hub.size]).toEqual([0, 0]);
+    const failing = follow([fail(new Error('no such column'))]);
+    failing.frames.begin();
+    await until(() => failing.count() === 1);
+    await expect(failing.frames.next()).rejects.toThrow('no such column');
+  });
+
   it('ends with the error where its log cannot be read for another reason', async () => {
     const { frames, count } = follow([fail(new Error('no such column'))]);
     await expect(frames.next()).rejects.toThrow('no such column');

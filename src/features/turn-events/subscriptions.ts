@@ -46,12 +46,28 @@ type Source = { conversationId: string; after: { seq: number; epoch: number | nu
 
 const open = ({ services: { log, hub } }: Context, source: Source) => tail(log, hub, source);
 
-/** Frames of one conversation, from its present state where no cursor was given, until it is deleted or the reader leaves. */
-function conversationFrames(context: Context, source: Source, fromNow: boolean): Stream {
-  const { conversationId, after } = source;
-  const present = { conversationId, epoch: after.epoch ?? 1, seq: after.seq, events: null, caughtUp: true, replayed: true };
-  return new Stream(context, open(context, source), untilDeleted, fromNow ? present : null);
+/** Frames of one conversation after a cursor, until it is deleted or the reader leaves; null where it is not there for its reader. */
+async function framesAfter(context: Context, source: Source): Promise<Stream | null> {
+  const frames = open(context, source);
+  frames.begin(); // the log is read while it is asked whether it may be shown
+  const isVisible = await isVisibleTo(context, source.conversationId).catch(async (error: unknown) => {
+    await frames.return();
+    throw error;
+  });
+  if (isVisible) return new Stream(context, frames, untilDeleted);
+  await frames.return();
+  return null;
 }
+
+/** The same from its present state. */
+async function framesFromNow(context: Context, conversationId: string, options: Omit<Source, 'conversationId' | 'after'>): Promise<Stream | null> {
+  if (!(await isVisibleTo(context, conversationId))) return null;
+  const after = await headOf(context, conversationId);
+  const present = { conversationId, ...after, events: null, caughtUp: true, replayed: true };
+  return new Stream(context, open(context, { conversationId, after, ...options }), untilDeleted, present);
+}
+
+const isVisibleTo = ({ services, viewer }: Context, id: string): Promise<boolean> => services.isVisible({ viewer, id });
 
 function untilDeleted(frame: Frame): Taken {
   const last = frame.events?.find(({ body }) => body.type === 'conversation-deleted');
@@ -109,11 +125,13 @@ builder.subscriptionFields((t) => ({
     },
     subscribe: async (_root, args, context) => {
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
-      if (!(await context.services.isVisible({ viewer: context.viewer, id: conversationId })))
-        throw new NotFoundError('conversation', args.conversationId);
-      const after = args.after == null ? await headOf(context, conversationId) : positionIn(conversationId, args.after);
-      const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
-      return streamFor(context, conversationFrames(context, source, args.after == null));
+      const options = { coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
+      const stream =
+        args.after == null
+          ? await framesFromNow(context, conversationId, options)
+          : await framesAfter(context, { conversationId, after: positionIn(conversationId, args.after), ...options });
+      if (!stream) throw new NotFoundError('conversation', args.conversationId);
+      return streamFor(context, stream);
     },
     resolve: (frame) => frame,
   }),
