@@ -20,8 +20,9 @@ export type Transaction = Tx & {
 
 export type TransactOptions = {
   /**
-   * What is sent up to the first answer goes out together with BEGIN. Where the server refused that, it would take effect by itself: for work
-   * whose first statements can stand alone, or change nothing.
+   * What is sent up to the first answer goes out together with BEGIN: all of it, with the commit, where no answer is waited for. Where the server
+   * refused BEGIN, it would take effect by itself; and where the connection is lost before BEGIN is answered, it is run again though it may have
+   * taken effect: for work whose first statements can stand alone or change nothing, and which the database refuses to do twice.
    */
   eager?: boolean;
 };
@@ -170,7 +171,7 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
 
   /** Sent behind what was told: where a part of that fails, the server undoes it all. */
   async function commit(): Promise<void> {
-    await opened();
+    const begun = opening;
     const heard = closing.map(({ given, hear }) => ({ answer: sendLater(given), hear }));
     for (const given of putOff) tell(...given);
     ended = true;
@@ -180,7 +181,7 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
     if (fault) throw fault;
     const committed = line.send('COMMIT');
     line.letGo();
-    const [{ command }] = await Promise.all([committed, ...told]);
+    const [{ command }] = await Promise.all([committed, begun, ...told]);
     // The server answers so, and with no error, where a statement had failed and the work went on all the same.
     if (command !== 'COMMIT') throw new Error('The transaction was undone: one of its statements had failed.');
     for (const { answer, hear } of heard) hear((await answer)!.rows as never[]);

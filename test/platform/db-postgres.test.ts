@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defer } from '../../src/kernel/async.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
@@ -32,6 +33,40 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
       }
     }
   };
+
+  it('says all of an eager transaction at once where no answer of it is waited for', async () => {
+    const { hostname, port: serverPort } = new URL(place.url!);
+    const said: ('client' | 'server')[] = [];
+    const between = createServer((client) => {
+      const there = connect(Number(serverPort || 5432), hostname);
+      client.on('data', () => said.push('client')).pipe(there);
+      there.on('data', () => said.push('server')).pipe(client);
+      for (const end of [client, there]) end.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const { port } = between.address() as AddressInfo;
+    const far = await openDatabase({ url: Object.assign(new URL(place.url!), { host: `127.0.0.1:${port}` }).href, dataDir: null, poolSize: 1 });
+    try {
+      await far.query('SELECT 1');
+      said.length = 0;
+      const heard = await new Promise((resolve, reject) => {
+        const work = far.transact(
+          async (tx) => {
+            tx.tell('INSERT INTO note VALUES ($1, $2)', [10, 'told']);
+            tx.withCommit('SELECT body FROM note WHERE id = $1', [10], resolve);
+            tx.last('DELETE FROM note WHERE id = $1', [10]);
+          },
+          { eager: true },
+        );
+        work.catch(reject);
+      });
+      expect(heard).toEqual([{ body: 'told' }]);
+      expect(said.lastIndexOf('client')).toBeLessThan(said.indexOf('server'));
+    } finally {
+      await far.close();
+      between.close();
+    }
+  });
 
   it('may cut every connection: nothing crashes, and the next statements work', async () => {
     await Promise.all([...Array.from({ length: 4 }, () => database.query('SELECT 1')), database.prisma.$queryRaw`SELECT 1`]);

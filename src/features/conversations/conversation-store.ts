@@ -11,6 +11,8 @@ export type LockedConversation = {
   model: string;
   /** The last message of the branch that is shown; null while there is none. */
   activeLeafId: string | null;
+  /** Whether this transaction makes it. */
+  isNew: boolean;
 };
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
@@ -21,7 +23,7 @@ export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conve
  */
 export async function lockConversation(tx: Tx, viewer: Viewer, id: string): Promise<LockedConversation | null> {
   const [row] = await tx.query<LockedConversation>(
-    `SELECT id, status, title_source AS "titleSource", provider, model, active_leaf_id AS "activeLeafId"
+    `SELECT id, status, title_source AS "titleSource", provider, model, active_leaf_id AS "activeLeafId", false AS "isNew"
      FROM conversation WHERE id = $1::uuid AND owner_id = $2::uuid AND deleted_at IS NULL FOR NO KEY UPDATE`,
     [id, viewer.userId],
   );
@@ -96,7 +98,7 @@ export function insertConversation(tx: Transaction, row: ConversationRow): Locke
      INSERT INTO conversation_log (conversation_id) SELECT id FROM made`,
     [id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, JSON.stringify(metadata)],
   );
-  return { id, status: 'ACTIVE', titleSource, provider, model, activeLeafId: null };
+  return { id, status: 'ACTIVE', titleSource, provider, model, activeLeafId: null, isNew: true };
 }
 
 export type ConversationChange = Partial<

@@ -4,7 +4,7 @@ import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest, TurnStatus, TurnTrigger } from '../../contracts/turn.ts';
 import type { ErrorRecord, TurnFinishedBody } from '../../contracts/turn-event.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { Database, Db, Tx } from '../../platform/db.ts';
+import type { Database, Db, Transaction, Tx } from '../../platform/db.ts';
 import { visibleTo } from '../conversations/index.ts';
 import { goesOn } from './tools/parking.ts';
 
@@ -58,6 +58,8 @@ type NewTurn = {
   generation: Generation;
   /** The turn that may read its question while it runs. */
   steersId: string | null;
+  /** Whether the same transaction makes its conversation. */
+  isFirst: boolean;
 };
 
 /** Where a new turn stands: `position` counts the unfinished turns before it, `logStart` is the head of the log before its first event, in `epoch`. */
@@ -65,25 +67,11 @@ export type Place = { id: string; position: number; logStart: number; epoch: num
 
 /**
  * Puts a turn at the end of its conversation, which the caller has locked. The messages that were written for it are this turn's. One
- * statement, since the rows name each other.
+ * statement, since the rows name each other; of a turn that is the first, the answer is known.
  */
-export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
-  const {
-    conversationId,
-    ownerId,
-    trigger,
-    idempotencyKey,
-    requestHash,
-    inputMessageId,
-    added,
-    leafBeforeId,
-    provider,
-    model,
-    generation,
-    steersId,
-  } = turn;
+export async function insertTurn(tx: Transaction, turn: NewTurn): Promise<Place> {
   const id = uuidv7();
-  const [row] = await tx.query<Place>(
+  const insertion = [
     `WITH place AS (
        SELECT coalesce((SELECT ordinal FROM turn WHERE conversation_id = $2::uuid ORDER BY ordinal DESC LIMIT 1), 0) + 1 AS ordinal,
          (SELECT count(*) FROM turn WHERE conversation_id = $2::uuid AND finished_at IS NULL) AS position,
@@ -97,21 +85,15 @@ export async function insertTurn(tx: Tx, turn: NewTurn): Promise<Place> {
      )
      SELECT $1::uuid AS id, position, head AS "logStart", epoch FROM place`,
     [
-      id,
-      conversationId,
-      ownerId,
-      trigger,
-      idempotencyKey,
-      requestHash,
-      inputMessageId,
-      provider,
-      model,
-      JSON.stringify(generation),
-      added,
-      leafBeforeId,
-      steersId,
+      ...[id, turn.conversationId, turn.ownerId, turn.trigger, turn.idempotencyKey, turn.requestHash, turn.inputMessageId, turn.provider],
+      ...[turn.model, JSON.stringify(turn.generation), turn.added, turn.leafBeforeId, turn.steersId],
     ],
-  );
+  ] as const;
+  if (turn.isFirst) {
+    tx.tell(...insertion);
+    return { id, position: 0, logStart: 0, epoch: 1 };
+  }
+  const [row] = await tx.query<Place>(...insertion);
   return row!;
 }
 

@@ -75,10 +75,10 @@ export function createWorker(deps: WorkerDeps) {
   async function admitting<T>(admit: (take: Take | null) => Promise<T>): Promise<{ admitted: T; isTaken: boolean }> {
     if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), isTaken: false };
     let found = null as ((log: EventLog) => ClaimedTurn) | null;
-    let asked: string | null = null;
+    const asked: string[] = []; // more than one where the admission was tried again
     const taker = { worker, leaseMs, maxMessages: deps.limits.maxMessages };
     const admission = admit((tx, turn) => {
-      asked = turn.id;
+      asked.push(turn.id);
       claimNew(tx, turn, taker, (take) => {
         found = take;
       });
@@ -90,7 +90,7 @@ export function createWorker(deps: WorkerDeps) {
       admissions.delete(admission);
       // What was found is committed, whatever came after.
       if (found) begin(found(log));
-      else if (asked) leave(asked);
+      else for (const id of asked) leave(id);
       if (isBehind) bell.ring(); // whoever looked meanwhile found no room
     }
   }

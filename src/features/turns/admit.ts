@@ -66,6 +66,7 @@ export async function admitTurn(
       model: info.id,
       generation,
       steersId: turn.steers ?? null,
+      isFirst: conversation.isNew,
     },
   });
   if (position > maxWaiting)
