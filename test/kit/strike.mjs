@@ -24,9 +24,9 @@ subscribe('colloquy.turn', ({ point }) => {
   pass(point);
 });
 
-// Node's fetch tells when it has handed a whole request to the socket.
-subscribe('undici:request:bodySent', () => {
-  if (isRequesting) pass('on-the-wire');
+// A request has finished when all of it is handed to the socket.
+subscribe('http.client.request.start', ({ request }) => {
+  if (isRequesting) request.once('finish', () => pass('on-the-wire'));
 });
 
 subscribe('colloquy.statement', ({ text }) => {

@@ -1,4 +1,3 @@
-import { type Channel, channel } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
@@ -230,25 +229,16 @@ it('follows a redirection with the whole request, and not in a circle', async ()
   expect((await hear(providerAt(circle.url), ask('Hello'))).error).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' });
 });
 
-/** Resolves at the next message of a diagnostics channel. */
-const once = (heard: Channel): Promise<void> =>
-  new Promise((resolve) => {
-    const end = () => {
-      heard.unsubscribe(end);
-      resolve();
-    };
-    heard.subscribe(end);
-  });
-
 it('tells a consumer who was busy that the connection broke meanwhile', async () => {
-  const broken = once(channel('undici:request:error'));
+  const broken = defer<void>();
   await using server = await startRawServer((response) => {
     sse(response).flushHeaders();
+    response.on('close', broken.resolve);
     setImmediate(() => response.socket!.resetAndDestroy());
   });
   const batches = providerAt(server.url).stream(ask('Hello'), new AbortController().signal)[Symbol.asyncIterator]();
   expect((await batches.next()).value).toMatchObject([{ kind: 'accepted' }]);
-  await broken; // the client's end has heard of the reset
+  await broken.promise; // the client's end has heard of the reset
   await expect(batches.next()).rejects.toMatchObject({ code: 'PROVIDER_UNAVAILABLE', retryable: true });
 });
 

@@ -1,0 +1,67 @@
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { expect, it, vi } from 'vitest';
+import { bodyOf, createTransport } from '../../../src/providers/openai/transport.ts';
+import { until } from '../../kit/until.ts';
+import { sse, startRawServer } from '../raw-server.ts';
+
+/** Of a server that exists in this file alone. */
+const identity = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgLpFER1hCCql6WxdN
+I3dYebg1Qjd0l6l+JLFnUS06uwWhRANCAAQv3Ob58phFVkkJea5ag4tup1Gnyxs1
+rwaxyfMOKfRk4Gua19Xi5XiHYplit3kh5su+Wnt61gU2+dcV8n5zaElR
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBnDCCAUGgAwIBAgIUYm6Q/AlZSI+KwizUbUi1DN4QHs8wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyODA2MzQzOFoYDzIxMjYxMTA0
+MDYzNDM4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQv3Ob58phFVkkJea5ag4tup1Gnyxs1rwaxyfMOKfRk4Gua19Xi5XiH
+Yplit3kh5su+Wnt61gU2+dcV8n5zaElRo28wbTAdBgNVHQ4EFgQU9DFh0KW/DfQd
+AENHYTSVi6kpvTowHwYDVR0jBBgwFoAU9DFh0KW/DfQdAENHYTSVi6kpvTowDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARhwR/AAABgglsb2NhbGhvc3QwCgYIKoZI
+zj0EAwIDSQAwRgIhALbRMiEFPEoINkZc+Llf9vJm80YywH9dJNUOTBR3NhFTAiEA
+nnGk/EwHiYN6URYEhxalP9AeEfd46fYPhnhmG8kdjNU=
+-----END CERTIFICATE-----`,
+};
+
+it('reads nothing ahead of whoever takes it, and then at once all that has come', async () => {
+  let write!: (text: string) => Promise<void>;
+  await using server = await startRawServer((response) => {
+    sse(response).flushHeaders();
+    write = (text) => new Promise((resolve) => response.write(text, () => resolve()));
+  });
+  const control = new AbortController();
+  const body = bodyOf(await createTransport()(`${server.url}/chat`, { method: 'POST', body: '{}', signal: control.signal }))!;
+  body.on('error', () => {}).on('readable', () => {});
+  await write('first');
+  await until(() => body.readableLength === 5, 'the first bytes');
+  for (const text of ['second', 'third']) await write(text);
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect([String(body.read()), body.read()]).toEqual(['first', null]);
+  await until(() => body.readableLength > 0, 'the next bytes');
+  expect(String(body.read())).toBe('secondthird');
+  control.abort();
+});
+
+it('speaks over TLS, refuses a server that nobody vouches for, and uses a connection again', async () => {
+  const ports = new Set<number>();
+  const server = createServer(identity, (request, response) => {
+    ports.add(request.socket.remotePort!);
+    request.pipe(response.writeHead(200, { 'content-type': 'text/event-stream' }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+  const [ask, text] = [createTransport(), 'x'.repeat(200_000)];
+  await expect(ask(url, { method: 'POST', body: text })).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  for (const said of [text, 'y']) {
+    const parts: Buffer[] = [];
+    for await (const part of bodyOf(await ask(url, { method: 'POST', body: said }))!) parts.push(part as Buffer);
+    expect(Buffer.concat(parts).toString()).toBe(said);
+  }
+  expect(ports.size).toBe(1);
+  vi.unstubAllEnvs();
+  server.closeAllConnections();
+  server.close();
+});
