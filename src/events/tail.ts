@@ -105,12 +105,13 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   }
 
   async return(): Promise<IteratorReturnResult<undefined>> {
-    this.end();
+    this.handleEvent();
     return over;
   }
 
-  /** The signal was aborted. */
+  /** The signal was aborted, or the reader leaves: what was read before it asked is not given any more. */
   handleEvent(): void {
+    this.ahead = null;
     this.end();
   }
 

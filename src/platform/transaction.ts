@@ -200,8 +200,8 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
 
 /**
  * Runs a transaction, and runs it again after a serialisation failure or a deadlock: all of it was undone then. A lost connection is tried again
- * only while `begun` says that the work had not started (later nobody knows whether the commit arrived), and where the loss showed at once: a
- * server that is silent has had its time.
+ * only while `begun` says that the work had not started (later nobody knows whether the commit arrived; of eager work nobody does, which is refused
+ * a second time), and where the loss showed at once: a server that is silent has had its time.
  */
 export async function withRetry<T>(run: () => Promise<T>, begun: () => boolean): Promise<T> {
   const end = performance.now() + lossMs;

@@ -45,6 +45,8 @@ describe('a stream', () => {
     expect(count()).toBe(1);
     const left = follow([() => page]);
     left.frames.begin();
+    await until(() => left.count() === 1);
+    await new Promise((resolve) => setImmediate(resolve)); // it lies ready
     await left.frames.return();
     expect(await left.frames.next()).toEqual({ done: true, value: undefined });
     expect([hub.size, left.hub.size]).toEqual([0, 0]);

@@ -1,6 +1,6 @@
 import { print } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CreateDocument, SendDocument } from '../generated/graphql.ts';
+import { ConversationDocument, CreateDocument, SendDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
 import { storages } from '../kit/databases.ts';
@@ -125,6 +125,25 @@ describe('a process that many have left', () => {
     for (const raw of open.slice(5)) raw.socket.terminate();
     await until(() => listens() === 0, 'nothing to be listened to');
     for (const raw of open) raw.socket.terminate();
+  });
+
+  it('listens to nothing for those who may not read, also where they have the cursor', async () => {
+    const id = ids[0]!;
+    const { eventCursor: after } = (await alice.request(ConversationDocument, { id })).conversation!;
+    const reading = 'subscription Read($id: ID!, $after: EventCursor) { conversationEvents(conversationId: $id, after: $after) { cursor } }';
+    const refusals: [string | null, string][] = [
+      [await tokenFor('mallory'), 'NOT_FOUND'],
+      [null, 'UNAUTHENTICATED'],
+    ];
+    for (const [token, code] of refusals) {
+      const raw = await openAs(alice.url, token);
+      for (let n = 0; n < 5; n++) raw.say({ id: `${n}`, type: 'subscribe', payload: { query: reading, variables: { id, after } } });
+      const answers = () => raw.received.filter(({ type }) => type === 'next' || type === 'error');
+      await until(() => answers().length === 5, 'five answers');
+      expect(answers().filter((answer) => JSON.stringify(answer).includes(code))).toHaveLength(5);
+      await until(() => listens() === 0, 'nothing to be listened to');
+      raw.socket.terminate();
+    }
   });
 
   it('listens to nothing any more for requests that waited and were given up', async () => {

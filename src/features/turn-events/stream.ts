@@ -79,6 +79,16 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   }
 }
 
+/** When the reader's token ends; where it has ended already, nothing is left open. */
+function expiryOf(context: Context, stream: AsyncIterator<unknown>): Date {
+  try {
+    return context.viewer.expiresAt;
+  } catch (error) {
+    void stream.return?.();
+    throw error;
+  }
+}
+
 /**
  * A stream for as long as its reader may read. It ends when the reader leaves, and with a refusal when the reader's token stops being good:
  * a stream that just ended would look finished. On a socket both end it from outside.
@@ -86,7 +96,7 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
 export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFrame>): AsyncIterableIterator<SeenFrame> {
   if (context.endsWithToken) return stream;
   const { signal } = context;
-  const left = context.viewer.expiresAt.getTime() - Date.now();
+  const left = expiryOf(context, stream).getTime() - Date.now();
   let isExpired = false;
   let isRefused = false;
   const stop = () => void stream.return?.();

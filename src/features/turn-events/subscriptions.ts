@@ -48,13 +48,15 @@ const open = ({ services: { log, hub } }: Context, source: Source) => tail(log, 
 
 /** Frames of one conversation after a cursor, until it is deleted or the reader leaves; null where it is not there for its reader. */
 async function framesAfter(context: Context, source: Source): Promise<Stream | null> {
+  const isVisible = isVisibleTo(context, source.conversationId); // who has no token is refused here, before anything is open
   const frames = open(context, source);
   frames.begin(); // the log is read while it is asked whether it may be shown
-  const isVisible = await isVisibleTo(context, source.conversationId).catch(async (error: unknown) => {
+  try {
+    if (await isVisible) return new Stream(context, frames, untilDeleted);
+  } catch (error) {
     await frames.return();
     throw error;
-  });
-  if (isVisible) return new Stream(context, frames, untilDeleted);
+  }
   await frames.return();
   return null;
 }
