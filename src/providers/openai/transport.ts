@@ -6,7 +6,7 @@ import redirecting from 'follow-redirects';
 /** More of a refusal's body than this is never looked at: a hostile or broken server must not fill the memory. */
 const refusalBytes = 64 * 1_024;
 const maxRedirects = 5;
-/** A connection that nobody uses is given up before servers do so, whose usual patience is five seconds: a call on one that just closes fails. */
+/** A connection that nobody uses is given up before most servers do so, whose usual patience is five seconds: a call on one that just closes fails. */
 const idleMs = 4_000;
 
 /**
@@ -57,7 +57,8 @@ function request(url: string, { method = 'GET', headers, body, signal }: Request
   const { request: open } = url.startsWith('https:') ? redirecting.https : redirecting.http;
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const asked = open(url, { method, headers: told, agents, maxRedirects, maxBodyLength: Number.POSITIVE_INFINITY });
+    const beforeRedirect = keeping(new URL(url).origin);
+    const asked = open(url, { method, headers: told, agents, maxRedirects, maxBodyLength: Number.POSITIVE_INFINITY, beforeRedirect });
     let cut: { destroy(reason: Error): unknown } = asked;
     // Not handed on with the options: it would stay with the connection, which serves other calls after this one.
     signal?.addEventListener('abort', () => cut.destroy(signal.reason as Error), { once: true });
@@ -69,6 +70,15 @@ function request(url: string, { method = 'GET', headers, body, signal }: Request
     asked.end(content);
   });
 }
+
+/** What names an account is for the server that it was given for, and for no other that this one may point to. */
+const keeping =
+  (origin: string) =>
+  (options: object): void => {
+    const { href, headers } = options as { href: string; headers: Record<string, unknown> };
+    if (new URL(href).origin === origin) return;
+    for (const name of Object.keys(headers)) if (/^(authorization$|openai-)/i.test(name)) delete headers[name];
+  };
 
 const headersOf = ({ headersDistinct }: IncomingMessage): Headers =>
   new Headers(Object.entries(headersDistinct).flatMap(([name, values = []]) => values.map((value): [string, string] => [name, value])));

@@ -238,8 +238,23 @@ it('tells a consumer who was busy that the connection broke meanwhile', async ()
   });
   const batches = providerAt(server.url).stream(ask('Hello'), new AbortController().signal)[Symbol.asyncIterator]();
   expect((await batches.next()).value).toMatchObject([{ kind: 'accepted' }]);
-  await broken.promise; // the client's end has heard of the reset
+  await broken.promise; // the server has reset it
   await expect(batches.next()).rejects.toMatchObject({ code: 'PROVIDER_UNAVAILABLE', retryable: true });
+});
+
+it('takes an answer for whole whose connection breaks after its end, while its consumer was busy', async () => {
+  const broken = defer<void>();
+  await using server = await startRawServer((response) => {
+    response.on('close', broken.resolve);
+    sse(response).write(chunk({ content: 'whole' }) + finish('stop') + done, () => response.socket!.destroy());
+  });
+  const batches = providerAt(server.url).stream(ask('Hello'), new AbortController().signal)[Symbol.asyncIterator]();
+  await batches.next();
+  await broken.promise;
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const kinds: string[] = [];
+  for (let step = await batches.next(); !step.done; step = await batches.next()) kinds.push(...step.value.map(({ kind }) => kind));
+  expect(kinds).toEqual(['response', 'text-delta', 'finish']);
 });
 
 it('hears an abort while it is still connecting', async () => {

@@ -53,15 +53,37 @@ it('speaks over TLS, refuses a server that nobody vouches for, and uses a connec
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
   const [ask, text] = [createTransport(), 'x'.repeat(200_000)];
-  await expect(ask(url, { method: 'POST', body: text })).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
-  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
-  for (const said of [text, 'y']) {
-    const parts: Buffer[] = [];
-    for await (const part of bodyOf(await ask(url, { method: 'POST', body: said }))!) parts.push(part as Buffer);
-    expect(Buffer.concat(parts).toString()).toBe(said);
+  try {
+    await expect(ask(url, { method: 'POST', body: text })).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    for (const said of [text, 'y']) {
+      const parts: Buffer[] = [];
+      for await (const part of bodyOf(await ask(url, { method: 'POST', body: said }))!) parts.push(part as Buffer);
+      expect(Buffer.concat(parts).toString()).toBe(said);
+    }
+    expect(ports.size).toBe(1);
+  } finally {
+    vi.unstubAllEnvs();
+    server.closeAllConnections();
+    server.close();
   }
-  expect(ports.size).toBe(1);
-  vi.unstubAllEnvs();
-  server.closeAllConnections();
-  server.close();
+});
+
+it('tells its key to the server that it is for, and to no other that this one points to', async () => {
+  const told: Record<string, unknown>[] = [];
+  await using other = await startRawServer((response, { headers }) => {
+    told.push(headers);
+    response.end();
+  });
+  await using server = await startRawServer((response, { headers, url }) => {
+    told.push(headers);
+    response.writeHead(307, { location: url === '/v1' ? '/v2' : other.url }).end();
+  });
+  const headers = { authorization: 'Bearer secret', 'OpenAI-Organization': 'org', 'x-kept': 'yes' };
+  await createTransport()(server.url, { method: 'POST', body: '{}', headers });
+  expect(told.map((one) => [one.authorization, one['openai-organization'], one['x-kept']])).toEqual([
+    ['Bearer secret', 'org', 'yes'],
+    ['Bearer secret', 'org', 'yes'],
+    [undefined, undefined, 'yes'],
+  ]);
 });
