@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createHub, createLocalBus, type EventLog, type Hub, tail } from '../../src/events/index.ts';
 import type { LogPage } from '../../src/events/log.ts';
 import { createPace } from '../../src/events/pace.ts';
-import { defer } from '../../src/kernel/async.ts';
+import { breathe, defer } from '../../src/kernel/async.ts';
 import { tagged } from '../kit/logs.ts';
 import { until } from '../kit/until.ts';
 
@@ -46,7 +46,7 @@ describe('a stream', () => {
     const left = follow([() => page]);
     left.frames.begin();
     await until(() => left.count() === 1);
-    await new Promise((resolve) => setImmediate(resolve)); // it lies ready
+    await breathe(); // it lies ready
     await left.frames.return();
     expect(await left.frames.next()).toEqual({ done: true, value: undefined });
     expect([hub.size, left.hub.size]).toEqual([0, 0]);

@@ -51,14 +51,13 @@ async function framesAfter(context: Context, source: Source): Promise<Stream | n
   const isVisible = isVisibleTo(context, source.conversationId); // who has no token is refused here, before anything is open
   const frames = open(context, source);
   frames.begin(); // the log is read while it is asked whether it may be shown
+  let stream: Stream | null = null;
   try {
-    if (await isVisible) return new Stream(context, frames, untilDeleted);
-  } catch (error) {
-    await frames.return();
-    throw error;
+    if (await isVisible) stream = new Stream(context, frames, untilDeleted);
+  } finally {
+    if (!stream) await frames.return();
   }
-  await frames.return();
-  return null;
+  return stream;
 }
 
 /** The same from its present state. */

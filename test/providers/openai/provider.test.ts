@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
-import { defer } from '../../../src/kernel/async.ts';
+import { breathe, defer } from '../../../src/kernel/async.ts';
 import { ProviderError } from '../../../src/kernel/errors.ts';
 import type { OpenAIConfig } from '../../../src/providers/index.ts';
 import { ask, type Heard, hear, providerAt, textOf } from '../collect.ts';
@@ -251,7 +251,7 @@ it('takes an answer for whole whose connection breaks after its end, while its c
   const batches = providerAt(server.url).stream(ask('Hello'), new AbortController().signal)[Symbol.asyncIterator]();
   await batches.next();
   await broken.promise;
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 20; turn++) await breathe();
   const kinds: string[] = [];
   for (let step = await batches.next(); !step.done; step = await batches.next()) kinds.push(...step.value.map(({ kind }) => kind));
   expect(kinds).toEqual(['response', 'text-delta', 'finish']);
