@@ -99,7 +99,7 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     /** The heads of many logs in one statement; a log that does not exist is absent. */
     async heads(conversationIds: readonly string[]): Promise<Map<string, { head: number; epoch: number }>> {
       const rows = await database.query<{ id: string; head: number; epoch: number }>(
-        'SELECT conversation_id AS id, head, epoch FROM conversation_log WHERE conversation_id = ANY($1::uuid[])',
+        'SELECT conversation_id AS id, head, epoch FROM conversation_log WHERE conversation_id = ANY((SELECT $1::uuid[])::uuid[])',
         [conversationIds],
       );
       return new Map(rows.map(({ id, head, epoch }) => [id, { head, epoch }]));

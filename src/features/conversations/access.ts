@@ -12,7 +12,7 @@ type Question = { viewer: Viewer; id: string };
 export const createVisibility = (database: Pick<Database, 'query'>, gather?: () => number) =>
   createBatcher<Question, boolean>({ max: 100, parallel: 2, nameOf: ({ viewer, id }) => `${viewer.userId} ${id}`, gather }, async (questions) => {
     const rows = await database.query<{ id: string; ownerId: string | null }>(
-      'SELECT id, owner_id AS "ownerId" FROM conversation WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL',
+      'SELECT id, owner_id AS "ownerId" FROM conversation WHERE id = ANY((SELECT $1::uuid[])::uuid[]) AND deleted_at IS NULL',
       [questions.map(({ id }) => id)],
     );
     const found = new Set(rows.map(({ id, ownerId }) => `${ownerId} ${id}`));

@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { FinishReason } from '../../contracts/message.ts';
 import type { Generation } from '../../contracts/model-provider.ts';
 import type { StopRequest, TurnStatus, TurnTrigger } from '../../contracts/turn.ts';
@@ -43,14 +42,13 @@ export async function findLastTurn(tx: Tx, conversationId: string): Promise<{ id
 }
 
 type NewTurn = {
+  id: string;
   conversationId: string;
   ownerId: string;
   trigger: TurnTrigger;
   idempotencyKey: string;
   requestHash: string;
   inputMessageId: string | null;
-  /** The messages that were written for it. */
-  added: readonly string[];
   /** The last message of the branch that was shown before. */
   leafBeforeId: string | null;
   provider: string;
@@ -63,14 +61,10 @@ type NewTurn = {
 };
 
 /** Where a new turn stands: `position` counts the unfinished turns before it, `logStart` is the head of the log before its first event, in `epoch`. */
-export type Place = { id: string; position: number; logStart: number; epoch: number };
+export type Place = { position: number; logStart: number; epoch: number };
 
-/**
- * Puts a turn at the end of its conversation, which the caller has locked. The messages that were written for it are this turn's. One
- * statement, since the rows name each other; of a turn that is the first, the answer is known.
- */
+/** Puts a turn at the end of its conversation, which the caller has locked. Of one that is the first, the answer is known. */
 export async function insertTurn(tx: Transaction, turn: NewTurn): Promise<Place> {
-  const id = uuidv7();
   const insertion = [
     `WITH place AS (
        SELECT coalesce((SELECT ordinal FROM turn WHERE conversation_id = $2::uuid ORDER BY ordinal DESC LIMIT 1), 0) + 1 AS ordinal,
@@ -79,19 +73,17 @@ export async function insertTurn(tx: Transaction, turn: NewTurn): Promise<Place>
      ), admitted AS (
        INSERT INTO turn (id, conversation_id, owner_id, ordinal, trigger, blocked, idempotency_key, request_hash, input_message_id, provider,
          model, generation, log_start, leaf_before_id, steers_id)
-       SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head, $12, $13 FROM place
-     ), begun AS (
-       UPDATE message SET turn_id = $1 WHERE id = ANY($11::uuid[])
+       SELECT $1, $2, $3, ordinal, $4, position > 0, $5, $6, $7, $8, $9, $10, head, $11, $12 FROM place
      )
-     SELECT $1::uuid AS id, position, head AS "logStart", epoch FROM place`,
+     SELECT position, head AS "logStart", epoch FROM place`,
     [
-      ...[id, turn.conversationId, turn.ownerId, turn.trigger, turn.idempotencyKey, turn.requestHash, turn.inputMessageId, turn.provider],
-      ...[turn.model, JSON.stringify(turn.generation), turn.added, turn.leafBeforeId, turn.steersId],
+      ...[turn.id, turn.conversationId, turn.ownerId, turn.trigger, turn.idempotencyKey, turn.requestHash, turn.inputMessageId, turn.provider],
+      ...[turn.model, JSON.stringify(turn.generation), turn.leafBeforeId, turn.steersId],
     ],
   ] as const;
   if (turn.isFirst) {
     tx.tell(...insertion);
-    return { id, position: 0, logStart: 0, epoch: 1 };
+    return { position: 0, logStart: 0, epoch: 1 };
   }
   const [row] = await tx.query<Place>(...insertion);
   return row!;

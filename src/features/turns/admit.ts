@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from 'uuid';
 import { contentOf, type MessagePart } from '../../contracts/message.ts';
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { TurnTrigger } from '../../contracts/turn.ts';
@@ -54,13 +55,13 @@ export async function admitTurn(
   const { behind, question, info, trigger, generation, isAnswered = true } = turn;
   const title = titleOf(conversation, turn);
   const messages = [...(question ? [asked(question)] : []), ...(isAnswered ? [unanswered(info)] : [])];
-  const added = appendMessages(tx, { conversationId, parentId: behind, title }, messages);
+  const id = uuidv7();
+  const added = appendMessages(tx, { conversationId, turnId: id, parentId: behind, title }, messages);
   const inputMessageId = question ? added[0]! : behind;
-  const { id, position, ...start } = await insertTurn(tx, {
-    ...{ conversationId, ownerId: request.viewer.userId, trigger, idempotencyKey: request.key, requestHash: request.hash },
+  const { position, ...start } = await insertTurn(tx, {
+    ...{ id, conversationId, ownerId: request.viewer.userId, trigger, idempotencyKey: request.key, requestHash: request.hash },
     ...{
       inputMessageId,
-      added,
       leafBeforeId: conversation.activeLeafId,
       provider: info.provider,
       model: info.id,

@@ -18,7 +18,7 @@ describeStorages('what a model is shown', (storage) => {
   const say = async (parentId: string | null, question: string, answer: string, status: Status = 'COMPLETE'): Promise<[string, string]> => {
     const parts = (text: string) => (text ? [{ type: 'text' as const, text }] : []);
     const ids = await database.transact(async (tx) =>
-      appendMessages(tx, { conversationId, parentId }, [
+      appendMessages(tx, { conversationId, turnId: null, parentId }, [
         { role: 'USER', status: 'COMPLETE', parts: parts(question), tokenCount: 1 },
         { role: 'ASSISTANT', status, parts: parts(answer), tokenCount: 1 },
       ]),

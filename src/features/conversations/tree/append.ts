@@ -14,6 +14,8 @@ export type NewMessage = {
 /** Where new messages go: behind this message, or beside the first ones where it is null. */
 export type Behind = {
   conversationId: string;
+  /** The turn that they belong to, which the transaction may yet make; null: none. */
+  turnId: string | null;
   parentId: string | null;
   /** What the conversation is called from now on. */
   title?: string | null;
@@ -24,17 +26,17 @@ export type Behind = {
  * something follows that already: then they begin a branch of their own. Takes the row lock of the conversation, which orders them among all
  * others. Returns their ids.
  */
-export function appendMessages(tx: Transaction, { conversationId, parentId, title }: Behind, messages: readonly NewMessage[]): string[] {
+export function appendMessages(tx: Transaction, { conversationId, turnId, parentId, title }: Behind, messages: readonly NewMessage[]): string[] {
   const ids = messages.map(() => uuidv7());
   const rows = messages.map(({ tokenCount = 0, parts, ...message }, index) => {
     const facts = textFacts(parts);
     return { ...message, ...facts, parts, tokenCount, id: ids[index], parentId: ids[index - 1] ?? parentId, place: index + 1 };
   });
-  tx.tell(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7()]);
+  tx.tell(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7(), turnId]);
   return ids;
 }
 
-/** $1 conversation, $2 parent or null, $3 JSON array of messages, $4 how many, $5 the last of them, $6 title or null, $7 id for a new branch. */
+/** $1 conversation, $2 parent or null, $3 JSON array of messages, $4 how many, $5 the last of them, $6 title or null, $7 id for a new branch, $8 turn. */
 const append = `
 WITH place AS (
   UPDATE conversation
@@ -48,8 +50,8 @@ WITH place AS (
 ), fork AS (
   INSERT INTO branch (id, conversation_id, parent_id, fork_ordinal) SELECT $7::uuid, $1::uuid, branch_id, ordinal FROM behind WHERE is_followed
 )
-INSERT INTO message (id, conversation_id, parent_id, branch_id, depth, role, status, parts, ordinal, model, token_count, content_length, content_sha256)
-SELECT m.id, $1::uuid, m."parentId", CASE WHEN behind.is_followed THEN $7::uuid ELSE coalesce(behind.branch_id, $1::uuid) END, behind.depth + m.place, m.role, m.status, m.parts,
+INSERT INTO message (id, conversation_id, turn_id, parent_id, branch_id, depth, role, status, parts, ordinal, model, token_count, content_length, content_sha256)
+SELECT m.id, $1::uuid, $8::uuid, m."parentId", CASE WHEN behind.is_followed THEN $7::uuid ELSE coalesce(behind.branch_id, $1::uuid) END, behind.depth + m.place, m.role, m.status, m.parts,
   place.last + m.place, m.model, m."tokenCount", m."contentLength", m."contentSha256"
 FROM place, behind, json_to_recordset($3::json) AS m(id uuid, "parentId" uuid, role message_role, status message_status, parts jsonb, place int,
   model text, "tokenCount" int, "contentLength" int, "contentSha256" text)`;
