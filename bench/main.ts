@@ -33,7 +33,7 @@ async function measure(stage: Stage, scenario: Scenario, name: Target['name']): 
   try {
     const bench = { stage, clients, quick: values.quick };
     const target = { name, url: server.ready.url, token: await stage.token('bench') };
-    await warmUp(bench, target);
+    if (!scenario.fresh) await warmUp(bench, target);
     return await scenario.run(bench, target, server);
   } finally {
     clients.stop();

@@ -8,7 +8,7 @@ import type { TestClient } from '../kit/client.ts';
 import { checkFinishedTurn } from '../kit/finished-turn.ts';
 import { createProcesses, type Process, type Processes, type Strike } from '../kit/processes.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
-import { follow, logOf, send, trySend, turnOf } from '../kit/story.ts';
+import { follow, send, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 /** Short, so that the tests are; what a lease is worth does not depend on its length. */
@@ -116,33 +116,6 @@ describeSettings(
       expect(turn.attempts).toMatchObject([{ outcome: 'COMPLETED' }]);
       expect(callsOf(text)).toHaveLength(1);
       expect((await here.request(TurnByKeyDocument, { key })).turnByIdempotencyKey!.id).toBe(where.turnId);
-    });
-
-    it('is charged with the call that its admission announced, as an estimate, after kill -9 before that was made', async () => {
-      const whole = await processes.start({ ...world.env, ROLE: 'all', LOG_LEVEL: 'info' }, { obeys: true });
-      const client = await world.client(whole.url!);
-      // A worker takes turns along once it has looked and found none that waits.
-      await until(async () => {
-        const { conversation, turn, cursor } = await send(client, 'Are you there? [[say yes]]');
-        await follow(client, { id: conversation.id, after: cursor });
-        const [queued, started] = (await logOf(client, turn.id)).filter(({ __typename }) => /^Turn(Queued|Started)Event$/.test(__typename));
-        return 'at' in queued! && 'at' in started! && queued.at === started.at;
-      }, 'a worker that takes turns along');
-      whole.order({ strike: { at: 'claimed' } });
-      const [text, key] = [`${question} ${randomUUID()}`, randomUUID()];
-      await expect(trySend(client, text, { key })).rejects.toThrow('fetch failed');
-      expect(await whole.exited).toEqual({ code: null, signal: 'SIGKILL' });
-
-      await startRescuer();
-      const sent = await send(there, text, { key });
-      const where = { conversationId: sent.conversation.id, turnId: sent.turn.id };
-      const reader = await follow(there, { id: where.conversationId, after: sent.cursor, coalesceMs: 0 });
-      const turn = await checkFinishedTurn(here, where, reader, 2);
-      expect(turn.attempts.map(({ outcome }) => outcome)).toEqual(['CRASHED', 'COMPLETED']);
-      expect(callsOf(text)).toHaveLength(1);
-      const [estimate, counted] = turn.usage.toSorted((a, b) => a.source.localeCompare(b.source));
-      expect([estimate, counted]).toMatchObject([{ source: 'ESTIMATED', outputTokens: 0 }, { source: 'PROVIDER' }]);
-      expect(estimate!.inputTokens).toBeGreaterThan(0);
     });
 
     const overlaps: { at: Strike['at']; calls: number }[] = [

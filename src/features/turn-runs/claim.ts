@@ -31,8 +31,6 @@ export type ClaimedTurn = {
   recovering: boolean;
   /** Whether it was begun before: by a worker that was lost, or until it waited for somebody. */
   resumed: boolean;
-  /** Whether its first call of the model is announced already: it is counted from now on, made or not, unless its attempt ends without it. */
-  isAnnounced: boolean;
   /** What its model may be shown, where that was read with the claim. */
   heard?: Promise<Heard[]>;
 };
@@ -112,11 +110,10 @@ const newDue = `due AS (
 /**
  * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
  * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, which counts from this moment: the transaction may have waited.
- * `announces`: the first call of the model is announced, too, so that nothing more need be stored before it is made.
  * An update finds what it needs of other parts in its FROM and in no sub-select: the database runs those again where a row has changed
  * meanwhile, and refuses to where they write.
  */
-const claimOf = (due: string, { isMore, announces }: { isMore: string; announces: boolean }): string => `
+const claimOf = (due: string, isMore: string): string => `
 WITH ${due}, claimed AS (
   UPDATE turn t
   SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
@@ -124,8 +121,7 @@ WITH ${due}, claimed AS (
   FROM due WHERE t.id = due.id
   RETURNING t.*, due.recovering, due.resumed
 ), begun_attempt AS (
-  INSERT INTO turn_attempt (turn_id, number, worker, recovery, requested_at)
-  SELECT id, attempt, $1, 'FRESH', ${announces ? 'now()' : 'NULL'} FROM claimed
+  INSERT INTO turn_attempt (turn_id, number, worker, recovery) SELECT id, attempt, $1, 'FRESH' FROM claimed
 ), answer AS (
   UPDATE message m SET status = (CASE WHEN m.status = 'SUPERSEDED' THEN 'SUPERSEDED' ELSE 'STREAMING' END)::message_status, updated_at = now()
   FROM claimed WHERE m.turn_id = claimed.id AND m.role = 'ASSISTANT' AND m.finish_reason IS NULL
@@ -144,10 +140,9 @@ WITH ${due}, claimed AS (
 SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id AS "ownerId", c.session_id AS "sessionId",
   c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
   claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering, claimed.resumed,
-  ${announces} AS "isAnnounced", coalesce(u.roles::text[], '{}') AS roles, c.metadata,
+  coalesce(u.roles::text[], '{}') AS roles, c.metadata,
   answer.id AS "messageId", head.head, now() AS at, ${isMore} AS "isMore"
 FROM claimed JOIN conversation c ON c.id = claimed.conversation_id LEFT JOIN user_account u ON u.id = claimed.owner_id, head, answer`;
 
-const isMore = "claimed.resumed OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id)";
-const claim = claimOf(anyDue, { isMore, announces: false });
-const claimOfNew = claimOf(newDue, { isMore: 'false', announces: true });
+const claim = claimOf(anyDue, "claimed.resumed OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id)");
+const claimOfNew = claimOf(newDue, 'false');

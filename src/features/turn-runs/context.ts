@@ -143,17 +143,6 @@ export async function buildContext(
   return { messages: made.messages, record: made.record, summarise: worthSummarising(made.record, messages) };
 }
 
-/** About how many tokens the first call of a turn is shown, without its tools. What is too much to be shown was never sent. */
-export async function countPrompt(turn: ClaimedTurn, info: ModelInfo, deps: ContextDeps): Promise<number> {
-  try {
-    const { record } = await buildContext(turn, { info, tools: [], own: [], share: 1, messages: undefined }, deps);
-    return record.tokens;
-  } catch (error) {
-    if (error instanceof ContextTooLongError) return 0;
-    throw error;
-  }
-}
-
 /**
  * How many messages a summary is to stand for, where some are neither shown nor summarised; else null. Half of what is shown goes into it, too,
  * so that the next turns need none of their own.

@@ -16,13 +16,7 @@ import { finishedCall } from './tools/call-events.ts';
 import { listSteered } from './tools/steering-store.ts';
 import { lockHeld } from './turn-store.ts';
 
-type Deps = {
-  log: EventLog;
-  database: Database;
-  countTokens: (text: string) => Promise<number>;
-  /** About how much the first call was shown. */
-  promptTokens: () => Promise<number> | number;
-};
+type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
 
 /** What earlier workers left of a turn. */
 export type Remains = {
@@ -43,16 +37,14 @@ export const nothing: Remains = { finished: [], seen: [], calls: [], steering: [
 
 /**
  * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
- * of a crashed call is an estimate from what it was shown and had said; where none had been announced there is none.
+ * of a crashed call is an estimate from what it had said; where no request had been sent there is none.
  */
-export async function recover(turn: ClaimedTurn, { log, database, countTokens, promptTokens }: Deps): Promise<Remains> {
+export async function recover(turn: ClaimedTurn, { log, database, countTokens }: Deps): Promise<Remains> {
   const events = await readAll(log, turn);
   const abandoned = await findAbandoned(database.prisma, turn.id, turn.attempt);
-  for (const { number, requestedAt, inputTokens, context } of abandoned) {
+  for (const { number, requestedAt, inputTokens } of abandoned) {
     const generated = events.map(({ body }) => (isDelta(body) && body.attempt === number ? body.text : '')).join('');
-    const account =
-      requestedAt &&
-      (await accountOf({ usage: null, accepted: true, generated, promptTokens: context ? inputTokens : await promptTokens() }, turn, countTokens));
+    const account = requestedAt && (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
     await log.transact(async (tx, append) => {
       const at = await holdTurn(tx, turn);
       const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0 });

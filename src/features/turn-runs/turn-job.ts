@@ -16,12 +16,11 @@ import type { Summaries } from '../summaries/index.ts';
 import type { Titles } from '../titles/index.ts';
 import { closeCalls, listCalls } from '../tools/index.ts';
 import { accountOf } from '../usage/index.ts';
-import { endAttempt, insertAttempt } from './attempt-store.ts';
+import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
 import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
-import { type CallNotes, createCallNotes } from './call-notes.ts';
 import type { ClaimedTurn } from './claim.ts';
-import { buildContext, type ContextLimits, countPrompt, textOf } from './context.ts';
+import { buildContext, type ContextLimits, textOf } from './context.ts';
 import { holdTurn, nothing, type Remains, recover } from './recovery.ts';
 import { type Settled, settle } from './settle.ts';
 import { finishedCall } from './tools/call-events.ts';
@@ -52,7 +51,6 @@ type Current = {
   hasCalls: boolean;
   /** How many messages a summary is to stand for; null: there need be none. */
   summarise: number | null;
-  notes: CallNotes;
 };
 
 /** A turn that has taken this many workers with it is not given to another. */
@@ -70,7 +68,7 @@ const mark = (turnId: string, point: TurnPoint): void => {
 export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal): Promise<Settled> {
   const { id: turnId, conversationId, attempt, recovering } = turn;
   const logger = deps.logger.child({ turnId, conversationId, attempt, worker: deps.worker });
-  const current: Current = { attempt, hasCalls: false, summarise: null, notes: createCallNotes(turn, deps.database) };
+  const current: Current = { attempt, hasCalls: false, summarise: null };
   const facts = {
     'colloquy.turn.id': turnId,
     'gen_ai.conversation.id': conversationId,
@@ -90,7 +88,7 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     const isLeft = error instanceof FencedError || error instanceof HandedOver;
     span.set({ 'colloquy.turn.status': 'LEFT' });
     span.end(isLeft ? undefined : 'INTERNAL');
-    await leave(turn, deps, current, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
+    await leave(turn, deps, current.attempt, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
     if (isLeft) logger.info({ reason: (error as Error).message }, 'turn left to another worker');
     else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
     return { unblocks: false, asksTitle: false, asksSummary: false };
@@ -159,9 +157,8 @@ async function isSettled({ prisma }: Database, id: string, fence: number): Promi
 }
 
 /** A worker that is drained accounts what its call used, so that the next worker does not take it for a crash. */
-async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, { attempt, notes }: Current, error: unknown): Promise<void> {
+async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attempt: number, error: unknown): Promise<void> {
   if (!(error instanceof HandedOver) || error.interruption.kind !== 'drained') return;
-  await notes.stored();
   const { call } = error;
   const account = call && (await accountOf(call, modelOf(turn), countTokens));
   await log.transact(async (tx, append) => {
@@ -178,13 +175,12 @@ async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, { att
 const modelOf = ({ provider, model }: ClaimedTurn) => ({ provider, model });
 
 async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: Current): Promise<TurnEnd | null> {
-  const found = findProvider(turn, deps);
-  const promptTokens = () => (found instanceof AppError ? 0 : countPrompt(turn, found.info, deps));
-  const remains: Remains = turn.resumed ? await recover(turn, { ...deps, promptTokens }) : nothing;
+  const remains: Remains = turn.resumed ? await recover(turn, deps) : nothing;
   current.hasCalls = remains.calls.length > 0;
   if (remains.crashes >= maxCrashes) {
     return failed(new InternalError(`The answer was given up after ${remains.crashes} workers stopped while they wrote it. Ask again.`), remains);
   }
+  const found = findProvider(turn, deps);
   if (found instanceof AppError) return failed(found, remains);
   const ports = createPorts(turn, found.provider, found.info, deps, logger, current);
   const work = { messageId: turn.messageId, model: turn.model, generation: turn.generation, attempt: turn.attempt, recovered: remains };
@@ -225,17 +221,13 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
   const writer: Writer = { conversationId: turn.conversationId, turnId: turn.id, fence: turn.fence };
   const sink = createTurnSink(writer, { ...deps, onFault: (err) => logger.warn({ err }, 'events could not be stored') });
   const account = (call: Call) => accountOf(call, modelOf(turn), deps.countTokens);
-  const flushed = async (): Promise<void> => {
-    await current.notes.stored();
-    await sink.flushed();
-  };
-  const tools = createToolPorts(turn, info, { ...deps.tools, log: deps.log, worker: deps.worker, logger, current, flushed, account });
+  const tools = createToolPorts(turn, info, { ...deps.tools, log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account });
   let { heard } = turn;
   turn.heard = undefined; // it may be long, and the turn too
   return {
     provider,
     emit: sink.emit,
-    flushed,
+    flushed: sink.flushed,
     async context(share, own) {
       const messages = await heard;
       heard = undefined; // a second call may be shown what was said to the turn meanwhile
@@ -244,9 +236,11 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
       return context;
     },
     tools,
-    requesting: current.notes.take,
+    async requesting(number, record) {
+      const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, record });
+      if (!held) throw new FencedError();
+    },
     async retrying(call) {
-      await current.notes.stored();
       current.attempt = await retry(turn, call, deps, current.hasCalls);
       return current.attempt;
     },
