@@ -14,6 +14,8 @@ import { until } from '../kit/until.ts';
 /** Short, so that the tests are; what a lease is worth does not depend on its length. */
 const leaseMs = 2_500;
 const question = 'Tell me a story [[tokens 90]] [[speed 90]]';
+/** For a strike at a later word: words gather where a machine is slow, and there must be as many batches all the same. */
+const longQuestion = 'Tell me a story [[tokens 90]] [[speed 30]]';
 
 type Case = { at: Strike['at']; skip?: number; attempts: string[]; calls: number; rows: number; note?: string };
 
@@ -81,7 +83,7 @@ describeSettings(
 
     for (const { at, skip = 0, attempts, calls, rows, note = '' } of cases) {
       it(`is completed by another, exactly once, after kill -9 at "${at}"${note}`, async () => {
-        const { worker, text, where, reader } = await begin({ at, skip });
+        const { worker, text, where, reader } = await begin({ at, skip }, skip > 0 ? longQuestion : question);
         let isGone = false;
         void worker.exited.then(() => {
           isGone = true;
@@ -147,7 +149,7 @@ describeSettings(
     ];
     for (const { at, skip = 0, calls } of stops) {
       it(`gets not a word more from a worker that was stopped at "${at}", lost its lease, and was continued`, async () => {
-        const { worker, text, where, reader } = await begin({ at, skip, signal: 'SIGSTOP' });
+        const { worker, text, where, reader } = await begin({ at, skip, signal: 'SIGSTOP' }, skip > 0 ? longQuestion : question);
         await readUntil(here, where.conversationId, reader, async () => (await turnOf(here, where.turnId)).attempt > 0);
         await startRescuer();
         await follow(there, { id: where.conversationId, after: reader.cursor, coalesceMs: 0 }, undefined, reader);
