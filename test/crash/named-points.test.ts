@@ -72,7 +72,7 @@ describeSettings(
       }, 'the process to be struck');
     }
 
-    async function begin(strike: Strike, asked = question) {
+    async function begin(strike: Strike, asked = strike.skip ? longQuestion : question) {
       const worker = await processes.start({ ...world.env, ROLE: 'worker', LOG_LEVEL: 'info' }, strike);
       const text = `${asked} ${randomUUID()}`;
       const sent = await send(here, text);
@@ -83,7 +83,7 @@ describeSettings(
 
     for (const { at, skip = 0, attempts, calls, rows, note = '' } of cases) {
       it(`is completed by another, exactly once, after kill -9 at "${at}"${note}`, async () => {
-        const { worker, text, where, reader } = await begin({ at, skip }, skip > 0 ? longQuestion : question);
+        const { worker, text, where, reader } = await begin({ at, skip });
         let isGone = false;
         void worker.exited.then(() => {
           isGone = true;
@@ -149,7 +149,7 @@ describeSettings(
     ];
     for (const { at, skip = 0, calls } of stops) {
       it(`gets not a word more from a worker that was stopped at "${at}", lost its lease, and was continued`, async () => {
-        const { worker, text, where, reader } = await begin({ at, skip, signal: 'SIGSTOP' }, skip > 0 ? longQuestion : question);
+        const { worker, text, where, reader } = await begin({ at, skip, signal: 'SIGSTOP' });
         await readUntil(here, where.conversationId, reader, async () => (await turnOf(here, where.turnId)).attempt > 0);
         await startRescuer();
         await follow(there, { id: where.conversationId, after: reader.cursor, coalesceMs: 0 }, undefined, reader);

@@ -22,9 +22,9 @@ export type Admitted = {
 export type Request = { viewer: Viewer; key: string; hash: string; take: Take | null };
 
 /**
- * One transaction that the database lets through once a key. It begins with a lock, or with a new conversation and its turn, which a worker
- * would find and the key would find again, were the rest not there. Whatever it fails for, the key decides first: what the earlier request did may
- * be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
+ * One transaction that the database lets through once a key. It begins with a lock, or with a new conversation, which would be there and empty
+ * were the rest not: its messages are refused without their turn, and that without them. Whatever it fails for, the key decides first: what the
+ * earlier request did may be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
  */
 export const createOnce =
   ({ database, log }: { database: Pick<Database, 'query'>; log: EventLog }) =>
