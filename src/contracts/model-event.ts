@@ -9,18 +9,21 @@ export type ModelUsage = {
   reasoningTokens: number;
 };
 
+/** Text as it came, and in how many pieces the provider sent it; without a number it was one. */
+type Text = { text: string; pieces?: number };
+
 /** What a model may say, in the order it says it. `finish` comes once, last, and only where the provider gave a reason. */
 export type ModelEvent =
   /** The provider accepted the request; before anything else. `requestId` is the provider's own, for its support. */
   | { kind: 'accepted'; requestId: string | null }
   /** The provider's id for the answer, and the very model that answers. */
   | { kind: 'response'; responseId: string | null; model: string | null }
-  | { kind: 'text-delta'; text: string }
-  | { kind: 'reasoning-delta'; text: string }
-  | { kind: 'refusal-delta'; text: string }
+  | ({ kind: 'text-delta' } & Text)
+  | ({ kind: 'reasoning-delta' } & Text)
+  | ({ kind: 'refusal-delta' } & Text)
   /** The model begins a call. `index` tells calls of one answer apart; they may be written side by side. */
   | { kind: 'tool-call'; index: number; callId: string; name: string }
   /** More of the arguments of a call, which are JSON when they are whole. */
-  | { kind: 'tool-arguments'; index: number; text: string }
+  | ({ kind: 'tool-arguments'; index: number } & Text)
   | { kind: 'usage'; usage: ModelUsage }
   | { kind: 'finish'; reason: Extract<FinishReason, 'STOP' | 'LENGTH' | 'TOOL_CALLS' | 'CONTENT_FILTER'> };

@@ -87,9 +87,12 @@ async function takeAll(batch: readonly ModelEvent[], taking: Taking): Promise<Fi
       await begin(event, taking);
     } else take(event, bodies, taking);
   }
-  if (bodies.length > 0) await tell(bodies, taking, batch.length);
+  if (bodies.length > 0) await tell(bodies, taking, piecesIn(batch));
   return reason;
 }
+
+/** How many words of the model came together. */
+const piecesIn = (batch: readonly ModelEvent[]): number => batch.reduce((sum, event) => sum + ('pieces' in event ? (event.pieces ?? 1) : 1), 0);
 
 function tell(bodies: readonly EventBody[], taking: Taking, words: number): Promise<void> {
   seen(taking);

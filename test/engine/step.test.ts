@@ -22,6 +22,18 @@ it('tells what one read of the network held at once, neighbours joined', async (
   expect(batches).toEqual([['ab'], ['c', 'd']]);
 });
 
+it('tells how many words of the model came together, also where its adapter had joined them', async () => {
+  const counts: unknown[] = [];
+  const { end } = step(
+    saying([[{ kind: 'text-delta', text: 'abc', pieces: 3 }], [text('d'), { kind: 'reasoning-delta', text: 'ef', pieces: 2 }], [finish()]]),
+    {
+      emit: async (_bodies, words) => void counts.push(words),
+    },
+  );
+  await end;
+  expect(counts).toEqual([3, 3]);
+});
+
 it('accounts a call that breaks off: what was generated, for how long, and that it may be billed', async () => {
   const { end } = step(saying([[accepted], [{ kind: 'response', responseId: 'r', model: 'm-1-2026' }, text('Hel')]], passing()));
   expect(await end).toMatchObject({

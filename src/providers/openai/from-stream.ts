@@ -169,6 +169,7 @@ function append(state: State, delta: Delta): void {
   state.progressed = true;
   if (state.run && continuesRun(state.run, delta)) {
     state.run.text += delta.text;
+    state.run.pieces = (state.run.pieces ?? 1) + 1;
     return;
   }
   if (state.run) closeRun(state, false);
@@ -191,7 +192,7 @@ function closeRun(state: State, mayContinue: boolean): void {
   const waits = mayContinue && endsInHalf(run.text);
   const whole = waits ? run.text.slice(0, -1) : run.text;
   if (whole) state.events.push({ ...run, text: storable(whole) });
-  state.run = waits ? { ...run, text: run.text.slice(-1) } : null;
+  state.run = waits ? { ...run, text: run.text.slice(-1), pieces: 0 } : null; // the piece was counted already
 }
 
 const reasons: Record<string, FinishReason> = {

@@ -34,7 +34,7 @@ it('gives one batch for a read of the network, with its neighbouring deltas merg
     [{ kind: 'accepted', requestId: 'req-1' }],
     [
       { kind: 'response', responseId: 'c1', model: 'm-1' },
-      { kind: 'text-delta', text: 'abc' },
+      { kind: 'text-delta', text: 'abc', pieces: 3 },
     ],
     [
       { kind: 'usage', usage: { inputTokens: 9, cachedInputTokens: 4, cacheWriteTokens: 0, outputTokens: 7, reasoningTokens: 2 } },
