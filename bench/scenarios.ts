@@ -147,23 +147,37 @@ const fanOut: Scenario = {
   },
 };
 
+/**
+ * The limit's own memory is known with 2,000 sockets, of a fresh process, and so the goal is. What a process had free hides a part of what it takes,
+ * the more the fewer sockets there are: held against the relay is the greater of what was added to resident memory and what is held.
+ */
 const idle: Scenario = {
   title: 'Memory: idle subscriptions',
   about:
-    '5,000 sockets with a subscription each, in a process that has done nothing else: the growth of resident memory, which is what a machine must have; and, of that, the heap and what hangs on it. Both after a collection of garbage.',
-  figures: { resident: 'KB resident per subscription', kilobytes: 'KB held per subscription' },
-  goals: { resident: timesRelay(1.6) },
+    'Sockets with a subscription each, in a process that has done nothing else, after a collection of garbage: the growth of resident memory, or of what is held (the heap and what hangs on it) where that is more. With 2,000, as the relay’s 11.3 KB were measured, and with 5,000.',
+  figures: {
+    each2000: 'KB per subscription of 2,000',
+    held2000: 'of that held',
+    each5000: 'KB per subscription of 5,000',
+    held5000: 'of that held, of 5,000',
+  },
+  goals: { each2000: timesRelay(1.6) },
   fresh: true,
   async run({ clients, quick }, target, server) {
-    const sockets = quick ? 2_000 : 5_000;
     await clients.run('idleSockets', { target, sockets: 200 }); // what the first ones need once
     await clients.run('idleSockets', { target, sockets: 0 });
     const before = await settled(server);
-    await clients.run('idleSockets', { target, sockets });
-    const after = await settled(server);
+    /** The same process goes on from the fewer to the more: those of before are let go, and come back. */
+    async function growth(sockets: number): Promise<{ each: number; held: number }> {
+      await clients.run('idleSockets', { target, sockets });
+      const after = await settled(server);
+      const kilobytes = (bytes: number) => bytes / sockets / 1_024;
+      const held = kilobytes(after.held - before.held);
+      return { each: Math.max(held, kilobytes(after.rss - before.rss)), held };
+    }
+    const [few, many] = [await growth(2_000), await growth(quick ? 2_000 : 5_000)];
     await clients.run('idleSockets', { target, sockets: 0 });
-    const each = (bytes: number) => bytes / sockets / 1_024;
-    return { kilobytes: each(after.held - before.held), resident: each(after.rss - before.rss) };
+    return { each2000: few.each, held2000: few.held, each5000: many.each, held5000: many.held };
   },
 };
 
