@@ -92,7 +92,7 @@ async function takeAll(batch: readonly ModelEvent[], taking: Taking): Promise<Fi
 }
 
 /** How many words of the model came together. */
-const piecesIn = (batch: readonly ModelEvent[]): number => batch.reduce((sum, event) => sum + ('pieces' in event ? (event.pieces ?? 1) : 1), 0);
+const piecesIn = (batch: readonly ModelEvent[]): number => batch.reduce((sum, event) => sum + ('text' in event ? (event.pieces ?? 1) : 0), 0);
 
 function tell(bodies: readonly EventBody[], taking: Taking, words: number): Promise<void> {
   seen(taking);
