@@ -91,14 +91,11 @@ const latency: Scenario = {
     const commits = await commitTimes(stage, quick ? 500 : 5_000);
     const twenty = (each: number) => clients.run('streams', { target, streams: 20, tokens: each, speed: 50, coalesceMs: 0 });
     const result = await twenty(tokens);
-    const { starts } = result;
-    let { lost } = losses(result);
-    for (let more = 0; more < 4; more++) {
-      const short = await twenty(50);
-      starts.push(...short.starts);
-      lost! += losses(short).lost!;
-    }
-    return { p50: result.p50, p99: result.p99, firstP50: percentile(starts, 0.5), ...commits, lost: lost! };
+    const all = [result];
+    while (all.length < 5) all.push(await twenty(50));
+    const starts = all.flatMap((each) => each.starts);
+    const lost = all.reduce((sum, each) => sum + losses(each).lost!, 0);
+    return { p50: result.p50, p99: result.p99, firstP50: percentile(starts, 0.5), ...commits, lost };
   },
 };
 
@@ -172,7 +169,7 @@ const idle: Scenario = {
   },
   goals: { each2000: timesRelay(1.6) },
   fresh: true,
-  async run({ clients, quick }, target, server) {
+  async run({ clients }, target, server) {
     await clients.run('idleSockets', { target, sockets: 200 }); // what the first ones need once
     await clients.run('idleSockets', { target, sockets: 0 });
     const before = await settled(server);
@@ -184,7 +181,7 @@ const idle: Scenario = {
       const held = kilobytes(after.held - before.held);
       return { each: Math.max(held, kilobytes(after.rss - before.rss)), held };
     }
-    const [few, many] = [await growth(2_000), await growth(quick ? 2_000 : 5_000)];
+    const [few, many] = [await growth(2_000), await growth(5_000)];
     await clients.run('idleSockets', { target, sockets: 0 });
     return { each2000: few.each, held2000: few.held, each5000: many.each, held5000: many.held };
   },
