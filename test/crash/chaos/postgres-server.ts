@@ -51,17 +51,25 @@ export async function createPostgresServer(): Promise<PostgresServer> {
   const killNow = () => void child?.kill('SIGKILL');
   process.once('exit', killNow);
 
+  const place = { host: '127.0.0.1', port, user: 'postgres', connectionTimeoutMillis: 5_000 };
+  const deaf = <Emitter extends { on(event: 'error', listener: () => void): unknown }>(emitter: Emitter): Emitter => {
+    emitter.on('error', () => {}); // it is crashed on purpose; who asks is told
+    return emitter;
+  };
+  /** Kept, since each new connection is a process of the server: no more than it reserves for its administrators. */
+  const administrators = deaf(new pg.Pool({ ...place, database: 'colloquy', max: 3, idleTimeoutMillis: 0 }));
+
   async function connect(database = 'colloquy'): Promise<pg.Client> {
-    const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database, connectionTimeoutMillis: 5_000 });
-    client.on('error', () => {});
+    const client = deaf(new pg.Client({ ...place, database }));
     await client.connect();
     return client;
   }
 
-  async function query<Row extends object>(text: string, params: unknown[] = [], database?: string): Promise<Row[]> {
-    const client = await connect(database);
+  /** In the database that is there from the beginning. */
+  async function prepare(text: string): Promise<unknown> {
+    const client = await connect('postgres');
     try {
-      return (await client.query<Row>(text, params)).rows;
+      return await client.query(text);
     } finally {
       await client.end().catch(() => {});
     }
@@ -69,7 +77,7 @@ export async function createPostgresServer(): Promise<PostgresServer> {
 
   const server: PostgresServer = {
     port,
-    query: (text, params) => query(text, params),
+    query: async <Row extends object>(text: string, params: unknown[] = []) => (await administrators.query<Row>(text, params)).rows,
     connect: () => connect(),
     url: (at = port) => `postgres://colloquy@127.0.0.1:${at}/colloquy`,
     async start() {
@@ -79,7 +87,7 @@ export async function createPostgresServer(): Promise<PostgresServer> {
         cwd: folder,
         stdio: 'ignore',
       });
-      await until(() => query('SELECT 1', [], 'postgres').catch(() => null), 'PostgreSQL to answer', 60_000);
+      await until(() => prepare('SELECT 1').catch(() => null), 'PostgreSQL to answer', 60_000);
     },
     async crash() {
       const ended = once(child!, 'exit');
@@ -89,13 +97,14 @@ export async function createPostgresServer(): Promise<PostgresServer> {
     },
     async close() {
       process.off('exit', killNow);
+      await administrators.end();
       if (child) await server.crash();
       await rm(folder, { recursive: true, force: true });
     },
   };
   await server.start();
   // No superuser: those keep connections of their own when all others are taken.
-  await query('CREATE ROLE colloquy LOGIN', [], 'postgres');
-  await query('CREATE DATABASE colloquy OWNER colloquy', [], 'postgres');
+  await prepare('CREATE ROLE colloquy LOGIN');
+  await prepare('CREATE DATABASE colloquy OWNER colloquy');
   return server;
 }
