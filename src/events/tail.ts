@@ -1,3 +1,4 @@
+import { isDelta } from '../contracts/turn-event.ts';
 import { backoff } from '../kernel/backoff.ts';
 import { StaleCursorError } from '../kernel/errors.ts';
 import { isConnectionLoss } from '../platform/db-errors.ts';
@@ -11,7 +12,10 @@ export type TailOptions = {
   conversationId: string;
   /** Read what comes after this; the epoch it was given in, or null where the log itself gave it just now. */
   after: { seq: number; epoch: number | null };
-  /** The least time between two frames, in milliseconds: bounds frames per second, never delays the first. More while the process is behind. */
+  /**
+   * The least time after a frame of what streams, text or progress, in milliseconds: bounds frames per second, and delays neither the first
+   * words nor those that follow something else. More while the process is behind.
+   */
   coalesceMs: number;
   /** Above this many events behind, the reader is given the present state instead. Infinity: never. */
   maxReplay: number;
@@ -41,7 +45,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   private seq: number;
   private epoch: number | null;
   private isTold = false;
-  private lastFrameAt = Number.NEGATIVE_INFINITY;
+  private lastStreamedAt = Number.NEGATIVE_INFINITY;
   private isAwake = false;
   private isOver = false;
   /** Ends the listening; null before it has begun. */
@@ -83,7 +87,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
       while (!this.isOver) {
         const frame = await this.look();
         if (frame && !this.isOver) {
-          this.lastFrameAt = performance.now();
+          if (isOfStream(frame)) this.lastStreamedAt = performance.now();
           return { done: false, value: frame };
         }
       }
@@ -97,7 +101,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
 
   /** What there is to tell, once it is time; null after a wait for something new, or where a look at the log brought nothing. */
   private async look(): Promise<Frame | null> {
-    const due = this.lastFrameAt + this.hub.pace.interval(this.options.coalesceMs);
+    const due = this.lastStreamedAt + this.hub.pace.interval(this.options.coalesceMs);
     if (due > performance.now() && !this.inbox.behind) await this.until(due);
     const frame = this.inbox.behind ? await this.replay() : this.live();
     if (!frame && !this.inbox.behind && !this.isOver) await this.rest();
@@ -211,6 +215,9 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     return last ? frameOf(batches, last, { conversationId: this.options.conversationId, epoch: this.epoch!, from }) : null;
   }
 }
+
+/** Whether more like it is to be expected at once. */
+const isOfStream = ({ events }: Frame): boolean => events?.some(({ body }) => isDelta(body) || body.type === 'tool-progress') ?? false;
 
 type Place = { conversationId: string; epoch: number; from: number };
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { EventBody } from '../../src/contracts/turn-event.ts';
 import { createHub, createLocalBus, type EventLog, type Hub, tail } from '../../src/events/index.ts';
 import type { LogPage } from '../../src/events/log.ts';
 import { createPace } from '../../src/events/pace.ts';
@@ -11,6 +12,8 @@ type Listener = Parameters<Hub['listen']>[1];
 const conversationId = '0191d0de-0000-7000-8000-000000000000';
 const page: LogPage = { events: [], head: 7, epoch: 1, seq: 7, full: false };
 const lost = () => Object.assign(new Error('the server is restarting'), { code: '57P01' });
+
+const word = (text: string, offset: number): EventBody => ({ type: 'text-delta', messageId: conversationId, partIndex: 0, offset, text, attempt: 1 });
 
 /** A log whose reads go as told, one after another. */
 function follow(reads: (() => LogPage)[], signal = new AbortController().signal) {
@@ -87,6 +90,37 @@ describe('a stream', () => {
     looking[1]!.resolve(page);
     expect((await next).value).toMatchObject({ seq: 8, events: [{ seq: 8 }] });
     hub.pace.close();
+  });
+
+  it('gives the first words at once, however far apart frames are to be, and those after them in their time', async () => {
+    let listener!: Listener;
+    const waits: (() => void)[] = [];
+    const pace = { interval: (ms: number) => ms, at: (_time: number, wake: () => void) => void waits.push(wake), wakes: () => {}, rests: () => {} };
+    const hub = {
+      pace,
+      listen: async (_id: string, given: Listener) => {
+        listener = given;
+        return () => {};
+      },
+    } as unknown as Hub;
+    const log = { read: async () => page } as unknown as EventLog;
+    const { signal } = new AbortController();
+    const frames = tail(log, hub, { conversationId, after: { seq: 7, epoch: 1 }, coalesceMs: 10_000, maxReplay: 100, signal });
+    const tell = (seq: number, body: EventBody) =>
+      listener.onBatch({ conversationId, from: seq - 1, to: seq, events: [{ seq, at: new Date(), turnId: null, body }] });
+    await frames.next(); // what is there when the reader comes
+    tell(8, tagged('begun'));
+    expect((await frames.next()).value).toMatchObject({ seq: 8 });
+    tell(9, word('One', 0));
+    expect((await frames.next()).value).toMatchObject({ seq: 9 });
+    expect(waits).toHaveLength(0);
+    const next = frames.next();
+    tell(10, word(' two', 3));
+    await until(() => waits.length === 1);
+    tell(11, word(' three', 7));
+    waits[0]!();
+    expect((await next).value).toMatchObject({ seq: 11, events: [{ body: { text: ' two three' } }] });
+    await frames.return();
   });
 
   it('lets its reader leave while it looks at the log, with nothing new there', async () => {

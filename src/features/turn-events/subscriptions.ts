@@ -26,6 +26,7 @@ export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame
 });
 
 const maxCoalesceMs = 10_000;
+const coalesceMs = `The least time after a frame with text or progress, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can. The first words wait for nothing. A server that is behind takes more, up to 30.`;
 
 function parseCoalesce(ms: number | null | undefined): number {
   const value = ms ?? 30;
@@ -119,10 +120,7 @@ builder.subscriptionFields((t) => ({
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
-      coalesceMs: t.arg.int({
-        defaultValue: 30,
-        description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can. A server that is behind takes more, up to 30.`,
-      }),
+      coalesceMs: t.arg.int({ defaultValue: 30, description: coalesceMs }),
     },
     subscribe: async (_root, args, context) => {
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
@@ -142,7 +140,7 @@ builder.subscriptionFields((t) => ({
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }),
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
-      coalesceMs: t.arg.int({ defaultValue: 30, description: `The least time between two frames, in milliseconds, 0 to ${maxCoalesceMs}.` }),
+      coalesceMs: t.arg.int({ defaultValue: 30, description: coalesceMs }),
     },
     subscribe: async (_root, args, context) => {
       const turn = await findTurn(context.db, context.viewer, idOf('Turn', args.turnId, 'turnId'));
