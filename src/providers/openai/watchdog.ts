@@ -13,13 +13,14 @@ export type Watchdog = {
 
 /**
  * Made for many short waits: one timer at a time, looked at only when it fires, so that a wait costs two readings of the clock.
- * A consumer that takes its time (a database that is slow) must not look like a provider that is silent.
+ * A consumer that takes its time (a database that is slow) must not look like a provider that is silent; nor must a process that was stopped.
  */
 export function createWatchdog(patienceMs: number, bark: () => void): Watchdog {
   let patience = patienceMs;
   let waited = 0;
   let since: number | null = null;
   let timer: NodeJS.Timeout | null = null;
+  let second: NodeJS.Immediate | null = null;
 
   const silence = () => waited + (since === null ? 0 : performance.now() - since);
   const arm = () => {
@@ -28,8 +29,15 @@ export function createWatchdog(patienceMs: number, bark: () => void): Watchdog {
   const look = () => {
     timer = null;
     if (since === null) return;
+    if (silence() < patience) arm();
+    else second ??= setImmediate(lookAgain);
+  };
+  /** Behind what has come: of a process that stood still, its timers come first and then what it was told meanwhile. */
+  const lookAgain = () => {
+    second = null;
+    if (since === null) return;
     if (silence() >= patience) bark();
-    else arm();
+    else if (!timer) arm();
   };
   return {
     wait() {
@@ -51,7 +59,9 @@ export function createWatchdog(patienceMs: number, bark: () => void): Watchdog {
     },
     close() {
       if (timer) clearTimeout(timer);
+      if (second) clearImmediate(second);
       timer = null;
+      second = null;
       since = null;
     },
   };

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import { breathe, defer } from '../../../src/kernel/async.ts';
 import { ProviderError } from '../../../src/kernel/errors.ts';
@@ -176,6 +177,44 @@ it('does not take a slow consumer for a silent server', async () => {
     await expect.poll(() => performance.now() - started).toBeGreaterThan(60);
   }
   expect(kinds).toContain('finish');
+});
+
+/** A model on a thread of its own, which speaks while this one stands still: first words at once, the last when it is told so. */
+const modelBeside = `
+  const { createServer } = require('node:http');
+  const { parentPort, workerData: { first, last, said } } = require('node:worker_threads');
+  const server = createServer((request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(first);
+    parentPort.once('message', () => response.end(last, () => {
+      Atomics.store(said, 0, 1);
+      Atomics.notify(said, 0);
+    }));
+  });
+  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
+`;
+
+it('does not take its own standing still for a silent server', async () => {
+  const said = new Int32Array(new SharedArrayBuffer(4));
+  const words = { first: chunk({ content: 'a' }), last: chunk({ content: 'b' }) + finish('stop') + done };
+  const model = new Worker(modelBeside, { eval: true, workerData: { ...words, said } });
+  try {
+    const port = await new Promise<number>((resolve) => model.once('message', resolve));
+    const idleTimeoutMs = 500;
+    const provider = providerAt(`http://127.0.0.1:${port}/v1`, { idleTimeoutMs });
+    const batches = provider.stream(ask('Hello'), new AbortController().signal)[Symbol.asyncIterator]();
+    while (!JSON.stringify((await batches.next()).value).includes('"a"'));
+    const next = batches.next();
+    await breathe();
+    model.postMessage('go on');
+    // As if it were stopped: for longer than it has patience, and until the answer is there.
+    const end = performance.now() + 2 * idleTimeoutMs;
+    Atomics.wait(said, 0, 0);
+    while (performance.now() < end) Atomics.wait(said, 0, 1, 50);
+    expect((await next).value).toMatchObject([{ kind: 'text-delta', text: 'b' }]);
+    await batches.return?.();
+  } finally {
+    await model.terminate();
+  }
 });
 
 it('throws the reason of an abort, also before the headers and while the consumer is busy', async () => {
