@@ -4,6 +4,7 @@ import type { App } from '../../../src/app/build-app.ts';
 import { createWorld, type World } from '../../kit/app.ts';
 import type { TestClient } from '../../kit/client.ts';
 import { storages } from '../../kit/databases.ts';
+import { toolsModule } from '../../kit/journal.ts';
 import { ask, send, stop } from '../../kit/story.ts';
 import { until } from '../../kit/until.ts';
 
@@ -25,7 +26,7 @@ describe('the spans of a turn', () => {
 
   beforeAll(async () => {
     nodeSdk.start();
-    world = await createWorld(storages[0]!, { env: { MODEL_MAX_RETRIES: '1' } });
+    world = await createWorld(storages[0]!, { env: { MODEL_MAX_RETRIES: '1', TOOLS: toolsModule } });
     app = await world.start();
     client = await world.client(app);
   });
@@ -74,6 +75,21 @@ describe('the spans of a turn', () => {
       'colloquy.turn.recovering': false,
     });
     expect([turn, chat!].map(({ status }) => status.code)).toEqual([0, 0]);
+  });
+
+  it('are one for each tool that it runs, too', async () => {
+    await ask(client, 'How is it in Oslo? [[call get_weather {"location":"Oslo"}]] [[then]] [[say canary]]');
+    const { turn, chats: all } = await ended();
+    expect(all.map(({ name }) => name)).toEqual(['chat gpt-4o-mini', 'execute_tool get_weather', 'chat gpt-4o-mini']);
+    const tool = all[1]!;
+    expect(tool.kind).toBe(kinds.internal);
+    expect(tool.parentSpanContext?.spanId).toBe(turn.spanContext().spanId);
+    expect(tool.attributes).toEqual({
+      'gen_ai.operation.name': 'execute_tool',
+      'gen_ai.tool.name': 'get_weather',
+      'gen_ai.tool.call.id': expect.any(String),
+      'colloquy.turn.id': turn.attributes['colloquy.turn.id'],
+    });
   });
 
   it('are one for each call that is tried again, with what kind of error it was', async () => {

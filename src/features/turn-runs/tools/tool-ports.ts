@@ -126,7 +126,7 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
       }),
 
     watch(call, run) {
-      const span = beginSpan('execute_tool', 'internal', {
+      const span = beginSpan(`execute_tool ${call.toolName}`, 'internal', {
         ...{
           'gen_ai.operation.name': 'execute_tool',
           'gen_ai.tool.name': call.toolName,
