@@ -13,6 +13,7 @@ import { migrationState } from '../src/platform/migrate.ts';
 import { createWorld, redisUrl, settings, type World } from './kit/app.ts';
 import { storages } from './kit/databases.ts';
 import { createProcesses, type Processes } from './kit/processes.ts';
+import { hasPrograms } from './kit/programs.ts';
 import { ask } from './kit/story.ts';
 import { until } from './kit/until.ts';
 
@@ -196,7 +197,7 @@ describe('compose.yaml', () => {
     expect(Object.keys(compose.volumes)).toEqual(['postgres']);
   });
 
-  it.runIf(storages[1]!.available && spawnSync('pg_isready', ['--version']).status === 0)(
+  it.runIf(storages[1]!.available && hasPrograms('the health check of PostgreSQL', 'pg_isready'))(
     'asks PostgreSQL for its health in words that it knows',
     () => {
       const [, command, ...args] = services.postgres!.healthcheck!.test!;

@@ -7,12 +7,12 @@ import type { App } from '../../src/app/build-app.ts';
 import { createWorld, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { storages, type TestDatabase } from '../kit/databases.ts';
+import { hasPrograms } from '../kit/programs.ts';
 import { createReader } from '../kit/reader.ts';
 import { ask, follow } from '../kit/story.ts';
 
 const postgres = storages[1]!;
-const hasTools = ['pg_dump', 'pg_restore', 'psql'].every((tool) => spawnSync(tool, ['--version']).status === 0);
-if (!hasTools) console.warn('SKIPPED: backup and restore, because pg_dump, pg_restore and psql are not in PATH.');
+const hasTools = hasPrograms('backup and restore', 'pg_dump', 'pg_restore', 'psql');
 
 function run(command: string, ...args: string[]): void {
   const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });

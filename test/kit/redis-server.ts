@@ -1,15 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { freePort } from './free-port.ts';
+import { hasPrograms } from './programs.ts';
 import { until } from './until.ts';
 
-/** Whether a redis-server can be started here. In CI nothing may be skipped for want of one. */
-export const hasRedisServer = spawnSync('redis-server', ['--version']).status === 0;
-if (!hasRedisServer) {
-  if (process.env.CI) throw new Error('There is no redis-server to start; in CI nothing may be skipped.');
-  console.warn('SKIPPED: everything that kills or freezes Redis, because there is no redis-server to start.');
-}
+export const hasRedisServer = hasPrograms('everything that kills or freezes Redis', 'redis-server');
 
 /** A Redis of a test's own, to be ill-treated. */
 export type RedisServer = {
