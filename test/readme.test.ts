@@ -378,7 +378,7 @@ describe('the pages', async () => {
     expect(links.filter((path) => !existsSync(join(root, dirname(page), path)))).toEqual([]);
     expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
     const variables = [...text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`/g)].map(([, name]) => name!);
-    const known = `${read('.env.example')}\n${read('schema.graphql')}\n${read('src/graph/limits/refusal.ts')}\nTEST_DATABASE_URL TEST_REDIS_URL`;
+    const known = `${read('.env.example')}\n${read('schema.graphql')}\n${read('src/graph/limits/refusal.ts')}\nTEST_DATABASE_URL TEST_REDIS_URL BENCH_DATABASE_URL BENCH_REDIS_URL`;
     expect(variables.filter((name) => !known.includes(name))).toEqual([]);
   });
 });

@@ -179,7 +179,7 @@ await inScratch(async (url) => {
     },
     {
       title: 'Claiming a turn: lost ones first, then the queue',
-      why: '`turn_live` and `turn_queue` hold only live and only waiting turns by age, so looking for work costs what waits and not what was ever done; the lease is deliberately in no index, because it is renewed several times a second; `message_turn_id_idx` finds the answer that an earlier worker began.',
+      why: '`turn_live` and `turn_queue` hold only live and only waiting turns by age, so looking for work costs what waits and not what was ever done; the lease is deliberately in no index, because it is renewed every second or two; `message_turn_id_idx` finds the answer that an earlier worker began.',
       run: () => claimNext({ database, log }, 'explain', 6_000),
       pick: /WITH expired AS/,
     },

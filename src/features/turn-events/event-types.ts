@@ -90,8 +90,14 @@ const types = [
     reason: t.string({ description: 'Why, for a log.', resolve: ({ body }) => body.reason }),
   })),
   eventType('context-truncated', 'ContextTruncatedEvent', 'Not the whole conversation fits into what the model is shown.', (t) => ({
-    droppedMessages: t.int({ description: 'How many of the oldest messages are left out.', resolve: ({ body }) => body.droppedMessages }),
-    summarisedMessages: t.int({ description: 'How many of them a summary stands for.', resolve: ({ body }) => body.summarisedMessages }),
+    droppedMessages: t.int({
+      description: 'How many of the oldest messages are left out, with nothing in their place.',
+      resolve: ({ body }) => body.droppedMessages,
+    }),
+    summarisedMessages: t.int({
+      description: 'How many of the oldest messages a summary stands for.',
+      resolve: ({ body }) => body.summarisedMessages,
+    }),
     tokens: t.int({ description: 'Tokens of what is shown, as we count them.', resolve: ({ body }) => body.tokens }),
     limit: t.int({ description: 'How many there may be beside the answer.', resolve: ({ body }) => body.limit }),
   })),
