@@ -73,7 +73,7 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   }
 
   subscriber.on('message', receive);
-  subscriber.subscribe(signals).catch(onFault);
+  subscriber.on('ready', () => subscriber.subscribe(signals, ...readers.keys()).catch(onFault));
 
   /** Resolves when whoever writes this conversation sends here what it commits from now on. */
   async function join(conversationId: string): Promise<void> {

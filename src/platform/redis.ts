@@ -23,12 +23,15 @@ export function openRedisCommands({ url, onFault }: Options): Redis {
   return redis.on('error', onFault);
 }
 
-/** A connection for subscriptions: they wait while Redis is away, and are made again when it comes back. */
+/**
+ * A connection for subscriptions: they wait while Redis is away. When it comes back ("ready") whoever has them makes them again: those that the
+ * client would make have nobody who hears that they failed, and such a failure ends the process.
+ */
 export function openRedisSubscriber({ url, onFault }: Options): Redis {
   const redis = new Redis(url, {
     connectTimeout: 2_000,
     enableOfflineQueue: true,
-    autoResubscribe: true,
+    autoResubscribe: false,
     maxRetriesPerRequest: null,
     keepAlive: 5_000,
     retryStrategy: reconnect,
