@@ -73,7 +73,10 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   }
 
   subscriber.on('message', receive);
-  subscriber.on('ready', () => subscriber.subscribe(signals, ...readers.keys()).catch(onFault));
+  subscriber.on('ready', () => {
+    const channels: unknown = [signals, ...readers.keys()]; // which the client takes as one list, too: as arguments they may be too many
+    subscriber.subscribe(channels as string).catch(onFault);
+  });
 
   /** Resolves when whoever writes this conversation sends here what it commits from now on. */
   async function join(conversationId: string): Promise<void> {
