@@ -22,7 +22,7 @@ import {
 } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
-import { ask, expectType, follow, send, textSoFar, trySend, turnOf } from '../kit/story.ts';
+import { ask, expectType, follow, send, stop, textSoFar, trySend, turnOf } from '../kit/story.ts';
 
 const tryCreate = async (client: TestClient, input: CreateConversationInput = {}) =>
   (await client.request(CreateDocument, { input })).createConversation;
@@ -381,7 +381,9 @@ describeSettings(
       await follow(alice, { id: conversation.id, after: cursor }, (reader) => textSoFar(reader) !== '');
       world.model.release();
       await expect.poll(async () => (await turnOf(alice, turn.id)).status).toBe('COMPLETED');
-      expect((await send(alice, '[[say later]]', { waitFor: 'FINISHED', timeoutMs: 0 })).turn.isTerminal).toBe(false);
+      const unawaited = await send(alice, '[[hold]]', { waitFor: 'FINISHED', timeoutMs: 0 });
+      expect(unawaited.turn.isTerminal).toBe(false);
+      await stop(alice, unawaited.turn.id);
     });
 
     it.each([-1, 600_001])('refuse to wait for %i ms, and admit nothing', async (timeoutMs) => {
