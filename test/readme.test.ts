@@ -61,8 +61,14 @@ async function send(url: string, token: string, text: string, conversation: obje
 async function network(to: string) {
   const open = new Set<Socket>();
   let connections = 0;
+  let refusals = 0;
   const server = createServer((near) => {
     connections += 1;
+    if (refusals > 0) {
+      refusals -= 1;
+      near.destroy();
+      return;
+    }
     const far = connect(Number(new URL(to).port), '127.0.0.1');
     for (const socket of [near, far]) {
       open.add(socket);
@@ -77,6 +83,10 @@ async function network(to: string) {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cut,
+    /** Lets so many connections not come about. */
+    refuse(count: number) {
+      refusals = count;
+    },
     get connections() {
       return connections;
     },
@@ -156,7 +166,7 @@ describe('the README with curl', () => {
 });
 
 describe('the README with graphql-ws', () => {
-  it('follows an answer through a broken connection, and proves it by its hash', async () => {
+  it('follows an answer through a broken connection and a server that is away, and proves it by its hash', async () => {
     const file = join(scratch, `watch-${process.pid}.mjs`);
     const net = await network(app.url!);
     await writeFile(file, snippet('README.md', 'watch'));
@@ -170,6 +180,7 @@ describe('the README with graphql-ws', () => {
       });
       child.stdout.setEncoding('utf8').on('data', (words: string) => {
         if (out === '') {
+          net.refuse(1);
           net.cut();
           connections = net.connections;
         }
@@ -178,7 +189,7 @@ describe('the README with graphql-ws', () => {
       const code = await new Promise((exit) => child.once('close', exit));
       expect({ code, faults }).toEqual({ code: 0, faults: '' });
       expect(out).toMatch(/\n\(the hash agrees\)\nCOMPLETED \n$/);
-      expect(net.connections).toBeGreaterThan(connections);
+      expect(net.connections).toBeGreaterThan(connections + 1); // one that was refused, and the one after it
       const query = '{ conversations(first: 1) { nodes { messages(last: 1) { nodes { content } } } } }';
       type Newest = { conversations: { nodes: { messages: { nodes: { content: string }[] } }[] } };
       const stored = (await ask<Newest>(app.url!, token, query)).conversations.nodes[0]!.messages.nodes[0]!.content;
