@@ -22,6 +22,8 @@ export type Slot = {
   links: Record<Service, Link>;
   /** Null while it is being started. */
   process: Process | null;
+  /** Why the last start failed; empty where it did not. */
+  failure: string;
   /** Whether it was sent a signal that ends it, and whether it is to strike itself: its end is our doing then. */
   signalled: boolean;
   armed: boolean;
@@ -88,8 +90,9 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
   async function keep(slot: Slot): Promise<void> {
     while (!closing) {
       Object.assign(slot, { signalled: false, armed: false });
-      const process = await processes.start(environmentOf(slot), { obeys: true }).catch(() => null);
-      if (!process) {
+      const process = await processes.start(environmentOf(slot), { obeys: true }).catch((error: Error) => error);
+      slot.failure = process instanceof Error ? process.message : '';
+      if (process instanceof Error) {
         await pause(200);
         continue;
       }
@@ -131,14 +134,17 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     ['worker-2', 'worker'],
   ] as const) {
     const links = { postgres: await startLink(services.postgres), redis: await startLink(services.redis), model: await startLink(services.model) };
-    slots.push({ name, role, port: role === 'api' ? await freePort() : 0, links, process: null, signalled: false, armed: false });
+    slots.push({ name, role, port: role === 'api' ? await freePort() : 0, links, process: null, failure: '', signalled: false, armed: false });
   }
   const keeping = slots.map(keep);
 
-  const answers = async (slot: Slot): Promise<boolean> => {
-    if (!slot.process) return false;
-    if (slot.role === 'worker') return true;
-    return (await fetch(`http://127.0.0.1:${slot.port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch(() => null))?.status === 200;
+  /** What is wrong with a process; null where it is there, and answers where it listens. */
+  const lackOf = async ({ name, role, port, process, failure }: Slot): Promise<string | null> => {
+    if (!process) return `${name} is not there; ${failure || 'it is being started'}`;
+    if (role === 'worker') return null;
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch((error: Error) => error);
+    if (answer instanceof Error) return `${name} does not answer; ${answer.message}`;
+    return answer.ok ? null : `${name} is not ready; ${await answer.text()}`;
   };
 
   const stage: Stage = {
@@ -166,7 +172,14 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       slot.process?.order(order);
     },
     async ready() {
-      await until(async () => (await Promise.all(slots.map(answers))).every(Boolean), 'all processes to be there', 60_000);
+      let lacks: (string | null)[] = [];
+      const isReady = async (): Promise<boolean> => {
+        lacks = await Promise.all(slots.map(lackOf));
+        return lacks.every((lack) => lack === null);
+      };
+      await until(isReady, 'all processes to be there', 60_000).catch((error: Error) => {
+        throw new Error([error.message, ...lacks.filter((lack) => lack !== null)].join('\n'));
+      });
     },
     async close() {
       closing = true;
@@ -176,6 +189,9 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       await Promise.all([model.close(), redis.close(), postgres.close()]);
     },
   };
-  await stage.ready();
+  await stage.ready().catch(async (error: unknown) => {
+    await stage.close();
+    throw error;
+  });
   return stage;
 }
