@@ -41,6 +41,9 @@ async function play(): Promise<void> {
     const report = await run(stage, scheduleOf(first + at, values.each ? [chosen[at]!] : chosen));
     reports.push(report);
     console.log(JSON.stringify(report));
+    if (report.violations.length > 0)
+      for (const { name, process } of stage.slots)
+        console.error(`${name} said last:\n${process?.output().slice(-2_000) ?? 'nothing: it is not there'}`);
     if (reports.length < worthKeeping) continue;
     const text = chronicle(reports, { at: new Date(), first, leaseMs: stage.leaseMs, fault: values.fault ?? null });
     await writeFile(new URL('../../../docs/CHAOS.md', import.meta.url), text);

@@ -1,3 +1,4 @@
+import { loadConfig } from '../../../src/app/config.ts';
 import { pause } from '../../../src/kernel/async.ts';
 import { NodeDocument, PollDocument, TurnDocument } from '../../generated/graphql.ts';
 import { createTestClient } from '../../kit/client.ts';
@@ -10,7 +11,7 @@ import { quantile, recoveries, stops } from './measures.ts';
 import { feelPulse } from './pulse.ts';
 import { actionMs, type ClientPlan, type Schedule, scheduleOf } from './schedule.ts';
 import { send, stop, type TurnRecord } from './sender.ts';
-import type { Stage } from './stage.ts';
+import { modelPatienceMs, type Stage } from './stage.ts';
 import { said, type Watcher, watch } from './watcher.ts';
 
 export type Violation = { invariant: string; what: string };
@@ -37,8 +38,18 @@ export type Report = {
   violations: Violation[];
 };
 
-/** After the last fault is taken back, everything must have come to its end within this. */
+/** After the last fault is taken back, everything must have come to its end within this, and what is waited for a model that says nothing. */
 const patienceMs = 30_000;
+const { maxRetries } = loadConfig({}).turns;
+
+/**
+ * How long the answers of a conversation, which come one after another, may wait for a model that falls silent in the middle: each is tried so
+ * often, and so often again by a worker that takes it over.
+ */
+const silenceMs = ({ clients, faults }: Schedule): number => {
+  const silent = clients.map(({ turns }) => turns.filter(({ text }) => text.includes('[[stall')).length);
+  return Math.max(...silent) * (maxRetries + 1) * (faults.length + 1) * modelPatienceMs;
+};
 
 /** Runs one schedule on a stage that is in order, and judges it. Leaves the stage in order. */
 export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
@@ -67,7 +78,7 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
     allSent = true;
   });
   const isDone = (): boolean => allSent && records.every(isSeen);
-  for (const end = Date.now() + patienceMs; !isDone() && Date.now() < end; ) await pause(50);
+  for (const end = Date.now() + patienceMs + silenceMs(schedule); !isDone() && Date.now() < end; ) await pause(50);
   const unfinished = [
     ...(allSent ? [] : ['clients are still sending']),
     ...records
