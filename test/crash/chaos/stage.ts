@@ -144,8 +144,9 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     if (role === 'worker') return null;
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch((error: Error) => error);
     if (answer instanceof Error) return `${name} does not answer; ${answer.message}`;
-    return answer.ok ? null : `${name} is not ready; ${await answer.text()}`;
+    return answer.status === 200 ? null : `${name} is not ready; ${answer.status} ${await answer.text()}`;
   };
+  const lacks = async (): Promise<string[]> => (await Promise.all(slots.map(lackOf))).filter((lack) => lack !== null);
 
   const stage: Stage = {
     slots,
@@ -172,13 +173,8 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       slot.process?.order(order);
     },
     async ready() {
-      let lacks: (string | null)[] = [];
-      const isReady = async (): Promise<boolean> => {
-        lacks = await Promise.all(slots.map(lackOf));
-        return lacks.every((lack) => lack === null);
-      };
-      await until(isReady, 'all processes to be there', 60_000).catch((error: Error) => {
-        throw new Error([error.message, ...lacks.filter((lack) => lack !== null)].join('\n'));
+      await until(async () => (await lacks()).length === 0, 'all processes to be there', 60_000).catch(async (error: Error) => {
+        throw new Error([error.message, ...(await lacks())].join('\n'));
       });
     },
     async close() {
