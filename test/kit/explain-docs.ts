@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import pg from 'pg';
 import { loadConfig } from '../../src/app/config.ts';
-import { compactTurn, createEventLog, createLocalBus, findUncompacted } from '../../src/events/index.ts';
+import { compactTurn, createEventLog, createLocalBus, findUncompacted, type Writer } from '../../src/events/index.ts';
 import { findPurgeable, listForContext } from '../../src/features/conversations/index.ts';
 import { claimNext } from '../../src/features/turn-runs/claim.ts';
 import { purgeDeleted } from '../../src/features/turn-runs/purge.ts';
@@ -96,6 +96,11 @@ await inScratch(async (url) => {
   );
   const [account] = await database.query<{ id: string }>('SELECT id FROM usage WHERE conversation_id = $1 ORDER BY id OFFSET 10000 LIMIT 1', [deep]);
   const held = await database.query<{ id: string; fence: number }>(`SELECT id, fence FROM turn WHERE status = 'RUNNING' LIMIT 20`);
+  const writing = await database.query<Writer>(
+    `UPDATE conversation_log l SET writer_turn_id = t.id, writer_fence = t.fence
+     FROM (SELECT id, conversation_id, fence FROM turn WHERE status = 'RUNNING' LIMIT 20) t WHERE t.conversation_id = l.conversation_id
+     RETURNING l.conversation_id AS "conversationId", t.id AS "turnId", t.fence`,
+  );
   const viewer = { userId: ownerId, roles: ['USER' as const], expiresAt: new Date(Date.now() + 3_600_000) };
 
   const inDeep = (selection: string) => () =>
@@ -197,6 +202,13 @@ await inScratch(async (url) => {
       why: 'By primary key, all turns of a process in one statement; no index of the table holds what it writes.',
       run: () => renewLeases(database, held, 6_000),
       pick: /UPDATE turn t SET lease_until/,
+    },
+    {
+      title: 'Storing what models say',
+      why: 'One statement for all turns of a process that have words. `conversation_log_pkey` finds each log that gets some, and no other is read, however many there are.',
+      run: () =>
+        Promise.all(writing.map((writer) => log.append(writer, [{ type: 'message-updated', messageId: writer.turnId, changed: ['status'] }]))),
+      pick: /json_to_recordset/,
     },
     {
       title: 'Reading the log after a cursor',
