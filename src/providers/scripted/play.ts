@@ -12,6 +12,8 @@ export type Recital = {
   /** Whether tools may be called. */
   mayCall: boolean;
   steps: readonly Step[];
+  /** Whether each token is to say when it left. */
+  isStamped: boolean;
   tokensPerSecond: number;
   /** Aborted when the client is gone or the server closes: every wait ends then. */
   signal: AbortSignal;
@@ -120,47 +122,51 @@ async function send(response: ServerResponse, recital: Recital, frames: string[]
   if (holds) {
     // Asked for before the delta goes out: who sees the delta may release at once.
     const released = recital.held();
-    await write(response, recital, frames.slice(0, 1));
+    put(response, recital, frames.slice(0, 1));
     await released;
   }
   await sendAtPace(response, recital, holds ? frames.slice(1) : frames, rate);
 }
 
-/** Those frames that are due go out in one write. */
-async function sendAtPace(response: ServerResponse, recital: Recital, frames: string[], rate: number): Promise<void> {
+/**
+ * Those frames that are due go out in one write. Resolves when all are out or the client is gone. No promise and no listener for each token: a
+ * model that costs more than what it is there to try would be what is measured.
+ */
+function sendAtPace(response: ServerResponse, recital: Recital, frames: string[], rate: number): Promise<void> {
+  const { signal } = recital;
   const start = Date.now();
-  for (let at = 0; at < frames.length && !recital.signal.aborted; ) {
-    const due = rate > 0 ? Math.floor(((Date.now() - start) * rate) / 1_000) + 1 - at : burst;
-    if (due <= 0) {
-      await pause(Math.max(1, start + (at * 1_000) / rate - Date.now()), recital.signal);
-      continue;
-    }
-    const batch = frames.slice(at, at + Math.min(due, burst));
-    await write(response, recital, batch);
-    at += batch.length;
-    if (rate <= 0) await breathe();
-  }
-}
-
-async function write(response: ServerResponse, { signal, sent, steps }: Recital, frames: string[]): Promise<void> {
-  const text = frames.join('');
-  const isFull = !response.write(stepOf(steps, 'stamps') ? text.replaceAll(stamp, stampNow()) : text);
-  sent(frames.length);
-  if (isFull) await drained(response, signal);
-}
-
-/** Until the client took what was written; a client that is gone takes nothing any more. */
-function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  let at = 0;
   return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done);
-      signal.removeEventListener('abort', done);
+    let timer: NodeJS.Timeout | undefined;
+    const msUntilNext = () => Math.max(1, start + (at * 1_000) / rate - Date.now());
+    const dueNow = () => (rate > 0 ? Math.floor(((Date.now() - start) * rate) / 1_000) + 1 - at : burst);
+    function go(): void {
+      if (signal.aborted) return;
+      const batch = frames.slice(at, at + Math.min(dueNow(), burst));
+      at += batch.length;
+      const hasRoom = batch.length === 0 || put(response, recital, batch);
+      if (at === frames.length) end();
+      else if (!hasRoom) response.once('drain', go);
+      else if (rate > 0) timer = setTimeout(go, msUntilNext());
+      else setImmediate(go);
+    }
+    function end(): void {
+      clearTimeout(timer);
+      response.off('drain', go);
+      signal.removeEventListener('abort', end);
       resolve();
-    };
+    }
     if (signal.aborted) return resolve();
-    response.on('drain', done);
-    signal.addEventListener('abort', done, { once: true });
+    signal.addEventListener('abort', end, { once: true });
+    go();
   });
+}
+
+/** Says whether the connection takes more at once. */
+function put(response: ServerResponse, { isStamped, sent }: Recital, frames: string[]): boolean {
+  const text = frames.length === 1 ? frames[0]! : frames.join('');
+  sent(frames.length);
+  return response.write(isStamped ? text.replaceAll(stamp, stampNow()) : text);
 }
 
 /** What was written goes out in the next tick; a connection cut before it would lose it. */

@@ -215,6 +215,7 @@ function recitalOf(room: Room, call: ScriptedCall, steps: readonly Step[], signa
     mayCall: call.generation.tool_choice !== 'none',
     maxTokens: typeof mostInAll === 'number' ? mostInAll : null,
     steps,
+    isStamped: stepOf(steps, 'stamps') !== undefined,
     tokensPerSecond: room.tokensPerSecond,
     signal,
     held() {
