@@ -1,5 +1,6 @@
 import { Agent, type IncomingMessage } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import redirecting from 'follow-redirects';
 
@@ -65,10 +66,31 @@ function request(url: string, { method = 'GET', headers, body, signal }: Request
     asked.on('error', reject);
     asked.on('response', (answer) => {
       cut = answer;
+      holdBack(answer);
       resolve(answer);
     });
     asked.end(content);
   });
+}
+
+/**
+ * A connection of Node that is paused reads once more all the same. Those words would lie here until somebody asks, and be all that he gets,
+ * while what he asks for lies in the kernel: everything came one wait too late, and half of all reads brought a single word.
+ */
+function holdBack(answer: IncomingMessage): void {
+  const { socket } = answer;
+  socket.on('pause', stopReading);
+  answer.once('close', () => socket.off('pause', stopReading));
+}
+
+/** Of Node's own, and told to nobody: where it is called otherwise one day, words come later than they could, and nothing else. */
+type Handle = { reading?: boolean; readStop?(): void };
+
+function stopReading(this: Socket): void {
+  const { _handle: handle } = this as unknown as { _handle?: Handle | null };
+  if (!handle?.reading || !handle.readStop) return;
+  handle.reading = false; // so that it is started again with the next question
+  handle.readStop();
 }
 
 /** What names an account is for the server that it was given for, and for no other that this one may point to. */

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, it, vi } from 'vitest';
 import { breathe } from '../../../src/kernel/async.ts';
+import { BodyReader } from '../../../src/providers/openai/body-reader.ts';
 import { bodyOf, createTransport } from '../../../src/providers/openai/transport.ts';
-import { until } from '../../kit/until.ts';
 import { sse, startRawServer } from '../raw-server.ts';
 
 /** Of a server that exists in this file alone. */
@@ -34,16 +34,17 @@ it('reads nothing ahead of whoever takes it, and then at once all that has come'
     write = (bytes) => new Promise((resolve) => response.write(bytes, () => resolve()));
   });
   const control = new AbortController();
-  const body = bodyOf(await createTransport()(`${server.url}/chat`, { method: 'POST', body: '{}', signal: control.signal }))!;
-  body.on('error', () => {}).on('readable', () => {});
-  await write('first');
-  await until(() => body.readableLength === 5, 'the first bytes');
-  for (const more of ['second', 'third']) await write(more);
-  for (let turn = 0; turn < 20; turn++) await breathe();
-  expect([String(body.read()), body.read()]).toEqual(['first', null]);
-  await until(() => body.readableLength > 0, 'the next bytes');
-  expect(String(body.read())).toBe('secondthird');
+  const body = new BodyReader(bodyOf(await createTransport()(`${server.url}/chat`, { method: 'POST', body: '{}', signal: control.signal }))!);
+  const next = async () => String(await body.next());
+  for (const words of [['first'], ['second', 'third', 'fourth'], ['fifth'], ['sixth', 'seventh']]) {
+    for (const word of words) {
+      await write(word);
+      for (let turn = 0; turn < 20; turn++) await breathe(); // a connection that reads ahead has read this word by itself now
+    }
+    expect(await next()).toBe(words.join(''));
+  }
   control.abort();
+  await expect(next()).rejects.toThrow('aborted');
 });
 
 it('speaks over TLS, refuses a server that nobody vouches for, and uses a connection again', async () => {
