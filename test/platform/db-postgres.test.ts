@@ -113,6 +113,15 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
     await nobody.close();
   });
 
+  it('compiles no statement, however much the planner expects of it', async () => {
+    const plan = await database.exclusively(async (pool) => {
+      await pool.query('SET jit_above_cost TO 0');
+      return JSON.stringify((await pool.query('EXPLAIN (ANALYZE, FORMAT JSON) SELECT sum(id) FROM note WHERE body <> $1', ['c'])).rows);
+    });
+    expect(plan).toContain('"Execution Time"');
+    expect(plan).not.toContain('"JIT"');
+  });
+
   it('has no more connections than the pool may open', async () => {
     const work = () => [database.query('SELECT pg_sleep(0.1)'), database.prisma.$queryRaw`SELECT 1 FROM pg_sleep(0.1)`];
     const busy = Promise.all(Array.from({ length: 20 }, work).flat());
