@@ -10,7 +10,7 @@ const calmMs = 5;
 const stretch = 8;
 const longestMs = 30;
 /** A loop that is at work for a lesser share of its time has enough of it for every token by itself. */
-const easyShare = 0.7;
+const easyShare = 0.6;
 /** Milliseconds that words of a model gather for each hundredth of time that the loop is busier than that. */
 const gatherPerCent = 3;
 const longestGatherMs = 60;

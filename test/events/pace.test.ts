@@ -49,23 +49,23 @@ describe('the pace of frames', () => {
       late(0, 60);
       return pace.gather();
     };
-    expect(busy(0.65)).toBe(0);
-    expect(busy(0.8)).toBeGreaterThan(20);
-    expect(busy(0.8)).toBeLessThan(35);
+    expect(busy(0.55)).toBe(0);
+    expect(busy(0.7)).toBeGreaterThan(20);
+    expect(busy(0.7)).toBeLessThan(35);
     expect(busy(1)).toBe(60);
     pace.close();
     expect(pace.gather()).toBe(0);
   });
 
   it('lets nothing gather where words come so far apart that none would join the first', () => {
-    share = 0.8;
+    share = 0.7;
     late(0, 60);
     expect([pace.gather(20), pace.gather(40)]).toEqual([pace.gather(), 0]);
   });
 
   it('says when the loop has little time left, and no more once everybody is to be let go', () => {
     expect(pace.isBusy()).toBe(false);
-    share = 0.8;
+    share = 0.7;
     late(0, 60);
     expect(pace.isBusy()).toBe(true);
     pace.close();
