@@ -142,7 +142,7 @@ function sendAtPace(response: ServerResponse, recital: Recital, frames: string[]
     const dueNow = () => (rate > 0 ? Math.floor(((Date.now() - start) * rate) / 1_000) + 1 - at : burst);
     function go(): void {
       if (signal.aborted) return;
-      const batch = frames.slice(at, at + Math.min(dueNow(), burst));
+      const batch = frames.slice(at, at + Math.max(0, Math.min(dueNow(), burst))); // none is due where the clock was set back
       at += batch.length;
       const hasRoom = batch.length === 0 || put(response, recital, batch);
       if (at === frames.length) end();
