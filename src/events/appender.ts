@@ -32,8 +32,12 @@ const patienceMs = 20_000;
  * conversations of this process together. No timer: an idle log adds one commit, a busy one writes fewer rows.
  */
 export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFault: (error: unknown) => void, onStored: OnStored = () => {}) {
-  /** What waits, by conversation: the batches of one writer, and behind them those of a writer that took the turn over. */
-  const waiting = new Map<string, Pending[]>();
+  /**
+   * What waits, by conversation: the batches of one writer, and behind them those of a writer that took the turn over. A new map for each group:
+   * one that is filled and emptied for ever makes itself new tables, of which each old one keeps the next, and so all that was in them, from
+   * being collected with what is young.
+   */
+  let waiting = new Map<string, Pending[]>();
   const lines = new WeakMap<Writer, Line>();
   /** Conversations whose first batch waits for a row that somebody else holds; what comes after it waits behind it. */
   const held = new Set<string>();
@@ -54,11 +58,12 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   /** The first batch of each conversation that is not held up: one statement takes at most one a conversation. */
   function takeHeads(): Pending[] {
     const heads: Pending[] = [];
+    const left = new Map<string, Pending[]>();
     for (const [conversationId, queue] of waiting) {
-      if (held.has(conversationId)) continue;
-      heads.push(queue.shift()!);
-      if (queue.length === 0) waiting.delete(conversationId);
+      if (!held.has(conversationId)) heads.push(queue.shift()!);
+      if (queue.length > 0) left.set(conversationId, queue);
     }
+    waiting = left;
     return heads;
   }
 
