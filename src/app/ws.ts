@@ -102,7 +102,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       Object.assign(payload, { query: document.loc?.source.body ?? query });
       const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), ofSocket);
       const args = { schema, operationName, document, variableValues: variables, contextValue, id, extra };
-      return (operation.operation === 'subscription' ? args : { ...args, execute }) as ExecutionArgs;
+      return (operation.operation === 'subscription' ? args : { execute, ...args }) as ExecutionArgs;
     } catch (error) {
       return [mask(error)];
     }

@@ -87,13 +87,13 @@ export type LogEvent = { seq: number; at: Date; turnId: string | null; body: Eve
 export const isDelta = (body: EventBody): body is DeltaBody =>
   body.type === 'text-delta' || body.type === 'reasoning-delta' || body.type === 'arguments-delta';
 
-/** Whether `next` continues `delta` without a gap, so that both can be one. */
-export const continues = (delta: DeltaBody, next: DeltaBody): boolean =>
+/** Whether `next` continues `delta` without a gap, so that both can be one. `length` is that of what `delta` is the first of. */
+export const continues = (delta: DeltaBody, next: DeltaBody, length = delta.text.length): boolean =>
   delta.type === next.type &&
   delta.messageId === next.messageId &&
   delta.partIndex === next.partIndex &&
   delta.attempt === next.attempt &&
-  delta.offset + delta.text.length === next.offset &&
+  delta.offset + length === next.offset &&
   !delta.marks &&
   !next.marks;
 

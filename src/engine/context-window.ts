@@ -91,8 +91,8 @@ export const itemsOf = (
   candidates
     .map((candidate, index): ContextItem => {
       const facts = { messageId: candidate.id, tokens: candidate.tokens };
-      if (candidate.before < (summary?.covers ?? 0)) return { ...facts, decision: 'SUMMARISED', reason: 'A summary stands for it.' };
-      if (because && candidate.before < before) return { ...facts, decision: 'DROPPED', reason: reasons[because](limit, considered) };
-      return { ...facts, decision: 'INCLUDED', reason: index === 0 ? 'It is what is answered.' : 'It fits.' };
+      if (candidate.before < (summary?.covers ?? 0)) return { decision: 'SUMMARISED', reason: 'A summary stands for it.', ...facts };
+      if (because && candidate.before < before) return { decision: 'DROPPED', reason: reasons[because](limit, considered), ...facts };
+      return { decision: 'INCLUDED', reason: index === 0 ? 'It is what is answered.' : 'It fits.', ...facts };
     })
     .reverse();

@@ -65,7 +65,7 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
     if (signal.aborted) return { end: await interrupted(signal, transcript, null, ports) };
     const request = { model: work.model, messages: [...context.messages, ...own, ...repair], generation, ...offer };
     const begin = (call: { callId: string; name: string }) => tools.begin(call, attempt);
-    const end = await runStep(request, attempt, context.record.tokens, transcript, { ...ports, begin }, signal);
+    const end = await runStep(request, attempt, context.record.tokens, transcript, { begin, ...ports }, signal);
     const next = await decide(end, tried, isLast, run);
     if ('end' in next || 'attempt' in next) return next;
     tried = { ...tried, ...next, tries: tried.tries + 1 };

@@ -72,7 +72,7 @@ export function createTranscript(messageId: string, left: Left = { finished: [],
     },
     /** More of the arguments of a call that was begun. */
     argue(partIndex: number, text: string, toolCallId: string, attempt: number): DeltaBody {
-      return { ...grow(live[partIndex - finished.length]!, { type: 'arguments-delta', messageId, partIndex, text, attempt }), toolCallId };
+      return { toolCallId, ...grow(live[partIndex - finished.length]!, { type: 'arguments-delta', messageId, partIndex, text, attempt }) };
     },
     /** A refusal is told whole, with the message, when it is complete. */
     refuse(text: string): void {
@@ -142,7 +142,7 @@ function grow(part: Live, delta: Omit<DeltaBody, 'offset'>): DeltaBody {
   const offset = part.length;
   part.pieces.push(delta.text);
   part.length += delta.text.length;
-  return { ...delta, offset };
+  return { offset, ...delta }; // in this order, so that all words have one shape
 }
 
 /** How much of a part stays where a client had seen just so much of the message. */

@@ -7,9 +7,9 @@ const maxBytes = 64 * 1024;
 type Wire = { v: 1; s: string; c: string; from: number; to: number; e: [number, number, string | null, LogEvent['body']][] | null };
 
 export function encodeBatch(sender: string, { conversationId, from, to, events }: Batch): string {
-  const head = { v: 1, s: sender, c: conversationId, from, to } as const;
-  const whole = JSON.stringify({ ...head, e: events?.map(({ seq, at, turnId, body }) => [seq, at.getTime(), turnId, body]) ?? null } satisfies Wire);
-  return Buffer.byteLength(whole) <= maxBytes ? whole : JSON.stringify({ ...head, e: null } satisfies Wire);
+  const wire = (e: Wire['e']): string => JSON.stringify({ v: 1, s: sender, c: conversationId, from, to, e } satisfies Wire);
+  const whole = wire(events?.map(({ seq, at, turnId, body }) => [seq, at.getTime(), turnId, body]) ?? null);
+  return Buffer.byteLength(whole) <= maxBytes ? whole : wire(null);
 }
 
 /** What every message of a sender begins with: its own come back to it, and are not read for that. */

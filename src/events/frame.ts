@@ -27,7 +27,7 @@ export function mergeDeltas(events: readonly LogEvent[]): readonly LogEvent[] {
   };
   for (const event of events) {
     const last = merged.at(-1);
-    if (last && texts.length > 0 && isDelta(event.body) && continuesRun(last.body as DeltaBody, length, event.body)) {
+    if (last && texts.length > 0 && isDelta(event.body) && continues(last.body as DeltaBody, event.body, length)) {
       texts.push(event.body.text);
       length += event.body.text.length;
       merged[merged.length - 1] = { ...event, body: last.body };
@@ -43,6 +43,3 @@ export function mergeDeltas(events: readonly LogEvent[]): readonly LogEvent[] {
   close();
   return merged;
 }
-
-const continuesRun = (first: DeltaBody, length: number, next: DeltaBody): boolean =>
-  continues({ ...first, text: '' }, { ...next, offset: next.offset - length });

@@ -39,7 +39,7 @@ export function createTransact(pool: pg.Pool, nameOf: (text: string) => string) 
       begun = true;
     };
     return withRetry(
-      () => run(pool, nameOf, work, { ...options, onBegun }),
+      () => run(pool, nameOf, work, { onBegun, ...options }),
       () => begun,
     );
   };

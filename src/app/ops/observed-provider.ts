@@ -52,8 +52,8 @@ function measure({ metrics, logger, models }: Deps, provider: string, model: str
 
   function takeEvent(event: ModelEvent, span: Traced): void {
     if (event.kind === 'usage') {
-      metrics.modelTokens.inc({ ...labels, direction: 'input' }, event.usage.inputTokens);
-      metrics.modelTokens.inc({ ...labels, direction: 'output' }, event.usage.outputTokens);
+      metrics.modelTokens.inc({ direction: 'input', ...labels }, event.usage.inputTokens);
+      metrics.modelTokens.inc({ direction: 'output', ...labels }, event.usage.outputTokens);
       span.set(usageFacts(event.usage));
     } else if (event.kind === 'response') span.set({ 'gen_ai.response.id': event.responseId, 'gen_ai.response.model': event.model });
     else if (event.kind === 'finish') span.set({ 'gen_ai.response.finish_reasons': [event.reason.toLowerCase()] });
@@ -61,9 +61,9 @@ function measure({ metrics, logger, models }: Deps, provider: string, model: str
 
   function tellFailure(error: unknown): string {
     const { code, status, requestId, retryAfterMs } = faultOf(error);
-    metrics.providerErrors.inc({ ...labels, code, status });
+    metrics.providerErrors.inc({ code, status, ...labels });
     const facts = { turnId: turn.id, conversationId: turn.conversationId, provider, model, code, status, providerRequestId: requestId, retryAfterMs };
-    logger.warn({ ...facts, durationMs: Math.round(seconds() * 1_000) }, 'a call of the model failed');
+    logger.warn({ durationMs: Math.round(seconds() * 1_000), ...facts }, 'a call of the model failed');
     return status === 'none' ? code : status;
   }
 
@@ -80,7 +80,7 @@ function measure({ metrics, logger, models }: Deps, provider: string, model: str
     },
     end({ isWhole, error }: End, signal: AbortSignal, span: Traced): void {
       const isError = !isWhole && error !== undefined && !signal.aborted;
-      metrics.providerCalls.inc({ ...labels, outcome: isWhole ? 'ok' : isError ? 'error' : 'cut' });
+      metrics.providerCalls.inc({ outcome: isWhole ? 'ok' : isError ? 'error' : 'cut', ...labels });
       metrics.providerCall.observe(labels, seconds());
       span.set({ 'gen_ai.response.time_to_first_chunk': firstToken });
       span.end(isError ? tellFailure(error) : undefined);

@@ -31,7 +31,7 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
     const elapsed = performance.now() - start;
     metrics.operations.inc({ operation, field, outcome });
     if (operation !== 'subscription') metrics.operation.observe({ operation }, elapsed / 1_000);
-    logger.info({ ...report, durationMs: Math.round(elapsed), ...facts }, 'operation');
+    logger.info({ durationMs: Math.round(elapsed), ...facts, ...report }, 'operation');
   }
 
   const plugin: Plugin<object, Requested> = {
@@ -46,13 +46,13 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
       if (report) return tell(report, start, { transport: 'http', status });
       if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
       const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
-      tell({ ...unread, requestId: serverContext?.requestId ?? '' }, start, { transport: 'http', status });
+      tell({ requestId: serverContext?.requestId ?? '', ...unread }, start, { transport: 'http', status });
     },
     onExecute({ args }) {
       const start = performance.now();
       return {
         onExecuteDone({ result }) {
-          const report = { ...describe(args), ...outcomeOf(result as ExecutionResult) };
+          const report = describe(args, outcomeOf(result as ExecutionResult));
           const request = requestOf(args);
           if (request) reports.set(request, report);
           else tell(report, start, { transport: 'socket' });
@@ -65,19 +65,19 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
       return {
         onSubscribeResult({ result, setResult }) {
           if (!(Symbol.asyncIterator in (result as object))) {
-            reports.set(request, { ...describe(args), ...outcomeOf(result as ExecutionResult) });
+            reports.set(request, describe(args, outcomeOf(result as ExecutionResult)));
             return;
           }
           reports.set(request, 'streams');
           const source = (result as AsyncIterable<ExecutionResult>)[Symbol.asyncIterator]();
-          setResult(watched(source, (frames, errors) => tell({ ...describe(args), ...outcomeOf({ errors }) }, start, { transport: 'sse', frames })));
+          setResult(watched(source, (frames, errors) => tell(describe(args, outcomeOf({ errors })), start, { transport: 'sse', frames })));
         },
       };
     },
   };
   return {
     plugin,
-    tellStream: (args, start, frames, errors) => tell({ ...describe(args), ...outcomeOf({ errors }) }, start, { transport: 'socket', frames }),
+    tellStream: (args, start, frames, errors) => tell(describe(args, outcomeOf({ errors })), start, { transport: 'socket', frames }),
   };
 }
 
@@ -118,7 +118,7 @@ type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'contextValue'>;
 const requestOf = ({ contextValue }: Args): Request | undefined => (contextValue as { request?: Request }).request;
 
 /** What was asked, in words of the schema: it was validated, so a field is one of ours. */
-function describe({ document, operationName, contextValue }: Args): Omit<Report, 'outcome'> {
+function describe({ document, operationName, contextValue }: Args, outcome: ReturnType<typeof outcomeOf>): Report {
   const found = getOperationAST(document, operationName);
   const first = found?.selectionSet.selections[0];
   return {
@@ -127,6 +127,7 @@ function describe({ document, operationName, contextValue }: Args): Omit<Report,
     field: first?.kind === 'Field' ? first.name.value : 'fragment',
     name: found?.name?.value.slice(0, maxName) ?? null,
     userId: userOf(contextValue as Context),
+    ...outcome,
   };
 }
 

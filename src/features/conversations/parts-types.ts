@@ -112,4 +112,4 @@ export const MessagePartUnion = builder.unionType('MessagePart', {
 
 export { WidgetPart };
 
-export const withIndex = (messageId: string, parts: readonly MessagePart[]) => parts.map((part, index) => ({ ...part, index, messageId }));
+export const withIndex = (messageId: string, parts: readonly MessagePart[]) => parts.map((part, index) => ({ index, messageId, ...part }));

@@ -26,7 +26,7 @@ export async function book(
 ): Promise<{ event: EventBody; totals: TotalsRecord }> {
   const { ownerId: userId, ...on } = booking;
   const { attempt, requestId, durationMs: responseTimeMs } = call;
-  const booked = await bookCall(tx, at, { ...account, ...on, userId, attempt, kind: 'CHAT', requestId, responseTimeMs });
+  const booked = await bookCall(tx, at, { userId, attempt, kind: 'CHAT', requestId, responseTimeMs, ...on, ...account });
   const { id: usageId, conversationTokens, conversationCost, turnTotals } = booked;
   return { event: { type: 'usage-recorded', usageId, conversationTokens, conversationCost }, totals: turnTotals };
 }

@@ -71,7 +71,7 @@ async function spoken(made: Fitted, { info, systemPrompt }: Asked, messages: rea
   );
   const prompt = made.kept.flatMap((candidate) => said.get(candidate.id ?? '') ?? candidate.said);
   const system = systemPrompt ? [{ role: 'system' as const, content: systemPrompt }] : [];
-  return { ...made, messages: [...system, ...prompt], systemPrompt };
+  return { systemPrompt, ...made, messages: [...system, ...prompt] };
 }
 
 async function fitted(asked: Asked, candidates: readonly Candidate[], { limits, countTokens }: Counter, share: number): Promise<Fitted> {

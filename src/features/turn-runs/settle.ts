@@ -91,14 +91,21 @@ function placeIn(parts: readonly MessagePart[], { number, resultIndex }: ClosedC
 }
 
 const movement = ({ booking, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({
-  ...{ id: booking.turnId, conversationId: booking.conversationId, fence, from: statesBefore(status), status, finishReason },
+  id: booking.turnId,
+  conversationId: booking.conversationId,
+  fence,
+  from: statesBefore(status),
+  status,
+  finishReason,
   error: error && toRecord(error),
   attempt: { number: attempt, outcome: attemptOutcome[status], called: call !== null, providerResponseId: call?.responseId ?? null },
   firstToken: call?.firstTokenMs == null ? null : { attempt: call.attempt, ms: call.firstTokenMs },
 });
 
 const completion = ({ status, finishReason, parts, call }: TurnEnd, account: CallAccount | null) => ({
-  ...{ status: messageStatus[status], finishReason, parts },
+  status: messageStatus[status],
+  finishReason,
+  parts,
   tokenCount: account?.outputTokens ?? 0,
   estimatedCost: account?.costUsd ?? null,
   requestId: call?.requestId ?? null,

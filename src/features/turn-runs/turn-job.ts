@@ -101,7 +101,7 @@ async function runAndSettle(
   logger: Logger,
   signal: AbortSignal,
   current: Current,
-): Promise<(TurnEnd & Settled) | null> {
+): Promise<(Pick<TurnEnd, 'status' | 'error'> & Settled) | null> {
   const start = deps.clock.elapsed();
   const end = await run(turn, deps, logger, signal, current);
   if (!end) {
@@ -128,16 +128,25 @@ async function runAndSettle(
   };
   const settled = await insist(turn, deps, () => settle(deps.log, settlement));
   mark(turn.id, 'settled');
-  logger.info({ ...told(turn, end), durationMs: Math.round(deps.clock.elapsed() - start) }, 'turn finished');
+  logger.info(told(turn, end, Math.round(deps.clock.elapsed() - start)), 'turn finished');
   deps.compactor.add(turn.id);
-  return { ...end, ...settled };
+  return { status: end.status, error: end.error, ...settled };
 }
 
 /** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
-const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, error }: TurnEnd) => ({
-  ...{ status, finishReason, provider, model, code: error?.code },
-  ...{ firstTokenMs: call?.firstTokenMs, callMs: call?.durationMs, providerRequestId: call?.requestId, responseId: call?.responseId },
-  ...{ inputTokens: call?.usage?.inputTokens, outputTokens: call?.usage?.outputTokens },
+const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, error }: TurnEnd, durationMs: number) => ({
+  status,
+  finishReason,
+  provider,
+  model,
+  code: error?.code,
+  firstTokenMs: call?.firstTokenMs,
+  callMs: call?.durationMs,
+  providerRequestId: call?.requestId,
+  responseId: call?.responseId,
+  inputTokens: call?.usage?.inputTokens,
+  outputTokens: call?.usage?.outputTokens,
+  durationMs,
 });
 
 /** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
@@ -219,9 +228,10 @@ function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {
 
 function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo, deps: TurnJobDeps, logger: Logger, current: Current): EnginePorts {
   const writer: Writer = { conversationId: turn.conversationId, turnId: turn.id, fence: turn.fence };
-  const sink = createTurnSink(writer, { ...deps, onFault: (err) => logger.warn({ err }, 'events could not be stored') });
+  const onFault = (err: unknown) => logger.warn({ err }, 'events could not be stored');
+  const sink = createTurnSink(writer, { log: deps.log, pace: deps.pace, onFault });
   const account = (call: Call) => accountOf(call, modelOf(turn), deps.countTokens);
-  const tools = createToolPorts(turn, info, { ...deps.tools, log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account });
+  const tools = createToolPorts(turn, info, { log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account, ...deps.tools });
   let { heard } = turn;
   turn.heard = undefined; // it may be long, and the turn too
   return {

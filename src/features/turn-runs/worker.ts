@@ -32,6 +32,7 @@ export function createWorker(deps: WorkerDeps) {
   const { bus, log, logger, database, pace, worker, leaseMs, concurrency } = deps;
   const onFault = (err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet');
   const compactor = createCompactor({ database, pace, onFault });
+  const jobDeps = { ...deps, compactor };
   const running = new Map<string, Run>();
   const bell = createBell();
   const stopping = new AbortController();
@@ -48,7 +49,7 @@ export function createWorker(deps: WorkerDeps) {
     const abort = new AbortController();
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
     let mayFindMore = true;
-    const done = runTurnJob(turn, { ...deps, compactor }, abort.signal)
+    const done = runTurnJob(turn, jobDeps, abort.signal)
       .then(({ unblocks, asksTitle, asksSummary }) => {
         mayFindMore = unblocks || running.size >= concurrency;
         if (asksTitle) beside(deps.titles.run(turn.conversationId, stopping.signal));

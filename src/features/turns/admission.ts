@@ -69,7 +69,7 @@ export function createAdmission(deps: AdmissionDeps) {
           ...{ trigger: 'SEND', info, generation, ...way },
           events: [...events, ...way.events],
         });
-        return { ...turn, stopping: way.stopping };
+        return { stopping: way.stopping, ...turn };
       });
     },
 

@@ -59,16 +59,19 @@ export async function admitTurn(
   const added = appendMessages(tx, { conversationId, turnId: id, parentId: behind, title }, messages);
   const inputMessageId = question ? added[0]! : behind;
   const { position, ...start } = await insertTurn(tx, {
-    ...{ id, conversationId, ownerId: request.viewer.userId, trigger, idempotencyKey: request.key, requestHash: request.hash },
-    ...{
-      inputMessageId,
-      leafBeforeId: conversation.activeLeafId,
-      provider: info.provider,
-      model: info.id,
-      generation,
-      steersId: turn.steers ?? null,
-      isFirst: conversation.isNew,
-    },
+    id,
+    conversationId,
+    ownerId: request.viewer.userId,
+    trigger,
+    idempotencyKey: request.key,
+    requestHash: request.hash,
+    inputMessageId,
+    leafBeforeId: conversation.activeLeafId,
+    provider: info.provider,
+    model: info.id,
+    generation,
+    steersId: turn.steers ?? null,
+    isFirst: conversation.isNew,
   });
   if (position > maxWaiting)
     throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });

@@ -49,7 +49,7 @@ const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').impl
     cursor: t.field({
       type: 'EventCursor',
       description: 'Subscribe after this: everything of this turn comes later.',
-      resolve: ({ from: seq, ...at }) => encodeEventCursor({ ...at, seq }),
+      resolve: ({ from: seq, ...at }) => encodeEventCursor({ seq, ...at }),
     }),
   }),
 });
@@ -130,7 +130,7 @@ const refusals = [
   'ConflictError',
   'ContextTooLongError',
 ] as const;
-const started = ({ logStart, ...turn }: Admitted): Started => ({ ...turn, from: logStart });
+const started = ({ logStart, ...turn }: Admitted): Started => ({ from: logStart, ...turn });
 
 type Sending = typeof SendMessageInput.$inferInput;
 

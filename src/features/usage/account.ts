@@ -20,10 +20,15 @@ export async function accountOf(
   count: Count,
 ): Promise<CallAccount> {
   const usage = call.usage ?? (call.accepted ? { ...nothing, inputTokens: call.promptTokens, outputTokens: await count(call.generated) } : nothing);
+  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens } = usage;
   return {
-    ...usage,
+    inputTokens,
+    cachedInputTokens,
+    cacheWriteTokens,
+    outputTokens,
+    reasoningTokens,
     source: call.usage ? 'PROVIDER' : 'ESTIMATED',
-    totalTokens: usage.inputTokens + usage.outputTokens,
-    costUsd: priceOf({ ...model, usage }),
+    totalTokens: inputTokens + outputTokens,
+    costUsd: priceOf({ provider: model.provider, model: model.model, usage }),
   };
 }

@@ -5,6 +5,8 @@ import { type CallReader, createCallReader } from './tool-calls.ts';
 
 type FinishReason = Extract<ModelEvent, { kind: 'finish' }>['reason'];
 type Delta = Extract<ModelEvent, { text: string }>;
+/** `index` is that of a call, and 0 for whatever is none. */
+type Run = { kind: Delta['kind']; index: number; text: string; pieces: number };
 
 /** What is wrong with a stream, before it is put in words. `error` carries the provider's own object. */
 export type StreamFault = { kind: 'garbage' } | { kind: 'error'; body: unknown };
@@ -30,7 +32,7 @@ export type Translation = {
 type State = {
   events: ModelEvent[];
   /** Deltas of one kind that follow each other; between feeds only half a surrogate pair is left in it. */
-  run: Delta | null;
+  run: Run | null;
   calls: CallReader;
   usage: ModelUsage | null;
   reason: FinishReason | null;
@@ -143,13 +145,10 @@ function onChunk(state: State, chunk: Chunk): void {
   const { delta } = choice;
   if (delta) {
     // "reasoning_content" is what DeepSeek and vLLM call it, "reasoning" OpenRouter and Ollama; a server that sends both means one.
-    append(state, { kind: 'reasoning-delta', text: textIn(delta.reasoning_content ?? delta.reasoning) });
-    append(state, { kind: 'text-delta', text: textIn(delta.content) });
-    append(state, { kind: 'refusal-delta', text: textIn(delta.refusal) });
-    for (const event of state.calls(delta.tool_calls)) {
-      if (event.kind === 'tool-arguments') append(state, event);
-      else begin(state, event);
-    }
+    append(state, 'reasoning-delta', delta.reasoning_content ?? delta.reasoning);
+    append(state, 'text-delta', delta.content);
+    append(state, 'refusal-delta', delta.refusal);
+    if (delta.tool_calls) onCalls(state, delta.tool_calls);
   }
   if (typeof choice.finish_reason === 'string' && choice.finish_reason) onFinish(state, choice.finish_reason);
 }
@@ -162,22 +161,25 @@ function describe(state: State, { id, model }: Chunk): void {
   state.events.push({ kind: 'response', responseId, model: name });
 }
 
-const textIn = (given: unknown): string => (typeof given === 'string' ? given : '');
+function onCalls(state: State, given: unknown): void {
+  for (const event of state.calls(given)) {
+    if (event.kind === 'tool-arguments') append(state, event.kind, event.text, event.index);
+    else begin(state, event);
+  }
+}
 
-function append(state: State, delta: Delta): void {
-  if (delta.text === '') return;
+/** Whatever is no text says nothing. */
+function append(state: State, kind: Delta['kind'], text: unknown, index = 0): void {
+  if (typeof text !== 'string' || text === '') return;
   state.progressed = true;
-  if (state.run && continuesRun(state.run, delta)) {
-    state.run.text += delta.text;
-    state.run.pieces = (state.run.pieces ?? 1) + 1;
+  if (state.run?.kind === kind && state.run.index === index) {
+    state.run.text += text;
+    state.run.pieces += 1;
     return;
   }
   if (state.run) closeRun(state, false);
-  state.run = { ...delta };
+  state.run = { kind, index, text, pieces: 1 };
 }
-
-const continuesRun = (run: Delta, delta: Delta): boolean =>
-  run.kind === delta.kind && (run.kind !== 'tool-arguments' || run.index === (delta as typeof run).index);
 
 function begin(state: State, call: ModelEvent): void {
   state.progressed = true;
@@ -191,8 +193,13 @@ function closeRun(state: State, mayContinue: boolean): void {
   const run = state.run!;
   const waits = mayContinue && endsInHalf(run.text);
   const whole = waits ? run.text.slice(0, -1) : run.text;
-  if (whole) state.events.push({ ...run, text: storable(whole) });
+  if (whole) state.events.push(toDelta(run, storable(whole)));
   state.run = waits ? { ...run, text: run.text.slice(-1), pieces: 0 } : null; // the piece was counted already
+}
+
+function toDelta({ kind, index, pieces }: Run, text: string): Delta {
+  const counted = pieces === 1 ? undefined : pieces;
+  return kind === 'tool-arguments' ? { kind, index, text, pieces: counted } : { kind, text, pieces: counted };
 }
 
 const reasons: Record<string, FinishReason> = {

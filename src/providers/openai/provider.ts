@@ -73,7 +73,8 @@ function openCall(signal: AbortSignal, limits: Limits): Call {
   };
   const stop = () => cut('caller');
   const call: Call = {
-    ...limits,
+    firstTokenTimeoutMs: limits.firstTokenTimeoutMs,
+    idleTimeoutMs: limits.idleTimeoutMs,
     connection: connection.signal,
     watchdog: createWatchdog(limits.firstTokenTimeoutMs, () => cut('silence')),
     cut: null,

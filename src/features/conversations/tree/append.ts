@@ -30,7 +30,7 @@ export function appendMessages(tx: Transaction, { conversationId, turnId, parent
   const ids = messages.map(() => uuidv7());
   const rows = messages.map(({ tokenCount = 0, parts, ...message }, index) => {
     const facts = textFacts(parts);
-    return { ...message, ...facts, parts, tokenCount, id: ids[index], parentId: ids[index - 1] ?? parentId, place: index + 1 };
+    return { id: ids[index], parentId: ids[index - 1] ?? parentId, place: index + 1, parts, tokenCount, ...facts, ...message };
   });
   tx.tell(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7(), turnId]);
   return ids;

@@ -40,8 +40,13 @@ export async function listForContexts(tx: Tx, messageIds: readonly string[], lim
 }
 
 const toShown = ({ id, turnId, depth, role, parts, tokenCount }: Row): Heard => ({
-  ...{ id, turnId, role: role === 'USER' ? 'user' : 'assistant', content: contentOf(parts ?? []) ?? '', parts: parts ?? [] },
-  ...{ tokens: tokenCount, before: depth },
+  id,
+  turnId,
+  role: role === 'USER' ? 'user' : 'assistant',
+  content: contentOf(parts ?? []) ?? '',
+  parts: parts ?? [],
+  tokens: tokenCount,
+  before: depth,
 });
 
 export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<Heard[]> =>

@@ -83,7 +83,7 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
     begin: ({ partIndex, ...call }) => {
       current.hasCalls = true;
       return record(async (tx, tell) => {
-        const { id, isNew } = await insertCall(tx, { ...call, turnId, messageId });
+        const { id, isNew } = await insertCall(tx, { turnId, messageId, ...call });
         if (isNew) await tell([{ type: 'tool-call-started', messageId, partIndex, call: call.number, toolCallId: id }]);
         return id;
       });

@@ -1,0 +1,53 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createWorld, type World } from '../kit/app.ts';
+import type { TestClient } from '../kit/client.ts';
+import { storages } from '../kit/databases.ts';
+import { createProcesses, type Processes } from '../kit/processes.ts';
+import { follow, send } from '../kit/story.ts';
+
+/**
+ * Node tells of each shape that it makes for objects. One that was made of another by spreading it and then adding to it belongs to that object
+ * alone; the reason that Node gives is that it is a "prototype".
+ */
+const ownShape = /^map,Transition,.*,prototype,/gm;
+
+describe('what a turn is made of', () => {
+  let world: World;
+  let processes: Processes;
+  let folder: string;
+  beforeAll(async () => {
+    world = await createWorld(storages[0]!);
+    processes = createProcesses();
+    folder = await mkdtemp(join(tmpdir(), 'colloquy-shapes-'));
+  });
+  afterAll(async () => {
+    await processes.close();
+    await world.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('has no shape of its own for any word', async () => {
+    const file = join(folder, 'v8.log');
+    const product = await processes.start(world.env, {}, ['--log-maps', `--logfile=${file}`, '--no-logfile-per-isolate']);
+    const client = await world.client(product.url!);
+    const shapes = async () => (await readFile(file, 'utf8')).match(ownShape)?.length ?? 0;
+    async function shapesOf(words: number): Promise<number> {
+      const before = await shapes();
+      await answered(client, words);
+      return (await shapes()) - before;
+    }
+    for (let turn = 0; turn < 3; turn++) await answered(client, 20);
+    const [few, many] = [await shapesOf(20), await shapesOf(420)];
+    console.info(`shapes: ${few} for 20 words, ${many} for 420`);
+    expect(few).toBeGreaterThan(0); // else nothing was looked at
+    expect(many - few).toBeLessThan(100);
+  });
+});
+
+async function answered(client: TestClient, words: number): Promise<void> {
+  const { conversation, cursor } = await send(client, `Tell me [[tokens ${words}]] [[speed 150]]`);
+  await follow(client, { id: conversation.id, after: cursor });
+}
