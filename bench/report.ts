@@ -1,5 +1,5 @@
 import { cpus, totalmem } from 'node:os';
-import { type Figures, type Scenario, scenarios, slownessBy } from './scenarios.ts';
+import { type Figures, type Scenario, scenarios } from './scenarios.ts';
 import { median, shown } from './stats.ts';
 
 /** What was measured of one scenario: the figures of each round, by target. */
@@ -12,10 +12,13 @@ export const medians = (rounds: readonly Figures[]): Figures =>
 /** `met` is the goal as it stands, `metHere` the same in proportion to how slow the machine is; null where there is none. */
 export type Line = { label: string; relay: number; colloquy: number; goal: string; met: boolean | null; metHere: boolean | null };
 
-/** How slow the machine is, where that was measured in the same run. */
-export function slownessOf(measurements: readonly Measurement[]): number {
+/** Deltas a second of the relay at full speed on the machine that goals in milliseconds were set for. */
+const relayThere = 42_800;
+
+/** How many times as long this machine takes, by what the relay did in the same run; 1 where it is as quick, or that was not measured. */
+function slownessOf(measurements: readonly Measurement[]): number {
   const measured = measurements.find(({ scenario }) => scenario === scenarios.fullSpeed);
-  return slownessBy(measured && medians(measured.rounds.relay).perSecond);
+  return Math.max(1, relayThere / (medians(measured?.rounds.relay ?? []).perSecond ?? relayThere));
 }
 
 /** A line for each figure; what must never happen at all is the worst of the rounds and not their median. */

@@ -43,11 +43,6 @@ const overRelay = (ms: number): Goal => ({
   met: (colloquy, relay, _figures, slowness) => colloquy <= relay + ms * slowness,
 });
 
-/** Deltas a second of the relay at full speed on the machine that goals in milliseconds were set for. */
-const relayThere = 42_800;
-/** How many times as long this machine takes, by what the relay does here at full speed; 1 where it is as quick, or that is not known. */
-export const slownessBy = (relayHere: number | undefined): number => Math.max(1, relayThere / (relayHere ?? relayThere));
-
 const losses = ({ missing, faults }: Pick<Summary, 'missing' | 'faults'>): Figures => {
   for (const fault of faults) console.error(`  fault: ${fault}`);
   return { lost: Math.abs(missing) + faults.length };

@@ -61,9 +61,9 @@ function measure({ metrics, logger, models }: Deps, provider: string, model: str
 
   function tellFailure(error: unknown): string {
     const { code, status, requestId, retryAfterMs } = faultOf(error);
-    metrics.providerErrors.inc({ code, status, ...labels });
+    metrics.providerErrors.inc({ ...labels, code, status });
     const facts = { turnId: turn.id, conversationId: turn.conversationId, provider, model, code, status, providerRequestId: requestId, retryAfterMs };
-    logger.warn({ durationMs: Math.round(seconds() * 1_000), ...facts }, 'a call of the model failed');
+    logger.warn({ ...facts, durationMs: Math.round(seconds() * 1_000) }, 'a call of the model failed');
     return status === 'none' ? code : status;
   }
 

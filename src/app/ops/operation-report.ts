@@ -46,7 +46,7 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
       if (report) return tell(report, start, { transport: 'http', status });
       if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
       const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
-      tell({ requestId: serverContext?.requestId ?? '', ...unread }, start, { transport: 'http', status });
+      tell({ ...unread, requestId: serverContext?.requestId ?? '' }, start, { transport: 'http', status });
     },
     onExecute({ args }) {
       const start = performance.now();

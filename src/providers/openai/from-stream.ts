@@ -5,8 +5,8 @@ import { type CallReader, createCallReader } from './tool-calls.ts';
 
 type FinishReason = Extract<ModelEvent, { kind: 'finish' }>['reason'];
 type Delta = Extract<ModelEvent, { text: string }>;
-/** `index` is that of a call, and 0 for whatever is none. */
-type Run = { kind: Delta['kind']; index: number; text: string; pieces: number };
+/** A delta that may grow, of one shape whatever it is: `index` is that of a call, and 0 for whatever is none. */
+type Run = { kind: Delta['kind']; index: number; text: string; pieces: number | undefined };
 
 /** What is wrong with a stream, before it is put in words. `error` carries the provider's own object. */
 export type StreamFault = { kind: 'garbage' } | { kind: 'error'; body: unknown };
@@ -174,11 +174,11 @@ function append(state: State, kind: Delta['kind'], text: unknown, index = 0): vo
   state.progressed = true;
   if (state.run?.kind === kind && state.run.index === index) {
     state.run.text += text;
-    state.run.pieces += 1;
+    state.run.pieces = (state.run.pieces ?? 1) + 1;
     return;
   }
   if (state.run) closeRun(state, false);
-  state.run = { kind, index, text, pieces: 1 };
+  state.run = { kind, index, text, pieces: undefined };
 }
 
 function begin(state: State, call: ModelEvent): void {
@@ -197,10 +197,8 @@ function closeRun(state: State, mayContinue: boolean): void {
   state.run = waits ? { ...run, text: run.text.slice(-1), pieces: 0 } : null; // the piece was counted already
 }
 
-function toDelta({ kind, index, pieces }: Run, text: string): Delta {
-  const counted = pieces === 1 ? undefined : pieces;
-  return kind === 'tool-arguments' ? { kind, index, text, pieces: counted } : { kind, text, pieces: counted };
-}
+const toDelta = ({ kind, index, pieces }: Run, text: string): Delta =>
+  kind === 'tool-arguments' ? { kind, index, text, pieces } : { kind, text, pieces };
 
 const reasons: Record<string, FinishReason> = {
   stop: 'STOP',

@@ -43,7 +43,7 @@ describe('text', () => {
     const events = translate(chunk({ content: 'a\ud83d' }), chunk({ content: '\ude80b' }), finish('stop'));
     expect(events.filter(({ kind }) => kind === 'text-delta')).toEqual([
       { kind: 'text-delta', text: 'a' },
-      { kind: 'text-delta', text: '🚀b' },
+      { kind: 'text-delta', text: '🚀b', pieces: 1 },
     ]);
   });
 
