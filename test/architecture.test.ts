@@ -131,6 +131,7 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: { 'kernel/a.ts': "if (env.NODE_ENV === 'test') skip();", 'kernel/b.ts': "oneOf(['test'])" },
     offences: 1,
   },
+  'signals are joined by kernel/async.ts': { house: { 'kernel/a.ts': 'const both = AbortSignal.any([a, b]);' }, offences: 1 },
   'nothing is left to do': { house: { 'kernel/a.ts': '// TODO: later', 'kernel/b.ts': 'const toDo = 1;' }, offences: 1 },
   'comments are sentences, not banners': { house: { 'kernel/a.ts': '// ------ types ------', 'kernel/b.ts': '// types' }, offences: 1 },
 };

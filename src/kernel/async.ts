@@ -56,18 +56,40 @@ export function createBell(): { ring(): void; rung(signal: AbortSignal, timeoutM
   };
 }
 
+/** A signal of its own that others end, too. Whoever made it releases it: a source that lives long would keep a listener for each. */
+export type JoinedSignal = { signal: AbortSignal; abort(reason?: unknown): void; release(): void };
+
+/**
+ * A signal that is aborted with the first of `sources`, for the same reason, or after `timeoutMs` milliseconds with a `TimeoutError`.
+ * By hand and not by `AbortSignal.any`: newer releases of Node.js refuse there every signal that is not their own, and the HTTP layer makes
+ * one for each request; a signal that only `any` knows of may be collected, and would never fire; and it costs more than all the rest of
+ * a stream that waits.
+ */
+export function joinSignals(sources: readonly AbortSignal[], timeoutMs?: number): JoinedSignal {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const release = () => {
+    clearTimeout(timer);
+    for (const source of sources) source.removeEventListener('abort', follow);
+  };
+  const abort = (reason?: unknown) => {
+    release();
+    controller.abort(reason);
+  };
+  const follow = () => abort(sources.find(({ aborted }) => aborted)?.reason);
+  for (const source of sources) source.addEventListener('abort', follow, { once: true });
+  if (sources.some(({ aborted }) => aborted)) follow();
+  else if (timeoutMs !== undefined) timer = setTimeout(() => abort(new DOMException('The time was up.', 'TimeoutError')), timeoutMs);
+  return { signal: controller.signal, abort, release };
+}
+
 /**
  * An iterator over `make(signal)` whose `return()` aborts the signal first. A generator that waits cannot be returned from until what it
  * waits for settles, so without this a reader that left would be kept until the next event.
  */
 export function abortable<T>(outer: AbortSignal, make: (signal: AbortSignal) => AsyncGenerator<T, void>): AsyncIterableIterator<T> {
-  const controller = new AbortController();
-  // By hand and not by AbortSignal.any, which costs more than all the rest of a stream that waits.
-  const abort = () => controller.abort();
-  const release = () => outer.removeEventListener('abort', abort);
-  if (outer.aborted) abort();
-  else outer.addEventListener('abort', abort, { once: true });
-  const generator = make(controller.signal);
+  const { signal, abort, release } = joinSignals([outer]);
+  const generator = make(signal);
   return {
     async next() {
       try {
@@ -80,12 +102,10 @@ export function abortable<T>(outer: AbortSignal, make: (signal: AbortSignal) => 
       }
     },
     return() {
-      release();
       abort();
       return generator.return() as Promise<IteratorResult<T>>;
     },
     throw(error) {
-      release();
       abort();
       return generator.throw(error);
     },

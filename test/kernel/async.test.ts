@@ -1,5 +1,6 @@
-import { expect, it, vi } from 'vitest';
-import { abortable, breathe, createBell, defer, pause } from '../../src/kernel/async.ts';
+import { getEventListeners } from 'node:events';
+import { describe, expect, it, vi } from 'vitest';
+import { abortable, breathe, createBell, defer, joinSignals, pause } from '../../src/kernel/async.ts';
 
 const never = new AbortController().signal;
 
@@ -55,6 +56,72 @@ it('does not pause at all for a signal that is aborted already', async () => {
   } finally {
     vi.useRealTimers();
   }
+});
+
+describe('a joined signal', () => {
+  /** As the HTTP layer makes one for each request: it has all that a signal has, and is none to Node.js itself. */
+  function foreignSignal(): { signal: AbortSignal; abort(reason: unknown): void } {
+    const signal = Object.assign(new EventTarget(), { aborted: false, reason: undefined as unknown, onabort: null, throwIfAborted: () => {} });
+    const abort = (reason: unknown) => {
+      Object.assign(signal, { aborted: true, reason });
+      signal.dispatchEvent(new Event('abort'));
+    };
+    return { signal: signal as AbortSignal, abort };
+  }
+
+  it('ends with the first of its sources, for the same reason, also where that is not a signal of Node.js', () => {
+    const [own, foreign] = [new AbortController(), foreignSignal()];
+    const joined = joinSignals([own.signal, foreign.signal]);
+    expect(joined.signal.aborted).toBe(false);
+    foreign.abort('the client left');
+    own.abort('too late');
+    expect(joined.signal).toMatchObject({ aborted: true, reason: 'the client left' });
+    expect(AbortSignal.any([joined.signal]).aborted).toBe(true); // one of Node's own comes out, whatever went in
+  });
+
+  it('has ended already where a source has', () => {
+    expect(joinSignals([never, AbortSignal.abort('before')], 60_000).signal).toMatchObject({ aborted: true, reason: 'before' });
+  });
+
+  it('ends when its time is up, with a TimeoutError, and of its own accord', () => {
+    vi.useFakeTimers();
+    try {
+      const late = joinSignals([never], 1_000);
+      vi.advanceTimersByTime(999);
+      expect(late.signal.aborted).toBe(false);
+      vi.advanceTimersByTime(1);
+      expect(late.signal).toMatchObject({ aborted: true, reason: { name: 'TimeoutError' } });
+      const given = joinSignals([never], 1_000);
+      given.abort('enough');
+      expect(given.signal).toMatchObject({ aborted: true, reason: 'enough' });
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('leaves no timer and no listener behind, whether it is released or ends', () => {
+    vi.useFakeTimers();
+    try {
+      const sources = [new AbortController(), new AbortController()];
+      const joined = () =>
+        joinSignals(
+          sources.map(({ signal }) => signal),
+          60_000,
+        );
+      const released = joined();
+      released.release();
+      const listeners = () => sources.map(({ signal }) => getEventListeners(signal, 'abort').length);
+      expect([listeners(), vi.getTimerCount()]).toEqual([[0, 0], 0]);
+      const ended = joined();
+      expect([listeners(), vi.getTimerCount()]).toEqual([[1, 1], 1]);
+      sources[0]!.abort('over');
+      expect([listeners(), vi.getTimerCount()]).toEqual([[0, 0], 0]);
+      expect([released.signal.aborted, ended.signal.reason]).toEqual([false, 'over']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 });
 
 it('lets a reader leave at once, though its source waits for something that does not come', async () => {

@@ -184,6 +184,7 @@ export const rules = {
   'importing starts nothing': ({ files }) =>
     [...files].filter(([file]) => !entrances.test(file)).flatMap(([file, source]) => onImport(source).map((what) => `${file}: ${what}`)),
   'nothing knows that it is tested': (house) => matching(house, /NODE_ENV\s*[!=]==?\s*['"]test['"]|VITEST/, /^$/),
+  'signals are joined by kernel/async.ts': (house) => matching(house, /\bAbortSignal\.any\(/, /^$/),
   'nothing is left to do': (house) => matching(house, /\b(TODO|FIXME|XXX|HACK)\b/, /^$/),
   'comments are sentences, not banners': (house) => matching(house, /^\s*(\/\/|\*)\s*[-=*#]{4,}/m, /^$/),
 } satisfies Record<string, (house: House) => string[]>;

@@ -1,7 +1,8 @@
-import type { Generation, ModelInfo, ModelMessage, ModelProvider } from '../../contracts/model-provider.ts';
+import type { Generation, ModelInfo, ModelMessage, ModelProvider, ModelRequest } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { type Call, callModel } from '../../engine/index.ts';
 import type { Append, EventLog } from '../../events/index.ts';
+import { joinSignals } from '../../kernel/async.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { ProviderError } from '../../kernel/errors.ts';
 import type { Database, Transaction, Tx } from '../../platform/db.ts';
@@ -83,6 +84,16 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
       await append(subject.id, null, [await book(tx, at, subject, info, lost)]);
     });
 
+  /** The call, which has a process to itself for less time than its request has. */
+  async function callWithin(signal: AbortSignal, request: ModelRequest, promptTokens: number, provider: ModelProvider) {
+    const until = joinSignals([signal], callMs);
+    try {
+      return await callModel(request, promptTokens, { provider, clock }, until.signal);
+    } finally {
+      until.release();
+    }
+  }
+
   async function make(request: SideRequest, signal: AbortSignal): Promise<void> {
     const prepared = request.tries > maxTries ? null : await errand.prepare(request);
     if (!prepared) return void (await endRequest(database, request));
@@ -91,8 +102,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     if (request.lostTokens !== null) await bookLost(subject, info, request.lostTokens);
     const promptTokens = await countTokens(prompt.map(({ content }) => content).join('\n'));
     if (!(await announceCall(database, request, promptTokens))) return;
-    const until = AbortSignal.any([signal, AbortSignal.timeout(callMs)]);
-    const end = await callModel({ model: info.id, messages: prompt, generation: errand.generation }, promptTokens, { provider, clock }, until);
+    const end = await callWithin(signal, { model: info.id, messages: prompt, generation: errand.generation }, promptTokens, provider);
     if (!('error' in end)) return settle(request, subject, info, end.call);
     const isPassing = signal.aborted || (end.error instanceof ProviderError && end.error.retryable);
     await giveBack(request, subject, info, end.call, isPassing);
