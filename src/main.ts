@@ -6,17 +6,13 @@ import { DataDirInUseError } from './platform/data-dir-lock.ts';
 import { createLogger } from './platform/logger.ts';
 import { MigrationError } from './platform/migrate.ts';
 
-/**
- * From the signal to the end, whatever hangs: the grace of running turns and some seconds for sockets and stores. Orchestrators kill after
- * thirty seconds, and then nobody would know why.
- */
-const deadlineMs = 28_000;
-
 try {
   const config = loadConfig(process.env);
   const logger = createLogger(config.log);
   for (const line of describeConfig(config)) logger.debug(line);
   const app = await startApp(config, logger);
+  // From the signal to the end, whatever hangs: whoever is killed by an orchestrator cannot say why.
+  const { deadlineMs } = config.drain;
   let asked = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (asked) process.exit(1); // the second time means now

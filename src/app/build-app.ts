@@ -23,13 +23,12 @@ export type App = {
   opsUrl: string | null;
   /** The model server that was started because no other is configured. */
   scripted: ScriptedServer | null;
-  /** Stops taking turns and requests, lets what runs finish for a while, hands over the rest. */
+  /** Stops taking turns and requests, lets what runs finish for so many milliseconds (as configured, unless said), hands over the rest. */
   close(graceMs?: number): Promise<void>;
   /** What `close` waits for now; null before it and after it. */
   readonly closing: string | null;
 };
 
-const defaultGraceMs = 20_000;
 /** How long readers of a process that ends may take to get what is stored; the others resume elsewhere by their cursors. */
 const lastWordsMs = 1_000;
 
@@ -91,7 +90,7 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
     url: front?.url ?? null,
     opsUrl: ops?.url ?? null,
     scripted,
-    close: (graceMs = defaultGraceMs) => (closing ??= close(graceMs)),
+    close: (graceMs = given.drain.graceMs) => (closing ??= close(graceMs)),
     get closing() {
       return open;
     },

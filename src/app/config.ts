@@ -123,6 +123,14 @@ export const environment = z.object({
   LEASE_MS: whole(1_000, 60_000)
     .default(4_000)
     .describe('How long a worker owns a turn without renewing, in milliseconds: about the time after which a crashed one is replaced.'),
+  SWEEP_MS: whole(100, 600_000)
+    .default(10_000)
+    .describe('How often a worker looks for what was left: approvals whose time is up, side calls that were forgotten, deleted data; milliseconds.'),
+  DRAIN_SECONDS: whole(5, 3_600)
+    .default(28)
+    .describe(
+      'Seconds from SIGTERM until the process ends in any case; running turns get five sevenths of them. Less than what its supervisor grants.',
+    ),
 });
 
 type Environment = z.output<typeof environment>;
@@ -196,6 +204,7 @@ function grouped(env: Environment) {
       maxConnections: env.MAX_CONNECTIONS,
     },
     metrics: { port: env.METRICS_PORT ?? null, host: env.METRICS_HOST },
+    drain: { deadlineMs: env.DRAIN_SECONDS * 1_000, graceMs: Math.round((env.DRAIN_SECONDS * 5_000) / 7) },
     log: { level: env.LOG_LEVEL, production },
     stores: {
       databaseUrl,
@@ -217,6 +226,7 @@ function grouped(env: Environment) {
     turns: {
       maxRetries: env.MODEL_MAX_RETRIES,
       leaseMs: env.LEASE_MS,
+      sweepMs: env.SWEEP_MS,
       concurrency: env.WORKER_CONCURRENCY,
       maxMessageChars: env.MAX_MESSAGE_CHARS,
       context: { maxMessages: env.MAX_CONTEXT_MESSAGES, tokenBuffer: env.CONTEXT_TOKEN_BUFFER },

@@ -40,7 +40,6 @@ export type Composition = {
 /** How often a worker looks for turns, and a reader's process for events, of which no hint told: both together stay below a second. */
 const claimPollMs = 300;
 const readPollMs = 600;
-const sweepMs = 10_000;
 /** Above this many events behind, a reader is given the present state instead of every event. */
 const maxReplay = 10_000;
 
@@ -82,7 +81,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     config.role === 'api'
       ? null
       : createWorker({
-          ...{ database, log, logger, clock, bus, countTokens, pace, pollMs: claimPollMs, sweepMs },
+          ...{ database, log, logger, clock, bus, countTokens, pace, pollMs: claimPollMs, sweepMs: config.turns.sweepMs },
           ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles, summaries },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
           tools: { ...config.tools, registry, lookUp: createLookUp(database.prisma) },

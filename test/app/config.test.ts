@@ -33,7 +33,14 @@ describe('without any variable', () => {
       log: { level: 'info', production: false },
       stores: { databaseUrl: null, dataDir: './data', poolSize: 10, redisUrl: null, redisPrefix: 'colloquy' },
       auth: { secret: null, issuer: 'colloquy', audience: 'colloquy', jwksUrl: null, allowGuests: true, guestTokenHours: 24 },
-      turns: { maxRetries: 2, leaseMs: 4_000, concurrency: 100, maxMessageChars: 32_000, context: { maxMessages: 100, tokenBuffer: 500 } },
+      turns: {
+        maxRetries: 2,
+        leaseMs: 4_000,
+        sweepMs: 10_000,
+        concurrency: 100,
+        maxMessageChars: 32_000,
+        context: { maxMessages: 100, tokenBuffer: 500 },
+      },
       conversations: { defaultLanguage: 'es' },
     });
     expect(config.providers).toEqual({
