@@ -187,6 +187,12 @@ describe('compose.yaml', () => {
   });
 
   it('waits for what can be waited for', () => {
+    const waits = Object.entries(services).map(([name, { depends_on: on = {} }]) => [name, Object.keys(on).sort()]);
+    const stores = ['postgres', 'redis'];
+    expect(Object.fromEntries(waits)).toEqual({
+      ...{ postgres: [], redis: [], migrate: ['postgres'] },
+      ...{ api: ['migrate', ...stores], worker: ['migrate', ...stores] },
+    });
     for (const [name, { depends_on: waits = {} }] of Object.entries(services))
       for (const [other, { condition }] of Object.entries(waits)) {
         expect(services[other], `${name} waits for ${other}`).toBeDefined();

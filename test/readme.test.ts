@@ -390,6 +390,7 @@ describe('the pages', async () => {
     expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
     const variables = [...text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`/g)].map(([, name]) => name!);
     const known = `${read('.env.example')}\n${read('schema.graphql')}\n${read('src/graph/limits/refusal.ts')}\nTEST_DATABASE_URL TEST_REDIS_URL BENCH_DATABASE_URL BENCH_REDIS_URL`;
-    expect(variables.filter((name) => !known.includes(name))).toEqual([]);
+    const names = new Set(known.match(/[A-Z]+(?:_[A-Z]+)+/g));
+    expect(variables.filter((name) => !names.has(name))).toEqual([]);
   });
 });

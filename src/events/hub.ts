@@ -23,6 +23,8 @@ export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFa
   let timer: NodeJS.Timeout | null = null;
 
   async function poll(): Promise<void> {
+    timer = null;
+    if (channels.size === 0) return; // the last reader left meanwhile
     try {
       const heads = await log.heads([...channels.keys()]);
       for (const [id, { head }] of heads) {

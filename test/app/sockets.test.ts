@@ -37,6 +37,7 @@ describeSettings(
       const seen: string[] = [];
       for (let after = cursor, caughtUp = false; !caughtUp; ) {
         const { conversationEvents: frame } = await alice.request(PollDocument, { id: conversation.id, after, limit: 1 });
+        expect(frame.events.length).toBeLessThanOrEqual(1);
         seen.push(...frame.events.map(({ __typename }) => __typename));
         after = frame.cursor;
         caughtUp = frame.caughtUp;

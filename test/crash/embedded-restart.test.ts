@@ -84,6 +84,7 @@ it('goes on where it was after kill -9 in mid-answer and a second start, with th
     if (reader.finished.length > 0) break;
   }
   console.info(`goes on ${Math.round(goesOnAt - spawnedAt)} ms after the second start, ${Math.round(goesOnAt - thereAt)} ms after its greeting`);
+  expect(goesOnAt, 'a word of the second attempt').toBeGreaterThan(thereAt);
   expect(goesOnAt - thereAt).toBeLessThan(promisedMs);
 
   const turn = await checkFinishedTurn(after, where, reader, 2);

@@ -64,6 +64,7 @@ describeSettings(
       console.info(
         `goes on ${Math.round(goesOnAt - spawnedAt)} ms after the next worker's start, ${Math.round(goesOnAt - thereAt)} ms after its greeting`,
       );
+      expect(goesOnAt, 'a word of the second attempt').toBeGreaterThan(spawnedAt);
       expect(goesOnAt - spawnedAt).toBeLessThan(promisedMs);
 
       expect(reader.of('TurnRecoveringEvent')).toHaveLength(1);

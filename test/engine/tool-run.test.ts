@@ -4,6 +4,7 @@ import type { ModelEvent } from '../../src/contracts/model-event.ts';
 import { type AnyTool, defineTool, type ToolCallRecord, type ToolOutcome } from '../../src/contracts/tool.ts';
 import { foldAll } from '../../src/contracts/turn-fold.ts';
 import { type Interruption, type JudgedCall, runTurn, type ToolPorts } from '../../src/engine/index.ts';
+import { defer } from '../../src/kernel/async.ts';
 import { beginning } from '../../src/kernel/text.ts';
 import { accepted, createPorts, finish, none, noTools, type Script, saying, text } from '../kit/engine.ts';
 
@@ -61,6 +62,22 @@ describe('a tool', () => {
     const turn = turnWith([letter(() => ++runs)], [calling(...call('send', '{}')), answer], { during: () => turn.stop() });
     expect(await turn.run()).toMatchObject({ status: 'CANCELLED' });
     expect([runs, turn.kept.started]).toEqual([0, 0]);
+  });
+
+  it('runs beside the others of its answer', async () => {
+    const met = defer<void>();
+    let begun = 0;
+    const meets = letter(
+      async () => {
+        if (++begun === 2) met.resolve();
+        await met.promise;
+        return 'met';
+      },
+      { replay: 'READ_ONLY', timeoutMs: 2_000 },
+    );
+    const turn = turnWith([meets], [calling(...call('send', '{}'), ...call('send', '{}', 1)), answer]);
+    expect(await turn.run()).toMatchObject({ status: 'COMPLETED' });
+    expect(turn.kept.outcomes).toMatchObject([{ status: 'SUCCEEDED' }, { status: 'SUCCEEDED' }]);
   });
 
   it('that was begun by a worker that is gone, and must not be repeated, has an unknown outcome, whatever tools there are now', async () => {

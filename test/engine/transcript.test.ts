@@ -83,9 +83,13 @@ it('cuts to what was seen, and not through an emoji', () => {
 
 it('tells a refusal whole, after the text, and takes it back too', () => {
   const transcript = createTranscript('m');
+  transcript.add(say('Well: '), 1);
   transcript.refuse('I can');
   transcript.refuse('not.');
-  expect(transcript.parts).toEqual([{ type: 'refusal', text: 'I cannot.' }]);
+  expect(transcript.parts).toEqual([
+    { type: 'text', text: 'Well: ' },
+    { type: 'refusal', text: 'I cannot.' },
+  ]);
   expect(transcript.isEmpty).toBe(false);
   transcript.restart('again');
   expect(transcript.parts).toEqual([]);

@@ -142,7 +142,8 @@ describeStorages('the event log', (storage) => {
     const stale = { ...fenced, fence: 0 };
     const nul = process.log.append(bad, [tagged('zero \u0000')]).catch((error: unknown) => error);
     const results = await Promise.allSettled([process.log.append(stale, [tagged('stale')]), process.log.append(good, [tagged('good')])]);
-    await nul;
+    expect(await nul).toMatchObject({ code: expect.stringMatching(/^22/) });
+    expect(tagsOf(await readAll(process, bad))).toEqual([]);
     expect(results).toMatchObject([{ status: 'rejected' }, { status: 'fulfilled' }]);
     expect(tagsOf(await readAll(process, good))).toEqual(['good']);
     expect(tagsOf(await readAll(process, fenced))).toEqual([]);

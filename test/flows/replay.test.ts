@@ -54,10 +54,13 @@ describeSettings('a turn that has ended', ({ storage, redis }) => {
     const sent = await ask(alice, 'Tell me more [[tokens 60]]');
     const frames = await replay(sent.turn.id, 1);
     expect(frames.filter(({ events }) => events.some(({ __typename }) => __typename === 'TextDeltaEvent')).length).toBeGreaterThan(1);
-    const reader = createReader();
-    for (const frame of frames.slice(0, -2)) reader.take(frame);
-    await follow(alice, { id: sent.conversation.id, after: reader.cursor }, undefined, reader);
-    expect(reader.text(answerOf(reader))).toBe((await turnOf(alice, sent.turn.id)).finalMessage!.content);
+    const whole = (await turnOf(alice, sent.turn.id)).finalMessage!.content;
+    for (let kept = 1; kept < frames.length; kept++) {
+      const reader = createReader();
+      for (const frame of frames.slice(0, kept)) reader.take(frame);
+      await follow(alice, { id: sent.conversation.id, after: reader.cursor }, undefined, reader);
+      expect(reader.text(answerOf(reader)), `after frame ${kept}`).toBe(whole);
+    }
   });
 
   it('has ended: one that goes on is not replayed, nor at a pace that is none', async () => {

@@ -53,7 +53,10 @@ describe.runIf(postgres.available && hasTools)('a restored backup', () => {
   });
 
   type Answer = {
-    data: { conversation: { messages: unknown }; conversationEvents: { cursor: string; caughtUp: boolean; events: { __typename: string }[] } };
+    data: {
+      conversation: { title: string; messages: unknown };
+      conversationEvents: { cursor: string; caughtUp: boolean; events: { __typename: string }[] };
+    };
     errors?: unknown;
   };
   async function raw(client: TestClient, query: string, variables: object): Promise<Answer> {
@@ -73,6 +76,8 @@ describe.runIf(postgres.available && hasTools)('a restored backup', () => {
     const original = await raw(here, conversation, { id });
     expect(shown.errors).toBeUndefined();
     expect(shown.data.conversation.messages).toEqual(original.data.conversation.messages);
+    const { title } = original.data.conversation;
+    expect(shown.data.conversation).toMatchObject({ title, messageCount: 4, eventCursor: cursors.end });
     const [rest, restHere] = [await raw(there, events, { id, after: cursors.middle }), await raw(here, events, { id, after: cursors.middle })];
     const [seen, seenHere] = [rest, restHere].map(({ data }) => data.conversationEvents.events) as [unknown[], unknown[]];
     expect(seen.length).toBeGreaterThan(3);

@@ -40,10 +40,14 @@ describeSettings('a title', ({ storage, redis }) => {
     await follow(alice, { id: to, after: sent.cursor }, isTold);
   });
 
+  /** Waits for the title of another conversation: one that was to be made before it is made by then. */
+  const laterTitle = async () => generated((await ask(alice, 'Something else [[tokens 5]]')).conversation.id);
+
   it('is made once, and not again by what is said later', async () => {
     const first = await ask(alice, 'Compare Oolong cultivars [[tokens 5]]');
     await generated(first.conversation.id);
     await ask(alice, 'And Sencha? [[tokens 5]]', { to: first.conversation.id });
+    await laterTitle();
     expect(callsFor('Oolong')).toHaveLength(1);
     expect((await titled(first.conversation.id)).title).toBe('About Compare, Oolong, cultivars');
   });
@@ -52,6 +56,8 @@ describeSettings('a title', ({ storage, redis }) => {
     const { createConversation } = await alice.request(CreateDocument, { input: { title: 'My own' } });
     const own = expectType(createConversation, 'ConversationSuccess').conversation.id;
     await ask(alice, 'Praise Matcha [[tokens 5]]', { to: own });
+    expect(await titled(own)).toMatchObject({ title: 'My own', titleSource: 'USER' });
+    await laterTitle();
     expect(await titled(own)).toMatchObject({ title: 'My own', titleSource: 'USER' });
     expect(callsFor('Matcha')).toEqual([]);
     world.model.setScript(({ messages }): Step[] =>

@@ -7,6 +7,8 @@ import { type RawData, WebSocket } from 'ws';
 import type { App } from '../../src/app/build-app.ts';
 import { encodeEventCursor } from '../../src/events/index.ts';
 import { fromGlobalId, toGlobalId } from '../../src/graph/ids.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
+import { createTokens } from '../../src/platform/tokens.ts';
 import {
   ConversationDocument,
   DeleteDocument,
@@ -17,7 +19,7 @@ import {
   TurnLiveDocument,
   UpdateDocument,
 } from '../generated/graphql.ts';
-import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
+import { createWorld, describeSettings, secret, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, framesOf, type TestClient } from '../kit/client.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
 import { sql } from '../kit/sql.ts';
@@ -146,6 +148,7 @@ describeSettings(
       await sql(world, 'UPDATE conversation_log SET epoch = 2 WHERE conversation_id = $1', [fromGlobalId(conversation.id)!.id]);
       const reader = createReader();
       for await (const frame of framesOf(alice.socket(), TurnLiveDocument, { id: turn.id, after: cursor })) reader.take(frame);
+      expect(reader.events).toMatchObject([{ __typename: 'SnapshotEvent', conversation: { id: conversation.id } }]);
       expect(reader.text(turn.finalMessage!.id)).toBe('before');
     });
 
@@ -302,13 +305,20 @@ describeSettings(
       await short.close();
     });
 
+    /** One that was good for a minute, an hour ago. */
+    async function expiredToken(): Promise<string> {
+      const clock = { ...systemClock, now: () => new Date(Date.now() - 3_600_000) };
+      const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
+      return (await tokens.sign({ subject: 'alice', roles: ['USER'], ttlSeconds: 60 })).token;
+    }
+
     it.each([
       ['nonsense', 'nonsense'],
       ['an expired one', 'expired'],
       ['one that is no text', 7],
     ])('close the socket with 4403 for a bad token: %s', async (_, given) => {
-      const token = given === 'expired' ? await tokenFor('alice', { ttlSeconds: 1 }) : given;
-      const authorization = typeof token === 'string' ? `Bearer ${token}${given === 'expired' ? 'x' : ''}` : token;
+      const token = given === 'expired' ? await expiredToken() : given;
+      const authorization = typeof token === 'string' ? `Bearer ${token}` : token;
       const socket = new WebSocket(address(), 'graphql-transport-ws');
       await once(socket, 'open');
       socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization } }));

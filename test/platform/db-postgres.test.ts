@@ -124,10 +124,18 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
 
   it('has no more connections than the pool may open', async () => {
     const work = () => [database.query('SELECT pg_sleep(0.1)'), database.prisma.$queryRaw`SELECT 1 FROM pg_sleep(0.1)`];
-    const busy = Promise.all(Array.from({ length: 20 }, work).flat());
-    const count = await asAdmin((client) => client.query('SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1', [name()]));
+    let isBusy = true;
+    const busy = Promise.all(Array.from({ length: 20 }, work).flat()).finally(() => {
+      isBusy = false;
+    });
+    let most = 0;
+    await asAdmin(async (client) => {
+      const count = () => client.query('SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1', [name()]);
+      while (isBusy) most = Math.max(most, (await count()).rows[0].n);
+    });
     await busy;
-    expect(count.rows[0].n).toBeLessThanOrEqual(6);
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(6);
   });
 
   it('is refused with a schema in its address, which would otherwise be passed over', async () => {

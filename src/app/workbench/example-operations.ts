@@ -1,4 +1,4 @@
-/** The operations that GraphiQL opens with. A test runs each of them. */
+/** The operations that GraphiQL opens with. Tests hold each of them to the schema and to the limits of a query. */
 export const examples = {
   send: `# 1. Send a message. The answer is durable from here on, whether or not anybody watches.
 #    Open the tab "Stream" with the conversation's id and the cursor to see it come.

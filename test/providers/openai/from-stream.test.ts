@@ -89,6 +89,7 @@ describe('usage', () => {
   });
 
   it('never contradicts itself, whatever is sent', () => {
+    let seen = 0;
     fc.assert(
       fc.property(
         fc.array(fc.oneof(fc.integer(), fc.double(), fc.constant(null), fc.string()), { minLength: 5, maxLength: 5 }),
@@ -101,6 +102,7 @@ describe('usage', () => {
             completion_tokens_details: { reasoning_tokens: e },
           });
           if (event?.kind !== 'usage') return;
+          seen += 1;
           const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens } = event.usage;
           for (const count of Object.values(event.usage)) expect(Number.isInteger(count) && count >= 0 && count < 2 ** 31).toBe(true);
           expect(cachedInputTokens + cacheWriteTokens).toBeLessThanOrEqual(inputTokens);
@@ -108,6 +110,7 @@ describe('usage', () => {
         },
       ),
     );
+    expect(seen).toBeGreaterThan(10);
   });
 });
 
