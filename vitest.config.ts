@@ -1,14 +1,41 @@
 import { defineConfig } from 'vitest/config';
+import { SlowestFirst } from './test/kit/slowest-first.ts';
+
+/** Pure units: no database, no server, no process of their own. They run as threads that share what is imported. */
+const units = [
+  'test/{architecture,coverage,operations-page,proofs,schema}.test.ts',
+  'test/{contracts,engine,kernel,mutants}/**/*.test.ts',
+  'test/graph/{ids,mask-errors,paging,selection}.test.ts',
+  'test/app/{config,secret}.test.ts',
+  'test/app/ops/meters.test.ts',
+  'test/crash/{invariants,link,schedule}.test.ts',
+  'test/events/{appender,codec,compaction.property,compactor,cursor,frame,hub,pace,tail}.test.ts',
+  'test/features/*/{display-name,errors,input,pricing,response-format,roles,rules,stream,title-prompt,turn-sink}.test.ts',
+  'test/platform/{logger,statement-names,tokens}.test.ts',
+  'test/providers/registry.test.ts',
+  'test/providers/openai/{from-stream,to-error,to-request}.test.ts',
+  'test/providers/scripted/script.test.ts',
+];
+/** These change what belongs to the whole process: the tracer, the environment. */
+const alone = ['test/app/ops/tracing.test.ts', 'test/app/otel.test.ts'];
+const flows = 'test/**/*.test.ts';
+
+const project = (name: string, test: object) => ({ extends: true as const, test: { name, ...test } });
 
 export default defineConfig({
   // As Node resolves it for the program itself. Vite would take the package's other build, and then nothing is an instance of anything.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Embedded databases take half a gigabyte each, and the machines that run this are small.
-    maxWorkers: 2,
-    pool: 'forks',
+    // Tests wait more than they compute, and the machines that run them are small.
+    maxWorkers: 3,
+    sequence: { sequencer: SlowestFirst },
+    projects: [
+      project('alone', { include: alone, pool: 'forks' }),
+      // One process for many files: it imports the product once.
+      project('flows', { include: [flows], exclude: [...units, ...alone], pool: 'forks', isolate: false }),
+      project('units', { include: units, pool: 'threads', isolate: false }),
+    ],
   },
 });

@@ -31,7 +31,7 @@ describeSettings(
     const query = async <Row>(text: string, values: unknown[] = []): Promise<Row[]> => (await database.query(text, values)).rows as Row[];
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, tokensPerSecond: 2_000 });
+      world = await createWorld(storage, { redis, tokensPerSecond: 2_000, env: { SWEEP_MS: '500' } });
       processes = createProcesses();
       database = new pg.Client({ connectionString: world.env.DATABASE_URL! });
       await database.connect();

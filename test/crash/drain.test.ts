@@ -3,14 +3,16 @@ import type { App } from '../../src/app/build-app.ts';
 import { LiveDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import { framesOf, type TestClient } from '../kit/client.ts';
+import { extent } from '../kit/extent.ts';
 import { checkFinishedTurn } from '../kit/finished-turn.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
 import { follow, send, textSoFar } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
-/** What an orchestrator grants between SIGTERM and SIGKILL. */
-const graceMs = 30_000;
+const drainSeconds = extent(7, 28);
+/** What an orchestrator grants between SIGTERM and SIGKILL: two seconds more. */
+const graceMs = (drainSeconds + 2) * 1_000;
 const held = 'Wait for the word [[hold]] [[speed 0]]';
 
 /** The code that a socket was closed with. */
@@ -25,7 +27,7 @@ describeSettings(
     let there: TestClient;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, env: { LEASE_MS: '1500', LOG_LEVEL: 'info' } });
+      world = await createWorld(storage, { redis, env: { LEASE_MS: '1500', LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) } });
       processes = createProcesses();
       other = await world.start({ ROLE: 'api', LOG_LEVEL: 'silent' });
       there = await world.client(other);

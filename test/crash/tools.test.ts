@@ -7,7 +7,7 @@ import { createProcesses, type Processes, type Strike } from '../kit/processes.t
 import { sha256 } from '../kit/reader.ts';
 import { answerOf, follow, send, turnOf } from '../kit/story.ts';
 
-const leaseMs = 2_500;
+const leaseMs = 1_500;
 
 type Case = { name: string; directive: string; strike: Strike; status: string; attempts: number; effects: string[] };
 

@@ -188,7 +188,11 @@ describeSettings(
     });
 
     it('is denied when nobody decides in time', async () => {
-      const world = await createWorld(storage, { redis, tokensPerSecond: 2_000, env: { TOOLS: toolsModule, APPROVAL_SECONDS: '1' } });
+      const world = await createWorld(storage, {
+        redis,
+        tokensPerSecond: 2_000,
+        env: { TOOLS: toolsModule, APPROVAL_SECONDS: '1', SWEEP_MS: '200' },
+      });
       try {
         const alice = await world.client(await world.start());
         const { marker, asked, ended } = await requestOf(alice, alice);

@@ -4,6 +4,7 @@ import { ConversationDocument, CreateDocument, SendDocument } from '../generated
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
 import { storages } from '../kit/databases.ts';
+import { extent } from '../kit/extent.ts';
 import { freePort } from '../kit/free-port.ts';
 import { createFront, type Front } from '../kit/front.ts';
 import { heapOf, tellsHeap } from '../kit/heap.ts';
@@ -16,7 +17,7 @@ import { until } from '../kit/until.ts';
 const sockets = 100;
 const perSocket = 20;
 const conversations = 40;
-const rounds = 5;
+const rounds = extent(3, 5);
 /** What may be left of a round with 2,000 subscriptions: less than a listener of each would be. */
 const mayGrow = 400_000;
 

@@ -12,6 +12,7 @@ import { createTokens } from '../../src/platform/tokens.ts';
 import { type ScriptedServer, startScriptedServer } from '../../src/providers/index.ts';
 import { createTestClient, type TestClient } from './client.ts';
 import { storages, type TestStorage } from './databases.ts';
+import { isFull } from './extent.ts';
 
 export const secret = 'a secret for tests, of more than thirty-two bytes';
 export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
@@ -115,9 +116,25 @@ export const settings: Setting[] = storages.flatMap((storage) =>
   })),
 );
 
+/** Each storage once, and Redis both there and not there. */
+const isDiagonal = ({ storage, redis }: Setting): boolean => (storage.name === 'postgres') === redis;
+
+/** For a promise that is about the difference between settings: all that there are, in every run. */
+export const everySetting = (): boolean => true;
+
+/**
+ * Where a suite runs. By default on the diagonal, since storages and buses have suites of their own that show them to be alike; where `only`
+ * leaves nothing of that, where it says. The full run is on all that `only` leaves.
+ */
+function chosen(only: (setting: Setting) => boolean): Setting[] {
+  const all = settings.filter(only);
+  const some = all.filter(isDiagonal);
+  return isFull || only === everySetting || some.length === 0 ? all : some;
+}
+
 /** The suite once for each setting; what is not there is skipped by name, except in CI, where it fails. */
 export function describeSettings(title: string, suite: (setting: Setting) => void, only: (setting: Setting) => boolean = () => true): void {
-  for (const setting of settings.filter(only)) {
+  for (const setting of chosen(only)) {
     if (!setting.available) console.warn(`SKIPPED: ${title} on ${setting.name}: the service is not there.`);
     describe.runIf(setting.available)(`${title} [${setting.name}]`, () => suite(setting));
   }
