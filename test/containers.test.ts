@@ -69,7 +69,7 @@ describe('the Dockerfile', () => {
 
   it('builds with everything that the build reads', () => {
     const build = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-    expect(build.scripts.build).toBe('npm run generate:prisma --silent && tsc -p tsconfig.build.json');
+    expect(build.scripts.build).toBe('npm run generate:prisma --silent && tsc -p tsconfig.build.json --noCheck');
     expect(fromHere).toEqual(
       expect.arrayContaining(['prisma.config.ts', 'tsconfig.json', 'tsconfig.build.json', 'prisma', 'src', 'package-lock.json']),
     );

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { scenarios } from '../bench/scenarios.ts';
 import { isTested, proofsOf, readPage, rowsUnder } from './kit/proofs.ts';
@@ -21,6 +23,13 @@ it('would see a test that there is not, and one that is only spoken of', () => {
   expect(isTested({ path: 'test/proofs.test.ts', title: 'names only tests that there are' })).toBe(true);
   expect(isTested({ path: 'test/proofs.test.ts', title: 'names only tests that there were' })).toBe(false);
   expect(isTested({ path: 'test/kit/proofs.ts', title: 'A test that a page names' })).toBe(false);
+});
+
+it('no test is for the full run alone, so that whatever a page names is in every run', () => {
+  const files = readdirSync(resolve('test'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts'));
+  expect(files.length).toBeGreaterThan(140);
+  const named = /\bisFull\b|\bTEST_FULL\b/;
+  expect(files.filter((file) => file !== 'proofs.test.ts' && named.test(readFileSync(resolve('test', file), 'utf8')))).toEqual([]);
 });
 
 it('docs/SCALING.md refers only to scenarios that are measured', () => {

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -107,7 +107,7 @@ const toolsFile = join(scratch, `tools-${process.pid}.mjs`);
 beforeAll(async () => {
   await mkdir(scratch, { recursive: true });
   await writeFile(toolsFile, snippet('docs/TOOLS.md', 'tools'));
-  world = await createWorld(storages[0]!, { tokensPerSecond: 100, env: { TOOLS: `samples,${toolsFile}` } });
+  world = await createWorld(storages[0]!, { tokensPerSecond: 250, env: { TOOLS: `samples,${toolsFile}` } });
   app = await world.start();
   const code = snippet('README.md', 'setup').replaceAll('http://127.0.0.1:4000', app.url!);
   const [url, made] = (await bash(`${code}\nprintf '%s\\n' "$URL" "$TOKEN"`, world.env)).split('\n');
@@ -305,6 +305,7 @@ describe('the client of docs/EVENTS.md', () => {
   it('goes on after the server was killed as the README says, with the same answer', { timeout: 120_000 }, async () => {
     const home = await mkdtemp(join(tmpdir(), 'colloquy-readme-'));
     const processes = createProcesses();
+    await rename((await storages[0]!.create()).dataDir!, join(home, 'data'));
     const settings = { DATA_DIR: join(home, 'data'), PORT: '0', SCRIPTED_TOKENS_PER_SECOND: '100', LOG_LEVEL: 'silent' };
     try {
       const before = await processes.start(settings);

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { storages } from '../kit/databases.ts';
 
 /** Runs the built product until it ends by itself. */
 const run = (env: Record<string, string>) =>
@@ -17,10 +16,11 @@ const run = (env: Record<string, string>) =>
 
 describe('a process that cannot start', () => {
   let dataDir: string;
+  let drop: () => Promise<void>;
   beforeAll(async () => {
-    dataDir = await mkdtemp(join(tmpdir(), 'colloquy-start-'));
+    ({ dataDir, drop } = (await storages[0]!.create()) as { dataDir: string; drop: () => Promise<void> });
   });
-  afterAll(() => rm(dataDir, { recursive: true, force: true }));
+  afterAll(() => drop());
 
   it('says everything that is wrong with its configuration at once, and no secret, and ends with 1', async () => {
     const { code, stdout, stderr } = await run({ DATA_DIR: dataDir, PORT: 'many', REDIS_URL: 'nowhere', JWT_SECRET: 'hunter2' });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ConversationDocument, LiveDocument, SendDocument, ViewerDocument } from '../generated/graphql.ts';
 import { createTestClient, framesOf, type TestClient } from '../kit/client.ts';
+import { storages } from '../kit/databases.ts';
 import { checkFinishedTurn } from '../kit/finished-turn.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { createReader } from '../kit/reader.ts';
@@ -98,6 +99,7 @@ it('goes on where it was after kill -9 in mid-answer and a second start, with th
 });
 
 it('goes on with a conversation after it was asked to end and was started again', async () => {
+  dataDir = (await storages[0]!.create()).dataDir!;
   const first = await start();
   const token = await printedToken(first);
   const send = async (client: TestClient, conversation: { new: object } | { id: string }) => {

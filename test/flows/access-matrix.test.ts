@@ -6,6 +6,7 @@ import { fromGlobalId, toGlobalId } from '../../src/graph/ids.ts';
 import { ConversationDocument, CreateDocument, GuestDocument, SendDocument, TurnDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
+import { extent } from '../kit/extent.ts';
 import { toolsModule } from '../kit/journal.ts';
 import { nodeTypes, operationFor, type Place, placesOf, selectionOf } from '../kit/schema-walk.ts';
 import { until } from '../kit/until.ts';
@@ -168,6 +169,9 @@ const nameInIds = (type: string): string => (type === 'GenericToolCall' ? 'ToolC
 /** What one person has: an id of every type. */
 type Seed = { ids: Record<string, string>; sessionId: string; key: string };
 type Person = { name: string; client: TestClient };
+
+/** How far one step of the crawl looks, in objects, and from how many of them: whatever lies further off is the next step's. */
+const { stepDepth, atOnce } = extent({ stepDepth: 2, atOnce: 8 }, { stepDepth: 3, atOnce: 1 });
 
 describeSettings(
   'what belongs to somebody',
@@ -395,9 +399,9 @@ describeSettings(
         (field) => `${field} ${selectionOf(schema, getNamedType(schema.getQueryType()!.getFields()[field]!.type), 3)}`,
       );
       gather(await client.request(parse(`{ ${roots.join(' ')} }`) as never, {} as never), found);
-      const step = parse(`query($ids: [ID!]!) { nodes(ids: $ids) ${selectionOf(schema, schema.getType('Node') as never, 3)} }`);
+      const step = parse(`query($ids: [ID!]!) { nodes(ids: $ids) ${selectionOf(schema, schema.getType('Node') as never, stepDepth)} }`);
       for (const seen = new Set<string>(); seen.size < found.ids.size; ) {
-        const next = [...found.ids].filter((id) => !seen.has(id)).slice(0, 1); // as many as the limit of objects lets one ask for
+        const next = [...found.ids].filter((id) => !seen.has(id)).slice(0, atOnce); // as many as the limit of objects lets one ask for
         for (const id of next) seen.add(id);
         gather(await client.request(step as never, { ids: next } as never), found);
       }

@@ -5,6 +5,7 @@ import { type ApprovalDecisionInput, DecideDocument, PendingApprovalsDocument } 
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { createJournal, toolsModule } from '../kit/journal.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { expectType, follow, send, stop, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -44,7 +45,7 @@ describeSettings('a call that somebody must allow', ({ storage, redis }) => {
   let phone: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, tokensPerSecond: 2_000, env: { TOOLS: toolsModule } });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
     phone = await world.client(app);

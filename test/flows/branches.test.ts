@@ -10,8 +10,9 @@ import {
   TreeDocument,
   type TreeMessageFragment,
 } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { ask, expectType, follow, send, textSoFar, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -21,7 +22,7 @@ describeSettings('branches', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, env: { MAX_QUERY_OBJECTS: '100000' } });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

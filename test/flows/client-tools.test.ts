@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DecideDocument, SubmitOutputsDocument, type ToolOutputInput } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { createJournal, toolsModule } from '../kit/journal.ts';
+import { createJournal } from '../kit/journal.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { follow, send, stop, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -11,7 +12,7 @@ describeSettings('a tool that runs at the client', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, tokensPerSecond: 2_000, env: { TOOLS: toolsModule } });
+    world = await joinWorld(storage, redis);
     alice = await world.client(await world.start());
   });
   afterAll(() => world.close());

@@ -2,9 +2,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { DeleteDocument, StopDocument } from '../generated/graphql.ts';
+import { asAdmin } from '../kit/admin.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { asAdmin } from '../kit/databases.ts';
 import { send, trySend } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 

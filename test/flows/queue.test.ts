@@ -5,6 +5,7 @@ import { ConversationDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import type { Reader } from '../kit/reader.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { ask, follow, send, stop, textSoFar, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -24,7 +25,7 @@ describeSettings('queue', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

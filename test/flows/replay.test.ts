@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { sha256 } from '../../src/kernel/text.ts';
 import { type FrameFragment, ReplayDocument } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import { framesOf, type TestClient } from '../kit/client.ts';
-import { toolsModule } from '../kit/journal.ts';
 import { createReader } from '../kit/reader.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { answerOf, ask, follow, send, textSoFar, turnOf } from '../kit/story.ts';
 
 describeSettings('a turn that has ended', ({ storage, redis }) => {
@@ -14,7 +14,7 @@ describeSettings('a turn that has ended', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, env: { TOOLS: toolsModule } });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

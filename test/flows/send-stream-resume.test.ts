@@ -10,9 +10,10 @@ import {
   TurnEventLogDocument,
   TurnLiveDocument,
 } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import { framesOf, type TestClient } from '../kit/client.ts';
 import { createReader, sha256 } from '../kit/reader.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 
 describeSettings('send, stream, resume', ({ storage, redis }) => {
   let world: World;
@@ -20,7 +21,7 @@ describeSettings('send, stream, resume', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

@@ -6,6 +6,7 @@ import { ConversationDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { sha256 } from '../kit/reader.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { answerOf, ask, expectType, follow, logOf, send, stop, textSoFar, tryStop, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -26,7 +27,7 @@ describeSettings('stop', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { answerOf, ask, follow, trySend, turnOf } from '../kit/story.ts';
 
 const schema = {
@@ -19,7 +20,7 @@ describeSettings('an answer in a format', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

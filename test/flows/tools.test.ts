@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { ForkDocument } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { createJournal, toolsModule } from '../kit/journal.ts';
+import { createJournal } from '../kit/journal.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { answerOf, ask, follow, logOf, send, stop, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -14,7 +15,7 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, tokensPerSecond: 2_000, env: { TOOLS: toolsModule, MAX_TOOL_ROUNDS: '4' } });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

@@ -22,6 +22,7 @@ import {
 import { createWorld, describeSettings, secret, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, framesOf, type TestClient } from '../kit/client.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { sql } from '../kit/sql.ts';
 import { framesOverSse, resultsOverSse } from '../kit/sse.ts';
 import { ask, follow, hasFinished, send, textSoFar, turnOf } from '../kit/story.ts';
@@ -73,7 +74,7 @@ describeSettings('transports', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis });
+    world = await joinWorld(storage, redis);
     alice = await world.client(await world.start());
   });
   afterAll(() => world.close());

@@ -11,8 +11,9 @@ import {
   TreeDocument,
   type WhenBusy,
 } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { ask, expectType, follow, send, stop, textSoFar, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -22,7 +23,7 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, env: { MAX_QUERY_OBJECTS: '100000' } });
+    world = await joinWorld(storage, redis);
     app = await world.start();
     alice = await world.client(app);
   });

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SendDocument, type SendMessageInput } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { toolsModule } from '../kit/journal.ts';
+import { joinWorld } from '../kit/shared-world.ts';
 import { ask, expectType, follow, turnOf } from '../kit/story.ts';
 
 describeSettings('a widget', ({ storage, redis }) => {
@@ -11,7 +11,7 @@ describeSettings('a widget', ({ storage, redis }) => {
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, tokensPerSecond: 2_000, env: { TOOLS: toolsModule } });
+    world = await joinWorld(storage, redis);
     alice = await world.client(await world.start());
   });
   afterAll(() => world.close());

@@ -3,11 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { describe } from 'vitest';
 import { openDatabase } from '../../src/platform/db.ts';
 import { applyMigrations } from '../../src/platform/migrate.ts';
 import { migrationsFolder, readMigrations } from '../../src/platform/migration-files.ts';
+import { address, asAdmin } from './admin.ts';
 
 /** A database of a test's own; `url` and `dataDir` are what `openDatabase` takes. */
 export type TestDatabase = { url: string | null; dataDir: string | null; drop(): Promise<void> };
@@ -21,7 +21,6 @@ export type TestStorage = {
   create(options?: { empty?: boolean }): Promise<TestDatabase>;
 };
 
-const address = process.env.TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres';
 const silent = { info: () => {}, warn: () => {} };
 
 /** Equal for equal migrations: what was prepared for others is never used. */
@@ -37,17 +36,6 @@ async function migrate(url: string | null, dataDir: string | null): Promise<void
     await applyMigrations(database, silent);
   } finally {
     await database.close();
-  }
-}
-
-/** Runs statements as the administrator of the test server. One connection per call: tests hold none while they idle. */
-export async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: address, connectionTimeoutMillis: 3_000 });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
   }
 }
 
@@ -74,7 +62,7 @@ let ready: Promise<string> | null = null;
 async function createPostgres({ empty = false } = {}): Promise<TestDatabase> {
   if (!empty) ready ??= template();
   const source = empty ? 'template0' : await ready!;
-  const name = `colloquy_test_${randomUUID().replaceAll('-', '')}`;
+  const name = `colloquy_test_${process.env.TEST_RUN ?? 'alone'}_${randomUUID().replaceAll('-', '')}`;
   await asAdmin((client) => client.query(`CREATE DATABASE "${name}" TEMPLATE "${source}"`));
   const drop = async () => {
     await asAdmin((client) => client.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`));
@@ -82,13 +70,16 @@ async function createPostgres({ empty = false } = {}): Promise<TestDatabase> {
   return { url: addressOf(name), dataDir: null, drop };
 }
 
+/** Outlives the run: other runs use what is there. */
+const preparedFolder = process.env.TEST_PREPARED ?? tmpdir();
+
 const scratch = (): Promise<string> => mkdtemp(join(tmpdir(), 'colloquy-test-'));
 
 /** Prepared data directories: copying one is several times faster than making one. `empty` holds a database without tables. */
 async function prepared(empty: boolean): Promise<string> {
-  const place = join(tmpdir(), `colloquy-prepared-${empty ? 'empty-' : ''}${await fingerprint()}`);
+  const place = join(preparedFolder, `colloquy-prepared-${empty ? 'empty-' : ''}${await fingerprint()}`);
   if (existsSync(place)) return place;
-  const draft = await scratch();
+  const draft = await mkdtemp(join(preparedFolder, 'colloquy-draft-'));
   if (empty) await (await openDatabase({ url: null, dataDir: draft })).close();
   else await migrate(null, draft);
   await rename(draft, place).catch(async (error: NodeJS.ErrnoException) => {

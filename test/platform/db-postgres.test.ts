@@ -2,7 +2,8 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defer } from '../../src/kernel/async.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
-import { asAdmin, storages, type TestDatabase } from '../kit/databases.ts';
+import { asAdmin } from '../kit/admin.ts';
+import { storages, type TestDatabase } from '../kit/databases.ts';
 
 const { available, create } = storages.find(({ name }) => name === 'postgres')!;
 

@@ -1,0 +1,28 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { asAdmin } from './admin.ts';
+
+/**
+ * What a run leaves behind is found by its name, and removed when the run has ended, however its processes ended: databases, and the folder
+ * that all temporary files are in. Only what was prepared for other runs stays, outside of it.
+ */
+export async function setup(): Promise<(() => Promise<void>) | undefined> {
+  if (process.env.TEST_RUN) return undefined; // another project of this run was first
+  const run = randomUUID().slice(0, 8);
+  const outside = tmpdir();
+  const folder = await mkdtemp(join(outside, `colloquy-run-${run}-`));
+  Object.assign(process.env, { TEST_RUN: run, TEST_PREPARED: outside, TMPDIR: folder });
+  return async () => {
+    await dropDatabases(`colloquy_test_${run}_`);
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  };
+}
+
+async function dropDatabases(prefix: string): Promise<void> {
+  await asAdmin(async (client) => {
+    const { rows } = await client.query('SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)', [prefix]);
+    for (const { name } of rows as { name: string }[]) await client.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+  }).catch(() => {}); // no PostgreSQL is there: nothing was left in it
+}
