@@ -16,8 +16,15 @@ const units = [
   'test/providers/openai/{from-stream,to-error,to-request}.test.ts',
   'test/providers/scripted/script.test.ts',
 ];
-/** These change what belongs to the whole process: the tracer, the environment. */
-const alone = ['test/app/ops/tracing.test.ts', 'test/app/otel.test.ts'];
+/** These change what belongs to the whole process, the tracer and the environment, or count what all of it does: statements, memory. */
+const alone = [
+  'test/app/{otel,ops/tracing}.test.ts',
+  'test/events/{append-cost,log,redis-bus}.test.ts',
+  'test/features/turn-runs/backlog.test.ts',
+  'test/flows/{claim-cost,deep-pages,queue-clearing,statements}.test.ts',
+  'test/graph/window.test.ts',
+  'test/hostile/{generated,waits}.test.ts',
+];
 const flows = 'test/**/*.test.ts';
 
 const project = (name: string, test: object) => ({ extends: true as const, test: { name, ...test } });

@@ -107,7 +107,7 @@ const toolsFile = join(scratch, `tools-${process.pid}.mjs`);
 beforeAll(async () => {
   await mkdir(scratch, { recursive: true });
   await writeFile(toolsFile, snippet('docs/TOOLS.md', 'tools'));
-  world = await createWorld(storages[0]!, { tokensPerSecond: 250, env: { TOOLS: `samples,${toolsFile}` } });
+  world = await createWorld(storages[0]!, { tokensPerSecond: 100, env: { TOOLS: `samples,${toolsFile}` } });
   app = await world.start();
   const code = snippet('README.md', 'setup').replaceAll('http://127.0.0.1:4000', app.url!);
   const [url, made] = (await bash(`${code}\nprintf '%s\\n' "$URL" "$TOKEN"`, world.env)).split('\n');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asAdmin } from './admin.ts';
@@ -13,6 +13,7 @@ export async function setup(): Promise<(() => Promise<void>) | undefined> {
   const run = randomUUID().slice(0, 8);
   const outside = tmpdir();
   const folder = await mkdtemp(join(outside, `colloquy-run-${run}-`));
+  await chmod(folder, 0o755); // servers of PostgreSQL run as somebody else
   Object.assign(process.env, { TEST_RUN: run, TEST_PREPARED: outside, TMPDIR: folder });
   return async () => {
     await dropDatabases(`colloquy_test_${run}_`);

@@ -17,7 +17,12 @@ export class BodyReader {
 
   /** What has come since the last time; null where nothing has. */
   take(): Uint8Array | null {
-    return this.body.read() as Uint8Array | null; // also of a body that broke off: what came before that counts
+    const first = this.body.read() as Uint8Array | null; // also of a body that broke off: what came before that counts
+    if (!first || this.body.readableLength === 0) return first;
+    // From Node.js 26 on `read` gives one piece and not all. Never asked where nothing is left: that would begin to read ahead.
+    const pieces = [first];
+    while (this.body.readableLength > 0) pieces.push(this.body.read() as Uint8Array);
+    return Buffer.concat(pieces);
   }
 
   /** Resolves with the next bytes, or with null at the end; rejects where the body breaks off. */
