@@ -16,9 +16,10 @@ const units = [
   'test/providers/openai/{from-stream,to-error,to-request}.test.ts',
   'test/providers/scripted/script.test.ts',
 ];
-/** These change what belongs to the whole process, the tracer and the environment, or count what all of it does: statements, memory. */
-const alone = [
-  'test/app/{otel,ops/tracing}.test.ts',
+/** These change what belongs to the whole process: the tracer, the environment. */
+const alone = ['test/app/{otel,ops/tracing}.test.ts'];
+/** These count what the whole process does, statements and memory, so that no world may live in it that is not theirs. */
+const counted = [
   'test/events/{append-cost,log,redis-bus}.test.ts',
   'test/features/turn-runs/backlog.test.ts',
   'test/flows/{claim-cost,deep-pages,queue-clearing,statements}.test.ts',
@@ -42,7 +43,8 @@ export default defineConfig({
     projects: [
       project('alone', { include: alone, pool: 'forks' }),
       // One process for many files: it imports the product once.
-      project('flows', { include: [flows], exclude: [...units, ...alone], pool: 'forks', isolate: false }),
+      project('flows', { include: [flows], exclude: [...units, ...alone, ...counted], pool: 'forks', isolate: false }),
+      project('counted', { include: counted, pool: 'forks', isolate: false }),
       project('units', { include: units, pool: 'threads', isolate: false }),
     ],
   },

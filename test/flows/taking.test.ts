@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
@@ -13,12 +13,12 @@ describeSettings(
     let app: App;
     let alice: TestClient;
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       world = await createWorld(storage, { redis, env: { WORKER_CONCURRENCY: '1' } });
       app = await world.start();
       alice = await world.client(app);
     });
-    afterEach(() => world.close());
+    afterAll(() => world.close());
 
     async function timeOf({ turn }: Sent, type: 'TurnQueuedEvent' | 'TurnStartedEvent'): Promise<string | undefined> {
       const found = (await logOf(alice, turn.id)).find(({ __typename }) => __typename === type);

@@ -17,7 +17,7 @@ import { until } from '../kit/until.ts';
 const sockets = 100;
 const perSocket = 20;
 const conversations = 40;
-const rounds = extent(3, 5);
+const { rounds, warmings } = extent({ rounds: 3, warmings: 1 }, { rounds: 5, warmings: 2 });
 /** What may be left of a round with 2,000 subscriptions: less than a listener of each would be. */
 const mayGrow = 400_000;
 
@@ -89,7 +89,7 @@ describeSettings(
     });
 
     it(`of ${sockets * perSocket} over ${sockets} sockets, ${rounds} times, leaves nothing: no subscription, no socket, no memory`, async () => {
-      for (let warming = 0; warming < 2; warming++) await storm();
+      for (let warming = 0; warming < warmings; warming++) await storm();
       const held = [await heapOf(server)];
       for (let round = 0; round < rounds; round++) {
         await storm();

@@ -25,7 +25,7 @@ export class SlowestFirst extends BaseSequencer {
       const at = slowest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
       return at < 0 ? slowest.length : at;
     };
-    const order = (name: string): number => ['alone', 'flows', 'units'].indexOf(name);
+    const order = (name: string): number => ['flows', 'counted', 'alone', 'units'].indexOf(name);
     return bySize
       .map((file, at) => ({ file, keys: [order(file.project.name), place(file), at] }))
       .sort((a, b) => a.keys[0]! - b.keys[0]! || a.keys[1]! - b.keys[1]! || a.keys[2]! - b.keys[2]!)
