@@ -15,7 +15,7 @@ export type EmbeddedPostgres = {
 
 /** Opens the embedded database in `dataDir`, made when it is not there; in memory when that is null. */
 export async function openPglite(dataDir: string | null): Promise<EmbeddedPostgres> {
-  if (dataDir === null) return serve(await PGlite.create(), async () => {});
+  if (dataDir === null) return serve(await createInMemory(), async () => {});
   const root = resolve(dataDir);
   await mkdir(root, { recursive: true });
   const unlock = await lockDataDir(root);
@@ -27,6 +27,14 @@ export async function openPglite(dataDir: string | null): Promise<EmbeddedPostgr
     await unlock();
     throw error;
   }
+}
+
+/** The first one that lives in memory; never used itself. A copy of it is there several times sooner than one that is made from nothing. */
+let pristine: Promise<PGlite> | null = null;
+
+async function createInMemory(): Promise<PGlite> {
+  pristine ??= PGlite.create();
+  return (await (await pristine).clone()) as PGlite;
 }
 
 /** Made beside its place and moved there whole: a process killed in between would otherwise leave half a database that nobody can open. */

@@ -45,7 +45,7 @@ const everyStep: Step[] = [
   { name: 'when the model is asked for the last time', strike: { at: 'on-the-wire', skip: 2 } },
   { name: 'at its end', strike: { at: 'finishing' } },
 ];
-const ownSteps = ['when their results are stored', 'when approval is asked for', 'when it waits', 'when it goes on', 'while it books'];
+const ownSteps = ['when their results are stored', 'when approval is asked for', 'when it waits', 'while it books'];
 const steps = extent(
   everyStep.filter(({ name }) => ownSteps.includes(name)),
   everyStep,

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLocalBus } from '../../src/events/index.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
-import { describeStorages, type TestDatabase } from '../kit/databases.ts';
+import { describeStatements, type TestDatabase } from '../kit/databases.ts';
 import { createTurn, type LogProcess, openLog, tagged } from '../kit/logs.ts';
 import { costsOf } from '../kit/statements.ts';
 import { plant, plantUser } from '../kit/volume.ts';
 
 const conversations = 5_000;
 
-describeStorages(`an append among ${conversations} conversations`, (storage) => {
+describeStatements(`an append among ${conversations} conversations`, (storage) => {
   let place: TestDatabase;
   let database: Database;
   let process: LogProcess;

@@ -4,11 +4,11 @@ import { claimNext } from '../../src/features/turn-runs/claim.ts';
 import { settle } from '../../src/features/turn-runs/settle.ts';
 import { unblockStrays } from '../../src/features/turn-runs/turn-store.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
-import { describeStorages } from '../kit/databases.ts';
+import { describeStatements } from '../kit/databases.ts';
 import { type Cost, costsOf } from '../kit/statements.ts';
 import { plant, plantUnfinished, plantUser } from '../kit/volume.ts';
 
-describeStorages('a claim among ten thousand turns that wait behind others', (storage) => {
+describeStatements('a claim among ten thousand turns that wait behind others', (storage) => {
   let bare: Bare;
   let log: EventLog;
   let ids: string[];

@@ -3,7 +3,7 @@ import { listForContext } from '../../src/features/conversations/index.ts';
 import { toGlobalId } from '../../src/graph/ids.ts';
 import { encodeCursor } from '../../src/kernel/cursor.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
-import { describeStorages } from '../kit/databases.ts';
+import { describeStatements } from '../kit/databases.ts';
 import { extent } from '../kit/extent.ts';
 import { type Cost, costsOf } from '../kit/statements.ts';
 import { plant, plantBranches, plantUser } from '../kit/volume.ts';
@@ -12,7 +12,7 @@ const turns = extent(20_000, 50_000);
 const messages = turns * 2;
 const size = 20;
 
-describeStorages(`a conversation of ${messages} messages`, (storage) => {
+describeStatements(`a conversation of ${messages} messages`, (storage) => {
   let bare: Bare;
   let userId: string;
   let id: string;

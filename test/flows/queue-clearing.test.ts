@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { toGlobalId } from '../../src/graph/ids.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
-import { describeStorages } from '../kit/databases.ts';
+import { describeStatements } from '../kit/databases.ts';
 import { counted, type Statement, statementsOf } from '../kit/statements.ts';
 import { plant, plantUnfinished, plantUser } from '../kit/volume.ts';
 
-describeStorages('a queue that is cleared', (storage) => {
+describeStatements('a queue that is cleared', (storage) => {
   let bare: Bare;
   let userId: string;
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { toGlobalId } from '../../src/graph/ids.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
-import { describeStorages } from '../kit/databases.ts';
+import { describeStatements } from '../kit/databases.ts';
 import { counted, statementsOf } from '../kit/statements.ts';
 import { plant, plantUnfinished, plantUser } from '../kit/volume.ts';
 
@@ -77,7 +77,7 @@ const pages: Record<string, { query: string; rows: (answer: never) => unknown[];
   },
 };
 
-describeStorages('the statements of a chat page', (storage) => {
+describeStatements('the statements of a chat page', (storage) => {
   let bare: Bare;
   let userId: string;
   let ids: string[];

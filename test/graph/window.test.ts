@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createCountLoader, createWindowLoader, type Windowed } from '../../src/graph/window.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
-import { describeStorages } from '../kit/databases.ts';
+import { describeStatements } from '../kit/databases.ts';
 import { counted, statementsOf } from '../kit/statements.ts';
 import { plant, plantUser } from '../kit/volume.ts';
 
@@ -9,7 +9,7 @@ const messages: Windowed = { table: 'message', parent: 'conversation_id', order:
 const turns: Windowed = { ...messages, table: 'turn', descending: true };
 const page = (limit: number, backward = false, from: string | null = null) => ({ limit, backward, from: from === null ? null : [from] });
 
-describeStorages('pages of many lists', (storage) => {
+describeStatements('pages of many lists', (storage) => {
   let bare: Bare;
   let ids: string[];
 

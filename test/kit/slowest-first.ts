@@ -2,9 +2,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take longest, the slowest first: one of them that begins last would be waited for alone. */
 const slowest = [
+  'types',
   'crash/named-points',
   'crash/agent-story',
-  'crash/chaos',
   'crash/promises',
   'flows/access-matrix',
   'hostile/paused-socket',

@@ -20,10 +20,10 @@ async function folder(): Promise<string> {
   return path;
 }
 
-/** Starts `data-dir-owner.ts` and waits until it owns the directory. */
+/** Starts `data-dir-owner.mjs` and waits until it owns the directory. */
 async function startOwner(dataDir: string): Promise<ChildProcess> {
-  const script = fileURLToPath(new URL('data-dir-owner.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const script = fileURLToPath(new URL('data-dir-owner.mjs', import.meta.url));
+  const child = spawn(process.execPath, [script, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
   undo.push(() => kill(child));
   await once(child.stdout!, 'data');
   return child;

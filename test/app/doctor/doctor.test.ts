@@ -49,8 +49,7 @@ async function closedPort(): Promise<number> {
 const run = (env: Record<string, string>) =>
   new Promise<{ code: unknown; stdout: string }>((resolve) => {
     const options = { cwd: root, env: { PATH: process.env.PATH, ...env }, timeout: 40_000 };
-    const args = ['--import', 'tsx', 'src/app/commands/doctor.ts'];
-    execFile(process.execPath, args, options, (error, stdout) => resolve({ code: error ? error.code : 0, stdout }));
+    execFile(process.execPath, ['dist/app/commands/doctor.js'], options, (error, stdout) => resolve({ code: error ? error.code : 0, stdout }));
   });
 
 describe('the command', () => {

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { findAccount, insertAccount, updateProfile } from '../../../src/features/accounts/account-store.ts';
 import { openDatabase } from '../../../src/platform/db.ts';
-import { storages } from '../../kit/databases.ts';
+import { describeStatements } from '../../kit/databases.ts';
 
-describe.each(storages)('over $name', ({ available, create }) => {
-  it.skipIf(!available)('an account is made once, and kept up to date', async () => {
+describeStatements('an account', ({ create }) => {
+  it('is made once, and kept up to date', async () => {
     const place = await create();
     const database = await openDatabase(place);
     const { prisma } = database;

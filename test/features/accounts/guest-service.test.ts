@@ -4,9 +4,9 @@ import { systemClock } from '../../../src/kernel/clock.ts';
 import { ValidationError } from '../../../src/kernel/errors.ts';
 import { type Database, openDatabase } from '../../../src/platform/db.ts';
 import { createTokens } from '../../../src/platform/tokens.ts';
-import { describeStorages, type TestDatabase } from '../../kit/databases.ts';
+import { describeStatements, type TestDatabase } from '../../kit/databases.ts';
 
-describeStorages('guest sessions', ({ create }) => {
+describeStatements('guest sessions', ({ create }) => {
   let place: TestDatabase;
   let database: Database;
   beforeAll(async () => {

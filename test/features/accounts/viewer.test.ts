@@ -4,9 +4,9 @@ import { createViewers } from '../../../src/features/accounts/index.ts';
 import { UnauthenticatedError } from '../../../src/kernel/errors.ts';
 import { type Database, type Db, openDatabase } from '../../../src/platform/db.ts';
 import { createTokens } from '../../../src/platform/tokens.ts';
-import { describeStorages, type TestDatabase } from '../../kit/databases.ts';
+import { describeStatements, type TestDatabase } from '../../kit/databases.ts';
 
-describeStorages('viewers', ({ create }) => {
+describeStatements('viewers', ({ create }) => {
   let place: TestDatabase;
   let database: Database;
   beforeAll(async () => {

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { appendMessages } from '../../../src/features/conversations/index.ts';
 import { insertTurn } from '../../../src/features/turn-runs/index.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
-import { describeStorages } from '../../kit/databases.ts';
+import { describeStatements } from '../../kit/databases.ts';
 import { plant, plantUser } from '../../kit/volume.ts';
 
-describeStorages('a message', (storage) => {
+describeStatements('a message', (storage) => {
   let bare: Bare;
   let ownerId: string;
   let conversationId: string;

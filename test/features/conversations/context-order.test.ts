@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { appendMessages, insertConversation, listForContext } from '../../../src/features/conversations/index.ts';
 import { type Database, openDatabase } from '../../../src/platform/db.ts';
-import { describeStorages, type TestDatabase } from '../../kit/databases.ts';
+import { describeStatements, type TestDatabase } from '../../kit/databases.ts';
 
 type Status = 'COMPLETE' | 'STOPPED' | 'FAILED' | 'SUPERSEDED' | 'PENDING';
 
-describeStorages('what a model is shown', (storage) => {
+describeStatements('what a model is shown', (storage) => {
   let place: TestDatabase;
   let database: Database;
   let conversationId: string;

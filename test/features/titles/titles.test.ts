@@ -6,7 +6,7 @@ import { createTitles } from '../../../src/features/titles/index.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { createLogger } from '../../../src/platform/logger.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
-import { describeStorages } from '../../kit/databases.ts';
+import { describeStatements } from '../../kit/databases.ts';
 import { accepted, createPorts, finish, lasting, passing, type Script, saying, text } from '../../kit/engine.ts';
 import { plant, plantUser } from '../../kit/volume.ts';
 
@@ -16,7 +16,7 @@ const info: ModelInfo = {
 };
 const titled = saying([[accepted, text('A good title')], [finish()]]);
 
-describeStorages('a title that was asked for', (storage) => {
+describeStatements('a title that was asked for', (storage) => {
   let bare: Bare;
   let ownerId: string;
   const never = new AbortController().signal;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readBacklog } from '../../../src/features/turn-runs/index.ts';
 import { type Database, openDatabase } from '../../../src/platform/db.ts';
-import { describeStorages, type TestDatabase } from '../../kit/databases.ts';
+import { describeStatements, type TestDatabase } from '../../kit/databases.ts';
 import { costsOf } from '../../kit/statements.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
-describeStorages('the backlog', (storage) => {
+describeStatements('the backlog', (storage) => {
   let place: TestDatabase;
   let database: Database;
 

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EventLog } from '../../../src/events/index.ts';
 import { type ClaimedTurn, claimNew, claimNext } from '../../../src/features/turn-runs/claim.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
-import { describeStorages } from '../../kit/databases.ts';
+import { describeStatements } from '../../kit/databases.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
-describeStorages('a claim', (storage) => {
+describeStatements('a claim', (storage) => {
   let bare: Bare;
   let log: EventLog;
   let ownerId: string;

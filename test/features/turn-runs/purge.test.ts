@@ -2,14 +2,14 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { purgeEvents } from '../../../src/events/index.ts';
 import { purgeDeleted } from '../../../src/features/turn-runs/purge.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
-import { describeStorages } from '../../kit/databases.ts';
+import { describeStatements } from '../../kit/databases.ts';
 import { extent } from '../../kit/extent.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
 /** Of a conversation that is purged: 5,000 are removed at once, with 250 messages and as many turns. */
 const slices = extent(3, 6);
 
-describeStorages('a deleted conversation', (storage) => {
+describeStatements('a deleted conversation', (storage) => {
   let bare: Bare;
   let userId: string;
   let id: string;

@@ -6,11 +6,11 @@ import { bookingOf } from '../../../src/features/turn-runs/booking.ts';
 import { claimNext } from '../../../src/features/turn-runs/claim.ts';
 import { settle } from '../../../src/features/turn-runs/settle.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
-import { describeStorages } from '../../kit/databases.ts';
+import { describeStatements } from '../../kit/databases.ts';
 import { record } from '../../kit/engine.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
-describeStorages('a settlement', (storage) => {
+describeStatements('a settlement', (storage) => {
   let bare: Bare;
   let log: EventLog;
   let ownerId: string;
