@@ -154,6 +154,7 @@ describe('a tool', () => {
       const [{ approval }] = turn.kept.judged as [JudgedCall];
       expect(approval!.summary).toBe(beginning(approval!.summary, 500));
       expect(approval!.summary.isWellFormed()).toBe(true);
+      expect(approval!.summary).not.toBe('');
     }
   });
 

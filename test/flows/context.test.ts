@@ -132,6 +132,7 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
     const to = await talk('gpt-4o-mini', ['One [[say a1]]']);
     const { turn } = await ask(alice, 'Two [[say a2]]', { to });
     const before = await contextOf(turn.id);
+    expect(before).not.toBeNull();
     const { messages } = (await alice.request(TreeDocument, { id: to, leaf: null })).conversation!;
     const input = { messageId: messages.nodes[1]!.id, idempotencyKey: randomUUID() };
     expectType((await alice.request(RegenerateDocument, { input })).regenerate, 'SendMessageSuccess');

@@ -376,7 +376,9 @@ describeSettings(
     });
 
     it('wait no longer than is asked for, and the turn goes on', async () => {
+      const start = performance.now();
       const { turn, conversation, cursor } = await ask(alice, '[[hold]]', { timeoutMs: 300 });
+      expect(performance.now() - start).toBeLessThan(10_000); // far less than what a wait takes that nobody limits
       expect(turn).toMatchObject({ status: 'RUNNING', finalMessage: null });
       await follow(alice, { id: conversation.id, after: cursor }, (reader) => textSoFar(reader) !== '');
       world.model.release();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { ConversationDocument } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { createWorld, describeSettings, everyBus, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import type { Reader } from '../kit/reader.ts';
 import { joinWorld } from '../kit/shared-world.ts';
@@ -139,7 +139,7 @@ describeSettings(
       for (const { turn } of sent) await expect.poll(async () => (await turnOf(alice, turn.id)).status, { timeout: 5_000 }).toBe('COMPLETED');
     });
   },
-  (setting) => setting.storage.name === 'postgres',
+  everyBus,
 );
 
 describeSettings(

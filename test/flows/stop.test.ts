@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { toGlobalId } from '../../src/graph/ids.ts';
 import { ConversationDocument } from '../generated/graphql.ts';
-import { createWorld, describeSettings, type World } from '../kit/app.ts';
+import { createWorld, describeSettings, everyBus, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { sha256 } from '../kit/reader.ts';
 import { joinWorld } from '../kit/shared-world.ts';
@@ -206,5 +206,5 @@ describeSettings(
       await expectOneEnd(alice, turn.id);
     });
   },
-  (setting) => setting.storage.name === 'postgres',
+  everyBus,
 );

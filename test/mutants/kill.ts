@@ -11,7 +11,7 @@ type Durations = Readonly<Record<string, number>>;
  * Milliseconds. Files that take less than the first run first, because most faults are noticed by them; then those below the second. What
  * takes longer is run for several faults together.
  */
-const costs = [3_000, 15_000];
+const costs = [1_000, 4_000];
 
 const between = (files: readonly string[], durations: Durations, from: number, to: number): string[] =>
   files.filter((file) => (durations[file] ?? 0) >= from && (durations[file] ?? 0) < to);
