@@ -23,10 +23,9 @@ export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFa
   let timer: NodeJS.Timeout | null = null;
 
   async function poll(): Promise<void> {
-    timer = null;
-    if (channels.size === 0) return; // the last reader left meanwhile
     try {
-      const heads = await log.heads([...channels.keys()]);
+      // The timer may outlive the last reader; then nothing is asked.
+      const heads = channels.size > 0 ? await log.heads([...channels.keys()]) : [];
       for (const [id, { head }] of heads) {
         const channel = channels.get(id);
         if (channel && head > channel.head) advance(channel, head);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type Batch, createHub, createLocalBus } from '../../src/events/index.ts';
+import { defer } from '../../src/kernel/async.ts';
 
 const batch = (conversationId: string, from: number, to: number): Batch => ({ conversationId, from, to, events: [] });
 
@@ -25,15 +26,23 @@ function createWorld() {
       };
     },
   };
+  let held: Promise<void> = Promise.resolve();
+  /** Keeps answers back until what it gives is called. */
+  const hold = (): (() => void) => {
+    const { promise, resolve } = defer<void>();
+    held = promise;
+    return resolve;
+  };
   const log = {
     async heads(ids: readonly string[]) {
       asked.push([...ids]);
+      await held;
       if (heads.get('broken')) throw new Error('away');
       return new Map(ids.map((id) => [id, { head: heads.get(id) ?? 0, epoch: 1 }]));
     },
   };
   const hub = createHub(log, counted, { pollMs: 1_000, onFault: (error) => void faults.push(error) });
-  return { hub, bus, heads, asked, faults, counts };
+  return { hub, bus, heads, asked, faults, counts, hold };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -81,6 +90,23 @@ it('asks nothing while nobody reads', async () => {
   await hub.listen('b', listener());
   await vi.advanceTimersByTimeAsync(1_000);
   expect(asked.at(-1)).toEqual(['b']);
+});
+
+it('asks once at a time, also where a reader comes while it asks', async () => {
+  const { hub, asked, hold } = createWorld();
+  await hub.listen('a', listener());
+  const release = hold();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await hub.listen('b', listener());
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(asked).toEqual([['a']]);
+  release();
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(asked.slice(1)).toEqual([
+    ['a', 'b'],
+    ['a', 'b'],
+    ['a', 'b'],
+  ]);
 });
 
 it('goes on asking after the database was away', async () => {
