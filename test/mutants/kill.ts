@@ -33,9 +33,9 @@ export async function tryMutation(
   copy: string,
   mutation: Mutation,
   files: readonly string[],
-  { run, durations }: { run: RunTests; durations: Durations },
+  { run, durations, tiers: count }: { run: RunTests; durations: Durations; tiers: number },
 ): Promise<Verdict> {
-  const tiers = costs.map((cost, index) => between(files, durations, costs[index - 1] ?? 0, cost));
+  const tiers = costs.slice(0, count).map((cost, index) => between(files, durations, costs[index - 1] ?? 0, cost));
   const restore = await mutateCopy(copy, [mutation]);
   try {
     for (const tier of tiers.filter(({ length }) => length > 0)) {

@@ -20,6 +20,8 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '2' },
     /** Faults that are made together for the tests that start processes. */
     group: { type: 'string', default: '6' },
+    /** Only the quickest tests, within some minutes: what they leave is alive, and goes on with --resume. */
+    quick: { type: 'boolean', default: false },
     /** The full run of every test, as `npm run test:full`. */
     full: { type: 'boolean', default: false },
     /** A report: only what survived in it is tried, which may have been with fewer tests. */
@@ -62,8 +64,8 @@ async function runStages(parts: Omit<MutantRun, 'copies' | 'scratch'>): Promise<
     const copies = await Promise.all(names.map((name) => scratch.copy(name)));
     const whole = { ...parts, scratch, copies };
     await reachStage(whole);
-    await killStage(whole);
-    await groupStage(whole, Number(values.group));
+    await killStage(whole, values.quick ? 1 : 2);
+    if (!values.quick) await groupStage(whole, Number(values.group));
   } finally {
     await scratch.remove();
   }

@@ -55,11 +55,11 @@ function logProgress({ mutants }: Report, entry: Entry): void {
 }
 
 /** Second: each fault alone, with the test files that reach it in their own process and are not slow. */
-export async function killStage(whole: MutantRun): Promise<void> {
+export async function killStage(whole: MutantRun, tiers: 1 | 2): Promise<void> {
   const { report, run, save } = whole;
-  const untried = report.mutants.filter(({ state }) => state === 'untried');
+  const untried = report.mutants.filter(({ state }) => state === 'untried' || (tiers > 1 && state === 'alive'));
   await forEachCopy(whole, untried, async (copy, entry) => {
-    applyVerdict(entry, await tryMutation(copy, entry, entry.reachedBy ?? [], { run, durations: report.durations }), false);
+    applyVerdict(entry, await tryMutation(copy, entry, entry.reachedBy ?? [], { run, durations: report.durations, tiers }), false);
     logProgress(report, entry);
     save();
   });
