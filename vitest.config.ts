@@ -4,7 +4,7 @@ import { SlowestFirst } from './test/kit/slowest-first.ts';
 /** Pure units: no database, no server, no process of their own. They run as threads that share what is imported. */
 const units = [
   'test/{architecture,coverage,operations-page,proofs,schema}.test.ts',
-  'test/{contracts,engine,kernel,mutants}/**/*.test.ts',
+  'test/{engine,kernel,mutants}/**/*.test.ts',
   'test/graph/{ids,mask-errors,paging,selection}.test.ts',
   'test/app/{config,secret}.test.ts',
   'test/app/ops/meters.test.ts',

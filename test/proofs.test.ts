@@ -25,7 +25,7 @@ it('would see a test that there is not, and one that is only spoken of', () => {
   expect(isTested({ path: 'test/kit/proofs.ts', title: 'A test that a page names' })).toBe(false);
 });
 
-it('no test is for the full run alone, so that whatever a page names is in every run', () => {
+it('no file asks which run it is in: titles are those of both runs, and only cases and sizes differ', () => {
   const files = readdirSync(resolve('test'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts'));
   expect(files.length).toBeGreaterThan(140);
   const named = /\bisFull\b|\bTEST_FULL\b/;

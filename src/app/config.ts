@@ -123,13 +123,15 @@ export const environment = z.object({
   LEASE_MS: whole(1_000, 60_000)
     .default(4_000)
     .describe('How long a worker owns a turn without renewing, in milliseconds: about the time after which a crashed one is replaced.'),
-  SWEEP_MS: whole(100, 600_000)
+  SWEEP_MS: whole(100, 60_000)
     .default(10_000)
-    .describe('How often a worker looks for what was left: approvals whose time is up, side calls that were forgotten, deleted data; milliseconds.'),
+    .describe(
+      'How often a worker looks for what was left, in milliseconds: approvals whose time is up, blocked queues, forgotten side calls, logs to compact, deleted data; a bounded number of each.',
+    ),
   DRAIN_SECONDS: whole(5, 3_600)
     .default(28)
     .describe(
-      'Seconds from SIGTERM until the process ends in any case; running turns get five sevenths of them. Less than what its supervisor grants.',
+      'Seconds from SIGTERM until the process ends in any case; running turns get 5/7 of it, but leave 4 seconds for the rest. Less than what its supervisor grants.',
     ),
 });
 
@@ -204,7 +206,7 @@ function grouped(env: Environment) {
       maxConnections: env.MAX_CONNECTIONS,
     },
     metrics: { port: env.METRICS_PORT ?? null, host: env.METRICS_HOST },
-    drain: { deadlineMs: env.DRAIN_SECONDS * 1_000, graceMs: Math.round((env.DRAIN_SECONDS * 5_000) / 7) },
+    drain: drain(env.DRAIN_SECONDS * 1_000),
     log: { level: env.LOG_LEVEL, production },
     stores: {
       databaseUrl,
@@ -245,6 +247,9 @@ function grouped(env: Environment) {
 }
 
 const isScripted = (env: Environment): boolean => !env.OPENAI_API_KEY && !env.OPENAI_BASE_URL;
+
+/** What comes after the turns takes up to 3 seconds, however little there is: last words to readers, and sockets that do not answer. */
+const drain = (deadlineMs: number) => ({ deadlineMs, graceMs: Math.round(deadlineMs - Math.max((deadlineMs * 2) / 7, 4_000)) });
 
 function openai(env: Environment) {
   const scripted = isScripted(env);

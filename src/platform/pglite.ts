@@ -33,7 +33,10 @@ export async function openPglite(dataDir: string | null): Promise<EmbeddedPostgr
 let pristine: Promise<PGlite> | null = null;
 
 async function createInMemory(): Promise<PGlite> {
-  pristine ??= PGlite.create();
+  pristine ??= PGlite.create().catch((error: unknown) => {
+    pristine = null; // the next one tries again
+    throw error;
+  });
   return (await (await pristine).clone()) as PGlite;
 }
 

@@ -137,13 +137,13 @@ describeSettings('branches', ({ storage, redis }) => {
 
   it('edits without an answer where that is wanted', async () => {
     const { to, nodes } = await talk('One [[say a1]]');
-    const calls = world.model.calls.length;
     const { turn } = await edit(nodes[0]!.id, 'Only noted', { rerun: false });
     expect(await turnOf(alice, turn.id)).toMatchObject({ status: 'COMPLETED', finalMessage: null, usage: [] });
     expect(await shown(to)).toEqual(['Only noted']);
     await ask(alice, 'And now? [[say a]]', { to });
     expect(await shown(to)).toEqual(['Only noted', 'And now?', 'a']);
-    expect(world.model.calls.length).toBe(calls + 1);
+    const shownToModel = world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes('Only noted')));
+    expect(shownToModel).toHaveLength(1);
   });
 
   it('makes one branch of one key, however often it is sent', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { asAdmin } from './admin.ts';
 
 /**
- * What a run leaves behind is found by its name, and removed when the run has ended, however its processes ended: databases, and the folder
+ * What a run leaves behind is found by its name, and removed when the run has ended, however its workers ended: databases, and the folder
  * that all temporary files are in. Only what was prepared for other runs stays, outside of it.
  */
 export async function setup(): Promise<(() => Promise<void>) | undefined> {

@@ -21,7 +21,11 @@ export class BodyReader {
     if (!first || this.body.readableLength === 0) return first;
     // From Node.js 26 on `read` gives one piece and not all. Never asked where nothing is left: that would begin to read ahead.
     const pieces = [first];
-    while (this.body.readableLength > 0) pieces.push(this.body.read() as Uint8Array);
+    while (this.body.readableLength > 0) {
+      const piece = this.body.read() as Uint8Array | null;
+      if (!piece) break;
+      pieces.push(piece);
+    }
     return Buffer.concat(pieces);
   }
 
