@@ -38,7 +38,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Tests wait more than they compute, and the machines that run them are small.
     maxWorkers: 3,
-    globalSetup: 'test/kit/leavings.ts',
+    globalSetup: 'test/kit/global-setup.ts',
     sequence: { sequencer: SlowestFirst },
     projects: [
       project('alone', { include: alone, pool: 'forks' }),

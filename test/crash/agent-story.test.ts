@@ -3,10 +3,10 @@ import type { App } from '../../src/app/build-app.ts';
 import { ConversationDocument, DecideDocument, PendingApprovalsDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
 import { createJournal, toolsModule } from '../kit/journal.ts';
 import { createProcesses, type Process, type Processes, type Strike } from '../kit/processes.ts';
 import { sha256 } from '../kit/reader.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { answerOf, follow, send, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -46,7 +46,7 @@ const everyStep: Step[] = [
   { name: 'at its end', strike: { at: 'finishing' } },
 ];
 const ownSteps = ['when their results are stored', 'when approval is asked for', 'when it waits', 'while it books'];
-const steps = extent(
+const steps = defaultOrFull(
   everyStep.filter(({ name }) => ownSteps.includes(name)),
   everyStep,
 );

@@ -1,20 +1,13 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { systemClock } from '../../src/kernel/clock.ts';
-import { createTokens } from '../../src/platform/tokens.ts';
 import { ConversationDocument, ConversationsDocument, DeleteDocument, StopDocument } from '../generated/graphql.ts';
-import { createWorld, describeSettings, secret, type World } from '../kit/app.ts';
+import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
 import { createProcesses, type Processes } from '../kit/processes.ts';
 import { ask, follow, send, textSoFar } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 const hour = 3_600_000;
-async function tokenAt(shift: number): Promise<string> {
-  const clock = { ...systemClock, now: () => new Date(Date.now() + shift) };
-  const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
-  return (await tokens.sign({ subject: 'alice', roles: ['USER'], ttlSeconds: 3_600 })).token;
-}
 
 const preload = new URL('../kit/shift-clock.mjs', import.meta.url).href;
 
@@ -39,8 +32,8 @@ describeSettings(
       const start = (shift: number) => processes.start({ ...world.env, NODE_OPTIONS: `--import=${preload}`, SHIFT_CLOCK_MS: String(shift) });
       const [first, second] = await Promise.all([start(-hour), start(hour)]);
       // Tokens are good by the clock of whoever checks them: each process gets one of its own time.
-      early = createTestClient(first.url!, await tokenAt(-hour));
-      late = createTestClient(second.url!, await tokenAt(hour));
+      early = createTestClient(first.url!, await tokenFor('alice', { clockMs: -hour }));
+      late = createTestClient(second.url!, await tokenFor('alice', { clockMs: hour }));
     });
     afterAll(async () => {
       await Promise.all([early.close(), late.close()]);

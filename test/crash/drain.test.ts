@@ -3,14 +3,14 @@ import type { App } from '../../src/app/build-app.ts';
 import { LiveDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import { framesOf, type TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
 import { checkFinishedTurn } from '../kit/finished-turn.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { follow, send, textSoFar } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
-const drainSeconds = extent(7, 28);
+const drainSeconds = defaultOrFull(7, 28);
 /** What an orchestrator grants between SIGTERM and SIGKILL: two seconds more. */
 const graceMs = (drainSeconds + 2) * 1_000;
 const held = 'Wait for the word [[hold]] [[speed 0]]';

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createWorld, describeSettings, redisUrl, type World } from '../kit/app.ts';
-import { extent } from '../kit/extent.ts';
 import { createProcesses, type Processes } from '../kit/processes.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 
-const drainSeconds = extent(6, 28);
+const drainSeconds = defaultOrFull(6, 28);
 /** What an orchestrator grants between SIGTERM and SIGKILL: two seconds more. */
 const graceMs = (drainSeconds + 2) * 1_000;
 

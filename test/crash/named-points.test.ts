@@ -5,10 +5,10 @@ import type { ScriptedCall } from '../../src/providers/index.ts';
 import { PollDocument, TurnByKeyDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
 import { checkFinishedTurn } from '../kit/finished-turn.ts';
 import { createProcesses, type Process, type Processes, type Strike } from '../kit/processes.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { follow, send, trySend, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -28,7 +28,7 @@ const cases: Case[] = [
   { at: 'on-the-wire', ...crashedOnce },
   { at: 'first-delta', ...crashedOnce },
   { at: 'delta', ...crashedOnce },
-  ...extent<Case[]>([], [{ at: 'delta', skip: 10, ...crashedOnce, note: ', a later one' }]),
+  ...defaultOrFull<Case[]>([], [{ at: 'delta', skip: 10, ...crashedOnce, note: ', a later one' }]),
   { at: 'finishing', ...crashedOnce },
   { at: 'settled', attempts: ['COMPLETED'], calls: 1, rows: 1 },
 ];
@@ -123,7 +123,7 @@ describeSettings(
 
     const overlaps: { at: Strike['at']; calls: number }[] = [
       { at: 'first-delta', calls: 2 },
-      ...extent<typeof overlaps>(
+      ...defaultOrFull<typeof overlaps>(
         [],
         [
           { at: 'claimed', calls: 1 },
@@ -151,7 +151,7 @@ describeSettings(
 
     const stops: { at: Strike['at']; skip?: number; calls: number }[] = [
       { at: 'finishing', calls: 2 },
-      ...extent<typeof stops>([], [{ at: 'delta', skip: 5, calls: 2 }]),
+      ...defaultOrFull<typeof stops>([], [{ at: 'delta', skip: 5, calls: 2 }]),
     ];
     for (const { at, skip = 0, calls } of stops) {
       it(`gets not a word more from a worker that was stopped at "${at}", lost its lease, and was continued`, async () => {

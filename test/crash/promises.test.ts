@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pause } from '../../src/kernel/async.ts';
 import { SendDocument, StopDocument } from '../generated/graphql.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
 import { hasRedisServer } from '../kit/redis-server.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { expectType, follow, hasFinished, textSoFar } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 import { quantile } from './chaos/measures.ts';
@@ -18,9 +18,9 @@ import { openStage, type Stage } from './chaos/stage.ts';
 /** What the product promises, in milliseconds. What a busy machine adds to the smallest request is added to each. */
 const recoveryMs = { most: 10_000, half: 5_000 };
 const stopMs = 500;
-const redis = { deadMs: extent(4_000, 30_000), addedMs: 1_000, normalMs: 2_000 };
+const redis = { deadMs: defaultOrFull(4_000, 30_000), addedMs: 1_000, normalMs: 2_000 };
 /** Workers are killed so often, each time with so many answers under way. */
-const kills = extent({ rounds: 2, answers: 8 }, { rounds: 4, answers: 4 });
+const kills = defaultOrFull({ rounds: 2, answers: 8 }, { rounds: 4, answers: 4 });
 
 /**
  * Some twenty seconds of chaos. The full run has a minute or two of it, one kind of fault after the other, and whatever a fresh seed brings (in CI
@@ -30,7 +30,7 @@ const some = [
   { seed: 1, kind: 'kill-' },
   { seed: 3, kind: 'postgres-' },
 ];
-const chaos = extent(some, [
+const chaos = defaultOrFull(some, [
   ...some,
   { seed: 2, kind: 'redis-' },
   { seed: 4, kind: 'model-' },

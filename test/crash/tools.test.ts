@@ -2,10 +2,10 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
 import { createJournal, toolsModule } from '../kit/journal.ts';
 import { createProcesses, type Processes, type Strike } from '../kit/processes.ts';
 import { sha256 } from '../kit/reader.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { answerOf, follow, send, turnOf } from '../kit/story.ts';
 
 const leaseMs = 1_500;
@@ -21,11 +21,11 @@ const cases: Case[] = [
   // It was begun, and nobody knows how far it got.
   { ...payment, strike: { at: 'tool-started' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5'] },
   // It had its effect, and the result was lost.
-  ...extent<Case[]>([], [{ ...payment, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5', 'paid 5'] }]),
+  ...defaultOrFull<Case[]>([], [{ ...payment, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5', 'paid 5'] }]),
   { ...letter, strike: { at: 'tool-done' }, status: 'OUTCOME_UNKNOWN', attempts: 1, effects: ['sent love'] },
   { ...form, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['form teeth', 'form teeth'] },
   // The next answer of the model was under way.
-  ...extent<Case[]>([], [{ ...letter, strike: { at: 'delta', skip: 8 }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] }]),
+  ...defaultOrFull<Case[]>([], [{ ...letter, strike: { at: 'delta', skip: 8 }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] }]),
 ];
 
 describeSettings(

@@ -6,12 +6,12 @@ import { type Bus, compactTurn, createLocalBus, createRedisBus, tail, type Write
 import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { describeSettings, redisUrl } from '../kit/app.ts';
 import type { TestDatabase } from '../kit/databases.ts';
-import { extent } from '../kit/extent.ts';
 import { createStrictReader } from '../kit/histories.ts';
 import { createRandom, createTurn, createUnrulyBus, finish, type LogProcess, openLog, takeOver } from '../kit/logs.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 
 /** A few seconds, however slow the machine; what was begun is finished. */
-const runs = { numRuns: extent(12, 25), interruptAfterTimeLimit: 12_000, endOnFailure: true };
+const runs = { numRuns: defaultOrFull(12, 25), interruptAfterTimeLimit: 12_000, endOnFailure: true };
 
 const scenario = fc.record({
   seed: fc.integer(),

@@ -6,8 +6,8 @@ import { fromGlobalId, toGlobalId } from '../../src/graph/ids.ts';
 import { ConversationDocument, CreateDocument, GuestDocument, SendDocument, TurnDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
 import { toolsModule } from '../kit/journal.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { nodeTypes, operationFor, type Place, placesOf, selectionOf } from '../kit/schema-walk.ts';
 import { until } from '../kit/until.ts';
 
@@ -171,7 +171,7 @@ type Seed = { ids: Record<string, string>; sessionId: string; key: string };
 type Person = { name: string; client: TestClient };
 
 /** How far one step of the crawl looks, in objects, and from how many of them: whatever lies further off is the next step's. */
-const { stepDepth, atOnce } = extent({ stepDepth: 2, atOnce: 8 }, { stepDepth: 3, atOnce: 1 });
+const { stepDepth, atOnce } = defaultOrFull({ stepDepth: 2, atOnce: 8 }, { stepDepth: 3, atOnce: 1 });
 
 describeSettings(
   'what belongs to somebody',

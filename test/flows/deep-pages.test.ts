@@ -4,11 +4,11 @@ import { toGlobalId } from '../../src/graph/ids.ts';
 import { encodeCursor } from '../../src/kernel/cursor.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStatements } from '../kit/databases.ts';
-import { extent } from '../kit/extent.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { type Cost, costsOf } from '../kit/statements.ts';
 import { plant, plantBranches, plantUser } from '../kit/volume.ts';
 
-const turns = extent(20_000, 50_000);
+const turns = defaultOrFull(20_000, 50_000);
 const messages = turns * 2;
 const size = 20;
 

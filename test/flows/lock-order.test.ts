@@ -5,11 +5,11 @@ import { DeleteDocument, StopDocument } from '../generated/graphql.ts';
 import { asAdmin } from '../kit/admin.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { send, trySend } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
-const rounds = extent(36, 60);
+const rounds = defaultOrFull(36, 60);
 
 describeSettings(
   'what is sent, stopped, deleted and settled in one conversation at once',

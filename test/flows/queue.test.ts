@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { ConversationDocument } from '../generated/graphql.ts';
-import { createWorld, describeSettings, everyBus, type World } from '../kit/app.ts';
+import { createWorld, describeBuses, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import type { Reader } from '../kit/reader.ts';
 import { joinWorld } from '../kit/shared-world.ts';
@@ -99,48 +99,44 @@ describeSettings('queue', ({ storage, redis }) => {
   });
 });
 
-describeSettings(
-  'queue with two workers',
-  ({ storage, redis }) => {
-    let world: World;
+describeBuses('queue with two workers', ({ storage, redis }) => {
+  let world: World;
 
-    beforeAll(async () => {
-      world = await createWorld(storage, { redis, env: { WORKER_CONCURRENCY: '2' } });
-    });
-    afterAll(() => world.close());
+  beforeAll(async () => {
+    world = await createWorld(storage, { redis, env: { WORKER_CONCURRENCY: '2' } });
+  });
+  afterAll(() => world.close());
 
-    it('runs one turn of a conversation at a time, whoever is free, and each turn once', async () => {
-      const apps = [await world.start(), await world.start()];
-      const clients = await Promise.all(apps.map((app) => world.client(app)));
-      const first = await ask(clients[0]!, '[[say hello]]');
-      const to = first.conversation.id;
-      const marker = randomUUID();
-      const sent = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((n) => send(clients[n % 2]!, `${marker} ${n} [[tokens 15]]`, { to })));
-      const reader = await follow(clients[1]!, { id: to, after: first.conversation.eventCursor }, (each) => each.finished.length === sent.length);
-      const seen = lives(reader);
-      expect(seen.map((word) => word.split(' ')[0])).toEqual(sent.flatMap(() => ['begin', 'end']));
-      for (let at = 0; at < seen.length; at += 2) expect(seen[at + 1]).toBe(seen[at]!.replace('begin', 'end'));
-      const queued = reader.of('TurnQueuedEvent').map(({ turn }) => `begin ${turn.id}`);
-      expect(seen.filter((_, at) => at % 2 === 0)).toEqual(queued);
-      expect(world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker))).toHaveLength(sent.length);
-      for (const { turn } of sent)
-        expect(await turnOf(clients[0]!, turn.id)).toMatchObject({ status: 'COMPLETED', attempts: [{ number: 1, outcome: 'COMPLETED' }] });
-    });
+  it('runs one turn of a conversation at a time, whoever is free, and each turn once', async () => {
+    const apps = [await world.start(), await world.start()];
+    const clients = await Promise.all(apps.map((app) => world.client(app)));
+    const first = await ask(clients[0]!, '[[say hello]]');
+    const to = first.conversation.id;
+    const marker = randomUUID();
+    const sent = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((n) => send(clients[n % 2]!, `${marker} ${n} [[tokens 15]]`, { to })));
+    const reader = await follow(clients[1]!, { id: to, after: first.conversation.eventCursor }, (each) => each.finished.length === sent.length);
+    const seen = lives(reader);
+    expect(seen.map((word) => word.split(' ')[0])).toEqual(sent.flatMap(() => ['begin', 'end']));
+    for (let at = 0; at < seen.length; at += 2) expect(seen[at + 1]).toBe(seen[at]!.replace('begin', 'end'));
+    const queued = reader.of('TurnQueuedEvent').map(({ turn }) => `begin ${turn.id}`);
+    expect(seen.filter((_, at) => at % 2 === 0)).toEqual(queued);
+    expect(world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker))).toHaveLength(sent.length);
+    for (const { turn } of sent)
+      expect(await turnOf(clients[0]!, turn.id)).toMatchObject({ status: 'COMPLETED', attempts: [{ number: 1, outcome: 'COMPLETED' }] });
+  });
 
-    it('shares the conversations: no worker takes more than it may have', async () => {
-      const apps = [await world.start(), await world.start()];
-      const alice = await world.client(apps[0]!, 'carol');
-      const marker = randomUUID();
-      const sent = await Promise.all([1, 2, 3, 4].map((n) => send(alice, `${marker} ${n} [[hold]]`)));
-      await until(() => callsAbout(world, marker).filter(({ chunksSent }) => chunksSent > 0).length === 4, 'four answers at once');
-      const workers = (await Promise.all(sent.map(({ turn }) => turnOf(alice, turn.id)))).map(({ attempts }) => attempts[0]!.worker);
-      for (const worker of workers) expect(workers.filter((each) => each === worker).length).toBeLessThanOrEqual(2);
-      world.model.release();
-      for (const { turn } of sent) await expect.poll(async () => (await turnOf(alice, turn.id)).status, { timeout: 5_000 }).toBe('COMPLETED');
-    });
-  },
-  everyBus,
-);
+  it('shares the conversations: no worker takes more than it may have', async () => {
+    const apps = [await world.start(), await world.start()];
+    const alice = await world.client(apps[0]!, 'carol');
+    const marker = randomUUID();
+    const sent = await Promise.all([1, 2, 3, 4].map((n) => send(alice, `${marker} ${n} [[hold]]`)));
+    await until(() => callsAbout(world, marker).filter(({ chunksSent }) => chunksSent > 0).length === 4, 'four answers at once');
+    const workers = (await Promise.all(sent.map(({ turn }) => turnOf(alice, turn.id)))).map(({ attempts }) => attempts[0]!.worker);
+    for (const worker of workers) expect(workers.filter((each) => each === worker).length).toBeLessThanOrEqual(2);
+    world.model.release();
+    for (const { turn } of sent) await expect.poll(async () => (await turnOf(alice, turn.id)).status, { timeout: 5_000 }).toBe('COMPLETED');
+  });
+});
 
 describeSettings(
   'a long queue',

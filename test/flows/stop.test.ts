@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { toGlobalId } from '../../src/graph/ids.ts';
 import { ConversationDocument } from '../generated/graphql.ts';
-import { createWorld, describeSettings, everyBus, type World } from '../kit/app.ts';
+import { createWorld, describeBuses, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { sha256 } from '../kit/reader.ts';
 import { joinWorld } from '../kit/shared-world.ts';
@@ -180,31 +180,27 @@ describeSettings('stop', ({ storage, redis }) => {
   });
 });
 
-describeSettings(
-  'stop from another process',
-  ({ storage, redis }) => {
-    let world: World;
+describeBuses('stop from another process', ({ storage, redis }) => {
+  let world: World;
 
-    beforeAll(async () => {
-      world = await createWorld(storage, { redis, env: { LEASE_MS: '1500' } });
-    });
-    afterAll(() => world.close());
+  beforeAll(async () => {
+    world = await createWorld(storage, { redis, env: { LEASE_MS: '1500' } });
+  });
+  afterAll(() => world.close());
 
-    it('reaches the worker, which cuts the text, aborts the request and settles once', async () => {
-      const api = await world.start({ ROLE: 'api' });
-      await world.start({ ROLE: 'worker' });
-      const alice = await world.client(api);
-      const marker = randomUUID();
-      const { turn, conversation, cursor } = await send(alice, `${marker} [[tokens 4000]]`);
-      const reader = await follow(alice, { id: conversation.id, after: cursor }, (each) => textSoFar(each).length > 50);
-      const { turn: stopped } = await stop(alice, turn.id, { seen: { messageId: answerOf(reader), partIndex: 0, length: 20 } });
-      const text = textSoFar(reader).slice(0, 20);
-      expect(stopped).toMatchObject({ status: 'CANCELLED', finalMessage: { content: text, status: 'STOPPED' } });
-      await follow(alice, { id: conversation.id, after: reader.cursor }, undefined, reader);
-      expect(textSoFar(reader)).toBe(text);
-      expect((await callAbout(world, marker)).aborted).toBe(true);
-      await expectOneEnd(alice, turn.id);
-    });
-  },
-  everyBus,
-);
+  it('reaches the worker, which cuts the text, aborts the request and settles once', async () => {
+    const api = await world.start({ ROLE: 'api' });
+    await world.start({ ROLE: 'worker' });
+    const alice = await world.client(api);
+    const marker = randomUUID();
+    const { turn, conversation, cursor } = await send(alice, `${marker} [[tokens 4000]]`);
+    const reader = await follow(alice, { id: conversation.id, after: cursor }, (each) => textSoFar(each).length > 50);
+    const { turn: stopped } = await stop(alice, turn.id, { seen: { messageId: answerOf(reader), partIndex: 0, length: 20 } });
+    const text = textSoFar(reader).slice(0, 20);
+    expect(stopped).toMatchObject({ status: 'CANCELLED', finalMessage: { content: text, status: 'STOPPED' } });
+    await follow(alice, { id: conversation.id, after: reader.cursor }, undefined, reader);
+    expect(textSoFar(reader)).toBe(text);
+    expect((await callAbout(world, marker)).aborted).toBe(true);
+    await expectOneEnd(alice, turn.id);
+  });
+});

@@ -7,8 +7,6 @@ import { type RawData, WebSocket } from 'ws';
 import type { App } from '../../src/app/build-app.ts';
 import { encodeEventCursor } from '../../src/events/index.ts';
 import { fromGlobalId, toGlobalId } from '../../src/graph/ids.ts';
-import { systemClock } from '../../src/kernel/clock.ts';
-import { createTokens } from '../../src/platform/tokens.ts';
 import {
   ConversationDocument,
   DeleteDocument,
@@ -19,7 +17,7 @@ import {
   TurnLiveDocument,
   UpdateDocument,
 } from '../generated/graphql.ts';
-import { createWorld, describeSettings, secret, tokenFor, type World } from '../kit/app.ts';
+import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, framesOf, type TestClient } from '../kit/client.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
 import { joinWorld } from '../kit/shared-world.ts';
@@ -307,11 +305,7 @@ describeSettings(
     });
 
     /** One that was good for a minute, an hour ago. */
-    async function expiredToken(): Promise<string> {
-      const clock = { ...systemClock, now: () => new Date(Date.now() - 3_600_000) };
-      const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
-      return (await tokens.sign({ subject: 'alice', roles: ['USER'], ttlSeconds: 60 })).token;
-    }
+    const expiredToken = () => tokenFor('alice', { ttlSeconds: 60, clockMs: -3_600_000 });
 
     it.each([
       ['nonsense', 'nonsense'],

@@ -13,7 +13,7 @@ import {
 } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { ask, follow, trySend, tryStop } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
@@ -97,7 +97,7 @@ describeSettings(
           expect(overlaps(reader.events)).toBe(0);
           expect(new Set(reader.finished.map(({ turn }) => turn.id)).size).toBe(turns.length);
         }),
-        { numRuns: extent(6, 12), ...(process.env.CI ? { seed: 4 } : {}) },
+        { numRuns: defaultOrFull(6, 12), ...(process.env.CI ? { seed: 4 } : {}) },
       );
       for (const expected of ['SendMessageSuccess', 'ConversationSuccess', 'TurnSuccess']) expect([...seen]).toContain(expected);
     }, 180_000);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { createWorld, describeSettings, secret, tokenFor, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { ask } from '../kit/story.ts';
 import { mangledBody, mangledOperation } from './mangle.ts';
 import { createOperations } from './operations.ts';
@@ -13,7 +13,7 @@ import { type Answer, openPeer, type Peer, sendOverHttp } from './senders.ts';
 
 /** Another one each time, but in CI; the one of a failure is printed with it, and HOSTILE_SEED brings it back. */
 const seed = Number(process.env.HOSTILE_SEED ?? (process.env.CI ? 302_623 : Date.now() % 1_000_000));
-const count = Number(process.env.HOSTILE_COUNT ?? extent(500, 5_000));
+const count = Number(process.env.HOSTILE_COUNT ?? defaultOrFull(500, 5_000));
 const atOnce = 24;
 const insides = new RegExp(`\\n\\s+at |node_modules|/src/|[pP]risma|[pP]ostgres|sk-test|${secret}`);
 const faults = /INTERNAL|Unexpected error|Something went wrong/;

@@ -7,15 +7,15 @@ import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { CreateDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, redisUrl, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { extent } from '../kit/extent.ts';
 import { heapOf, tellsHeap } from '../kit/heap.ts';
 import { finish, type LogProcess, openLog } from '../kit/logs.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { openAs, type RawSocket } from '../kit/raw-socket.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { expectType } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
-const events = extent(40_000, 65_000);
+const events = defaultOrFull(40_000, 65_000);
 const batch = 500;
 /** For so long the server waits for a sign of life at the least. */
 const aliveMs = 12_000;

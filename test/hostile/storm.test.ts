@@ -4,20 +4,20 @@ import { ConversationDocument, CreateDocument, SendDocument } from '../generated
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
 import { storages } from '../kit/databases.ts';
-import { extent } from '../kit/extent.ts';
 import { freePort } from '../kit/free-port.ts';
 import { createFront, type Front } from '../kit/front.ts';
 import { heapOf, tellsHeap } from '../kit/heap.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { scrape } from '../kit/prometheus.ts';
 import { openAs, type RawSocket } from '../kit/raw-socket.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { expectType } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 const sockets = 100;
 const perSocket = 20;
 const conversations = 40;
-const { rounds, warmings } = extent({ rounds: 3, warmings: 1 }, { rounds: 5, warmings: 2 });
+const { rounds, warmings } = defaultOrFull({ rounds: 3, warmings: 1 }, { rounds: 5, warmings: 2 });
 /** What may be left of a round with 2,000 subscriptions: less than a listener of each would be. */
 const mayGrow = 400_000;
 

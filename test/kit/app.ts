@@ -7,19 +7,21 @@ import { describe } from 'vitest';
 import { type App, startApp } from '../../src/app/build-app.ts';
 import { loadConfig } from '../../src/app/config.ts';
 import type { Role } from '../../src/contracts/viewer.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createTokens } from '../../src/platform/tokens.ts';
 import { type ScriptedServer, startScriptedServer } from '../../src/providers/index.ts';
 import { createTestClient, type TestClient } from './client.ts';
 import { storages, type TestStorage } from './databases.ts';
-import { isFull } from './extent.ts';
+import { isFull } from './run-mode.ts';
 
 export const secret = 'a secret for tests, of more than thirty-two bytes';
 export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
-/** A user's token, as an identity provider would sign it. */
-export async function tokenFor(user: string, { ttlSeconds = 3_600, roles = ['USER'] as readonly Role[] } = {}): Promise<string> {
-  const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy' });
+/** A user's token, as an identity provider would sign it whose clock is so many milliseconds ahead. */
+export async function tokenFor(user: string, { ttlSeconds = 3_600, roles = ['USER'] as readonly Role[], clockMs = 0 } = {}): Promise<string> {
+  const clock = { ...systemClock, now: () => new Date(Date.now() + clockMs) };
+  const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
   return (await tokens.sign({ subject: user, roles: [...roles], name: user, ttlSeconds })).token;
 }
 
@@ -119,23 +121,33 @@ export const settings: Setting[] = storages.flatMap((storage) =>
 /** Each storage once, and Redis both there and not there. */
 const isDiagonal = ({ storage, redis }: Setting): boolean => (storage.name === 'postgres') === redis;
 
-/** For what processes on one server find out from one another: with Redis between them and without, in every run. */
-export const everyBus = ({ storage }: Setting): boolean => storage.name === 'postgres';
-
-/**
- * Where a suite runs. By default on the diagonal, since storages and buses have suites of their own that show them to be alike; where `only`
- * leaves nothing of that, where it says. The full run is on all that `only` leaves.
- */
-function chosen(only: (setting: Setting) => boolean): Setting[] {
-  const all = settings.filter(only);
+/** As few of these settings as prove a promise once: those on the diagonal where there are any. The full run is on all of them. */
+function chosen(all: readonly Setting[]): readonly Setting[] {
   const some = all.filter(isDiagonal);
-  return isFull || only === everyBus || some.length === 0 ? all : some;
+  return isFull || some.length === 0 ? all : some;
 }
 
+type Suite = (setting: Setting) => void;
+
 /** The suite once for each setting; what is not there is skipped by name, except in CI, where it fails. */
-export function describeSettings(title: string, suite: (setting: Setting) => void, only: (setting: Setting) => boolean = () => true): void {
-  for (const setting of chosen(only)) {
+function describeOn(all: readonly Setting[], title: string, suite: Suite): void {
+  for (const setting of all) {
     if (!setting.available) console.warn(`SKIPPED: ${title} on ${setting.name}: the service is not there.`);
     describe.runIf(setting.available)(`${title} [${setting.name}]`, () => suite(setting));
   }
 }
+
+/**
+ * A suite on the settings that `only` leaves: by default on the diagonal of them, since storages and buses have suites of their own that show
+ * them to be alike.
+ */
+export const describeSettings = (title: string, suite: Suite, only: (setting: Setting) => boolean = () => true): void =>
+  describeOn(chosen(settings.filter(only)), title, suite);
+
+/** A suite of what processes on one server find out from one another: with Redis between them and without, in every run. */
+export const describeBuses = (title: string, suite: Suite): void =>
+  describeOn(
+    settings.filter(({ storage }) => storage.name === 'postgres'),
+    title,
+    suite,
+  );

@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/platform/db.ts';
 import { applyMigrations } from '../../src/platform/migrate.ts';
 import { migrationsFolder, readMigrations } from '../../src/platform/migration-files.ts';
 import { address, asAdmin } from './admin.ts';
-import { isFull } from './extent.ts';
+import { isFull } from './run-mode.ts';
 
 /** A database of a test's own; `url` and `dataDir` are what `openDatabase` takes. */
 export type TestDatabase = { url: string | null; dataDir: string | null; drop(): Promise<void> };
@@ -117,8 +117,8 @@ export const storages: readonly TestStorage[] = [
 ];
 
 /** A suite of promises that every storage keeps; shown as skipped where one is not available. */
-export function describeStorages(title: string, suite: (storage: TestStorage) => void): void {
-  for (const storage of storages) describe.skipIf(!storage.available)(`${title} over ${storage.name}`, () => suite(storage));
+export function describeStorages(title: string, suite: (storage: TestStorage) => void, chosen = storages): void {
+  for (const storage of chosen) describe.skipIf(!storage.available)(`${title} over ${storage.name}`, () => suite(storage));
 }
 
 /**
@@ -127,6 +127,5 @@ export function describeStorages(title: string, suite: (storage: TestStorage) =>
  */
 export function describeStatements(title: string, suite: (storage: TestStorage) => void): void {
   const [embedded, server] = storages as [TestStorage, TestStorage];
-  const chosen = isFull ? storages : [server.available ? server : embedded];
-  for (const storage of chosen) describe.skipIf(!storage.available)(`${title} over ${storage.name}`, () => suite(storage));
+  describeStorages(title, suite, isFull ? storages : [server.available ? server : embedded]);
 }

@@ -2,4 +2,4 @@
 export const isFull = Boolean(process.env.TEST_FULL);
 
 /** What the two runs differ in. */
-export const extent = <T>(byDefault: T, full: T): T => (isFull ? full : byDefault);
+export const defaultOrFull = <T>(byDefault: T, full: T): T => (isFull ? full : byDefault);

@@ -7,7 +7,7 @@ import { toolsModule } from './journal.ts';
 
 type Shared = { world: World; app: App };
 
-/** Of this process; they end with it. A run removes what they leave behind (`leavings.ts`). */
+/** Of this process; they end with it. A run removes what they leave behind (`global-setup.ts`). */
 const worlds = new Map<string, Promise<Shared>>();
 
 async function open(storage: TestStorage, redis: boolean): Promise<Shared> {

@@ -9,10 +9,10 @@ import { LiveDocument } from '../../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../../kit/app.ts';
 import { framesOf, type TestClient } from '../../kit/client.ts';
 import { storages } from '../../kit/databases.ts';
-import { extent } from '../../kit/extent.ts';
 import { createProcesses, type Process, type Processes } from '../../kit/processes.ts';
 import { type Exposition, parseExposition, scrape } from '../../kit/prometheus.ts';
 import { createRedisServer, hasRedisServer } from '../../kit/redis-server.ts';
+import { defaultOrFull } from '../../kit/run-mode.ts';
 import { ask, follow, send, stop } from '../../kit/story.ts';
 import { until } from '../../kit/until.ts';
 
@@ -119,7 +119,7 @@ describeSettings(
 );
 
 /** Enough that one of them in a label would show. */
-const names = extent(1_000, 10_000);
+const names = defaultOrFull(1_000, 10_000);
 
 describe(`${names} names of operations`, () => {
   it('add no sample to the metrics', async () => {

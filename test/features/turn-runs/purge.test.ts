@@ -3,11 +3,11 @@ import { purgeEvents } from '../../../src/events/index.ts';
 import { purgeDeleted } from '../../../src/features/turn-runs/purge.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
-import { extent } from '../../kit/extent.ts';
+import { defaultOrFull } from '../../kit/run-mode.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
 /** Of a conversation that is purged: 5,000 are removed at once, with 250 messages and as many turns. */
-const slices = extent(3, 6);
+const slices = defaultOrFull(3, 6);
 
 describeStatements('a deleted conversation', (storage) => {
   let bare: Bare;
