@@ -16,6 +16,7 @@ import type { Services } from '../graph/context.ts';
 import { fromGlobalId } from '../graph/ids.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Database } from '../platform/db.ts';
+import { JsonCheckThread } from '../platform/json-check/index.ts';
 import type { Logger } from '../platform/logger.ts';
 import { createMetrics, type Metrics } from '../platform/telemetry/metrics.ts';
 import { createTokens } from '../platform/tokens.ts';
@@ -42,6 +43,13 @@ const claimPollMs = 300;
 const readPollMs = 600;
 /** Above this many events behind, a reader is given the present state instead of every event. */
 const maxReplay = 10_000;
+
+/**
+ * The threads that check JSON, shared by all that is composed in this process: answers by the schemas of users, who may make them as expensive as
+ * they are allowed to, and values of tools by those of the installation, which must not wait for that.
+ */
+const answers = new JsonCheckThread('answers');
+const toolValues = new JsonCheckThread('tool values');
 
 /** Builds everything once, from the bottom up. */
 export function compose({ config, database, logger, secret, registry }: Deps): Composition {
@@ -74,7 +82,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
   const titles = createTitles({ ...beside, isAutomatic: title.isAutomatic, modelFor: modelBeside(title.model) });
   const summaries = createSummaries({ ...beside, isAutomatic: summary.isAutomatic, modelFor: modelBeside(summary.model) });
 
-  const waiting = { database, log, bus, registry, nudge: () => worker?.nudge() };
+  const waiting = { database, log, bus, registry, json: toolValues, nudge: () => worker?.nudge() };
   const decisions = createDecisions(waiting);
 
   const worker: Worker | null =
@@ -84,7 +92,8 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
           ...{ database, log, logger, clock, bus, countTokens, pace, pollMs: claimPollMs, sweepMs: config.turns.sweepMs },
           ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles, summaries },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
-          tools: { ...config.tools, registry, lookUp: createLookUp(database.prisma) },
+          json: answers,
+          tools: { ...config.tools, registry, json: toolValues, lookUp: createLookUp(database.prisma) },
           sweeps: () => decisions.expire(50),
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
           providerOf: (turn) => {
@@ -107,6 +116,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     ...{ database, log, hub, bus, conversations, findModel, countTokens },
     limits: config.turns.context,
     tools: registry,
+    json: answers,
     maxMessageChars: config.turns.maxMessageChars,
     localWorker: () => worker,
   });
@@ -125,6 +135,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
         ...{ database, findModel, countTokens, limits: config.turns.context },
         maxMessageChars: config.turns.maxMessageChars,
         tools: registry,
+        json: answers,
       }),
       branches: createBranchService({ log, db: database.prisma }),
       isVisible: createVisibility(database, pace.gather),

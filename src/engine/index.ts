@@ -15,5 +15,5 @@ export { statusWhenAllowed } from './tools/judge.ts';
 export type { BegunCall, JudgedCall, Steering, ToolLimits, ToolPorts } from './tools/ports.ts';
 export { toOutcome } from './tools/result.ts';
 export { toModelMessages, toUserText } from './tools/to-messages.ts';
-export { HandedOver, type TurnEnd } from './turn-end.ts';
+export { BrokenRun, HandedOver, type TurnEnd } from './turn-end.ts';
 export { isTerminal, statesBefore } from './turn-machine.ts';

@@ -1,4 +1,5 @@
 import type { ContextRecord } from '../contracts/context.ts';
+import type { JsonChecker } from '../contracts/json-checker.ts';
 import type { ModelMessage, ModelProvider } from '../contracts/model-provider.ts';
 import type { StopRequest, TurnPoint } from '../contracts/turn.ts';
 import type { EventBody } from '../contracts/turn-event.ts';
@@ -32,6 +33,8 @@ export type EnginePorts = {
   /** Ends a failed attempt, with the account of its call, and begins the next. Returns the new attempt's number. */
   retrying(call: Call): Promise<number>;
   tools: ToolPorts;
+  /** Checks answers that are to have a format. */
+  json: JsonChecker;
   mark(point: TurnPoint): void;
   clock: Clock;
   random(): number;

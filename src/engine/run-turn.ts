@@ -9,7 +9,7 @@ import { runStep, type StepEnd } from './step.ts';
 import { checkAnswer, repairOf } from './structured.ts';
 import { createToolRun, type LeftCalls, type ToolRun } from './tools/tool-run.ts';
 import { createTranscript, type Left, type Transcript } from './transcript.ts';
-import { failed, finished, interrupted, isStopped, type TurnEnd } from './turn-end.ts';
+import { failed, finished, interrupted, isStopped, type TurnEnd, withCall } from './turn-end.ts';
 
 export type TurnWork = {
   messageId: string;
@@ -66,11 +66,16 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
     const request = { model: work.model, messages: [...context.messages, ...own, ...repair], generation, ...offer };
     const begin = (call: { callId: string; name: string }) => tools.begin(call, attempt);
     const end = await runStep(request, attempt, context.record.tokens, transcript, { begin, ...ports }, signal);
-    const next = await decide(end, tried, isLast, run);
+    const next = await withCall(end.call, async () => {
+      const decided = await decide(end, tried, isLast, run);
+      if ('end' in decided || 'attempt' in decided) return decided;
+      tools.dropped(attempt);
+      return { ...decided, attempted: await ports.retrying(end.call) };
+    });
     if ('end' in next || 'attempt' in next) return next;
-    tried = { ...tried, ...next, tries: tried.tries + 1 };
-    tools.dropped(attempt);
-    attempt = await ports.retrying(end.call);
+    const { attempted, ...changes } = next;
+    tried = { ...tried, ...changes, tries: tried.tries + 1 };
+    attempt = attempted;
     await pause(next.retryIn, signal);
     if (signal.aborted) return { end: await interrupted(signal, transcript, null, ports) };
   }
@@ -129,7 +134,7 @@ async function finish(end: Finish, tried: Tried, isLast: boolean, run: Run): Pro
 async function checkFormat(format: ResponseFormat, finishReason: FinishReason, call: Call, tried: Tried, run: Run): Promise<Next> {
   const { transcript, ports } = run;
   const said = transcript.parts.slice(transcript.finished.length);
-  const checked = checkAnswer(format, said);
+  const checked = await checkAnswer(format, said, ports.json);
   if ('part' in checked) return { end: await finished(finishReason, [...transcript.parts, checked.part], call, ports) };
   const fault = finishReason === 'LENGTH' ? 'it reached its limit of tokens before its end' : checked.fault;
   if (finishReason === 'LENGTH' || tried.repair.length > 0) return { end: await failed(wrongFormat(format, fault, ports), transcript, call, ports) };

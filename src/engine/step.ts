@@ -8,6 +8,7 @@ import type { Call } from './call.ts';
 import type { EnginePorts } from './ports.ts';
 import { maxArguments } from './tools/arguments.ts';
 import type { Transcript } from './transcript.ts';
+import { BrokenRun } from './turn-end.ts';
 
 /** A call of a tool as the model wrote it, with the id that it was stored under. */
 export type StreamedCall = { id: string; number: number; name: string; text: string; partIndex: number };
@@ -21,7 +22,7 @@ type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'mark' | 'clock'> & { begin
 
 /**
  * One call of the model: its events become the turn's. Returns how it ended, with the account of the call, whatever happened; only a
- * failure to store events is thrown, since nothing more can be done then.
+ * failure to store events is thrown, as a `BrokenRun`.
  */
 export async function runStep(
   request: ModelRequest,
@@ -55,8 +56,8 @@ export async function runStep(
       finishReason = (await takeAll(batch, taking)) ?? finishReason;
     } catch (error) {
       // A turn that cannot store must not leave the provider's connection open behind it.
-      await batches.return?.();
-      throw error;
+      await batches.return?.().catch(() => {});
+      throw new BrokenRun(error, end());
     }
   }
   if (!finishReason) return { call: end(), error: new Error('A model adapter ended without a finish reason and without an error.') };

@@ -1,34 +1,29 @@
+import type { JsonChecker } from '../contracts/json-checker.ts';
 import { contentOf, type DataPart, type MessagePart } from '../contracts/message.ts';
 import type { ModelMessage, ResponseFormat } from '../contracts/model-provider.ts';
-import type { Json } from '../kernel/json.ts';
-import { faultsOf } from '../kernel/json-schema.ts';
 
 /** UTF-16 units of an answer that are looked at; what a model says at once is shorter. */
-const maxLength = 1_000_000;
+const maxLength = 500_000;
 
 export type Checked = { part: DataPart } | { fault: string };
 
 /** The answer as data in the format that was asked for, or what is wrong with it, in words for the model. */
-export function checkAnswer({ name, schema }: ResponseFormat, parts: readonly MessagePart[]): Checked {
+export async function checkAnswer({ name, schema }: ResponseFormat, parts: readonly MessagePart[], json: JsonChecker): Promise<Checked> {
   const text = bare(contentOf(parts) ?? '');
-  const data = parsed(text);
-  if (data === undefined) return { fault: 'it is not one JSON value and nothing else' };
-  const faults = faultsOf(schema, data);
-  return faults.length > 0 ? { fault: faults.join('; ') } : { part: { type: 'data', schema: name, data } };
+  if (text.length > maxLength) return { fault: `it has more than ${maxLength} characters` };
+  const checked = await json.check(schema, text);
+  return 'fault' in checked ? checked : { part: { type: 'data', schema: name, data: checked.value } };
 }
 
-function parsed(text: string): Json | undefined {
-  if (text.length > maxLength) return undefined;
-  try {
-    return JSON.parse(text) as Json;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
+const fence = '```';
 
-/** Without the fence that models like to put around JSON. */
-const bare = (text: string): string => /^\s*```(?:json)?\s*([\s\S]*?)\s*```\s*$/.exec(text)?.[1] ?? text;
+/** Without the fence that models like to put around JSON. By hand: an expression that looks for its end takes the square of the length. */
+function bare(text: string): string {
+  const trimmed = text.trim();
+  if (!trimmed.startsWith(fence) || !trimmed.endsWith(fence) || trimmed.length < 2 * fence.length) return text;
+  const inside = trimmed.slice(fence.length, -fence.length);
+  return inside.startsWith('json') ? inside.slice('json'.length) : inside;
+}
 
 /** What follows an answer that does not fit, when the model is asked once more. */
 export const repairOf = (parts: readonly MessagePart[], fault: string): ModelMessage[] => [

@@ -28,6 +28,26 @@ export class HandedOver extends Error {
   }
 }
 
+/** An exception of the world broke the run off. `call` is the account of a call of the model that was sent and is not booked yet. */
+export class BrokenRun extends Error {
+  readonly call: Call;
+
+  constructor(cause: unknown, call: Call) {
+    super('The run was broken off.', { cause });
+    this.name = 'BrokenRun';
+    this.call = call;
+  }
+}
+
+/** Does what follows a call of the model: whatever is thrown meanwhile carries the account of the call with it. */
+export async function withCall<T>(call: Call, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof HandedOver ? error : new BrokenRun(error, call);
+  }
+}
+
 type Ports = Pick<EnginePorts, 'emit' | 'flushed'>;
 
 export const isStopped = ({ aborted, reason }: AbortSignal): boolean => aborted && (reason as Interruption).kind === 'stopped';

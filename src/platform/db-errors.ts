@@ -23,6 +23,13 @@ export const isConflict = (error: unknown): boolean => reasons(error).some(({ co
 export const isConnectionLoss = (error: unknown): boolean =>
   reasons(error).some(({ code, message }) => lostCodes.has(code) || lostMessages.test(message));
 
+/** What the server says when it lacks something that may come back: memory, connections, room on its disk, time for a statement. */
+const isShortage = (code: string): boolean => code.startsWith('53') || code.startsWith('58') || code === '57014';
+
+/** Whether the database cannot do now what it may do later: nothing is wrong with the statement itself. */
+export const isOutage = (error: unknown): boolean =>
+  isConnectionLoss(error) || isConflict(error) || reasons(error).some(({ code }) => isShortage(code));
+
 type Reason = { code: string; message: string };
 
 /** Codes and messages along the causes of an error: Prisma wraps what the driver said, at places that depend on how the statement was made. */

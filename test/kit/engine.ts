@@ -4,6 +4,7 @@ import type { ModelProvider, ModelRequest } from '../../src/contracts/model-prov
 import type { EventBody } from '../../src/contracts/turn-event.ts';
 import { type Call, type EnginePorts, runTurn, type ToolPorts, type TurnEnd, type TurnWork } from '../../src/engine/index.ts';
 import { ProviderError } from '../../src/kernel/errors.ts';
+import { inlineChecker } from './json-checker.ts';
 
 /** What a model does at one call: events batch by batch, an error at its end, or a wait. */
 export type Script = (signal: AbortSignal, request: ModelRequest) => AsyncGenerator<readonly ModelEvent[], void>;
@@ -45,6 +46,7 @@ export const noTools: ToolPorts = {
     watch: (_call, run) => run(),
     wait: never,
   },
+  json: inlineChecker,
   ...{ lookUp: async () => null, onFault: () => {} },
 };
 
@@ -104,6 +106,7 @@ export function createPorts(scripts: readonly Script[], more: Partial<EnginePort
       return call.attempt + 1;
     },
     tools: noTools,
+    json: inlineChecker,
     mark: (point) => void told.marks.push(point),
     clock: {
       now: () => new Date(0),

@@ -1,5 +1,6 @@
+import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { AnyTool, ToolCaller } from '../../contracts/tool.ts';
-import { type Json, type JsonObject, storableJson } from '../../kernel/json.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
 
 /** UTF-16 units of the arguments of one call. */
 export const maxArguments = 65_536;
@@ -7,18 +8,27 @@ export const maxArguments = 65_536;
 /** Arguments that can be used: as the model gave them, and as the tool takes them; or what is wrong with them, in words for the model. */
 export type Read = { given: JsonObject; input: unknown } | { fault: string; given: JsonObject | null };
 
+/** Where arguments are checked, and who they are for. */
+type Checking = { caller: ToolCaller; json: JsonChecker };
+
 /** Reads the arguments of a call. The properties that the server sets are added here, and are refused where the model gave them. */
-export async function readArguments(tool: AnyTool, text: string, caller: ToolCaller): Promise<Read> {
+export async function readArguments(tool: AnyTool, text: string, checking: Checking): Promise<Read> {
   if (text.length > maxArguments) return { given: null, fault: `The arguments have more than ${maxArguments} characters.` };
-  const given = parsed(text);
-  if (given === undefined) return { given: null, fault: 'The arguments are not one JSON object.' };
-  return checkArguments(tool, given, caller);
+  return check(tool, text || '{}', checking);
 }
 
-export async function checkArguments(tool: AnyTool, given: JsonObject, caller: ToolCaller): Promise<Read> {
-  const unknown = Object.keys(given).filter((key) => !isTaken(tool, key));
-  if (unknown.length > 0) return { given, fault: `There is no argument ${unknown.slice(0, 5).map(quoted).join(', ')}.` };
+export const checkArguments = (tool: AnyTool, given: JsonObject, checking: Checking): Promise<Read> => check(tool, JSON.stringify(given), checking);
+
+/** First by the schema that the model is shown, where that can be killed; then by the tool's own code, which is given nothing that does not fit the schema. */
+async function check(tool: AnyTool, text: string, { caller, json }: Checking): Promise<Read> {
+  let given: JsonObject | null = null;
   try {
+    const shown = await json.check(parametersOf(tool), text);
+    given = objectOf(shown.value);
+    const unknown = Object.keys(given ?? {}).filter((key) => !isTaken(tool, key));
+    if (unknown.length > 0) return { given, fault: `There is no argument ${unknown.slice(0, 5).map(quoted).join(', ')}.` };
+    if (!given) return { given, fault: `The arguments are not one JSON object${'fault' in shown ? `: ${shown.fault}` : ''}.` };
+    if ('fault' in shown) return { given, fault: `The arguments do not fit: ${shown.fault}.` };
     const injected = Object.fromEntries(Object.entries(tool.inject ?? {}).map(([name, value]) => [name, value(caller)]));
     const checked = await tool.input['~standard'].validate({ ...given, ...injected });
     return checked.issues ? { given, fault: checked.issues.slice(0, 5).map(told).join('; ') } : { given, input: checked.value };
@@ -27,26 +37,15 @@ export async function checkArguments(tool: AnyTool, given: JsonObject, caller: T
   }
 }
 
+const objectOf = (value: Json | undefined): JsonObject | null =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
+
 const quoted = (key: string): string => JSON.stringify(key.slice(0, 60));
 
 const told = ({ path = [], message }: { message: string; path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }): string => {
   const place = path.map((each) => String(typeof each === 'object' ? each.key : each)).join('.');
   return `${place || 'the whole'}: ${message}`;
 };
-
-/** Null where the text is no JSON, no object, or has a name in it that stands for the prototype of objects. */
-function parsed(text: string): JsonObject | undefined {
-  try {
-    const value = JSON.parse(text || '{}', (key, inner: Json) => {
-      if (key === '__proto__') throw new SyntaxError('a name that is not taken');
-      return inner;
-    }) as Json;
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (storableJson(value) as JsonObject) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
 
 /** What the model may say: what the schema names, unless it takes anything. */
 function isTaken(tool: AnyTool, key: string): boolean {

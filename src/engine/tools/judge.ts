@@ -9,7 +9,7 @@ import { failed } from './result.ts';
 /** Calls of one answer; those beyond are told so. */
 const maxAtOnce = 32;
 
-type Judging = Pick<ToolPorts, 'find' | 'caller' | 'offered'> & {
+type Judging = Pick<ToolPorts, 'find' | 'caller' | 'json' | 'offered'> & {
   /** How many calls the turn may still make. */
   left: number;
   resultIndexOf(number: number): number;
@@ -19,7 +19,7 @@ type Judging = Pick<ToolPorts, 'find' | 'caller' | 'offered'> & {
 export const judge = (calls: readonly StreamedCall[], judging: Judging): Promise<JudgedCall[]> =>
   Promise.all(calls.map((call, index) => judgeOne(call, index, judging)));
 
-async function judgeOne(call: StreamedCall, index: number, { find, caller, offered, left, resultIndexOf }: Judging): Promise<JudgedCall> {
+async function judgeOne(call: StreamedCall, index: number, { find, caller, json, offered, left, resultIndexOf }: Judging): Promise<JudgedCall> {
   const argumentsText = beginning(call.text, maxArguments);
   const facts = { id: call.id, number: call.number, argumentsText, resultIndex: resultIndexOf(call.number) };
   const refused = (outcome: ToolOutcome, read?: Read): JudgedCall => ({
@@ -29,7 +29,7 @@ async function judgeOne(call: StreamedCall, index: number, { find, caller, offer
   const tool = find(call.name);
   if (!tool) return refused(noTool(call.name, offered));
   if (index >= Math.min(maxAtOnce, left)) return refused(failed('Too many calls at once: make fewer.'));
-  const read = await readArguments(tool, call.text, caller);
+  const read = await readArguments(tool, call.text, { caller, json });
   if ('fault' in read) return refused(failed(read.fault), read);
   const replay = 'replay' in tool ? tool.replay : 'READ_ONLY';
   const asks = await mustAsk(tool, read.input, caller);

@@ -53,7 +53,7 @@ export const unknownOutcome = (toolName: string): ToolOutcome => ({
 
 async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript, ports: Ports, signal: AbortSignal): Promise<ToolOutcome | null> {
   const { tools, mark } = ports;
-  const read = await checkArguments(tool, call.arguments ?? {}, tools.caller);
+  const read = await checkArguments(tool, call.arguments ?? {}, tools);
   if ('fault' in read) return failed(read.fault);
   // A turn that is to end begins nothing any more; what it has begun is begun durably first.
   if (signal.aborted) return null;
@@ -70,7 +70,7 @@ async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript,
     const value = await Promise.race([given, end.over]);
     if (value === stopped) return null;
     mark('tool-done');
-    return value === late ? tooLate(tool) : await toOutcome(value, tool);
+    return value === late ? tooLate(tool) : await toOutcome(value, tool, tools.json);
   } catch (error) {
     if (signal.aborted) return null;
     tools.onFault(error, call);

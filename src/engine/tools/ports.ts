@@ -1,3 +1,4 @@
+import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { MessagePart } from '../../contracts/message.ts';
 import type { ToolChoice, ToolSpec } from '../../contracts/model-provider.ts';
 import type { AnyTool, Found, Risk, ToolCaller, ToolCallRecord, ToolCallStatus, ToolOutcome } from '../../contracts/tool.ts';
@@ -46,6 +47,8 @@ export type ToolPorts = {
   offered: readonly ToolSpec[];
   choice: ToolChoice | undefined;
   limits: ToolLimits;
+  /** Checks what models and tools give. */
+  json: JsonChecker;
   /** A tool that this turn may call; null where there is none of this name. */
   find(name: string): AnyTool | null;
   /** Stores a call that the model begins, and returns its id. */

@@ -19,9 +19,12 @@ export function titlePrompt(messages: readonly Said[], language: string): ModelM
   ];
 }
 
+/** UTF-16 units of an answer that its title is looked for in: a model that never stops must not be searched to its end. */
+const maxLookedAt = 2_000;
+
 /** The title in what a model said: its first line, without what models like to put around it. Null where there is none. */
 export function titleIn(answer: string): string | null {
-  const line = storable(answer)
+  const line = storable(answer.trimStart().slice(0, maxLookedAt))
     .trim()
     .split(/[\r\n]/, 1)[0]!
     .replace(/^(#+\s*|\*\*|title:\s*)+/i, '')

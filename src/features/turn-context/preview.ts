@@ -1,31 +1,33 @@
 import type { ContextReport } from '../../contracts/context.ts';
+import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { ModelInfo } from '../../contracts/model-provider.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database } from '../../platform/db.ts';
 import { findConversation, listForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
 import { assemble, type ContextDeps } from '../turn-runs/index.ts';
-import { type Content, countable, type GenerationRequest, modelFor, parseGeneration, readContent } from '../turns/index.ts';
+import { type Content, countable, type GenerationRequest, modelFor, parseGeneration, readContent, readFormat } from '../turns/index.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;
   findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
   maxMessageChars: number;
   tools: ToolRegistry;
+  json: JsonChecker;
 };
 
 export type Draft = { conversationId: string; content: Content | null; generation: GenerationRequest };
 
 /** Says what the next message would show the model, without sending it. */
 export const createContextPreview =
-  ({ database, findModel, maxMessageChars, tools, ...deps }: Deps) =>
+  ({ database, findModel, maxMessageChars, tools, json, ...deps }: Deps) =>
   /** Null where the conversation does not exist for this viewer. */
   async (viewer: Viewer, { conversationId, content, generation }: Draft): Promise<ContextReport | null> => {
     const conversation = await findConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
     const info = findModel(modelFor(generation, conversation));
-    const parsed = parseGeneration(generation, info, tools, ['generation']);
+    const parsed = parseGeneration(await readFormat(generation, json, 'generation'), info, tools, ['generation']);
     const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
     const draft = content && countable(readContent(content, maxMessageChars));
     // As many of those that are there as the next message leaves room for.

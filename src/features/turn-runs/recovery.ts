@@ -54,12 +54,11 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
     });
   }
   const crashes = await database.prisma.turnAttempt.count({ where: { turnId: turn.id, outcome: 'CRASHED' } });
-  const seen = foldAll(events.map(({ body }) => body)).messages[turn.messageId] ?? [];
   return {
     steering: await listSteered(database, [turn.id]),
     spent: (await sumByTurn(database, [turn.id])).get(turn.id)?.totalTokens ?? 0,
     finished: await readParts(database, turn.messageId),
-    seen,
+    seen: answerIn(events, turn),
     calls: await closeUnfinished(log, turn, await listCalls(database, turn.id)),
     crashes,
   };
@@ -79,6 +78,12 @@ async function closeUnfinished(log: EventLog, turn: ClaimedTurn, calls: ToolCall
     return listCalls(tx, turn.id);
   });
 }
+
+/** The answer of a turn as readers have it now. */
+export const readAnswer = async (log: EventLog, turn: ClaimedTurn): Promise<readonly ViewPart[]> => answerIn(await readAll(log, turn), turn);
+
+const answerIn = (events: readonly LogEvent[], { messageId }: ClaimedTurn): readonly ViewPart[] =>
+  foldAll(events.map(({ body }) => body)).messages[messageId] ?? [];
 
 async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<LogEvent[]> {
   const events: LogEvent[] = [];

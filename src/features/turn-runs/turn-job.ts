@@ -1,8 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
-import type { MessagePart } from '../../contracts/message.ts';
+import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
 import type { TurnPoint } from '../../contracts/turn.ts';
-import { isTextual, settledParts, type ViewPart } from '../../contracts/turn-fold.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
 import { type Compactor, type EventLog, FencedError, type Pace, type Writer } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
@@ -11,7 +10,6 @@ import type { Database } from '../../platform/db.ts';
 import { throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { beginSpan } from '../../platform/telemetry/tracing.ts';
-import { readParts } from '../conversations/index.ts';
 import type { Summaries } from '../summaries/index.ts';
 import type { Titles } from '../titles/index.ts';
 import { closeCalls, listCalls } from '../tools/index.ts';
@@ -22,10 +20,11 @@ import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
 import { buildContext, type ContextLimits, textOf } from './context.ts';
 import { holdTurn, nothing, type Remains, recover } from './recovery.ts';
+import { endBroken, failedEnd, failWith, isLeft } from './run/broken-run.ts';
+import { createTurnSink } from './run/turn-sink.ts';
 import { type Settled, settle } from './settle.ts';
 import { finishedCall } from './tools/call-events.ts';
 import { createToolPorts, type ToolDeps } from './tools/tool-ports.ts';
-import { createTurnSink } from './turn-sink.ts';
 import { nextAttempt } from './turn-store.ts';
 
 export type TurnJobDeps = {
@@ -41,6 +40,8 @@ export type TurnJobDeps = {
   maxRetries: number;
   limits: ContextLimits;
   tools: ToolDeps;
+  /** Checks answers by the schemas of users. */
+  json: JsonChecker;
   titles: Pick<Titles, 'isAutomatic' | 'run' | 'sweep'>;
   summaries: Pick<Summaries, 'isAutomatic' | 'run' | 'sweep'>;
 };
@@ -85,11 +86,11 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     // One that waits may have been asked to stop meanwhile: whoever looks finds it.
     return ended ?? { unblocks: true, asksTitle: false, asksSummary: false };
   } catch (error) {
-    const isLeft = error instanceof FencedError || error instanceof HandedOver;
+    const isLost = error instanceof FencedError || error instanceof HandedOver;
     span.set({ 'colloquy.turn.status': 'LEFT' });
-    span.end(isLeft ? undefined : 'INTERNAL');
+    span.end(isLost ? undefined : 'INTERNAL');
     await leave(turn, deps, current.attempt, error).catch((err: unknown) => logger.warn({ err }, 'turn could not be handed over'));
-    if (isLeft) logger.info({ reason: (error as Error).message }, 'turn left to another worker');
+    if (isLost) logger.info({ reason: (error as Error).message }, 'turn left to another worker');
     else logger.error({ err: error }, 'turn could not be settled; it will be recovered when its lease runs out');
     return { unblocks: false, asksTitle: false, asksSummary: false };
   }
@@ -103,34 +104,42 @@ async function runAndSettle(
   current: Current,
 ): Promise<(Pick<TurnEnd, 'status' | 'error'> & Settled) | null> {
   const start = deps.clock.elapsed();
-  const end = await run(turn, deps, logger, signal, current);
-  if (!end) {
+  const ended = await run(turn, deps, logger, signal, current);
+  if (!ended) {
     mark(turn.id, 'waiting');
     logger.info('turn waits for somebody');
     return null;
   }
-  if (end.fault) logger.warn({ err: end.fault }, 'turn failed');
+  if (ended.fault) logger.warn({ err: ended.fault }, 'turn failed');
   mark(turn.id, 'finishing');
-  const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
-  const { attempt, hasCalls, summarise } = current;
-  const calls = hasCalls ? await throughOutage(() => listCalls(deps.database, turn.id)) : [];
-  const tokenCount = hasCalls ? await deps.countTokens(textOf(toModelMessages(end.parts, calls))) : null;
-  const settlement = {
-    booking: bookingOf(turn),
-    fence: turn.fence,
-    attempt,
-    hasCalls,
-    tokenCount,
-    end,
-    account,
-    summarise,
-    titles: deps.titles.isAutomatic,
-  };
-  const settled = await insist(turn, deps, () => settle(deps.log, settlement));
+  const { end, settled } = await settleOrFail(ended, turn, deps, signal, current);
   mark(turn.id, 'settled');
   logger.info(told(turn, end, Math.round(deps.clock.elapsed() - start)), 'turn finished');
   deps.compactor.add(turn.id);
   return { status: end.status, error: end.error, ...settled };
+}
+
+/** An end that cannot be stored would not be stored by another worker either: the turn fails, with what readers have of it. */
+async function settleOrFail(end: TurnEnd, turn: ClaimedTurn, deps: TurnJobDeps, signal: AbortSignal, current: Current) {
+  try {
+    return { end, settled: await settleEnd(end, turn, deps, current) };
+  } catch (error) {
+    if (isLeft(error, signal)) throw error;
+    deps.logger.error({ err: error, turnId: turn.id }, 'the end of a turn could not be stored: it fails');
+    const failed = await failWith(error, end.call, turn, deps);
+    return { end: failed, settled: await settleEnd(failed, turn, { ...deps, countTokens: estimateTokens }, current) };
+  }
+}
+
+/** Where the tokenizer itself has failed. Four characters a token, as the vendors say of English. */
+const estimateTokens = async (text: string): Promise<number> => Math.ceil(text.length / 4);
+
+async function settleEnd(end: TurnEnd, turn: ClaimedTurn, deps: TurnJobDeps, { attempt, hasCalls, summarise }: Current): Promise<Settled> {
+  const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
+  const calls = hasCalls ? await throughOutage(() => listCalls(deps.database, turn.id)) : [];
+  const tokenCount = hasCalls ? await deps.countTokens(textOf(toModelMessages(end.parts, calls))) : null;
+  const facts = { booking: bookingOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, account, summarise };
+  return insist(turn, deps, () => settle(deps.log, { ...facts, end, titles: deps.titles.isAutomatic }));
 }
 
 /** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
@@ -184,37 +193,26 @@ async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attem
 const modelOf = ({ provider, model }: ClaimedTurn) => ({ provider, model });
 
 async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: Current): Promise<TurnEnd | null> {
-  const remains: Remains = turn.resumed ? await recover(turn, deps) : nothing;
-  current.hasCalls = remains.calls.length > 0;
-  if (remains.crashes >= maxCrashes) {
-    return failed(new InternalError(`The answer was given up after ${remains.crashes} workers stopped while they wrote it. Ask again.`), remains);
-  }
-  const found = findProvider(turn, deps);
-  if (found instanceof AppError) return failed(found, remains);
-  const ports = createPorts(turn, found.provider, found.info, deps, logger, current);
-  const work = { messageId: turn.messageId, model: turn.model, generation: turn.generation, attempt: turn.attempt, recovered: remains };
+  let ports: EnginePorts | null = null;
   try {
+    const remains: Remains = turn.resumed ? await recover(turn, deps) : nothing;
+    current.hasCalls = remains.calls.length > 0;
+    if (remains.crashes >= maxCrashes) {
+      return failedEnd(
+        new InternalError(`The answer was given up after ${remains.crashes} workers stopped while they wrote it. Ask again.`),
+        remains,
+      );
+    }
+    const found = findProvider(turn, deps);
+    if (found instanceof AppError) return failedEnd(found, remains);
+    ports = createPorts(turn, found.provider, found.info, deps, logger, current);
+    const work = { messageId: turn.messageId, model: turn.model, generation: turn.generation, attempt: turn.attempt, recovered: remains };
     return await runTurn(work, ports, signal);
   } catch (error) {
-    // What a caller may see ends the turn; what nobody may see, or what says that the turn is not ours, does not.
-    if (!(error instanceof AppError)) throw error;
-    await ports.flushed();
-    return failed(error, { finished: await readParts(deps.database, turn.messageId), seen: [] });
+    await ports?.flushed().catch(() => {}); // what can be stored is, before the answer is read as readers have it
+    return endBroken(error, turn, deps, signal);
   }
 }
-
-/** What is no text and no call of a step that was not finished is not stored; its place is kept, as readers have it. */
-const toPart = (part: ViewPart): MessagePart =>
-  isTextual(part) ? part : part.type === 'tool-call' ? { type: part.type, call: part.call } : { type: 'text', text: '' };
-
-/** The answer as readers have it: what is finished, and what was said after it. */
-const failed = (error: AppError, { finished, seen }: Pick<Remains, 'finished' | 'seen'>): TurnEnd => ({
-  status: 'FAILED',
-  finishReason: 'ERROR',
-  parts: [...finished, ...settledParts(seen.slice(finished.length)).map(toPart)],
-  call: null,
-  error,
-});
 
 /** The model may have left the configuration since the turn was admitted. */
 function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {
@@ -246,6 +244,7 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
       return context;
     },
     tools,
+    json: deps.json,
     async requesting(number, record) {
       const held = await markRequested(deps.database, { turnId: turn.id, fence: turn.fence, number, record });
       if (!held) throw new FencedError();

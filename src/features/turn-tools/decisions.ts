@@ -46,15 +46,24 @@ export function createDecisions(deps: WaitingDeps) {
       throw ValidationError.of('decisions', 'must be about one turn: send those of another in a request of their own');
     const { conversation } = rows[0]!;
     const caller: ToolCaller = { viewer, conversationId: conversation.id, metadata: conversation.metadata as JsonObject };
-    return { turnId, conversationId: conversation.id, caller };
+    const toolNames = new Map(rows.map(({ id, toolCall }) => [id, toolCall.toolName]));
+    return { turnId, conversationId: conversation.id, caller, toolNames };
   }
 
-  async function settleOne(held: Held, viewer: Viewer, caller: ToolCaller, { approval, call, choice, reason, at }: Settling): Promise<void> {
+  /** Before any lock: it may take as long as the arguments make it. */
+  async function checkEdited(toolName: string, choice: Choice, caller: ToolCaller, at: string): Promise<void> {
+    const tool = choice.kind === 'edit' ? deps.registry.find(toolName) : null;
+    if (choice.kind !== 'edit' || !tool) return;
+    const read = await checkArguments(tool, choice.given, { caller, json: deps.json });
+    if ('fault' in read) throw ValidationError.of(`${at}.approveWithArguments`, `cannot be used: ${read.fault}`);
+  }
+
+  async function settleOne(held: Held, viewer: Viewer, { approval, call, choice, reason, at }: Settling): Promise<void> {
     const { tx, tell } = held;
     const tool = deps.registry.find(call.toolName);
     // Nobody could say what it would do, nor hold other arguments to what it takes.
     if (!tool && choice.kind !== 'deny') throw ValidationError.of(at, `is about ${call.toolName}, which is not here any more: it can only be denied`);
-    const editedArguments = choice.kind === 'edit' ? await edited(tool!, choice.given, caller, `${at}.approveWithArguments`) : undefined;
+    const editedArguments = choice.kind === 'edit' ? choice.given : undefined;
     const status = choice.kind === 'deny' ? 'DENIED' : 'APPROVED';
     await decide(tx, { id: approval.id, status, decidedById: viewer.userId, editedArguments, reason });
     await tell([{ type: 'approval-decided', approvalId: approval.id }]);
@@ -65,21 +74,22 @@ export function createDecisions(deps: WaitingDeps) {
   return {
     /** Decides all of it, or nothing. Says which turn it was about, and whether that goes on now. */
     async decide(viewer: Viewer, decisions: readonly Decision[]): Promise<{ turnId: string; approvalIds: string[]; resumed: boolean }> {
-      const parsed = decisions.map((decision, index) => ({ ...decision, ...parse(decision, index) }));
-      const { turnId, conversationId, caller } = await find(viewer, decisions);
+      const parsed = decisions.map((decision, index) => ({ ...decision, ...parse(decision, index), at: `decisions.${index}.decision` }));
+      const { turnId, conversationId, caller, toolNames } = await find(viewer, decisions);
+      for (const { approvalId, choice, at } of parsed) await checkEdited(toolNames.get(approvalId)!, choice, caller, at);
       const approvalIds = decisions.map(({ approvalId }) => approvalId);
       const isUndecided = await whileWaiting(deps, { conversationId, turnId }, 'PENDING_APPROVAL', async (held) => {
         const approvals = await lockApprovals(held.tx, approvalIds);
         const callIds = approvals.map(({ toolCallId }) => toolCallId);
         const calls = await lockCalls(held.tx, turnId, callIds);
         let isChanged = false;
-        for (const [index, { approvalId, argumentsSha256, choice, reason }] of parsed.entries()) {
+        for (const { approvalId, argumentsSha256, choice, reason, at } of parsed) {
           const approval = approvals.find(({ id }) => id === approvalId)!;
           if (wasDecidedSo(approval, viewer, choice)) continue;
           isChanged = true;
           refuseStale(approval, argumentsSha256);
           const call = calls.find(({ id }) => id === approval.toolCallId)!;
-          await settleOne(held, viewer, caller, { approval, call, choice, reason, at: `decisions.${index}.decision` });
+          await settleOne(held, viewer, { approval, call, choice, reason, at });
         }
         return isChanged;
       });
@@ -133,13 +143,6 @@ const readObject = (given: object, at: string): JsonObject =>
     if (size > maxArguments) throw new RangeError(`must have at most ${maxArguments} characters as JSON, but has ${size}`);
     return clean;
   });
-
-/** Arguments that a person put in place of the model's must be such as the tool takes. */
-async function edited(tool: Parameters<typeof checkArguments>[0], given: JsonObject, caller: ToolCaller, at: string) {
-  const read = await checkArguments(tool, given, caller);
-  if ('fault' in read) throw ValidationError.of(at, `cannot be used: ${read.fault}`);
-  return given;
-}
 
 /** The same decision of the same person, sent once more because its answer was lost. */
 function wasDecidedSo({ status, decidedById, editedArguments }: LockedApproval, { userId }: Viewer, choice: Choice): boolean {

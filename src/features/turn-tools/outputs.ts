@@ -4,7 +4,7 @@ import { toOutcome } from '../../engine/index.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { stableStringify } from '../../kernel/json.ts';
 import { storable } from '../../kernel/text.ts';
-import { lockCalls, type StoredCall, type ToolRegistry } from '../tools/index.ts';
+import { listCalls, lockCalls, type StoredCall } from '../tools/index.ts';
 import { findTurn, TurnNotActiveError } from '../turn-runs/index.ts';
 import { endFor, type Held, type WaitingDeps, whileWaiting } from './waiting.ts';
 
@@ -17,7 +17,20 @@ const maxError = 2_000;
 export type Outputs = ReturnType<typeof createOutputs>;
 
 export function createOutputs(deps: WaitingDeps) {
-  const { database, log, registry } = deps;
+  const { database, log } = deps;
+
+  /** Before any lock: to check them may take as long as they make it. */
+  async function readOutcomes(turnId: string, outputs: readonly Output[]): Promise<ToolOutcome[]> {
+    const calls = new Map((await listCalls(database, turnId)).map((call) => [call.id, call]));
+    return Promise.all(
+      outputs.map(async (output, index) => {
+        const call = calls.get(output.toolCallId);
+        if (!call) throw new NotFoundError('tool call of this turn', output.givenId);
+        return outcomeOf(output, call.toolName, deps, `outputs.${index}.output`);
+      }),
+    );
+  }
+
   return {
     /** Takes all outputs, or none. The same output once more changes nothing. */
     async submit(viewer: Viewer, { turnId, givenId }: { turnId: string; givenId: string }, outputs: readonly Output[]) {
@@ -27,6 +40,7 @@ export function createOutputs(deps: WaitingDeps) {
       if (!turn) throw new NotFoundError('turn', givenId);
       const { conversationId } = turn;
       const from = (await log.heads([conversationId])).get(conversationId)?.head ?? 0;
+      const outcomes = await readOutcomes(turnId, outputs);
       await whileWaiting(deps, { conversationId, turnId }, 'PENDING_CLIENT', async (held) => {
         const calls = await lockCalls(
           held.tx,
@@ -34,10 +48,10 @@ export function createOutputs(deps: WaitingDeps) {
           outputs.map(({ toolCallId }) => toolCallId),
         );
         let isChanged = false;
-        for (const [index, output] of outputs.entries()) {
+        for (const [index, outcome] of outcomes.entries()) {
+          const output = outputs[index]!;
           const call = calls.find(({ id }) => id === output.toolCallId);
           if (!call) throw new NotFoundError('tool call of this turn', output.givenId);
-          const outcome = await outcomeOf(output, call, registry, `outputs.${index}.output`);
           if (isSame(call, outcome)) continue;
           await take(held, call, outcome, turn.status);
           isChanged = true;
@@ -55,14 +69,19 @@ async function take(held: Held, call: StoredCall, outcome: ToolOutcome, turnStat
   await endFor(held, call, outcome);
 }
 
-async function outcomeOf({ output }: Output, { toolName }: StoredCall, registry: ToolRegistry, at: string): Promise<ToolOutcome> {
+async function outcomeOf(
+  { output }: Output,
+  toolName: string,
+  { registry, json }: Pick<WaitingDeps, 'registry' | 'json'>,
+  at: string,
+): Promise<ToolOutcome> {
   if (output.error != null) {
     if (output.error.length > maxError)
       throw ValidationError.of(`${at}.error`, `must have at most ${maxError} characters, but has ${output.error.length}`);
     return { status: 'FAILED', code: 'TOOL_FAILED', message: storable(output.error) };
   }
   const tool = registry.find(toolName) ?? { name: toolName };
-  const outcome = await toOutcome(output.result ?? null, tool);
+  const outcome = await toOutcome(output.result ?? null, tool, json);
   if (outcome.status !== 'SUCCEEDED') throw ValidationError.of(`${at}.result`, outcome.message);
   return outcome;
 }

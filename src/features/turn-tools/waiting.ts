@@ -1,3 +1,4 @@
+import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { ToolOutcome } from '../../contracts/tool.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Append, Bus, EventLog } from '../../events/index.ts';
@@ -11,6 +12,7 @@ export type WaitingDeps = {
   log: EventLog;
   bus: Pick<Bus, 'signal'>;
   registry: ToolRegistry;
+  json: JsonChecker;
   /** Wakes the worker of this process, where it has one. */
   nudge: () => void;
 };

@@ -11,7 +11,7 @@ import { type LockedConversation, lockConversation, type NewConversation, supers
 import { findLastTurn, type Take, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, countable, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
-import { type GenerationRequest, parseGeneration, parseKey } from './input.ts';
+import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat } from './input.ts';
 import { type Admitted, createOnce } from './once.ts';
 import { createRewrites } from './rewrites.ts';
 import { makeWay, type WhenBusy } from './when-busy.ts';
@@ -32,7 +32,7 @@ export type SendMessage = {
 
 /** Admits turns: durably, once per key, in the order of their conversation. */
 export function createAdmission(deps: AdmissionDeps) {
-  const { conversations, findModel, countTokens, maxMessageChars, limits, tools } = deps;
+  const { conversations, findModel, countTokens, maxMessageChars, limits, tools, json } = deps;
   const once = createOnce(deps);
 
   async function open(tx: Transaction, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
@@ -52,14 +52,23 @@ export function createAdmission(deps: AdmissionDeps) {
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
       check(request);
+      const wanted = await readFormat(request.generation, json);
       const tokenCount = await countTokens(countable(read));
-      const hash = sha256(stableStringify({ ...request, content: undefined, ...nameOf(read), idempotencyKey: undefined }));
+      const hash = sha256(
+        stableStringify({
+          ...request,
+          generation: hashable(request.generation, wanted),
+          content: undefined,
+          ...nameOf(read),
+          idempotencyKey: undefined,
+        }),
+      );
       const named = { viewer, key, hash, take };
       return once(named, async (tx, append) => {
         const conversation = await open(tx, viewer, request.conversation);
         refuseStaleParent(conversation, request.parentId);
-        const info = findModel(modelFor(request.generation, conversation));
-        const generation = parseGeneration(request.generation, info, tools);
+        const info = findModel(modelFor(wanted, conversation));
+        const generation = parseGeneration(wanted, info, tools);
         const { parts, events } = await toParts(tx, conversation.id, read);
         const way = await makeWay(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
         if (request.steers !== undefined && way.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');

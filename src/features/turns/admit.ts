@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import type { JsonChecker } from '../../contracts/json-checker.ts';
 import { contentOf, type MessagePart } from '../../contracts/message.ts';
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { TurnTrigger } from '../../contracts/turn.ts';
@@ -22,6 +23,8 @@ export type AdmissionDeps = {
   maxMessageChars: number;
   limits: ContextLimits;
   tools: ToolRegistry;
+  /** Compiles the schemas of answers. */
+  json: JsonChecker;
 };
 
 /** Turns that may wait in one conversation. */
@@ -105,7 +108,7 @@ export function takesMessages(conversation: LockedConversation): LockedConversat
 }
 
 /** What was asked for in the request, else what the conversation uses. */
-export const modelFor = ({ model }: GenerationRequest, conversation: Pick<LockedConversation, 'model' | 'provider'>) =>
+export const modelFor = ({ model }: Pick<GenerationRequest, 'model'>, conversation: Pick<LockedConversation, 'model' | 'provider'>) =>
   model == null ? { model: conversation.model, provider: conversation.provider } : { model };
 
 /** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */

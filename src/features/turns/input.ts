@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { Generation, ModelInfo, ResponseFormat, ToolChoice } from '../../contracts/model-provider.ts';
 import { ValidationError } from '../../kernel/errors.ts';
-import type { JsonObject } from '../../kernel/json.ts';
-import { faultOfSchema } from '../../kernel/json-schema.ts';
+import { type Json, type JsonObject, storableJson } from '../../kernel/json.ts';
+import { faultOfBudget } from '../../kernel/schema-budget.ts';
 import { storable, visible } from '../../kernel/text.ts';
 import type { ToolRegistry } from '../tools/index.ts';
 
@@ -17,21 +18,36 @@ export type GenerationRequest = { [K in keyof Omit<Generation, 'responseFormat' 
 /** Bytes of the schema of an answer, as JSON. */
 const maxSchema = 16_384;
 
-/** The format that a JSON Schema asks for, named by its title. Tells the validation what is wrong with it. */
-function parseFormat(given: unknown, context: z.RefinementCtx): ResponseFormat | undefined {
-  if (given == null) return undefined;
-  const fault = faultOfFormat(given);
-  if (fault === null) return { name: nameOf(given as JsonObject), schema: given as JsonObject };
-  context.addIssue({ code: 'custom', message: fault });
-  return z.NEVER;
+/** What was asked for, with its format read. */
+export type ReadGeneration = Omit<GenerationRequest, 'responseFormat'> & { responseFormat?: ResponseFormat };
+
+/**
+ * Reads the format that a JSON Schema asks for, named by its title. Before any transaction, since the schema is compiled where that can be killed,
+ * and before the request is hashed: what is nested without end could not even be measured.
+ */
+export async function readFormat(
+  { responseFormat: given, ...rest }: GenerationRequest,
+  json: Pick<JsonChecker, 'faultOfSchema'>,
+  place = 'input.generation',
+): Promise<ReadGeneration> {
+  if (given == null) return rest;
+  const path = `${place}.responseFormat`;
+  const schema = ValidationError.within(path, () => storableJson(given));
+  const fault = faultOfFormat(schema) ?? (await json.faultOfSchema(schema as JsonObject));
+  if (fault !== null) throw ValidationError.of(path, fault);
+  return { ...rest, responseFormat: { name: nameOf(schema as JsonObject), schema: schema as JsonObject } };
 }
 
-function faultOfFormat(given: unknown): string | null {
-  if (typeof given !== 'object' || given === null || Array.isArray(given) || (given as JsonObject).type !== 'object')
+/** What tells a request from another with the same key: as it came, but for what cannot be stored. */
+export const hashable = (given: GenerationRequest, { responseFormat }: ReadGeneration): GenerationRequest =>
+  responseFormat ? { ...given, responseFormat: responseFormat.schema } : given;
+
+function faultOfFormat(given: Json): string | null {
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || given.type !== 'object')
     return 'must be a JSON Schema of an object: { "type": "object", "properties": … }';
   const size = Buffer.byteLength(JSON.stringify(given));
   if (size > maxSchema) return `must have at most ${maxSchema} bytes as JSON, but has ${size}`;
-  return faultOfSchema(given as JsonObject);
+  return faultOfBudget(given);
 }
 
 /** As providers take names: letters, digits, _ and -. */
@@ -60,7 +76,7 @@ const generationShape = (maxOutputTokens: number) =>
       .array(z.string().min(1, 'must not be empty').max(100, 'must have at most 100 characters').transform(storable))
       .max(4, 'must have at most 4 sequences')
       .nullish(),
-    responseFormat: z.unknown().transform(parseFormat).optional(),
+    responseFormat: z.custom<ResponseFormat>().optional(),
     tools: z.array(z.string().max(64, 'must have at most 64 characters')).max(128, 'must have at most 128 names').nullish(),
     toolChoice: z
       .object({ tool: z.string().max(64, 'must have at most 64 characters').nullish() })
@@ -87,7 +103,7 @@ function shapeFor(maxOutputTokens: number) {
 
 /** What was asked for, within the model's limits and without what was left out. */
 export function parseGeneration(
-  { model: _model, ...wanted }: GenerationRequest,
+  { model: _model, ...wanted }: ReadGeneration,
   info: ModelInfo,
   tools: Pick<ToolRegistry, 'find' | 'offeredTo'>,
   place = ['input', 'generation'],

@@ -7,7 +7,7 @@ import { type LockedConversation, lockConversation, requireInTree, type TreeMess
 import type { Take } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, countable, nameOf, readContent, toParts } from './content/content.ts';
-import { type GenerationRequest, parseGeneration, parseKey } from './input.ts';
+import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat } from './input.ts';
 import type { Admitted, Once } from './once.ts';
 
 /** A message that somebody wants otherwise: with the id as the caller gave it, for the refusal. */
@@ -20,7 +20,7 @@ export type EditMessage = Regenerate & {
 };
 
 /** Admits what makes a branch: the same question answered anew, and a question put otherwise. What was there before stays, on its own branch. */
-export function createRewrites({ findModel, countTokens, maxMessageChars, limits, tools }: AdmissionDeps, once: Once) {
+export function createRewrites({ findModel, countTokens, maxMessageChars, limits, tools, json }: AdmissionDeps, once: Once) {
   async function find(tx: Tx, viewer: Viewer, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
     const conversation = await lockConversation(tx, viewer, conversationId);
     const absent = () => new NotFoundError('message', givenId);
@@ -33,13 +33,14 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
     /** Answers a question once more, beside the answers that it has. */
     async regenerate(viewer: Viewer, request: Regenerate, take: Take | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
-      const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: request.generation }));
+      const wanted = await readFormat(request.generation, json);
+      const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: hashable(request.generation, wanted) }));
       const named = { viewer, key, hash, take };
       return once(named, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, request.target);
         const behind = questionOf(message);
-        const info = findModel(modelFor(request.generation, conversation));
-        const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(request.generation, info, tools), behind, question: null } as const;
+        const info = findModel(modelFor(wanted, conversation));
+        const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(wanted, info, tools), behind, question: null } as const;
         return admitTurn(tx, append, named, conversation, turn);
       });
     },
@@ -49,8 +50,9 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
       const tokenCount = await countTokens(countable(read));
-      const { target, generation: wanted, rerun: isAnswered } = request;
-      const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: wanted }));
+      const { target, rerun: isAnswered } = request;
+      const wanted = await readFormat(request.generation, json);
+      const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: hashable(request.generation, wanted) }));
       const named = { viewer, key, hash, take };
       return once(named, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, target);

@@ -1,24 +1,20 @@
 import { expect, it } from 'vitest';
-import type { ModelInfo } from '../../../src/contracts/model-provider.ts';
-import { createToolRegistry } from '../../../src/features/tools/index.ts';
-import { parseGeneration } from '../../../src/features/turns/input.ts';
+import { readFormat } from '../../../src/features/turns/input.ts';
+import { inlineChecker } from '../../kit/json-checker.ts';
 
-const noTools = createToolRegistry([]);
-
-const info = { maxOutputTokens: 1_000 } as ModelInfo;
-const parse = (responseFormat: unknown) => parseGeneration({ responseFormat }, info, noTools).responseFormat;
+const parse = async (responseFormat: unknown) => (await readFormat({ responseFormat }, inlineChecker)).responseFormat;
 const object = { type: 'object', properties: { pattern: { type: 'string' }, format: { enum: ['pattern'] } }, required: ['pattern'] };
 
-it('takes a JSON Schema of an object, whatever its properties are called, and names it by its title', () => {
-  expect(parse(object)).toEqual({ name: 'answer', schema: object });
-  expect(parse({ ...object, title: 'My recipe / v2' })!.name).toBe('My_recipe_v2');
-  expect(parse({ ...object, title: '食谱' })!.name).toBe('answer');
-  expect(parse({ type: 'object', $defs: { leaf: { type: 'integer' } }, properties: { a: { $ref: '#/$defs/leaf' } } })).toBeDefined();
+it('takes a JSON Schema of an object, whatever its properties are called, and names it by its title', async () => {
+  expect(await parse(object)).toEqual({ name: 'answer', schema: object });
+  expect((await parse({ ...object, title: 'My recipe / v2' }))!.name).toBe('My_recipe_v2');
+  expect((await parse({ ...object, title: '食谱' }))!.name).toBe('answer');
+  expect(await parse({ type: 'object', $defs: { leaf: { type: 'integer' } }, properties: { a: { $ref: '#/$defs/leaf' } } })).toBeDefined();
 });
 
-it('is absent where none is asked for', () => {
-  expect(parse(undefined)).toBeUndefined();
-  expect(parse(null)).toBeUndefined();
+it('is absent where none is asked for', async () => {
+  expect(await parse(undefined)).toBeUndefined();
+  expect(await parse(null)).toBeUndefined();
 });
 
 const deep = (levels: number): object => (levels === 0 ? { type: 'string' } : { type: 'object', properties: { a: deep(levels - 1) } });
@@ -34,7 +30,14 @@ it.each([
   ['a type that is none', { type: 'object', properties: { a: { type: 'spoon' } } }, 'cannot be used'],
   ['too much', { type: 'object', description: 'x'.repeat(17_000) }, 'must have at most 16384 bytes'],
   ['too deep a nest', deep(40), 'must not be nested deeper'],
-])('refuses %s, and says where and why', (_, given, message) => {
-  expect(() => parse(given)).toThrow(message);
-  expect(() => parse(given)).toThrow('input.generation.responseFormat');
+  ['what is nested without end', JSON.parse(`{"type":"object","x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`), 'must not be nested deeper'],
+  ['what refers to itself', { type: 'object', $ref: '#' }, 'must not refer to itself without end'],
+])('refuses %s, and says where and why', async (_, given, message) => {
+  await expect(parse(given)).rejects.toThrow(message);
+  await expect(parse(given)).rejects.toThrow('input.generation.responseFormat');
+});
+
+it('is stored as PostgreSQL can store it: NULs and halves of pairs are replaced, also in names', async () => {
+  const { schema } = (await parse({ type: 'object', description: 'a\u0000b', properties: { 'x\ud800': { const: '\udc00' } } }))!;
+  expect(schema).toEqual({ type: 'object', description: 'a\ufffdb', properties: { 'x\ufffd': { const: '\ufffd' } } });
 });

@@ -1,3 +1,4 @@
+import type { JsonChecker } from '../../../contracts/json-checker.ts';
 import type { ModelInfo } from '../../../contracts/model-provider.ts';
 import type { Found, ToolCallRecord } from '../../../contracts/tool.ts';
 import type { EventBody } from '../../../contracts/turn-event.ts';
@@ -29,6 +30,8 @@ export type ToolDeps = {
   approvalMs: number;
   /** Reads by global id as somebody may. */
   lookUp(userId: string, globalId: string): Promise<Found | null>;
+  /** Checks what models say by the schemas of tools. */
+  json: JsonChecker;
 };
 
 type Deps = ToolDeps & {
@@ -78,6 +81,7 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
     offered: offered.map(specOf),
     choice: generation.toolChoice,
     limits: deps.limits,
+    json: deps.json,
     find: (name) => (allowed.has(name) ? registry.find(name) : null),
 
     begin: ({ partIndex, ...call }) => {

@@ -1,7 +1,7 @@
-import type { EventBody } from '../../contracts/turn-event.ts';
-import { isDelta } from '../../contracts/turn-event.ts';
-import type { EventLog, Pace, Writer } from '../../events/index.ts';
-import { type Deferred, defer } from '../../kernel/async.ts';
+import type { EventBody } from '../../../contracts/turn-event.ts';
+import { isDelta } from '../../../contracts/turn-event.ts';
+import type { EventLog, Pace, Writer } from '../../../events/index.ts';
+import { type Deferred, defer } from '../../../kernel/async.ts';
 
 /** UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory. */
 const maxWaiting = 256 * 1024;
