@@ -117,9 +117,12 @@ describeSettings('an answer in a format that is poison', ({ storage, redis }) =>
   });
 
   it('because it is nested without end is asked for once more for that reason, and then fails', async () => {
-    const turn = await answered(nested(4_000, '1'), object({}));
+    world.model.setScript(({ messages }) => (messages[0]?.content === 'Nest.' ? [{ do: 'say', text: nested(4_000, '1') }] : []));
+    const sent = await ask(alice, 'Nest.', { generation: { responseFormat: object({}) } });
+    world.model.setScript(null);
+    const turn = await turnOf(alice, sent.turn.id);
     expect(turn).toMatchObject({ status: 'FAILED', attempt: 2, error: { code: 'VALIDATION_FAILED' } });
-    expect(world.model.calls.at(-1)!.messages.at(-1)!.content).toContain('must not be nested deeper than 64 levels');
+    expect(turn.error!.message).toContain('must not be nested deeper than 64 levels');
     expect(turn.usage).toHaveLength(2);
   });
 
