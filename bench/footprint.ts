@@ -127,6 +127,7 @@ const server = await startProduct(
       REDIS_URL: redis.url,
       DATA_DIR: tmpdir(),
       JWT_SECRET: secret,
+      TURNS_PER_MINUTE: '0',
       TITLES: 'false',
       SUMMARIES: 'false',
       PORT: '0',

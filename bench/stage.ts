@@ -64,6 +64,7 @@ export async function setStage(): Promise<Stage> {
             REDIS_PREFIX: name,
             DATA_DIR: dataDir,
             JWT_SECRET: secret,
+            TURNS_PER_MINUTE: '0',
             TITLES: 'false',
             SUMMARIES: 'false', // the relay makes none
             OPENAI_BASE_URL: model.ready.url,

@@ -1,5 +1,6 @@
 import { startApp } from './app/build-app.ts';
-import { ConfigError, describeConfig, loadConfig } from './app/config.ts';
+import { describeConfig } from './app/config/table.ts';
+import { ConfigError, loadConfig } from './app/config.ts';
 import { StartError } from './app/start-error.ts';
 import { welcome } from './app/welcome.ts';
 import { DataDirInUseError } from './platform/data-dir-lock.ts';

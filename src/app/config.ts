@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { masked, maskedUrl, truth, url, webOrigins, whole, words } from './variable-kinds.ts';
+import { byRole, truth, url, webOrigins, whole, words } from './config/variable-kinds.ts';
 
 const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', ['postgres:', 'postgresql:']);
 const redisUrl = url('a Redis address such as redis://host:6379', ['redis:', 'rediss:']);
@@ -68,6 +68,17 @@ export const environment = z.object({
     .describe('Public keys of an identity provider: its RS256, PS256, ES256 and EdDSA tokens are accepted too.'),
   ALLOW_GUESTS: truth.default(true).describe('Whether anybody may start a guest session. Guests need a secret to sign their tokens with.'),
   GUEST_TOKEN_HOURS: whole(1, 720).default(24).describe('How long the token of a guest is good, in hours.'),
+
+  GUEST_MODELS: words(100).optional().describe('Models, separated by commas, that guests may use. Without it the default model alone.'),
+  GUEST_MAX_TOKENS: whole(1, 1_000_000).default(2_000).describe('Tokens that one answer for a guest may have at the most.'),
+  GUESTS_PER_HOUR: whole(0, 1_000_000)
+    .default(30)
+    .describe('Guest sessions that one address (of IPv6: one /64 network) may begin in an hour; 0 is any number.'),
+  TURNS_PER_MINUTE: byRole(1_000_000)
+    .default({ ANONYMOUS: 10, USER: 20, OPERATOR: 20, ADMIN: 20 })
+    .describe(
+      'Turns and titles that one user may ask for in a minute, over all processes: one number, or by role as in ANONYMOUS:10,USER:20; 0 is any number.',
+    ),
 
   OPENAI_API_KEY: text(1_000).optional().describe('The key of the model provider. Without key and base URL a scripted model answers, offline.'),
   OPENAI_BASE_URL: webUrl('http://127.0.0.1:11434/v1')
@@ -165,15 +176,6 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
 /** Whether a process without JWT_SECRET may make one itself: not in production with a shared database, where several processes must agree. */
 export const mayMakeSecret = (databaseUrl: string | null, production: boolean): boolean => databaseUrl === null || !production;
 
-/** The effective configuration for the start-up table, one "NAME value" line each, secrets masked. */
-export function describeConfig(config: Config): string[] {
-  const lines: [string, unknown][] = Object.entries(config).flatMap(([group, value]) =>
-    typeof value === 'string' ? [[group, value] as [string, unknown]] : leaves(group, value),
-  );
-  const width = Math.max(...lines.map(([name]) => name.length));
-  return lines.map(([name, value]) => `${name.padEnd(width)}  ${spoken(name, value)}`);
-}
-
 type Given = Record<string, string>;
 
 /** Faults between variables. They are found in the raw values, so that one bad variable hides none of them. */
@@ -224,6 +226,8 @@ function grouped(env: Environment) {
       allowGuests: env.ALLOW_GUESTS && (secret !== null || mayMakeSecret(databaseUrl, production)),
       guestTokenHours: env.GUEST_TOKEN_HOURS,
     },
+    guests: { models: env.GUEST_MODELS ?? null, maxTokens: env.GUEST_MAX_TOKENS },
+    rates: { turnsPerMinute: env.TURNS_PER_MINUTE, guestsPerHour: env.GUESTS_PER_HOUR },
     providers: { openai: openai(env), scripted: { tokensPerSecond: env.SCRIPTED_TOKENS_PER_SECOND } },
     turns: {
       maxRetries: env.MODEL_MAX_RETRIES,
@@ -281,18 +285,4 @@ const secretVariables = new Set(['JWT_SECRET', 'OPENAI_API_KEY', 'DATABASE_URL',
 function shown(name: string, value: string): string {
   if (secretVariables.has(name) || /[@?]/.test(value)) return `${Buffer.byteLength(value)} bytes (not shown)`;
   return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-}
-
-const leaves = (prefix: string, value: object): [string, unknown][] =>
-  Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? leaves(`${prefix}.${key}`, inner)
-      : [[`${prefix}.${key}`, inner] as [string, unknown]],
-  );
-
-function spoken(name: string, value: unknown): string {
-  if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
-  if (name.endsWith('.secret') || name.endsWith('.apiKey')) return masked(String(value));
-  if (name.endsWith('Url')) return maskedUrl(String(value));
-  return Array.isArray(value) ? value.join(', ') : String(value);
 }

@@ -45,7 +45,7 @@ export function createContexts(database: Database, { services }: Pick<Compositio
 export type Contexts = ReturnType<typeof createContexts>;
 
 /** The id of the request that the operation came with, if any; and whether it ends with the token of who asks. */
-type Facts = { requestId?: string; endsWithToken?: boolean };
+type Facts = { requestId?: string; endsWithToken?: boolean; address?: string };
 type Shared = Pick<Context, 'db' | 'services'> & { newLoaders: () => Loaders };
 
 /** Of an operation; most of it is made when somebody asks, since thousands of streams that wait are never asked. */
@@ -54,14 +54,16 @@ class OperationContext implements Context {
   private readonly asking: Viewer | null;
   private readonly signalOf: () => AbortSignal;
   readonly endsWithToken: boolean;
+  readonly address: string | null;
   private id: string | undefined;
   private made: Loaders | null = null;
 
-  constructor(shared: Shared, asking: Viewer | null, signalOf: () => AbortSignal, { requestId, endsWithToken = false }: Facts) {
+  constructor(shared: Shared, asking: Viewer | null, signalOf: () => AbortSignal, { requestId, endsWithToken = false, address }: Facts) {
     this.shared = shared;
     this.asking = asking;
     this.signalOf = signalOf;
     this.endsWithToken = endsWithToken;
+    this.address = address ?? null;
     this.id = requestId;
   }
 

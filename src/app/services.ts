@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Found } from '../contracts/tool.ts';
+import type { Viewer } from '../contracts/viewer.ts';
 import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createPace, createRedisBus, type Pace } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createBranchService, createConversationService, createVisibility, findConversation, findMessage } from '../features/conversations/index.ts';
+import { createGuestLimits, createRates } from '../features/quotas/index.ts';
 import { createSummaries } from '../features/summaries/index.ts';
 import { createTitles } from '../features/titles/index.ts';
 import { countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
@@ -18,6 +20,8 @@ import { systemClock } from '../kernel/clock.ts';
 import type { Database } from '../platform/db.ts';
 import { JsonCheckThread } from '../platform/json-check/index.ts';
 import type { Logger } from '../platform/logger.ts';
+import { createRateWindows } from '../platform/rates/rate-windows.ts';
+import { openRedisCommands } from '../platform/redis.ts';
 import { createMetrics, type Metrics } from '../platform/telemetry/metrics.ts';
 import { createTokens } from '../platform/tokens.ts';
 import { createProviders } from '../providers/index.ts';
@@ -68,7 +72,14 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
   const resolve = ({ model, provider }: { model?: string | null; provider?: string | null }) =>
     providers.resolve(model ?? providers.defaultModel, provider ?? null);
   const observed = createObserver({ metrics, logger, models: config.providers.openai.models });
-  const findModel = (wanted: Parameters<typeof resolve>[0]) => resolve(wanted).info;
+  const guestLimits = createGuestLimits({ ...config.guests, models: config.guests.models ?? [providers.defaultModel] });
+  const findModel = (viewer: Viewer, wanted: Parameters<typeof resolve>[0]) => guestLimits.bound(viewer, resolve(wanted).info);
+  const counters = openCounters(config, onFault);
+  const rates = createRates({
+    windows: createRateWindows({ redis: counters, prefix: config.stores.redisPrefix, onFault }),
+    limits: config.rates,
+    onLimited: (rate) => metrics.rateLimited.inc({ rate }),
+  });
 
   /** The model for calls beside turns: the one that is set for them, else that of the conversation. */
   const modelBeside =
@@ -106,14 +117,14 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     log,
     clock,
     defaultLanguage: config.conversations.defaultLanguage,
-    chooseModel: (wanted) => {
-      const { id, provider } = findModel(wanted);
+    chooseModel: (viewer, wanted) => {
+      const { id, provider } = findModel(viewer, wanted);
       return { model: id, provider };
     },
     beforeDelete: [(tx, append, id) => turns.endAllIn(tx, append, id)],
   });
   const turns = createTurnService({
-    ...{ database, log, hub, bus, conversations, findModel, countTokens },
+    ...{ database, log, hub, bus, conversations, findModel, countTokens, rates },
     limits: config.turns.context,
     tools: registry,
     json: answers,
@@ -121,7 +132,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     localWorker: () => worker,
   });
   const guests = createGuestService({
-    ...{ db: database.prisma, tokens },
+    ...{ db: database.prisma, tokens, count: rates.guest },
     allowGuests: config.auth.allowGuests,
     hours: config.auth.guestTokenHours,
   });
@@ -130,7 +141,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     services: {
       ...{ decisions, outputs: createOutputs(waiting) },
       asked: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
-      ...{ conversations, turns, titles, guests, log, maxReplay, models: () => providers.models() },
+      ...{ conversations, turns, titles, guests, rates, log, maxReplay, models: () => providers.models() },
       previewContext: createContextPreview({
         ...{ database, findModel, countTokens, limits: config.turns.context },
         maxMessageChars: config.turns.maxMessageChars,
@@ -150,6 +161,7 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
     pace,
     async close() {
       hub.close();
+      counters?.disconnect();
       await bus.close();
     },
   };
@@ -166,6 +178,10 @@ const createLookUp =
     const message = node?.type === 'Message' ? await findMessage(db, viewer, node.id) : null;
     return message && { type: 'Message', id: message.id, conversationId: message.conversationId };
   };
+
+/** A connection of its own for counting, since the bus gives up commands that come late in a burst. */
+const openCounters = ({ stores }: Config, onFault: (error: unknown) => void) =>
+  stores.redisUrl ? openRedisCommands({ url: stores.redisUrl, onFault }) : null;
 
 function openBus({ stores }: Config, logger: Logger): Bus {
   if (!stores.redisUrl) return createLocalBus();

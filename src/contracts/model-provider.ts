@@ -52,6 +52,8 @@ export type ModelInfo = {
   contextWindow: number;
   /** Tokens of one answer at the most. */
   maxOutputTokens: number;
+  /** Tokens that an answer has at the most where nothing is asked for; absent: what the provider says. */
+  outputLimit?: number;
   supportsTools: boolean;
   supportsBackground: boolean;
   /** Whether a call can be made with what is configured. */

@@ -3,6 +3,7 @@ import type { Viewer } from '../contracts/viewer.ts';
 import type { EventLog, Frame, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
 import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
+import type { Rates } from '../features/quotas/index.ts';
 import type { Titles } from '../features/titles/index.ts';
 import type { ContextPreview } from '../features/turn-context/index.ts';
 import type { Decisions, Outputs } from '../features/turn-tools/index.ts';
@@ -24,6 +25,7 @@ export type Services = {
   /** What a user is asked, page by page. */
   asked: { list(userId: string, after: string | null, limit: number): Promise<string[]>; count(userId: string): Promise<number> };
   guests: GuestService;
+  rates: Rates;
   models: () => readonly ModelInfo[];
   log: EventLog;
   hub: Hub;
@@ -47,4 +49,6 @@ export type Context = {
   /** Whether the caller's connection itself ends with its token, so that what runs on it need not watch for that. */
   readonly endsWithToken: boolean;
   readonly requestId: string;
+  /** Whom limits of addresses count: the address of the client, of IPv6 its network; null where the request came over no network. */
+  readonly address: string | null;
 };

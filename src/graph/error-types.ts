@@ -8,6 +8,7 @@ import {
   InternalError,
   NotFoundError,
   ProviderError,
+  RateLimitedError,
   ValidationError,
 } from '../kernel/errors.ts';
 import { builder } from './builder.ts';
@@ -118,6 +119,18 @@ builder.objectType(ContentFilteredError, {
   }),
 });
 
+builder.objectType(RateLimitedError, {
+  name: 'RateLimitedError',
+  isTypeOf: isRefusal('RateLimitedError'),
+  description: 'The viewer, or their address, does this more often than they may.',
+  interfaces: [ApiError],
+  fields: (t) => ({
+    retryAfterMs: t.exposeInt('retryAfterMs', { description: 'Milliseconds after which it may be done again.' }),
+    limit: t.exposeInt('limit', { description: 'How often it may be done in one window.' }),
+    windowMs: t.exposeInt('windowMs', { description: 'How long a window is, in milliseconds; it begins with the first time.' }),
+  }),
+});
+
 builder.objectType(ContextTooLongError, {
   name: 'ContextTooLongError',
   isTypeOf: isRefusal('ContextTooLongError'),
@@ -142,6 +155,7 @@ type Refusals =
   | 'ForbiddenError'
   | 'ConflictError'
   | 'ProviderError'
+  | 'RateLimitedError'
   | 'IdempotencyConflictError'
   | 'TurnInProgressError'
   | 'ContextTooLongError'

@@ -109,6 +109,28 @@ export class IdempotencyConflictError extends AppError {
   }
 }
 
+const inWords = (ms: number): string => {
+  const seconds = Math.ceil(ms / 1_000);
+  return seconds < 120 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`;
+};
+
+/** Somebody does something more often than they may. */
+export class RateLimitedError extends AppError {
+  /** Milliseconds until the window ends. */
+  readonly retryAfterMs: number;
+  /** How often it may be done in a window of `windowMs` milliseconds. */
+  readonly limit: number;
+  readonly windowMs: number;
+
+  constructor(what: string, { retryAfterMs, limit, windowMs }: { retryAfterMs: number; limit: number; windowMs: number }) {
+    const message = `There may be ${limit} ${what} in ${inWords(windowMs)}: try again in ${inWords(retryAfterMs)}.`;
+    super(message, { code: 'RATE_LIMITED', retryable: true });
+    this.retryAfterMs = retryAfterMs;
+    this.limit = limit;
+    this.windowMs = windowMs;
+  }
+}
+
 export class TurnInProgressError extends AppError {
   readonly activeTurnId: string;
 

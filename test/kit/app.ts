@@ -51,6 +51,8 @@ export async function createWorld(
     ...(redis ? { REDIS_URL: redisUrl, REDIS_PREFIX: `test:${randomUUID()}` } : {}),
     DATA_DIR: dataDir,
     JWT_SECRET: secret,
+    TURNS_PER_MINUTE: '0', // nobody is meant but by the tests of rates
+    GUESTS_PER_HOUR: '0',
     TITLES: 'false', // calls of the model that no test of another thing expects
     SUMMARIES: 'false',
     OPENAI_BASE_URL: model.url,

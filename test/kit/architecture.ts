@@ -57,6 +57,7 @@ const featureOrder = [
   'conversations',
   'tools',
   'usage',
+  'quotas',
   'side-calls',
   'titles',
   'summaries',

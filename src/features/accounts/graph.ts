@@ -2,7 +2,7 @@ import { builder } from '../../graph/builder.ts';
 import { Role, ViewerAction } from '../../graph/enums.ts';
 import { orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
-import { ValidationError } from '../../kernel/errors.ts';
+import { RateLimitedError, ValidationError } from '../../kernel/errors.ts';
 import { may } from './roles.ts';
 
 export const User = builder.prismaObject('User', {
@@ -84,7 +84,7 @@ const GuestSessionSuccess = builder.objectRef<GuestSession>('GuestSessionSuccess
 
 const GuestSessionResult = builder.unionType('GuestSessionResult', {
   description: 'A guest session, or why there is none.',
-  types: [GuestSessionSuccess, ValidationError],
+  types: [GuestSessionSuccess, RateLimitedError, ValidationError],
   resolveType: (value) => typeOfRefusal(value) ?? 'GuestSessionSuccess',
 });
 
@@ -94,6 +94,8 @@ builder.mutationField('createGuestSession', (t) =>
     description: 'A token for a visitor without an account; the conversations can later be claimed by a signed-in user.',
     args: { displayName: t.arg.string({ description: 'The name to show; "Guest" when nothing is said.' }) },
     resolve: (_root, { displayName }, context) =>
-      orRefusal(context, ['ValidationError'], ({ services }) => services.guests.start(displayName)) as Promise<GuestSession>,
+      orRefusal(context, ['RateLimitedError', 'ValidationError'], ({ services, address }) =>
+        services.guests.start(displayName, address),
+      ) as Promise<GuestSession>,
   }),
 );

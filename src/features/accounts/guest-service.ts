@@ -10,20 +10,30 @@ import { chosenName } from './display-name.ts';
 export type GuestSession = { token: string; expiresAt: Date; anonymousId: string; userId: string };
 
 export type GuestService = {
-  /** Makes a guest and signs them in. A name is optional; where guests are switched off this is refused as a `ValidationError`. */
-  start(displayName?: string | null): Promise<GuestSession>;
+  /**
+   * Makes a guest and signs them in, who asks from this address (null: over no network). A name is optional; where guests are switched off this is
+   * refused as a `ValidationError`, and where the address has made too many as a `RateLimitedError`.
+   */
+  start(displayName: string | null | undefined, address: string | null): Promise<GuestSession>;
 };
 
-type Deps = { db: Db; tokens: Tokens; allowGuests: boolean /** How long the token is good. */; hours: number };
+type Deps = {
+  db: Db;
+  tokens: Tokens;
+  count: (address: string | null) => Promise<void>;
+  allowGuests: boolean /** How long the token is good. */;
+  hours: number;
+};
 
 /** The `sub` claim of a guest. */
 export const guestSubject = (anonymousId: string): string => `guest:${anonymousId}`;
 
-export const createGuestService = ({ db, tokens, allowGuests, hours }: Deps): GuestService => ({
-  async start(displayName) {
+export const createGuestService = ({ db, tokens, count, allowGuests, hours }: Deps): GuestService => ({
+  async start(displayName, address) {
     // The mutation's result has no member for "forbidden", and to the caller it is all one: what was asked for cannot be had here.
     if (!allowGuests) throw new ValidationError([{ path: [], message: 'This server takes no guests: sign in instead.' }]);
     const name = chosenName(displayName, 'displayName');
+    await count(address);
     // Random rather than ordered by time: by this id an account can claim the guest's conversations, so it must not be guessed.
     const anonymousId = randomUUID();
     const subject = guestSubject(anonymousId);

@@ -25,7 +25,7 @@ export type ConversationChanges = {
   metadata?: unknown;
 };
 
-export type ModelChoice = (wanted: { model?: string | null; provider?: string | null }) => { model: string; provider: string };
+export type ModelChoice = (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => { model: string; provider: string };
 
 type Deps = {
   log: EventLog;
@@ -40,7 +40,7 @@ type Deps = {
 /** Creates, changes, archives, ends and deletes conversations. Each change is an event in the same transaction. */
 export function createConversationService({ log, clock, defaultLanguage, chooseModel, beforeDelete }: Deps) {
   const create = async (tx: Transaction, viewer: Viewer, input: NewConversation): Promise<LockedConversation> =>
-    insertConversation(tx, { id: uuidv7(), sessionId: uuidv7(), ownerId: viewer.userId, ...newRow(input), ...chooseModel(input) });
+    insertConversation(tx, { id: uuidv7(), sessionId: uuidv7(), ownerId: viewer.userId, ...newRow(input), ...chooseModel(viewer, input) });
 
   function newRow({ title, language, systemPrompt, metadata }: NewConversation) {
     return {
@@ -52,7 +52,7 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
     };
   }
 
-  function changedRow(current: LockedConversation, changes: ConversationChanges): ConversationChange {
+  function changedRow(viewer: Viewer, current: LockedConversation, changes: ConversationChanges): ConversationChange {
     const { title, status, language, metadata, model, provider } = changes;
     if (status != null && current.status === 'COMPLETED' && status !== 'COMPLETED')
       throw new ConflictError('This conversation has ended for good: it cannot be reopened or put away.');
@@ -61,7 +61,7 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
     if (status != null) row.status = status;
     if (language != null) row.language = parseLanguage(language);
     if (metadata != null) row.metadata = parseMetadata(metadata);
-    if (model != null || provider != null) Object.assign(row, chooseModel({ model: model ?? current.model, provider }));
+    if (model != null || provider != null) Object.assign(row, chooseModel(viewer, { model: model ?? current.model, provider }));
     return row;
   }
 
@@ -69,7 +69,7 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
     log.transact(async (tx, append) => {
       const current = await lockConversation(tx, viewer, id);
       if (!current) throw new NotFoundError('conversation', givenId);
-      const data = changedRow(current, changes);
+      const data = changedRow(viewer, current, changes);
       const changed = Object.keys(data);
       if (changed.length === 0) throw new ValidationError([{ path: ['input'], message: 'names nothing to change' }]);
       await updateConversation(tx, id, data);

@@ -2,7 +2,7 @@ import { builder } from '../../graph/builder.ts';
 import { ConversationStatus } from '../../graph/enums.ts';
 import { orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { idOf, toGlobalId } from '../../graph/ids.ts';
-import { ConflictError, ForbiddenError, NotFoundError, ProviderError, ValidationError } from '../../kernel/errors.ts';
+import { ConflictError, ForbiddenError, NotFoundError, ProviderError, RateLimitedError, ValidationError } from '../../kernel/errors.ts';
 import { readConversation } from './read.ts';
 import { Conversation } from './types.ts';
 
@@ -51,7 +51,7 @@ const typeOr = (success: string) => (value: unknown) => typeOfRefusal(value) ?? 
 
 export const ConversationResult = builder.unionType('ConversationResult', {
   description: 'The conversation, or why nothing was changed.',
-  types: [ConversationSuccess, ValidationError, NotFoundError, ForbiddenError, ConflictError, ProviderError],
+  types: [ConversationSuccess, ValidationError, NotFoundError, ForbiddenError, RateLimitedError, ConflictError, ProviderError],
   resolveType: typeOr('ConversationSuccess'),
 });
 
@@ -61,7 +61,7 @@ const DeleteResult = builder.unionType('DeleteResult', {
   resolveType: typeOr('DeleteSuccess'),
 });
 
-export const refusals = ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ConflictError', 'ProviderError'] as const;
+export const refusals = ['ValidationError', 'NotFoundError', 'ForbiddenError', 'RateLimitedError', 'ConflictError', 'ProviderError'] as const;
 export type Success = { conversationId: string };
 
 builder.mutationFields((t) => ({

@@ -11,6 +11,7 @@ builder.mutationField('generateTitle', (t) =>
     resolve: (_root, { id }, context) =>
       orRefusal(context, conversationRefusals, async ({ viewer, services, signal }) => {
         const conversationId = idOf('Conversation', id, 'id');
+        await services.rates.turn(viewer);
         await services.titles.generate(viewer, conversationId, id, signal);
         return { conversationId };
       }) as Promise<ConversationSuccess>,

@@ -10,7 +10,7 @@ import { type Content, countable, type GenerationRequest, modelFor, parseGenerat
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;
-  findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
+  findModel: (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
   maxMessageChars: number;
   tools: ToolRegistry;
   json: JsonChecker;
@@ -26,7 +26,7 @@ export const createContextPreview =
     const conversation = await findConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
-    const info = findModel(modelFor(generation, conversation));
+    const info = findModel(viewer, modelFor(generation, conversation));
     const parsed = parseGeneration(await readFormat(generation, json, 'generation'), info, tools, ['generation']);
     const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
     const draft = content && countable(readContent(content, maxMessageChars));

@@ -67,7 +67,7 @@ export function createAdmission(deps: AdmissionDeps) {
       return once(named, async (tx, append) => {
         const conversation = await open(tx, viewer, request.conversation);
         refuseStaleParent(conversation, request.parentId);
-        const info = findModel(modelFor(wanted, conversation));
+        const info = findModel(viewer, modelFor(wanted, conversation));
         const generation = parseGeneration(wanted, info, tools);
         const { parts, events } = await toParts(tx, conversation.id, read);
         const way = await makeWay(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
@@ -96,7 +96,7 @@ export function createAdmission(deps: AdmissionDeps) {
         if (!conversation) throw new NotFoundError('turn', givenId);
         takesMessages(conversation);
         await refuseUnlessRetryable(tx, turn);
-        const info = findModel({ model: turn.model, provider: turn.provider });
+        const info = findModel(viewer, { model: turn.model, provider: turn.provider });
         const events = await replaceAnswers(tx, turn.id, conversation);
         const generation = turn.generation as Generation;
         const again = { trigger: 'RETRY', info, generation, behind: turn.inputMessageId, question: null, events } as const;

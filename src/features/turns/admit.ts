@@ -4,10 +4,12 @@ import { contentOf, type MessagePart } from '../../contracts/message.ts';
 import type { Generation, ModelInfo } from '../../contracts/model-provider.ts';
 import type { TurnTrigger } from '../../contracts/turn.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import { ConflictError, ContextTooLongError } from '../../kernel/errors.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import { appendMessages, type ConversationService, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
+import type { Rates } from '../quotas/index.ts';
 import type { ToolRegistry } from '../tools/index.ts';
 import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../turn-runs/index.ts';
 import type { GenerationRequest } from './input.ts';
@@ -18,7 +20,9 @@ export type AdmissionDeps = {
   database: Pick<Database, 'query'>;
   log: EventLog;
   conversations: Pick<ConversationService, 'check' | 'createIn'>;
-  findModel: (wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
+  /** The model as this viewer may use it. */
+  findModel: (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
+  rates: Pick<Rates, 'turn' | 'refundTurn'>;
   countTokens: (text: string) => Promise<number>;
   maxMessageChars: number;
   limits: ContextLimits;

@@ -111,6 +111,7 @@ export function parseGeneration(
   const { data, error } = shapeFor(info.maxOutputTokens).safeParse(wanted);
   if (error) throw new ValidationError(error.issues.map(({ path, message }) => ({ path: [...place, ...path.map(String)], message })));
   const generation = Object.fromEntries(Object.entries(data).filter(([, value]) => value != null)) as Generation;
+  if (info.outputLimit !== undefined) generation.maxTokens ??= info.outputLimit;
   const fault = faultOfTools(generation, info, tools);
   if (fault) throw ValidationError.of([...place, fault.of].join('.'), fault.message);
   return generation;

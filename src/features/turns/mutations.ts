@@ -12,6 +12,7 @@ import {
   IdempotencyConflictError,
   NotFoundError,
   ProviderError,
+  RateLimitedError,
   TurnInProgressError,
   ValidationError,
 } from '../../kernel/errors.ts';
@@ -105,6 +106,7 @@ const SendMessageResult = builder.unionType('SendMessageResult', {
     ValidationError,
     NotFoundError,
     ForbiddenError,
+    RateLimitedError,
     TurnInProgressError,
     IdempotencyConflictError,
     ContextTooLongError,
@@ -116,7 +118,17 @@ const SendMessageResult = builder.unionType('SendMessageResult', {
 
 export const TurnResult = builder.unionType('TurnResult', {
   description: 'The turn, or why nothing was done.',
-  types: [TurnSuccess, ValidationError, NotFoundError, ForbiddenError, TurnInProgressError, ConflictError, IdempotencyConflictError, ProviderError],
+  types: [
+    TurnSuccess,
+    ValidationError,
+    NotFoundError,
+    ForbiddenError,
+    RateLimitedError,
+    TurnInProgressError,
+    ConflictError,
+    IdempotencyConflictError,
+    ProviderError,
+  ],
   resolveType: typeOr('TurnSuccess'),
 });
 
@@ -124,6 +136,7 @@ const refusals = [
   'ValidationError',
   'NotFoundError',
   'ForbiddenError',
+  'RateLimitedError',
   'TurnInProgressError',
   'IdempotencyConflictError',
   'ProviderError',

@@ -2,6 +2,7 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import { IdempotencyConflictError } from '../../kernel/errors.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
+import type { Rates } from '../quotas/index.ts';
 import { type AdmittedTurn, findAdmitted, type Take } from '../turn-runs/index.ts';
 
 export type Admitted = {
@@ -21,19 +22,25 @@ export type Admitted = {
 /** The name of a request: its key, and what tells it from another with the same key; and how a worker takes its turn along, if one does. */
 export type Request = { viewer: Viewer; key: string; hash: string; take: Take | null };
 
+type Deps = { database: Pick<Database, 'query'>; log: EventLog; rates: Pick<Rates, 'turn' | 'refundTurn'> };
+
 /**
- * One transaction that the database lets through once a key. It begins with a lock, or with a new conversation, which would be there and empty
+ * A repeat is found first: it is answered, and counts for nothing. Then one transaction that the database lets through once a key. It begins with a lock, or with a new conversation, which would be there and empty
  * were the rest not: its messages are refused without their turn, and that without them. Whatever it fails for, the key decides first: what the
  * earlier request did may be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
  */
 export const createOnce =
-  ({ database, log }: { database: Pick<Database, 'query'>; log: EventLog }) =>
+  ({ database, log, rates }: Deps) =>
   async ({ viewer, key, hash }: Request, admit: (tx: Transaction, append: Append) => Promise<Admitted>): Promise<Admitted> => {
+    const before = await findAdmitted(database, viewer, key);
+    if (before) return repeated(before, hash);
+    await rates.turn(viewer);
     try {
       return await log.transact(admit, { eager: true });
     } catch (error) {
       const earlier = await findAdmitted(database, viewer, key).catch(() => null);
       if (!earlier) throw error;
+      await rates.refundTurn(viewer);
       return repeated(earlier, hash);
     }
   };

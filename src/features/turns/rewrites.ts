@@ -39,7 +39,7 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
       return once(named, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, request.target);
         const behind = questionOf(message);
-        const info = findModel(modelFor(wanted, conversation));
+        const info = findModel(viewer, modelFor(wanted, conversation));
         const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(wanted, info, tools), behind, question: null } as const;
         return admitTurn(tx, append, named, conversation, turn);
       });
@@ -57,7 +57,7 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
       return once(named, async (tx, append) => {
         const [conversation, message] = await find(tx, viewer, target);
         if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
-        const info = findModel(modelFor(wanted, conversation));
+        const info = findModel(viewer, modelFor(wanted, conversation));
         const generation = parseGeneration(wanted, info, tools);
         refuseTooLong(tokenCount, { info, generation }, limits);
         const { parts, events } = await toParts(tx, conversation.id, read);

@@ -22,6 +22,7 @@ export function createMetrics({ redis }: { redis: boolean }) {
     turns: gauge('turns', 'Turns that have not ended, by state, in the whole database: the same at every process.', 'state'),
     queueAge: gauge('turns_queue_age_seconds', 'How long the oldest turn that could run waits for a worker, in the whole database.'),
     turnsAdmitted: counter('turns_admitted_total', 'Turns that this process admitted.'),
+    rateLimited: counter('rate_limited_total', 'Requests refused because of a rate: turns of users, guests of addresses.', 'rate'),
     turnsRecovered: counter('turns_recovered_total', 'Turns that this process took over from a worker that was lost or drained.'),
     turnsFinished: counter('turns_finished_total', 'Turns that this process ended.', 'status', 'reason'),
     workerRunning: gauge('worker_turns', 'Turns that the worker of this process runs now.'),

@@ -77,6 +77,7 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     OPENAI_API_KEY: 'sk-test',
     OPENAI_MODEL: 'gpt-4o-mini',
     JWT_SECRET: secret,
+    TURNS_PER_MINUTE: '0',
     TITLES: 'false',
     SUMMARIES: 'false',
     TOOLS: toolsModule,

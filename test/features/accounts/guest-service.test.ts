@@ -21,10 +21,10 @@ describeStatements('guest sessions', ({ create }) => {
   const now = new Date('2026-01-02T03:04:05Z');
   const clock = { ...systemClock, now: () => now };
   const tokens = createTokens({ secret: 's'.repeat(32), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
-  const guests = (allowGuests = true) => createGuestService({ db: database.prisma, tokens, allowGuests, hours: 24 });
+  const guests = (allowGuests = true) => createGuestService({ db: database.prisma, tokens, count: async () => {}, allowGuests, hours: 24 });
 
   it('signs a guest in, whom the token stands for from then on', async () => {
-    const session = await guests().start('  Zoë ');
+    const session = await guests().start('  Zoë ', null);
     expect(session.expiresAt).toEqual(new Date('2026-01-03T03:04:05Z'));
     const viewer = await createViewers({ db: database.prisma, tokens, clock }).fromHeader(`Bearer ${session.token}`);
     expect(viewer).toEqual({ userId: session.userId, roles: ['ANONYMOUS'], expiresAt: session.expiresAt });
@@ -39,7 +39,7 @@ describeStatements('guest sessions', ({ create }) => {
   });
 
   it('makes another guest each time, named or not', async () => {
-    const sessions = await Promise.all([undefined, null, '', '\u200b'].map((name) => guests().start(name)));
+    const sessions = await Promise.all([undefined, null, '', '\u200b'].map((name) => guests().start(name, null)));
     expect(new Set(sessions.map(({ userId }) => userId)).size).toBe(4);
     const users = await database.prisma.user.findMany({ where: { id: { in: sessions.map(({ userId }) => userId) } } });
     expect(users.map(({ displayName }) => displayName)).toEqual(['Guest', 'Guest', 'Guest', 'Guest']);
@@ -48,7 +48,7 @@ describeStatements('guest sessions', ({ create }) => {
   it('refuses a name that is too long, and makes nobody', async () => {
     const before = await database.prisma.user.count();
     const refusal = await guests()
-      .start('x'.repeat(201))
+      .start('x'.repeat(201), null)
       .catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(ValidationError);
     expect(refusal).toMatchObject({ issues: [{ path: ['displayName'], message: 'must have at most 200 characters, but has 201' }] });
@@ -56,6 +56,6 @@ describeStatements('guest sessions', ({ create }) => {
   });
 
   it('takes none where guests are switched off', async () => {
-    await expect(guests(false).start()).rejects.toThrow(ValidationError);
+    await expect(guests(false).start(null, null)).rejects.toThrow(ValidationError);
   });
 });

@@ -16,6 +16,24 @@ export const whole = (min: number, max: number) =>
     return value >= min && value <= max ? value : undefined;
   });
 
+const roleNames = ['ANONYMOUS', 'USER', 'OPERATOR', 'ADMIN'] as const;
+
+/** A whole number for each role: one for all, or some by name ("ANONYMOUS:10,USER:20"), where roles that are not named have what USER has. */
+export const byRole = (max: number) =>
+  kind(`a whole number from 0 to ${max}, or some by role such as ANONYMOUS:10,USER:20`, (text) => {
+    const parts = split(text).map((part) => part.split(':'));
+    const numbers = new Map(parts.map((part) => (part.length === 1 ? ['USER', part[0]!] : [part[0]!, part[1]!]) as [string, string]));
+    const isRead = parts.every((part) => part.length <= 2) && (parts.length === 1 || parts.every((part) => part.length === 2));
+    const isKnown = [...numbers].every(
+      ([role, number]) => (roleNames as readonly string[]).includes(role) && /^\d{1,9}$/.test(number) && Number(number) <= max,
+    );
+    if (!isRead || !isKnown || !numbers.has('USER')) return undefined;
+    return Object.fromEntries(roleNames.map((role) => [role, Number(numbers.get(role) ?? numbers.get('USER'))])) as Record<
+      (typeof roleNames)[number],
+      number
+    >;
+  });
+
 const truths: Record<string, boolean> = { true: true, yes: true, on: true, '1': true, false: false, no: false, off: false, '0': false };
 
 /** A switch. */

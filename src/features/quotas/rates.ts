@@ -1,0 +1,52 @@
+import type { Role, Viewer } from '../../contracts/viewer.ts';
+import { RateLimitedError } from '../../kernel/errors.ts';
+import type { RateWindow, RateWindows } from '../../platform/rates/rate-windows.ts';
+
+export type RateLimits = {
+  /** Turns that a user of this role may begin in a minute; 0 is any number. */
+  turnsPerMinute: Readonly<Record<Role, number>>;
+  /** Guest sessions that one address may begin in an hour; 0 is any number. */
+  guestsPerHour: number;
+};
+
+type Deps = { windows: RateWindows; limits: RateLimits; onLimited: (rate: 'turns' | 'guests') => void };
+
+export type Rates = ReturnType<typeof createRates>;
+
+const minute = 60_000;
+const hour = 3_600_000;
+
+/** Counts what costs money, and refuses what is too much. */
+export function createRates({ windows, limits, onLimited }: Deps) {
+  const guests: RateWindow = { name: 'guests', limit: limits.guestsPerHour, windowMs: hour };
+
+  async function count(window: RateWindow, key: string, what: string): Promise<void> {
+    if (window.limit === 0) return;
+    const retryAfterMs = await windows.consume(window, key);
+    if (retryAfterMs === null) return;
+    onLimited(window.name as 'turns' | 'guests');
+    throw new RateLimitedError(what, { retryAfterMs, limit: window.limit, windowMs: window.windowMs });
+  }
+
+  return {
+    /** Counts a turn, or another call of a model that a user asks for. Throws a `RateLimitedError`. */
+    turn: (viewer: Pick<Viewer, 'userId' | 'roles'>): Promise<void> => count(turnsOf(viewer, limits), viewer.userId, 'turns'),
+
+    /** Takes back a turn that was counted and turned out to be there already. */
+    async refundTurn(viewer: Pick<Viewer, 'userId' | 'roles'>): Promise<void> {
+      const window = turnsOf(viewer, limits);
+      if (window.limit > 0) await windows.refund(window, viewer.userId);
+    },
+
+    /** Counts a guest session of an address; null where the request came over no network. Throws a `RateLimitedError`. */
+    guest: (address: string | null): Promise<void> =>
+      address === null ? Promise.resolve() : count(guests, address, 'guest sessions of one address'),
+  };
+}
+
+/** Of several roles the one that may do the most. */
+function turnsOf({ roles }: Pick<Viewer, 'roles'>, { turnsPerMinute }: RateLimits): RateWindow {
+  const allowed = roles.map((role) => turnsPerMinute[role]);
+  const limit = allowed.includes(0) ? 0 : Math.max(...allowed, roles.length === 0 ? turnsPerMinute.ANONYMOUS : 1);
+  return { name: 'turns', limit, windowMs: minute };
+}
