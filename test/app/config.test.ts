@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, environment, loadConfig } from '../../src/app/config.ts';
 import { describeConfig } from '../../src/app/config/table.ts';
+import { ConfigError, environment, loadConfig } from '../../src/app/config.ts';
 
 const secret = 'correct-horse-battery-staple-0123456789';
 const databaseUrl = 'postgresql://colloquy:hunter2@db.internal:5432/colloquy';
