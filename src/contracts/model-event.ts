@@ -9,6 +9,9 @@ export type ModelUsage = {
   reasoningTokens: number;
 };
 
+/** A count of tokens that a provider says. */
+export type TokenCount = 'inputTokens' | 'outputTokens';
+
 /** Text as it came, and in how many pieces the provider sent it; without a number it was one. */
 type Text = { text: string; pieces?: number };
 
@@ -25,5 +28,6 @@ export type ModelEvent =
   | { kind: 'tool-call'; index: number; callId: string; name: string }
   /** More of the arguments of a call, which are JSON when they are whole. */
   | ({ kind: 'tool-arguments'; index: number } & Text)
-  | { kind: 'usage'; usage: ModelUsage }
+  /** What the provider counted. `implausible` names counts that cannot be right for what was sent and what came: they are not to be used. */
+  | { kind: 'usage'; usage: ModelUsage; implausible?: readonly TokenCount[] }
   | { kind: 'finish'; reason: Extract<FinishReason, 'STOP' | 'LENGTH' | 'TOOL_CALLS' | 'CONTENT_FILTER'> };

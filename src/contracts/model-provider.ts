@@ -60,15 +60,24 @@ export type ModelInfo = {
   configured: boolean;
 };
 
+/** What becomes of a request, reported as it happens: of a call that is cut off nobody can say it later. */
+export type RequestProgress = {
+  /** All of the request has left this process, so that it may be billed; its body has so many bytes. */
+  sent(bytes: number): void;
+  /** The provider refused it with an HTTP status of 400 or more, so that it is not billed. */
+  refused(): void;
+};
+
 /**
  * One way to a model. `stream` makes exactly one call and never retries: retries belong to the turn, which records each.
  *
  * Yields batches (what one read of the network held), in order. Ends normally only after `finish`; every failure throws a
  * `ProviderError` that says whether it is retryable: refusals by status, a stream that ends without a reason, garbage, silence
- * beyond the time-outs. When `signal` is aborted it closes the connection and throws the signal's reason.
+ * beyond the time-outs. When `signal` is aborted it closes the connection and throws the signal's reason. Usage that was read before a
+ * failure or an abort is yielded before it is thrown.
  */
 export interface ModelProvider {
   readonly name: string;
   models(): readonly ModelInfo[];
-  stream(request: ModelRequest, signal: AbortSignal): AsyncIterable<readonly ModelEvent[]>;
+  stream(request: ModelRequest, signal: AbortSignal, progress?: RequestProgress): AsyncIterable<readonly ModelEvent[]>;
 }

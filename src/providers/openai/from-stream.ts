@@ -2,6 +2,7 @@ import { createParser } from 'eventsource-parser';
 import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import { endsInHalf, storable } from '../../kernel/text.ts';
 import { type CallReader, createCallReader } from './tool-calls.ts';
+import { toUsage } from './usage.ts';
 
 type FinishReason = Extract<ModelEvent, { kind: 'finish' }>['reason'];
 type Delta = Extract<ModelEvent, { text: string }>;
@@ -19,6 +20,12 @@ export type Translation = {
   feedLast(text: string): ModelEvent[];
   /** The last events, once the stream is over: what was held back, the usage, the reason. */
   end(): ModelEvent[];
+  /** The usage that was read, also of a stream that did not come to its end; null where there was none. */
+  usage(): ModelUsage | null;
+  /** Whether the usage came with the reason or after it, so that no other is to be waited for. */
+  isCounted(): boolean;
+  /** UTF-16 units of all that the model wrote: text, reasoning, refusals, names and arguments of calls. */
+  units(): number;
   /** Why the model ended; null until it says so. */
   reason(): FinishReason | null;
   /** Whether the stream said that it is over. */
@@ -35,6 +42,8 @@ type State = {
   run: Run | null;
   calls: CallReader;
   usage: ModelUsage | null;
+  isCounted: boolean;
+  units: number;
   reason: FinishReason | null;
   isDescribed: boolean;
   isDone: boolean;
@@ -54,6 +63,8 @@ export function createTranslation(): Translation {
     run: null,
     calls: createCallReader(),
     usage: null,
+    isCounted: false,
+    units: 0,
     reason: null,
     isDescribed: false,
     isDone: false,
@@ -92,6 +103,9 @@ export function createTranslation(): Translation {
       if (state.reason) state.events.push({ kind: 'finish', reason: state.reason });
       return take(state);
     },
+    usage: () => state.usage,
+    isCounted: () => state.isCounted,
+    units: () => state.units,
     reason: () => state.reason,
     isDone: () => state.isDone,
     fault: () => state.fault,
@@ -112,8 +126,11 @@ type Chunk = {
   object?: unknown;
   error?: unknown;
   usage?: unknown;
-  choices?: { index?: unknown; delta?: Record<string, unknown> | null; finish_reason?: unknown }[];
+  /** Groq's own; the usage may be in it alone. */
+  x_groq?: { usage?: unknown } | null;
+  choices?: unknown;
 };
+type Choice = { index?: unknown; delta?: Record<string, unknown> | null; finish_reason?: unknown };
 
 function onData(state: State, data: string, event: string | undefined): void {
   if (state.isDone || state.fault) return;
@@ -123,8 +140,10 @@ function onData(state: State, data: string, event: string | undefined): void {
   }
   const chunk = parse(data);
   if (!chunk) state.fault = state.isLast ? null : { kind: 'garbage' };
-  else if (chunk.error || event === 'error' || chunk.object === 'error') state.fault = { kind: 'error', body: chunk.error || chunk };
-  else onChunk(state, chunk);
+  else if (chunk.error || event === 'error' || chunk.object === 'error') {
+    readUsage(state, chunk);
+    state.fault = { kind: 'error', body: chunk.error || chunk };
+  } else onChunk(state, chunk);
 }
 
 function parse(data: string): Chunk | null {
@@ -139,9 +158,31 @@ function parse(data: string): Chunk | null {
 
 function onChunk(state: State, chunk: Chunk): void {
   if (!state.isDescribed) describe(state, chunk);
-  if (chunk.usage) state.usage = toUsage(chunk.usage) ?? state.usage;
-  const choice = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
-  if (!choice) return;
+  const choice = firstOf(chunk.choices);
+  if (choice) onChoice(state, choice);
+  readUsage(state, chunk);
+}
+
+/** Of several answers in one stream the one that was asked for, which is number 0, wherever it stands; servers may leave the number out. */
+function firstOf(choices: unknown): Choice | undefined {
+  const all = Array.isArray(choices) ? (choices as (Choice | null | undefined)[]) : [];
+  return all.find((choice) => choice && (choice.index == null || Number(choice.index) === 0)) ?? undefined;
+}
+
+/** Some servers count in every chunk: the last count is the one. After the reason it is what is waited for. */
+function readUsage(state: State, { usage, x_groq: groq }: Chunk): void {
+  const given = usage ?? groq?.usage;
+  if (!given) return;
+  const read = toUsage(given);
+  // Zeros after a count are none.
+  if (!read || (state.usage && read.inputTokens + read.outputTokens === 0)) return;
+  state.usage = read;
+  if (!state.reason || state.isCounted) return;
+  state.isCounted = true;
+  state.progressed = true;
+}
+
+function onChoice(state: State, choice: Choice): void {
   const { delta } = choice;
   if (delta) {
     // "reasoning_content" is what DeepSeek and vLLM call it, "reasoning" OpenRouter and Ollama; a server that sends both means one.
@@ -172,6 +213,7 @@ function onCalls(state: State, given: unknown): void {
 function append(state: State, kind: Delta['kind'], text: unknown, index = 0): void {
   if (typeof text !== 'string' || text === '') return;
   state.progressed = true;
+  state.units += text.length;
   if (state.run?.kind === kind && state.run.index === index) {
     state.run.text += text;
     state.run.pieces = (state.run.pieces ?? 1) + 1;
@@ -181,8 +223,9 @@ function append(state: State, kind: Delta['kind'], text: unknown, index = 0): vo
   state.run = { kind, index, text, pieces: undefined };
 }
 
-function begin(state: State, call: ModelEvent): void {
+function begin(state: State, call: Extract<ModelEvent, { kind: 'tool-call' }>): void {
   state.progressed = true;
+  state.units += call.name.length;
   if (state.run) closeRun(state, false);
   state.run = null;
   state.events.push(call);
@@ -217,26 +260,4 @@ function onFinish(state: State, word: string): void {
   state.progressed = true;
   if (breakdowns.has(word)) state.fault = { kind: 'error', body: { message: `finish_reason: ${word}` } };
   else state.reason ??= reasons[word] ?? (word.startsWith('content_filter') ? 'CONTENT_FILTER' : 'STOP');
-}
-
-/** A count that fits the ledger's column, also when it is added to another. */
-const count = (value: unknown): number => (typeof value === 'number' && value > 0 ? Math.min(Math.floor(value), 1_000_000_000) : 0);
-
-const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
-
-function toUsage(raw: unknown): ModelUsage | null {
-  const usage = within(raw);
-  const input = within(usage.prompt_tokens_details);
-  const inputTokens = count(usage.prompt_tokens);
-  // Some servers leave the reasoning out of `completion_tokens`; the total has it, as the bill does.
-  const outputTokens = Math.max(count(usage.completion_tokens), count(usage.total_tokens) - inputTokens);
-  if (!inputTokens && !outputTokens) return null;
-  const cachedInputTokens = Math.min(inputTokens, count(input.cached_tokens ?? usage.prompt_cache_hit_tokens));
-  return {
-    inputTokens,
-    cachedInputTokens,
-    cacheWriteTokens: Math.min(inputTokens - cachedInputTokens, count(input.cache_write_tokens)),
-    outputTokens,
-    reasoningTokens: Math.min(outputTokens, count(within(usage.completion_tokens_details).reasoning_tokens)),
-  };
 }

@@ -1,20 +1,28 @@
 import { APIError, type OpenAI } from 'openai';
-import type { ModelEvent } from '../../contracts/model-event.ts';
-import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
+import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
+import type { ModelInfo, ModelMessage, ModelProvider, ModelRequest, RequestProgress } from '../../contracts/model-provider.ts';
 import { ProviderError } from '../../kernel/errors.ts';
 import { BodyReader } from './body-reader.ts';
 import { createTranslation, type StreamFault, type Translation } from './from-stream.ts';
 import { type CallFacts, shortId, toProviderError, toStreamError } from './to-error.ts';
 import { type GenerationDefaults, toRequest } from './to-request.ts';
-import { bodyOf } from './transport.ts';
+import { bodyOf, reporting } from './transport.ts';
+import { implausibleIn } from './usage.ts';
 import { createWatchdog, type Watchdog } from './watchdog.ts';
 
 type Limits = { firstTokenTimeoutMs: number; idleTimeoutMs: number };
 type Deps = { name: string; client: OpenAI; models: readonly ModelInfo[] } & Limits & GenerationDefaults;
 type Batch = readonly ModelEvent[];
+type UsageEvent = Extract<ModelEvent, { kind: 'usage' }>;
 
-/** After the reason only the usage and `[DONE]` are to come, in the same moment; a server that dawdles there is not waited for. */
+/** After the reason and the usage only `[DONE]` is to come, in the same moment; a server that dawdles there is not waited for. */
 const tailMs = 1_000;
+
+/**
+ * How long the usage is waited for after the reason, where the server neither says `[DONE]` nor ends its answer: gateways that count by themselves
+ * take seconds for a long one. Readers have all of the text meanwhile; only the end of the turn waits. A server that ends is not waited for.
+ */
+const usageMs = 5_000;
 
 /** No answer of any model comes near this; a server that never stops talking does. */
 const maxBodyBytes = 268_435_456;
@@ -27,16 +35,17 @@ export function createOpenAIProvider({ name, client, models, ...settings }: Deps
   return {
     name,
     models: () => models,
-    async *stream(request, signal) {
+    async *stream(request, signal, progress) {
       signal.throwIfAborted();
       const facts: CallFacts = { provider: name, model: request.model };
-      const call = openCall(signal, settings);
+      const call = openCall(signal, settings, request);
+      let reading: Reading | null = null;
       try {
-        const response = await ask(client, toRequest(request, settings), call, facts);
+        const response = await ask(toRequest(request, settings), { client, call, facts, progress });
         refuseForeign(response, facts);
         yield [{ kind: 'accepted', requestId: facts.requestId ?? null }];
         throwIfStopped(call);
-        const reading = openReading(response, call, facts);
+        reading = openReading(response, call, facts);
         while (!reading.isOver) {
           const batch = reading.take() ?? (await reading.next());
           if (batch.length === 0) continue;
@@ -45,6 +54,10 @@ export function createOpenAIProvider({ name, client, models, ...settings }: Deps
         }
         yield reading.end();
         await reading.drain();
+      } catch (error) {
+        const usage = reading?.usage();
+        if (usage) yield [usage];
+        throw error;
       } finally {
         call.close();
       }
@@ -60,18 +73,23 @@ type Call = Limits & {
   /** Set before the connection is cut, so that an abort, a silence and an end are never taken for one another. */
   cut: 'caller' | 'silence' | null;
   hasToken: boolean;
+  /** What was sent: UTF-16 units of the messages, and bytes of the whole request once that is known. */
+  promptUnits: number;
+  sentBytes: number;
+  elapsed(): number;
   /** The caller's reason. */
   reason(): unknown;
   close(): void;
 };
 
-function openCall(signal: AbortSignal, limits: Limits): Call {
+function openCall(signal: AbortSignal, limits: Limits, { messages }: ModelRequest): Call {
   const connection = new AbortController();
   const cut = (by: 'caller' | 'silence') => {
     call.cut ??= by;
     connection.abort();
   };
   const stop = () => cut('caller');
+  const start = performance.now();
   const call: Call = {
     firstTokenTimeoutMs: limits.firstTokenTimeoutMs,
     idleTimeoutMs: limits.idleTimeoutMs,
@@ -79,6 +97,9 @@ function openCall(signal: AbortSignal, limits: Limits): Call {
     watchdog: createWatchdog(limits.firstTokenTimeoutMs, () => cut('silence')),
     cut: null,
     hasToken: false,
+    promptUnits: messages.reduce((sum, message) => sum + unitsOf(message), 0),
+    sentBytes: 0,
+    elapsed: () => performance.now() - start,
     reason: () => signal.reason,
     close() {
       signal.removeEventListener('abort', stop);
@@ -90,6 +111,9 @@ function openCall(signal: AbortSignal, limits: Limits): Call {
   signal.addEventListener('abort', stop, { once: true });
   return call;
 }
+
+const unitsOf = (message: ModelMessage): number =>
+  message.content.length + ('toolCalls' in message ? (message.toolCalls ?? []).reduce((sum, call) => sum + call.arguments.length, 0) : 0);
 
 /** Waits for the provider under the watchdog; whatever breaks comes out as a `ProviderError`, or as the caller's own reason. */
 async function underWatch<T>(work: Promise<T>, call: Call, facts: CallFacts): Promise<T> {
@@ -110,8 +134,17 @@ function throwIfStopped(call: Call): void {
   if (call.cut === 'caller') throw call.reason();
 }
 
-async function ask(client: OpenAI, body: OpenAI.ChatCompletionCreateParamsStreaming, call: Call, facts: CallFacts): Promise<Response> {
-  const response = await underWatch(client.chat.completions.create(body, { signal: call.connection }).asResponse(), call, facts);
+type Asking = { client: OpenAI; call: Call; facts: CallFacts; progress: RequestProgress | undefined };
+
+async function ask(body: OpenAI.ChatCompletionCreateParamsStreaming, { client, call, facts, progress }: Asking): Promise<Response> {
+  const fetchOptions = reporting({
+    sent(bytes) {
+      call.sentBytes = bytes;
+      progress?.sent(bytes);
+    },
+    refused: () => progress?.refused(),
+  });
+  const response = await underWatch(client.chat.completions.create(body, { signal: call.connection, fetchOptions }).asResponse(), call, facts);
   facts.requestId = shortId(response.headers.get('x-request-id'));
   throwIfStopped(call);
   return response;
@@ -125,6 +158,8 @@ function refuseForeign(response: Response, { provider, requestId }: CallFacts): 
   throw new ProviderError(message, { provider, requestId, httpStatus: response.status, cause: new Error(`content-type: ${type.slice(0, 200)}`) });
 }
 
+type Reading = ReturnType<typeof openReading>;
+
 /** The body on its way to its end: one batch for each read of the network. */
 function openReading(response: Response, call: Call, facts: CallFacts) {
   const body = bodyOf(response);
@@ -133,6 +168,13 @@ function openReading(response: Response, call: Call, facts: CallFacts) {
   const translation = createTranslation();
   let size = 0;
   let isOver = false;
+
+  function checked(usage: ModelUsage): UsageEvent {
+    const { sentBytes, promptUnits } = call;
+    const exchange = { sentBytes, promptUnits, receivedBytes: size, writtenUnits: translation.units(), durationMs: call.elapsed() };
+    const implausible = implausibleIn(usage, exchange);
+    return { kind: 'usage', usage, ...(implausible.length > 0 && { implausible }) };
+  }
 
   function translate(bytes: Uint8Array | null): Batch {
     size += bytes?.length ?? 0;
@@ -156,7 +198,12 @@ function openReading(response: Response, call: Call, facts: CallFacts) {
     /** What is left once the body is over. Throws where that is no end of an answer. */
     end(): Batch {
       if (!translation.reason()) throw broken(translation.fault(), size, facts);
-      return translation.end();
+      return translation.end().map((event) => (event.kind === 'usage' ? checked(event.usage) : event));
+    },
+    /** The usage that was read of a body that is cut off; null where there was none. */
+    usage(): UsageEvent | null {
+      const usage = translation.usage();
+      return usage && checked(usage);
     },
     /** Takes the end of a finished body off the wire, so that its connection serves the next call too. */
     async drain(): Promise<void> {
@@ -184,7 +231,7 @@ async function nextBytes(reader: BodyReader, translation: Translation, call: Cal
 function keepPatience(translation: Translation, call: Call): void {
   if (!translation.progressed()) return;
   call.hasToken = true;
-  call.watchdog.reset(translation.reason() ? tailMs : call.idleTimeoutMs);
+  call.watchdog.reset(translation.reason() ? (translation.isCounted() ? tailMs : usageMs) : call.idleTimeoutMs);
 }
 
 function silent({ hasToken, idleTimeoutMs, firstTokenTimeoutMs }: Call, { provider, requestId }: CallFacts): ProviderError {

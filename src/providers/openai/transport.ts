@@ -3,6 +3,7 @@ import { Agent as TlsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import redirecting from 'follow-redirects';
+import type { RequestProgress } from '../../contracts/model-provider.ts';
 
 /** More of a refusal's body than this is never looked at: a hostile or broken server must not fill the memory. */
 const refusalBytes = 64 * 1_024;
@@ -22,6 +23,11 @@ const bodies = new WeakMap<Response, Readable>();
 /** The body of a good answer, once: it must be read to its end or its request aborted. */
 export const bodyOf = (response: Response): Readable | null => bodies.get(response) ?? null;
 
+/** The options of a request that reports its progress: they reach `fetch` through the client as they are. */
+type Reporting = RequestInit & { progress?: RequestProgress | undefined };
+
+export const reporting = (progress: RequestProgress): object => ({ progress });
+
 type Agents = { http: Agent; https: TlsAgent };
 
 /**
@@ -35,6 +41,7 @@ export function createTransport(): typeof fetch {
     const body = await request(String(input), init, agents);
     try {
       const { statusCode: status = 0 } = body;
+      if (status >= 400) (init as Reporting | undefined)?.progress?.refused();
       const given = { status, headers: headersOf(body) };
       if (status < 200 || status > 299) return new Response(await beginningOf(body), given);
       const response = new Response(null, given);
@@ -48,11 +55,12 @@ export function createTransport(): typeof fetch {
 }
 
 /** Resolves with the beginning of the answer. How long a model may be silent is the watchdog's to say. */
-function request(url: string, { method = 'GET', headers, body, signal }: RequestInit = {}, agents: Agents): Promise<IncomingMessage> {
+function request(url: string, { method = 'GET', headers, body, signal, progress }: Reporting = {}, agents: Agents): Promise<IncomingMessage> {
   const content = (body as string | null | undefined) ?? '';
+  const size = Buffer.byteLength(content);
   const told = {
     ...Object.fromEntries(new Headers(headers)),
-    'content-length': Buffer.byteLength(content),
+    'content-length': size,
     'accept-encoding': 'identity', // nothing here would decompress an answer
   };
   const { request: open } = url.startsWith('https:') ? redirecting.https : redirecting.http;
@@ -65,11 +73,12 @@ function request(url: string, { method = 'GET', headers, body, signal }: Request
     signal?.addEventListener('abort', () => cut.destroy(signal.reason as Error), { once: true });
     asked.on('error', reject);
     asked.on('response', (answer) => {
+      progress?.sent(size); // a server may answer before it has taken all
       cut = answer;
       holdBack(answer);
       resolve(answer);
     });
-    asked.end(content);
+    asked.end(content, () => progress?.sent(size)); // called when the system has all of it, and not where the connection fails before
   });
 }
 
@@ -105,13 +114,18 @@ const keeping =
 const headersOf = ({ headersDistinct }: IncomingMessage): Headers =>
   new Headers(Object.entries(headersDistinct).flatMap(([name, values = []]) => values.map((value): [string, string] => [name, value])));
 
+/** What came of a body up to its end, its bound, or where it broke off: the status is known, and says more than the failure after it. */
 async function beginningOf(body: Readable): Promise<Uint8Array<ArrayBuffer> | null> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of body) {
-    parts.push(part);
-    size += part.length;
-    if (size >= refusalBytes) break;
+  try {
+    for await (const part of body) {
+      parts.push(part);
+      size += part.length;
+      if (size >= refusalBytes) break;
+    }
+  } catch {
+    // The refusal stands without its words.
   }
   return size > 0 ? new Uint8Array(Buffer.concat(parts).subarray(0, refusalBytes)) : null;
 }

@@ -1,0 +1,91 @@
+import type { ModelUsage, TokenCount } from '../../contracts/model-event.ts';
+
+/** What no count comes near, and what the ledger's columns hold also where two are added. */
+const maxCount = 1_000_000_000;
+
+const isNumber = (value: unknown): boolean => typeof value === 'number' || (typeof value === 'string' && /^\d{1,20}$/.test(value));
+
+/** A count, at the most `maxCount`; some servers send it as a string. Whatever is none is 0. */
+const count = (value: unknown): number => (isNumber(value) && Number(value) > 0 ? Math.min(Math.floor(Number(value)), maxCount) : 0);
+
+/** The same for a figure that only explains another: what is beyond any count explains nothing. */
+const detail = (value: unknown): number => count(value) % maxCount;
+
+const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
+
+const nothing: ModelUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+
+/**
+ * The counts of a call, under the names that compatible servers have for them; null where there are none, or only zeros. Counts that are no
+ * numbers of tokens at all (negative, null, a word) are zeros, of which `implausibleIn` finds that they cannot be right.
+ */
+export function toUsage(raw: unknown): ModelUsage | null {
+  const usage = within(raw);
+  const input = within(usage.prompt_tokens_details ?? usage.input_tokens_details);
+  const output = within(usage.completion_tokens_details ?? usage.output_tokens_details);
+  const said = [usage.prompt_tokens ?? usage.input_tokens, usage.completion_tokens ?? usage.output_tokens] as const;
+  const total = detail(usage.total_tokens);
+  const written = count(said[1]);
+  const prompt = count(said[0]) || (written > 0 ? Math.max(total - written, 0) : 0);
+  // Some servers leave the reasoning out of `completion_tokens`; the total has it, as the bill does.
+  const outputTokens = prompt > 0 ? Math.max(written, total - prompt) : written;
+  if (!prompt && !outputTokens) return isNonsense(usage) ? nothing : null;
+  const cached = detail(input.cached_tokens ?? usage.prompt_cache_hit_tokens ?? usage.cache_read_input_tokens);
+  const cacheWritten = detail(input.cache_write_tokens ?? usage.cache_creation_input_tokens);
+  // Where more was cached than there was, the cached tokens are counted beside the others.
+  const inputTokens = Math.min(cached + cacheWritten > prompt && prompt > 0 ? prompt + cached + cacheWritten : prompt, maxCount);
+  const cachedInputTokens = Math.min(inputTokens, cached);
+  return {
+    inputTokens,
+    cachedInputTokens,
+    cacheWriteTokens: Math.min(inputTokens - cachedInputTokens, cacheWritten),
+    outputTokens,
+    reasoningTokens: Math.min(outputTokens, detail(output.reasoning_tokens)),
+  };
+}
+
+/** Whether counts were said of which none is one. Zeros are sent by servers that have not counted. */
+const isNonsense = ({ prompt_tokens: prompt, completion_tokens: completion }: Record<string, unknown>): boolean =>
+  [prompt, completion].some((value) => value !== undefined && !(isNumber(value) && Number(value) >= 0));
+
+/** What passed between us and the provider in one call. */
+export type Exchange = {
+  /** Bytes of the request's body. */
+  sentBytes: number;
+  /** UTF-16 units of the messages in it. */
+  promptUnits: number;
+  /** Bytes of the answer as it came. */
+  receivedBytes: number;
+  /** UTF-16 units of everything that the model wrote in them. */
+  writtenUnits: number;
+  durationMs: number;
+};
+
+/** Instructions that a server adds to a prompt by itself, or documents that it looked up. */
+const maxAddedInput = 32_768;
+/** Reasoning that is not shown: the longest answers of any model have so many tokens. */
+const maxHidden = 131_072;
+/** How fast a model reasons that says nothing of it: several times what the fastest do. */
+const hiddenPerMs = 10;
+/**
+ * Text that one token stands for at the most, in UTF-16 units. The longest tokens have 128 characters, of white space or of a sign repeated;
+ * English has four. Servers with a small window count what they kept of a prompt. `slack`: so that short texts are never in question.
+ */
+const maxUnitsPerToken = { input: 512, output: 256 };
+const slack = { input: 32, output: 16 };
+
+/**
+ * The counts that cannot be right for what was sent and what came. No token is less than a byte, so there are no more of them than bytes, but
+ * for what no byte shows: what the server put before our prompt, and reasoning that it keeps to itself, which it counts apart or took time for.
+ */
+export function implausibleIn(usage: ModelUsage, { sentBytes, promptUnits, receivedBytes, writtenUnits, durationMs }: Exchange): TokenCount[] {
+  const { inputTokens, outputTokens, reasoningTokens } = usage;
+  const hidden = Math.min(reasoningTokens + durationMs * hiddenPerMs, maxHidden);
+  const isInputWrong =
+    inputTokens === 0 || inputTokens > sentBytes + maxAddedInput || promptUnits > maxUnitsPerToken.input * (inputTokens + slack.input);
+  const isOutputWrong =
+    (outputTokens === 0 && writtenUnits > 0) ||
+    outputTokens > receivedBytes + hidden ||
+    writtenUnits > maxUnitsPerToken.output * (outputTokens + slack.output);
+  return [...(isInputWrong ? ['inputTokens' as const] : []), ...(isOutputWrong ? ['outputTokens' as const] : [])];
+}
