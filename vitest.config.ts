@@ -10,10 +10,10 @@ const units = [
   'test/app/ops/meters.test.ts',
   'test/crash/{invariants,link,schedule}.test.ts',
   'test/events/{appender,codec,compaction.property,compactor,cursor,frame,hub,pace,tail}.test.ts',
-  'test/features/*/{display-name,errors,input,pricing,response-format,roles,rules,stream,title-prompt,turn-sink}.test.ts',
+  'test/features/*/{account,display-name,errors,input,pricing,response-format,roles,rules,stream,title-prompt,turn-sink}.test.ts',
   'test/platform/{logger,statement-names,tokens}.test.ts',
   'test/providers/registry.test.ts',
-  'test/providers/openai/{from-stream,to-error,to-request}.test.ts',
+  'test/providers/openai/{from-stream,to-error,to-request,usage}.test.ts',
   'test/providers/scripted/script.test.ts',
 ];
 /** These change what belongs to the whole process: the tracer, the environment. */

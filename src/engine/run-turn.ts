@@ -2,7 +2,7 @@ import type { FinishReason } from '../contracts/message.ts';
 import type { Generation, ModelMessage, ResponseFormat } from '../contracts/model-provider.ts';
 import { pause } from '../kernel/async.ts';
 import { ContextTooLongError, ProviderError } from '../kernel/errors.ts';
-import type { Call } from './call.ts';
+import { type Call, wasSent } from './call.ts';
 import type { Context, EnginePorts } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
@@ -65,7 +65,7 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
     if (signal.aborted) return { end: await interrupted(signal, transcript, null, ports) };
     const request = { model: work.model, messages: [...context.messages, ...own, ...repair], generation, ...offer };
     const begin = (call: { callId: string; name: string }) => tools.begin(call, attempt);
-    const end = await runStep(request, attempt, context.record.tokens, transcript, { begin, ...ports }, signal);
+    const end = await runStep(request, attempt, context.record.tokens, transcript, { begin, maxCalls: tools.room, ...ports }, signal);
     const next = await withCall(end.call, async () => {
       const decided = await decide(end, tried, isLast, run);
       if ('end' in decided || 'attempt' in decided) return decided;
@@ -100,7 +100,7 @@ async function decide(step: StepEnd, tried: Tried, isLast: boolean, run: Run): P
   const { transcript, ports, signal } = run;
   // An answer that is whole is settled, also by a worker that is being drained; only a user's stop goes before it.
   if ('finishReason' in step && !isStopped(signal)) return finish(step, tried, isLast, run);
-  if (signal.aborted || 'finishReason' in step) return { end: await interrupted(signal, transcript, step.call, ports) };
+  if (signal.aborted || 'finishReason' in step) return { end: await interrupted(signal, transcript, wasSent(step.call) ? step.call : null, ports) };
   if (isTooLong(step.error) && transcript.isEmpty) return shorten(step.call, tried, transcript, ports);
   const retryIn = transcript.isEmpty ? retryDelay(step.error, tried.tries, ports) : null;
   if (retryIn === null) return { end: await failed(step.error, transcript, step.call, ports) };
@@ -119,11 +119,11 @@ type Finish = Extract<StepEnd, { finishReason: unknown }>;
 /** An answer that is whole: its calls are stored, or it is settled, unless it was to have a format and has not. The model may mend that once. */
 async function finish(end: Finish, tried: Tried, isLast: boolean, run: Run): Promise<Next> {
   const { transcript, ports, tools, work } = run;
-  const { finishReason, call, calls } = end;
+  const { finishReason, call, calls, hasMore } = end;
   if (calls.length > 0 && finishReason !== 'CONTENT_FILTER') {
     if (isLast) return { end: await failed(tooMany(ports), transcript, call, ports) };
     await ports.flushed();
-    return { attempt: await tools.asked(call, calls) };
+    return { attempt: await tools.asked(call, calls, hasMore) };
   }
   const format = work.generation.responseFormat;
   const isData = finishReason === 'STOP' || finishReason === 'LENGTH';

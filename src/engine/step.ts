@@ -1,6 +1,6 @@
 import type { FinishReason } from '../contracts/message.ts';
 import type { ModelEvent } from '../contracts/model-event.ts';
-import type { ModelRequest } from '../contracts/model-provider.ts';
+import type { ModelRequest, RequestProgress } from '../contracts/model-provider.ts';
 import type { EventBody } from '../contracts/turn-event.ts';
 import { pushMerged } from '../contracts/turn-event.ts';
 import { wholeEnd } from '../kernel/text.ts';
@@ -13,12 +13,14 @@ import { BrokenRun } from './turn-end.ts';
 /** A call of a tool as the model wrote it, with the id that it was stored under. */
 export type StreamedCall = { id: string; number: number; name: string; text: string; partIndex: number };
 
-export type StepEnd = { call: Call; finishReason: FinishReason; calls: StreamedCall[] } | { call: Call; error: unknown };
+/** `hasMore`: whether it called more tools than are stored. */
+export type StepEnd = { call: Call; finishReason: FinishReason; calls: StreamedCall[]; hasMore: boolean } | { call: Call; error: unknown };
 
 /** Stores a call of a tool that begins. Without it calls are passed over: nobody asked for any. */
 type Begin = (call: { callId: string; name: string }) => Promise<Omit<StreamedCall, 'text'>>;
 
-type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'mark' | 'clock'> & { begin?: Begin };
+/** `maxCalls`: how many calls of one answer are stored; the others are passed over. */
+type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'mark' | 'clock'> & { begin?: Begin; maxCalls?: number };
 
 /**
  * One call of the model: its events become the turn's. Returns how it ended, with the account of the call, whatever happened; only a
@@ -38,10 +40,10 @@ export async function runStep(
   const generated: string[] = [];
   let finishReason: FinishReason | null = null;
   const calls = new Map<number, Begun>();
-  const taking: Taking = { call, transcript, generated, calls, ports, sinceStart: () => Math.round(clock.elapsed() - start) };
+  const taking: Taking = { call, transcript, generated, calls, ports, hasMore: false, sinceStart: () => Math.round(clock.elapsed() - start) };
   const end = (): Call => ({ ...call, generated: generated.join(''), durationMs: Math.round(clock.elapsed() - start) });
 
-  const batches = ports.provider.stream(request, signal)[Symbol.asyncIterator]();
+  const batches = ports.provider.stream(request, signal, progressOf(call))[Symbol.asyncIterator]();
   ports.mark('request-sent');
   for (;;) {
     let batch: readonly ModelEvent[];
@@ -61,8 +63,20 @@ export async function runStep(
     }
   }
   if (!finishReason) return { call: end(), error: new Error('A model adapter ended without a finish reason and without an error.') };
-  return { call: end(), finishReason, calls: [...calls.values()].map(({ pieces, ...begun }) => ({ ...begun, text: pieces.join('') })) };
+  const streamed = [...calls.values()].map(({ pieces, ...begun }) => ({ ...begun, text: pieces.join('') }));
+  return { call: end(), finishReason, calls: streamed, hasMore: taking.hasMore };
 }
+
+/** A refusal is the last word, whenever the rest of the request is said to have left. */
+const progressOf = (call: Call): RequestProgress => ({
+  sent() {
+    call.accepted = !call.refused;
+  },
+  refused() {
+    call.accepted = false;
+    call.refused = true;
+  },
+});
 
 type Begun = Omit<StreamedCall, 'text'> & { pieces: string[]; length: number };
 
@@ -73,6 +87,7 @@ type Taking = {
   /** By their index in the answer. */
   calls: Map<number, Begun>;
   ports: Ports;
+  hasMore: boolean;
   sinceStart(): number;
 };
 
@@ -108,13 +123,19 @@ function seen({ call, ports, sinceStart }: Taking): void {
 
 async function begin({ index, callId, name }: Extract<ModelEvent, { kind: 'tool-call' }>, taking: Taking): Promise<void> {
   taking.generated.push(name);
+  taking.call.generatedLength += name.length;
   if (!taking.ports.begin) return;
+  if (taking.calls.size >= (taking.ports.maxCalls ?? Number.POSITIVE_INFINITY)) {
+    taking.hasMore = true;
+    return;
+  }
   seen(taking);
   taking.calls.set(index, { ...(await taking.ports.begin({ callId, name })), pieces: [], length: 0 });
 }
 
 function take(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodies: EventBody[], taking: Taking): void {
   const { call, transcript, generated } = taking;
+  if ('text' in event) call.generatedLength += event.text.length;
   switch (event.kind) {
     case 'accepted':
       call.accepted = true;
@@ -126,6 +147,7 @@ function take(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodi
       return;
     case 'usage':
       call.usage = event.usage;
+      call.implausible = event.implausible ?? [];
       return;
     case 'refusal-delta':
       generated.push(event.text);
@@ -159,11 +181,14 @@ function argue(
 const createCall = (attempt: number, promptTokens: number): Call => ({
   attempt,
   accepted: false,
+  refused: false,
   requestId: null,
   responseId: null,
   model: null,
   usage: null,
+  implausible: [],
   generated: '',
+  generatedLength: 0,
   promptTokens,
   firstTokenMs: null,
   durationMs: 0,

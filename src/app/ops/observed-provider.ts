@@ -19,10 +19,10 @@ export function createObserver(deps: Deps): (provider: ModelProvider, turn: Turn
   return (provider, turn) => ({
     name: provider.name,
     models: () => provider.models(),
-    stream(request, signal) {
+    stream(request, signal, progress) {
       const span = beginSpan(`chat ${request.model}`, 'client', requestFacts(provider.name, request, turn));
       const call = measure(deps, provider.name, request.model, turn);
-      const batches = span.within(() => provider.stream(request, signal))[Symbol.asyncIterator]();
+      const batches = span.within(() => provider.stream(request, signal, progress))[Symbol.asyncIterator]();
       let isOpen = true;
       const end = (how: End) => {
         if (isOpen) call.end(how, signal, span);
@@ -51,12 +51,20 @@ function measure({ metrics, logger, models }: Deps, provider: string, model: str
   let firstToken: number | null = null;
 
   function takeEvent(event: ModelEvent, span: Traced): void {
-    if (event.kind === 'usage') {
-      metrics.modelTokens.inc({ direction: 'input', ...labels }, event.usage.inputTokens);
-      metrics.modelTokens.inc({ direction: 'output', ...labels }, event.usage.outputTokens);
-      span.set(usageFacts(event.usage));
-    } else if (event.kind === 'response') span.set({ 'gen_ai.response.id': event.responseId, 'gen_ai.response.model': event.model });
+    if (event.kind === 'usage') takeUsage(event, span);
+    else if (event.kind === 'response') span.set({ 'gen_ai.response.id': event.responseId, 'gen_ai.response.model': event.model });
     else if (event.kind === 'finish') span.set({ 'gen_ai.response.finish_reasons': [event.reason.toLowerCase()] });
+  }
+
+  /** What cannot be right is said to operators and summed nowhere. */
+  function takeUsage({ usage, implausible = [] }: Extract<ModelEvent, { kind: 'usage' }>, span: Traced): void {
+    if (!implausible.includes('inputTokens')) metrics.modelTokens.inc({ direction: 'input', ...labels }, usage.inputTokens);
+    if (!implausible.includes('outputTokens')) metrics.modelTokens.inc({ direction: 'output', ...labels }, usage.outputTokens);
+    span.set(usageFacts(usage));
+    if (implausible.length === 0) return;
+    const { inputTokens, outputTokens, reasoningTokens } = usage;
+    const facts = { turnId: turn.id, conversationId: turn.conversationId, provider, model, implausible, inputTokens, outputTokens, reasoningTokens };
+    logger.warn(facts, 'a model counted tokens that cannot be right: an estimate is booked in their place');
   }
 
   function tellFailure(error: unknown): string {

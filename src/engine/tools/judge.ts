@@ -12,12 +12,21 @@ const maxAtOnce = 32;
 type Judging = Pick<ToolPorts, 'find' | 'caller' | 'json' | 'offered'> & {
   /** How many calls the turn may still make. */
   left: number;
+  /** Whether the answer asked for more calls than these. */
+  hasMore: boolean;
   resultIndexOf(number: number): number;
 };
 
 /** What is to become of the calls of one answer: nothing that a model says ends a turn. */
 export const judge = (calls: readonly StreamedCall[], judging: Judging): Promise<JudgedCall[]> =>
-  Promise.all(calls.map((call, index) => judgeOne(call, index, judging)));
+  Promise.all(calls.map((call, index) => (judging.hasMore && index === calls.length - 1 ? lastOf(call, judging) : judgeOne(call, index, judging))));
+
+/** The last call that is stored of an answer with more of them than a turn may make: it stands for those that are not, and says so to the model. */
+function lastOf({ id, number, text }: StreamedCall, { resultIndexOf }: Judging): JudgedCall {
+  const outcome = failed('Too many calls at once: make fewer. Neither this call was made nor those that came after it.');
+  const facts = { id, number, argumentsText: beginning(text, maxArguments), resultIndex: resultIndexOf(number) };
+  return { ...facts, status: 'FAILED', replay: 'READ_ONLY', outcome, approval: null, arguments: null };
+}
 
 async function judgeOne(call: StreamedCall, index: number, { find, caller, json, offered, left, resultIndexOf }: Judging): Promise<JudgedCall> {
   const argumentsText = beginning(call.text, maxArguments);

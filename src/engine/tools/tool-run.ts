@@ -1,6 +1,6 @@
 import type { ModelMessage, ModelRequest } from '../../contracts/model-provider.ts';
 import { isOpen, type ToolCallRecord } from '../../contracts/tool.ts';
-import type { Call } from '../call.ts';
+import { type Call, tokensOf } from '../call.ts';
 import type { EnginePorts } from '../ports.ts';
 import type { StreamedCall } from '../step.ts';
 import type { Transcript } from '../transcript.ts';
@@ -61,6 +61,11 @@ export function createToolRun(transcript: Transcript, ports: Ports, left: LeftCa
       return isSpent();
     },
 
+    /** How many calls of the next answer are stored: those that the turn may still make. One always is, so that it shows. */
+    get room(): number {
+      return Math.max(limits.calls - calls.length, 1);
+    },
+
     /** Stores a call that the model begins, and tells of it. */
     async begin({ callId, name }: { callId: string; name: string }, step: number): Promise<Omit<StreamedCall, 'text'>> {
       const number = calls.reduce((most, call) => Math.max(most, call.number), 0) + 1;
@@ -74,12 +79,15 @@ export function createToolRun(transcript: Transcript, ports: Ports, left: LeftCa
       return { id, number, name, partIndex: begun.partIndex };
     },
 
-    /** The model is done with a step that calls tools: what it asks for is judged and stored. Returns the number of the next attempt. */
-    async asked(call: Call, streamed: readonly StreamedCall[]): Promise<number> {
+    /**
+     * The model is done with a step that calls tools: what it asks for is judged and stored. `hasMore`: it asked for more than is stored, and is
+     * to know so. Returns the number of the next attempt.
+     */
+    async asked(call: Call, streamed: readonly StreamedCall[], hasMore: boolean): Promise<number> {
       transcript.finish();
-      spent += call.usage ? call.usage.inputTokens + call.usage.outputTokens : call.promptTokens;
+      spent += tokensOf(call);
       const earlier = calls.length - streamed.length;
-      const judging = { ...tools, left: limits.calls - earlier, resultIndexOf: (number: number) => resultIndexOf(transcript, number) };
+      const judging = { ...tools, hasMore, left: limits.calls - earlier, resultIndexOf: (number: number) => resultIndexOf(transcript, number) };
       const judged = await judge(streamed, judging);
       const next = await tools.asked(call, transcript.finished, judged);
       for (const one of judged) change(one.id, factsOf(one));

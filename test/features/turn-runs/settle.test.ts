@@ -68,7 +68,7 @@ describeStatements('a settlement', (storage) => {
   it('of a turn whose call was sent books it once, and says whether another turn waited for this one', async () => {
     const turn = await announced({ behind: 1 });
     const facts = { requestId: null, responseId: null, model: null, usage: null, generated: '', promptTokens: 5, durationMs: 9 };
-    const call: Call = { attempt: turn.attempt, accepted: true, firstTokenMs: 4, ...facts };
+    const call: Call = { attempt: turn.attempt, accepted: true, refused: false, implausible: [], generatedLength: 2, firstTokenMs: 4, ...facts };
     const tokens = { inputTokens: 5, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 2, reasoningTokens: 0, totalTokens: 7 };
     const settlement = {
       ...{ booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end: { ...stopped, parts: [], call } },
