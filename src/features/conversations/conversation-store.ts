@@ -74,6 +74,18 @@ export async function findTitled(tx: Tx, id: string): Promise<Titled | null> {
   return row ?? null;
 }
 
+/** On whom and what a call of a model is accounted. */
+export type Payer = Pick<Titled, 'id' | 'ownerId' | 'sessionId' | 'provider' | 'model'>;
+
+/** The same of a conversation that is deleted; null where it is gone for good. */
+export async function findPayer(tx: Tx, id: string): Promise<Payer | null> {
+  const [row] = await tx.query<Payer>(
+    'SELECT id, owner_id AS "ownerId", session_id AS "sessionId", provider, model FROM conversation WHERE id = $1::uuid',
+    [id],
+  );
+  return row ?? null;
+}
+
 export type ConversationRow = {
   id: string;
   sessionId: string;

@@ -9,12 +9,14 @@ export { type ConversationService, createConversationService, type NewConversati
 export {
   countsOfUsers,
   findConversation,
+  findPayer,
   findTitled,
   holdConversation,
   insertConversation,
   type LockedConversation,
   lockConversation,
   nameConversation,
+  type Payer,
   type Titled,
 } from './conversation-store.ts';
 export {

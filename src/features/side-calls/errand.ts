@@ -1,18 +1,19 @@
 import type { Generation, ModelInfo, ModelMessage, ModelProvider, ModelRequest } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
-import { type Call, callModel } from '../../engine/index.ts';
+import { type Call, callModel, wasSent } from '../../engine/index.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import { joinSignals } from '../../kernel/async.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { ProviderError } from '../../kernel/errors.ts';
+import { AppError, ProviderError } from '../../kernel/errors.ts';
 import type { Database, Transaction, Tx } from '../../platform/db.ts';
+import { isConnectionLoss, throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { holdConversation } from '../conversations/index.ts';
-import { accountOf, bookCall } from '../usage/index.ts';
-import { announceCall, endRequest, putBack, type SideKind, type SideRequest, takeRequest } from './side-store.ts';
+import { findPayer, holdConversation, type Payer } from '../conversations/index.ts';
+import { accountOf, bookCall, type LedgerEntry } from '../usage/index.ts';
+import { announceCall, clearCall, endRequest, postponeRequest, type SideKind, type SideRequest, takeRequest } from './side-store.ts';
 
 /** The conversation that a call is for. */
-export type Subject = { id: string; ownerId: string | null; sessionId: string; provider: string; model: string };
+export type Subject = Payer;
 
 export type ErrandDeps = {
   database: Database;
@@ -47,42 +48,59 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
   const { database, log, logger, clock, countTokens, modelFor } = deps;
   const { kind } = errand;
 
-  /** Books a call on its conversation, in a transaction that holds it. Returns the event that tells readers. */
-  async function book(tx: Transaction, at: Date, subject: Subject, info: ModelInfo, call: Accounted): Promise<EventBody> {
-    const model = { provider: info.provider, model: info.id };
-    const account = await accountOf(call, model, countTokens);
+  /** The row of the ledger of a call for this conversation. */
+  async function entryOf(call: Accounted, subject: Subject, model: Model): Promise<LedgerEntry> {
     const on = { userId: subject.ownerId, conversationId: subject.id, sessionId: subject.sessionId, messageId: null, turnId: null, attempt: null };
     const facts = { requestId: call.requestId, responseTimeMs: call.durationMs };
-    const { id: usageId, conversationTokens, conversationCost } = await bookCall(tx, at, { ...account, ...on, ...model, ...facts, kind });
-    return { type: 'usage-recorded', usageId, conversationTokens, conversationCost };
+    return { ...(await accountOf(call, model, countTokens)), ...on, ...model, ...facts, kind };
   }
 
   const inConversation = <T>(id: string, work: (tx: Transaction, append: Append, at: Date) => Promise<T>): Promise<T> =>
     log.transact(async (tx, append) => work(tx, append, (await holdConversation(tx, id)).at));
 
-  /** What a call came to: what its answer changes, and its account. */
-  const settle = (request: SideRequest, subject: S, info: ModelInfo, call: Call): Promise<void> =>
-    inConversation(subject.id, async (tx, append, at) => {
-      const ended = await endRequest(tx, request);
-      if (!ended) return; // another process took it over, and has accounted this call
-      const changes = await errand.settle(tx, subject, call.generated, ended.isWanted);
-      await append(subject.id, null, [...changes, await book(tx, at, subject, info, call)]);
-    });
+  /**
+   * What a call came to: what its answer changes, and its account. What is paid for is neither lost nor bought again for a database that is away
+   * for a while; a second try changes nothing where the first had gone through unheard.
+   */
+  const settle = (request: SideRequest, subject: S, answer: string, entry: LedgerEntry): Promise<void> =>
+    throughOutage(() =>
+      inConversation(subject.id, async (tx, append, at) => {
+        const ended = await endRequest(tx, request);
+        if (!ended) return; // another process took it over, and accounts this call
+        const changes = await errand.settle(tx, subject, answer, ended.isWanted);
+        await append(subject.id, null, [...changes, await recordUsage(tx, at, entry)]);
+      }),
+    );
 
-  /** A call that failed: accounted where it cost something, and tried again where it may pass. */
-  const giveBack = (request: SideRequest, subject: Subject, info: ModelInfo, call: Call, isPassing: boolean): Promise<void> =>
-    inConversation(subject.id, async (tx, append, at) => {
-      const mayPass = isPassing && request.tries < maxTries;
-      const isOurs = mayPass ? await putBack(tx, request, retryMs) : await endRequest(tx, request);
-      if (isOurs) await append(subject.id, null, [await book(tx, at, subject, info, call)]);
-    });
+  /** A call without an answer that can be used: accounted, and tried again where the failure may pass. Null: nothing was sent. */
+  const giveBack = (request: SideRequest, entry: LedgerEntry | null, mayPass: boolean): Promise<void> =>
+    throughOutage(() =>
+      inConversation(request.conversationId, async (tx, append, at) => {
+        const isOurs = mayPass && request.tries < maxTries ? await postponeRequest(tx, request, retryMs) : await endRequest(tx, request);
+        if (isOurs && entry) await append(request.conversationId, null, [await recordUsage(tx, at, entry)]);
+      }),
+    );
 
-  /** Accounts the call of a process that died in it, by an estimate. */
-  const bookLost = (subject: Subject, info: ModelInfo, promptTokens: number): Promise<unknown> =>
-    inConversation(subject.id, async (tx, append, at) => {
-      const lost = { usage: null, accepted: true, generated: '', promptTokens, requestId: null, durationMs: null };
-      await append(subject.id, null, [await book(tx, at, subject, info, lost)]);
+  /** Accounts the call of a process that died in it, by an estimate, whatever has become of its conversation. */
+  async function accountLost(request: SideRequest, promptTokens: number): Promise<void> {
+    const subject = await findPayer(database, request.conversationId);
+    if (!subject) return;
+    const lost = { usage: null, accepted: true, generated: '', promptTokens, requestId: null, durationMs: null };
+    const entry = await entryOf(lost, subject, modelOf(subject));
+    await inConversation(subject.id, async (tx, append, at) => {
+      if (await clearCall(tx, request)) await append(subject.id, null, [await recordUsage(tx, at, entry)]);
     });
+  }
+
+  /** The model that calls for this conversation are made of; that of the conversation where it has left the configuration. */
+  function modelOf({ id: conversationId, provider, model }: Subject): Model {
+    try {
+      return named(modelFor({ provider, model, conversationId }).info);
+    } catch (error) {
+      if (error instanceof AppError) return { provider, model };
+      throw error;
+    }
+  }
 
   /** The call, which has a process to itself for less time than its request has. */
   async function callWithin(signal: AbortSignal, request: ModelRequest, promptTokens: number, provider: ModelProvider) {
@@ -94,19 +112,30 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     }
   }
 
-  async function make(request: SideRequest, signal: AbortSignal): Promise<void> {
-    const prepared = request.tries > maxTries ? null : await errand.prepare(request);
+  /** `isAwaited`: somebody waits for it, however often it failed before. */
+  async function make(request: SideRequest, signal: AbortSignal, isAwaited = false): Promise<void> {
+    if (request.lostTokens !== null) await accountLost(request, request.lostTokens);
+    const prepared = request.tries > maxTries && !isAwaited ? null : await errand.prepare(request);
     if (!prepared) return void (await endRequest(database, request));
     const { subject, prompt } = prepared;
     const { provider, info } = modelFor({ provider: subject.provider, model: subject.model, conversationId: subject.id });
-    if (request.lostTokens !== null) await bookLost(subject, info, request.lostTokens);
     const promptTokens = await countTokens(prompt.map(({ content }) => content).join('\n'));
     if (!(await announceCall(database, request, promptTokens))) return;
     const end = await callWithin(signal, { model: info.id, messages: prompt, generation: errand.generation }, promptTokens, provider);
-    if (!('error' in end)) return settle(request, subject, info, end.call);
-    const isPassing = signal.aborted || (end.error instanceof ProviderError && end.error.retryable);
-    await giveBack(request, subject, info, end.call, isPassing);
+    const entry = await entryOf(end.call, subject, named(info));
+    if (!('error' in end)) return useAnswer(request, subject, end.call.generated, entry);
+    await giveBack(request, signal.aborted && !wasSent(end.call) ? null : entry, signal.aborted || isPassing(end.error));
     throw end.error;
+  }
+
+  /** An answer that cannot be stored is paid for all the same, and would be no better if it were bought again. */
+  async function useAnswer(request: SideRequest, subject: S, answer: string, entry: LedgerEntry): Promise<void> {
+    try {
+      await settle(request, subject, answer, entry);
+    } catch (error) {
+      if (!isConnectionLoss(error)) await giveBack(request, entry, false);
+      throw error;
+    }
   }
 
   return {
@@ -134,10 +163,22 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     /** The same for one that somebody waits for: false where it is being made already. Rejects where it cannot be made. */
     async insist(conversationId: string, signal: AbortSignal): Promise<boolean> {
       const request = await takeRequest(database, kind, leaseMs, conversationId);
-      if (request) await make(request, signal);
+      if (request) await make(request, signal, true);
       return request !== null;
     },
   };
 }
 
-type Accounted = Pick<Call, 'usage' | 'accepted' | 'generated' | 'promptTokens' | 'requestId'> & { durationMs: number | null };
+type Accounted = Parameters<typeof accountOf>[0] & Pick<Call, 'requestId'> & { durationMs: number | null };
+
+const isPassing = (error: unknown): boolean => error instanceof ProviderError && error.retryable;
+
+/** A model as the ledger names it. */
+type Model = { provider: string; model: string };
+const named = ({ provider, id }: ModelInfo): Model => ({ provider, model: id });
+
+/** Books a call on its conversation, in a transaction that holds it. Returns the event for its readers. */
+async function recordUsage(tx: Transaction, at: Date, entry: LedgerEntry): Promise<EventBody> {
+  const { id: usageId, conversationTokens, conversationCost } = await bookCall(tx, at, entry);
+  return { type: 'usage-recorded', usageId, conversationTokens, conversationCost };
+}

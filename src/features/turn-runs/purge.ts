@@ -2,6 +2,7 @@ import { purgeEvents } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
 import { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from '../conversations/index.ts';
+import { dropRequests } from '../side-calls/index.ts';
 import { unlinkUsage } from '../usage/index.ts';
 
 type Step = { limit: number; change: (tx: Tx, conversationId: string, after: string | null, limit: number) => Promise<Slice> };
@@ -31,6 +32,7 @@ export async function purgeDeleted(database: Database, conversations: number, si
 }
 
 async function purge(database: Database, id: string, signal: AbortSignal): Promise<void> {
+  if (!(await inTurn(database, id, (tx) => dropRequests(tx, id)))) return; // a call beside its turns is accounted first
   for (const { limit, change } of steps) {
     for (let after: string | null = null, full = true; full; ) {
       const slice = await inTurn(database, id, (tx) => change(tx, id, after, limit));
