@@ -38,10 +38,10 @@ type SerialisedError = { type: string; message: string; stack?: string; code?: s
  * because libraries hang whole requests on their errors, headers and bodies included.
  */
 export function serialiseError(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return typeof error === 'string' ? scrubbed(error) : error;
+  if (!(error instanceof Error)) return scrubbedValue(error, depth);
   const line: SerialisedError = { type: error.name, message: scrubbed(error.message) };
   if (error.stack) line.stack = scrubbed(error.stack);
-  if ('code' in error) line.code = String(error.code);
+  if ('code' in error) line.code = scrubbed(String(error.code).slice(0, 200));
   if (depth >= maxDepth) return line;
   if (error.cause !== undefined) line.cause = serialiseError(error.cause, depth + 1);
   // Node reports a refused connection as one error per address it tried, under an empty message.
@@ -51,6 +51,23 @@ export function serialiseError(error: unknown, depth = 0): unknown {
 
 /** Causes may form a circle. */
 const maxDepth = 4;
+/** What is thrown, or given as a cause, may be a body that a server sent: entries of each of its lists and objects that are logged. */
+const maxEntries = 20;
+
+/** What is no error, as it is logged: its shape, with text that is scrubbed, and nothing under a name whose values are never logged. */
+function scrubbedValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return scrubbed(value.slice(0, maxText));
+  if (typeof value !== 'object' || value === null) return typeof value === 'bigint' ? String(value) : value;
+  if (value instanceof Error) return serialiseError(value, depth);
+  if (depth >= maxDepth) return '[…]';
+  if (Array.isArray(value)) return value.slice(0, maxEntries).map((each) => scrubbedValue(each, depth + 1));
+  const entries = Object.entries(value).slice(0, maxEntries);
+  return Object.fromEntries(
+    entries.map(([name, each]) => [scrubbed(name.slice(0, 100)), hidden.includes(name) ? '[redacted]' : scrubbedValue(each, depth + 1)]),
+  );
+}
+
+const maxText = 2_000;
 
 /** Text without what looks like a credential: bearer tokens, API keys, and the password of an address. */
 const scrubbed = (text: string): string =>

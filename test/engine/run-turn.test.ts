@@ -179,6 +179,24 @@ describe('a turn that is interrupted', () => {
     expect(told.events.some(({ type }) => type === 'part-replaced')).toBe(false);
   });
 
+  it('accounts no call where nothing had left when it was stopped, and one that had left with no answer yet', async () => {
+    for (const isSent of [false, true]) {
+      const controller = new AbortController();
+      const { ports } = createPorts([saying([])]);
+      const provider: typeof ports.provider = {
+        ...ports.provider,
+        async *stream(_request, signal, progress) {
+          yield [];
+          if (isSent) progress!.sent(1);
+          controller.abort(stopped);
+          throw signal.reason;
+        },
+      };
+      const end = await run({ ...ports, provider }, controller.signal);
+      expect(end).toMatchObject({ status: 'CANCELLED', call: isSent ? { accepted: true } : null });
+    }
+  });
+
   it('calls no model when it was stopped before the call', async () => {
     const controller = new AbortController();
     const { ports, told } = createPorts([saying([[finish()]])], { requesting: async () => controller.abort(stopped) });

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { tokensOf } from '../../src/engine/call.ts';
 import { runStep } from '../../src/engine/step.ts';
 import { createTranscript } from '../../src/engine/transcript.ts';
 import { FencedError } from '../../src/events/index.ts';
@@ -43,6 +44,37 @@ it('accounts a call that breaks off: what was generated, for how long, and that 
   const { call } = await end;
   expect(call.durationMs).toBeGreaterThan(call.firstTokenMs!);
   expect(call.firstTokenMs).toBeGreaterThan(0);
+});
+
+it('accounts a request that was sent as one that may be billed, until the provider refuses it', async () => {
+  const reports = (...words: ('sent' | 'refused')[]) => {
+    const { ports } = createPorts([saying([], passing())]);
+    const { provider } = ports;
+    const reporting: typeof provider = {
+      ...provider,
+      stream(given, signal, progress) {
+        for (const word of words) word === 'sent' ? progress!.sent(1) : progress!.refused();
+        return provider.stream(given, signal);
+      },
+    };
+    return runStep(request, 4, 11, createTranscript('m'), { ...ports, provider: reporting }, never);
+  };
+  expect((await reports()).call).toMatchObject({ accepted: false, refused: false });
+  expect((await reports('sent')).call).toMatchObject({ accepted: true, refused: false });
+  for (const words of [
+    ['sent', 'refused'],
+    ['refused', 'sent'],
+  ] as const)
+    expect((await reports(...words)).call).toMatchObject({ accepted: false, refused: true });
+});
+
+it('accounts usage that came before a failure, and which of its counts cannot be right', async () => {
+  const usage = { inputTokens: 3, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 1e9, reasoningTokens: 0 };
+  const { end } = step(saying([[text('Hel')], [{ kind: 'usage', usage, implausible: ['outputTokens'] }]], passing()));
+  const { call } = await end;
+  expect(call).toMatchObject({ usage, implausible: ['outputTokens'], generatedLength: 3 });
+  expect(tokensOf(call)).toBe(4);
+  expect(tokensOf({ ...call, usage: null, implausible: [] })).toBe(12);
 });
 
 it('counts a refusal as generated and shows it with the message only', async () => {

@@ -182,6 +182,27 @@ describe('a model that goes on calling', () => {
     expect(turn.told.requests).toHaveLength(11);
   });
 
+  it('with 1,500 calls at once has no more of them stored than a turn may make, and is told so', async () => {
+    const many = Array.from({ length: 1_500 }, (_, index) => call('send', '{}', index)).flat();
+    let stored = 0;
+    const begin = async () => `call-${++stored}`;
+    const turn = turnWith([letter(() => 'x')], [calling(...many), answer], { more: { begin } });
+    expect(await turn.run()).toMatchObject({ status: 'COMPLETED' });
+    expect([stored, turn.kept.judged.length]).toEqual([100, 100]);
+    expect(turn.kept.judged.filter(({ status }) => status === 'READY')).toHaveLength(32);
+    expect(turn.kept.judged.at(-1)).toMatchObject({ outcome: { message: expect.stringMatching(/Too many calls.*those that came after it/) } });
+    expect(turn.told.events.length).toBeLessThan(250);
+    expect(turn.told.requests.at(-1)).toMatchObject({ toolChoice: 'none' });
+  });
+
+  it('with more calls than a small limit leaves makes what it may but one, which stands for the others', async () => {
+    const many = Array.from({ length: 9 }, (_, index) => call('send', '{}', index)).flat();
+    const limits = { ...noTools.limits, calls: 5 };
+    const turn = turnWith([letter(() => 'x')], [calling(...many), answer], { more: { limits } });
+    await turn.run();
+    expect(turn.kept.judged.map(({ status }) => status)).toEqual(['READY', 'READY', 'READY', 'READY', 'FAILED']);
+  });
+
   it('with more calls at once than are taken is told so of the others', async () => {
     const many = Array.from({ length: 40 }, (_, index) => call('send', '{}', index)).flat();
     const turn = turnWith([letter(() => 'x')], [calling(...many), answer]);

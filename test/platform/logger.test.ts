@@ -34,6 +34,20 @@ it('keeps an error with its causes, without what libraries hang on it', () => {
   expect(JSON.stringify(err)).not.toContain('hunter2');
 });
 
+it.each([
+  { message: 'Bearer hunter2 and sk-hunter2hunter2', code: 502 },
+  { error: { message: 'postgresql://u:hunter2@db/x' }, apiKey: 'hunter2' },
+  ['sk-hunter2hunter2', { nested: { token: 'hunter2', deep: { deeper: { deepest: 'hunter2' } } } }],
+  'Bearer hunter2',
+])('scrubs a cause, or what was thrown, that is no error: %j', (cause) => {
+  const { logger, lines } = captured();
+  logger.warn({ err: new Error('outer', { cause }) }, 'failed');
+  logger.warn({ err: cause }, 'failed');
+  logger.warn({ err: Object.assign(new Error('outer'), { code: 'sk-hunter2hunter2' }) }, 'failed');
+  expect(lines).toHaveLength(3);
+  expect(lines.join('')).not.toContain('hunter2');
+});
+
 it('survives causes in a circle, and shows what an aggregate holds', () => {
   const { logger, last } = captured();
   const error = new AggregateError([new Error('first address')], '');

@@ -88,11 +88,13 @@ export function toProviderError(error: unknown, facts: CallFacts): ProviderError
   });
 }
 
-/** An `error` object that came in the stream, after a status of 200. */
+/** An `error` object that came in the stream, after a status of 200. It goes to the log as its code: its words may be of the conversation. */
 export function toStreamError(body: unknown, facts: CallFacts): ProviderError {
   const fault = faultOf(body);
   const { message, ...verdict } = judge(fault, facts.model);
-  return new ProviderError(message, { ...identity(facts), ...verdict, categories: categoriesIn(body), httpStatus: fault.status, cause: body });
+  const code = /^[\w.:/-]{1,60}$/.test(fault.code) ? fault.code : 'none';
+  const cause = new Error(`error in the stream: code ${code}, status ${fault.status ?? 'none'}, ${fault.text.length} characters of words`);
+  return new ProviderError(message, { ...identity(facts), ...verdict, categories: categoriesIn(body), httpStatus: fault.status, cause });
 }
 
 /** What a filter found, as Azure tells it beside its code; a few short words, whatever came. */

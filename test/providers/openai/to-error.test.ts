@@ -70,4 +70,16 @@ describe('an error within the stream', () => {
   ])('%j is told as %s', (body, code, retryable) => {
     expect(toStreamError(body, facts)).toMatchObject({ code, retryable });
   });
+
+  it.each([
+    { message: 'secret-canary said by a user', type: 'server_error', code: 'rate_limit_exceeded' },
+    'secret-canary as a word',
+    { message: 'x', code: 'secret-canary in place of a code', param: 'secret-canary', inner: { key: 'secret-canary' } },
+    { detail: ['secret-canary'] },
+  ])('goes to the log as its code, and without its words: %j', (body) => {
+    const { cause } = toStreamError(body, facts);
+    expect(cause).toBeInstanceOf(Error);
+    expect(String(cause)).not.toContain('canary');
+    expect(String(toStreamError({ code: 'rate_limit_exceeded' }, facts).cause)).toContain('rate_limit_exceeded');
+  });
 });
