@@ -111,7 +111,7 @@ export const UsageKind = described('UsageKind', 'What a provider was called for.
 
 export const UsageSource = described('UsageSource', 'Where the numbers of a usage row come from.', {
   PROVIDER: "The provider's own count.",
-  ESTIMATED: 'An estimate, because the provider sent no count.',
+  ESTIMATED: 'An estimate, at least in part, because the provider sent no count, or one that cannot be right. Of nothing where it refused the call.',
   RECONCILED: "An estimate that was corrected to the provider's count.",
   CACHE: 'Nothing was called: the answer came from a cache.',
 });

@@ -7,6 +7,7 @@ import type { TestClient } from '../kit/client.ts';
 import { storages } from '../kit/databases.ts';
 import { ask, follow, send, stop } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
+import { chunk, sse, startRawServer } from '../providers/raw-server.ts';
 
 type Line = Record<string, unknown> & { level: number; msg: string };
 
@@ -89,6 +90,37 @@ describe('the log of a whole story', () => {
     for (const call of calls)
       expect(call).toMatchObject({ level: 40, turnId: failed!.turnId, code: 'PROVIDER_UNAVAILABLE', status: '500', model: 'gpt-4o-mini' });
     expect(failed).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' });
+  });
+
+  it('says of counts of a model that cannot be right which they are, and of what call', async () => {
+    const { turn } = await ask(client, `${canary.text} [[say ${canary.answer}]] [[usage {"prompt_tokens": 1e300, "completion_tokens": 3}]]`);
+    const turnId = Buffer.from(turn.id, 'base64url').toString().split(':')[1];
+    const [line, ...more] = said('a model counted tokens that cannot be right: an estimate is booked in their place');
+    expect(more).toEqual([]);
+    expect(line).toMatchObject({ level: 40, turnId, model: 'gpt-4o-mini', implausible: ['inputTokens'], inputTokens: 1e9, outputTokens: 3 });
+    expect(turn.usage).toMatchObject([{ source: 'ESTIMATED', outputTokens: 3 }]);
+    expect(turn.usage[0]!.inputTokens).toBeLessThan(100);
+  });
+
+  it('has an error that came in a stream as its code, and nothing of its words', async () => {
+    const words = `${canary.text}, Bearer ${canary.answer}, ${canary.key}, postgresql://u:${canary.prompt}@db, ${canary.variable}`;
+    await using server = await startRawServer((response) => {
+      const error = { message: words, type: 'server_error', code: 'overloaded_error', param: words, inner: { message: words } };
+      sse(response).end(`${chunk({ content: 'Well, ' })}data: ${JSON.stringify({ error })}\n\n`);
+    });
+    const aside = await createWorld(storages[0]!, { env: { OPENAI_BASE_URL: server.url } });
+    const config = loadConfig({ ...aside.env, LOG_LEVEL: 'info' });
+    const destination = { write: (line: string) => void lines.push(line.trim()) };
+    const other = await startApp(config, createLogger({ ...config.log, production: true, destination }));
+    try {
+      const { turn } = await ask(await aside.client(other), 'Hello?');
+      expect(turn).toMatchObject({ status: 'FAILED', error: { code: 'PROVIDER_UNAVAILABLE' } });
+    } finally {
+      await other.close(0);
+      await aside.close();
+    }
+    const line = await until(() => lines.find((each) => each.includes('overloaded_error')), 'the fault to be logged');
+    expect(line).toContain('error in the stream');
   });
 
   it('has one line for a subscription, when it ends', async () => {

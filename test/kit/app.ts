@@ -41,11 +41,11 @@ export type World = {
 /** One database, one scripted model, and as many apps on them as a test starts. */
 export async function createWorld(
   storage: TestStorage,
-  { redis = false, tokensPerSecond = 400, env = {} as Record<string, string> } = {},
+  { redis = false, tokensPerSecond = 400, keepCalls = 1_000, env = {} as Record<string, string> } = {},
 ): Promise<World> {
   const database = await storage.create();
   const dataDir = database.dataDir ?? (await mkdtemp(join(tmpdir(), 'colloquy-')));
-  const model = await startScriptedServer({ tokensPerSecond });
+  const model = await startScriptedServer({ tokensPerSecond, keepCalls });
   const shared: Record<string, string> = {
     ...(database.url ? { DATABASE_URL: database.url } : {}),
     ...(redis ? { REDIS_URL: redisUrl, REDIS_PREFIX: `test:${randomUUID()}` } : {}),

@@ -21,6 +21,8 @@ export type Recital = {
   held(): Promise<void>;
   /** Told how many chunks went out. */
   sent(chunks: number): void;
+  /** Is given the counts that go out. */
+  counted(usage: object): void;
 };
 
 type Field = 'content' | 'reasoning_content' | 'refusal';
@@ -101,6 +103,7 @@ export async function play(response: ServerResponse, recital: Recital): Promise<
   if (stepOf(steps, 'empty')) return void response.end();
   const wait = stepOf(steps, 'pause')?.ms;
   if (wait) await pause(wait, signal);
+  if (countingOf(steps).first) response.write(countsOf(recital, part));
   const fault = faultOf(steps, frames.length);
   await send(response, recital, frames.slice(0, fault?.after ?? frames.length));
   if (signal.aborted) return;
@@ -179,7 +182,7 @@ type Fault = { after: number; strike(response: ServerResponse, signal: AbortSign
 
 function faultOf(steps: readonly Step[], length: number): Fault | null {
   const cut = stepOf(steps, 'cut');
-  if (cut) return { after: cut.after, strike: cutOff };
+  if (cut) return { after: Number(cut.after) || 0, strike: cutOff };
   const stall = stepOf(steps, 'stall');
   if (stall) return { after: Number(stall.after) || 0, strike: (_, signal) => goneOf(signal) };
   const error = stepOf(steps, 'error');
@@ -194,10 +197,31 @@ function faultOf(steps: readonly Step[], length: number): Fault | null {
 export const goneOf = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
 
-async function finish(response: ServerResponse, { id, model, steps, sent }: Recital, { reason, usage }: Part): Promise<void> {
-  const chunk = (rest: object) => `data: ${JSON.stringify({ id, object: 'chat.completion.chunk', created: 0, model, ...rest })}\n\n`;
-  const end = chunk({ choices: [{ index: 0, delta: {}, finish_reason: reason }] });
-  const counts = stepOf(steps, 'no-usage') ? '' : chunk({ choices: [], usage });
+async function finish(response: ServerResponse, recital: Recital, part: Part): Promise<void> {
+  const { steps, signal, sent } = recital;
+  const end = chunkOf(recital, { choices: [{ index: 0, delta: {}, finish_reason: part.reason }] });
+  const { lateMs } = countingOf(steps);
+  if (lateMs !== undefined) {
+    response.write(end);
+    await pause(lateMs, signal);
+    if (signal.aborted) return;
+  }
+  const counts = stepOf(steps, 'no-usage') ? '' : countsOf(recital, part);
   sent(counts ? 2 : 1);
-  response.end(`${end}${counts}data: [DONE]\n\n`);
+  response.end(`${lateMs === undefined ? end : ''}${counts}data: [DONE]\n\n`);
+}
+
+const chunkOf = ({ id, model }: Recital, rest: object): string =>
+  `data: ${JSON.stringify({ id, object: 'chat.completion.chunk', created: 0, model, ...rest })}\n\n`;
+
+type Counting = Extract<Step, { do: 'usage' }>;
+
+/** When it says which counts: what several steps say of that together. */
+const countingOf = (steps: readonly Step[]): Partial<Counting> => Object.assign({}, ...steps.filter((step): step is Counting => step.do === 'usage'));
+
+/** The counts, which whoever keeps the journal of calls is given too. */
+function countsOf(recital: Recital, { usage }: Part): string {
+  const said = countingOf(recital.steps).counts ?? usage;
+  recital.counted(said);
+  return chunkOf(recital, { choices: [], usage: said });
 }

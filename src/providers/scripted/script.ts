@@ -17,6 +17,7 @@
  * | `[[fail 500 times 1]]`   | … only the first time that this very list of messages comes, then answers                        |
  * | `[[window 3]]`           | refuses as too long what has more messages than that                                             |
  * | `[[cut 20]]`             | destroys the connection after so many deltas                                                     |
+ * | `[[cut headers]]`        | takes the request and destroys the connection without an answer                                  |
  * | `[[no-finish]]`          | ends the answer cleanly without a reason for the end                                             |
  * | `[[no-finish done]]`     | the same with `[DONE]`                                                                           |
  * | `[[stall 10]]`           | falls silent after so many deltas, with the connection open                                      |
@@ -34,6 +35,9 @@
  * | `[[loop name {"a": 1}]]` | calls a tool again and again, until tools are forbidden                                          |
  * | `[[surrogates]]`         | splits an emoji in its middle between two deltas                                                 |
  * | `[[no-usage]]`           | sends no token counts                                                                            |
+ * | `[[usage first]]`        | sends the counts before the first delta already, so that an answer that is cut has them           |
+ * | `[[usage late 1500]]`    | sends the counts so many milliseconds after the reason for the end                               |
+ * | `[[usage {"prompt_tokens": 1e300}]]` | puts these counts in place of its own                                                |
  */
 export type Step =
   | { do: 'say'; text: string }
@@ -43,8 +47,9 @@ export type Step =
   | { do: 'pause'; ms: number }
   | { do: 'fail'; status: number; code?: string; retryAfter?: number; times?: number }
   | { do: 'window'; messages: number }
-  | { do: 'cut'; after: number }
+  | { do: 'cut'; after: number | 'headers' }
   | { do: 'stall'; after: number | 'headers' }
+  | { do: 'usage'; first?: boolean; lateMs?: number; counts?: object }
   | { do: 'error'; after: number }
   | { do: 'no-finish'; done?: boolean }
   | { do: 'call' | 'loop'; name: string; arguments: string }
@@ -84,6 +89,16 @@ function toCall(text: string): Pick<StepOf<'call' | 'loop'>, 'name' | 'arguments
   return { name, arguments: rest || '{}' };
 }
 
+function toCounts(text: string): object {
+  try {
+    const counts: unknown = JSON.parse(text);
+    return typeof counts === 'object' && counts !== null ? counts : {};
+  } catch (error) {
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
+}
+
 const withArguments: Record<string, (words: string[], text: string) => Step> = {
   say: (_, text) => ({ do: 'say', text }),
   call: (_, text) => ({ do: 'call', ...toCall(text) }),
@@ -94,7 +109,11 @@ const withArguments: Record<string, (words: string[], text: string) => Step> = {
   pause: ([ms]) => ({ do: 'pause', ms: whole(ms, 1_000, maxPauseMs) }),
   fail: toFail,
   window: ([messages]) => ({ do: 'window', messages: whole(messages, 3, 1_000) }),
-  cut: ([after]) => ({ do: 'cut', after: whole(after, 10, maxTokens) }),
+  cut: ([after]) => ({ do: 'cut', after: after === 'headers' ? 'headers' : whole(after, 10, maxTokens) }),
+  usage: ([how, ms], text) => {
+    if (how === 'first') return { do: 'usage', first: true };
+    return how === 'late' ? { do: 'usage', lateMs: whole(ms, 1_500, maxPauseMs) } : { do: 'usage', counts: toCounts(text) };
+  },
   stall: ([after]) => ({ do: 'stall', after: after === 'headers' ? 'headers' : whole(after, 10, maxTokens) }),
   error: ([after]) => ({ do: 'error', after: whole(after, 5, maxTokens) }),
   'no-finish': ([done]) => ({ do: 'no-finish', done: done === 'done' }),

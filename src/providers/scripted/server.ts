@@ -24,6 +24,8 @@ export type ScriptedCall = {
   startedAt: number;
   finishedAt: number | null;
   chunksSent: number;
+  /** The counts of tokens that it said, as the latest of them went out; null where it said none. */
+  usage: { prompt_tokens?: unknown; completion_tokens?: unknown } | null;
   /** Whether the client went away before the end. */
   aborted: boolean;
 };
@@ -140,6 +142,7 @@ function enter(room: Room, { model, messages, generation }: Asked): ScriptedCall
     startedAt: now,
     finishedAt: null,
     chunksSent: 0,
+    usage: null,
     aborted: false,
   };
   room.calls.push(call);
@@ -178,6 +181,7 @@ async function answer(room: Room, call: ScriptedCall, response: ServerResponse, 
     return refuse(response, 400, 'This is longer than the script takes.', 'context_length_exceeded', { 'x-request-id': idOf(call) });
   }
   if (stepOf(steps, 'stall')?.after === 'headers') return goneOf(gone);
+  if (stepOf(steps, 'cut')?.after === 'headers') return void response.destroy();
   call.status = 200;
   if (stepOf(steps, 'html')) {
     response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Welcome</title><p>This is not the page you are looking for.');
@@ -226,6 +230,9 @@ function recitalOf(room: Room, call: ScriptedCall, steps: readonly Step[], signa
     },
     sent: (chunks) => {
       call.chunksSent += chunks;
+    },
+    counted: (usage) => {
+      call.usage = usage;
     },
   };
 }

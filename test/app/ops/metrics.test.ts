@@ -69,6 +69,15 @@ describeSettings(
       expect(grown('colloquy_operation_duration_seconds_count', { operation: 'mutation' })).toBe(1);
     });
 
+    it('do not sum what a model counted as cannot be right', async () => {
+      const before = await now();
+      await ask(client, 'Tell me [[tokens 5]] [[usage {"prompt_tokens": 1e300, "completion_tokens": 5}]]');
+      const after = await now();
+      const grown = (direction: string) =>
+        after.sum('colloquy_model_tokens_total', { direction }) - before.sum('colloquy_model_tokens_total', { direction });
+      expect([grown('input'), grown('output')]).toEqual([0, 5]);
+    });
+
     it('show what runs and who reads while it does', async () => {
       const sent = await send(client, 'Wait [[hold]]');
       const frames = framesOf(client.socket(), LiveDocument, { id: sent.conversation.id, after: sent.cursor });

@@ -18,6 +18,11 @@ it.each([
   ['[[tokens 99999999]]', { do: 'tokens', count: 100_000 }],
   ['[[speed 0]]', { do: 'speed', tokensPerSecond: 0 }],
   ['[[hold]]', { do: 'hold' }],
+  ['[[cut headers]]', { do: 'cut', after: 'headers' }],
+  ['[[usage first]]', { do: 'usage', first: true }],
+  ['[[usage late 9]]', { do: 'usage', lateMs: 9 }],
+  ['[[usage {"prompt_tokens": 1e300}]]', { do: 'usage', counts: { prompt_tokens: 1e300 } }],
+  ['[[usage nonsense]]', { do: 'usage', counts: {} }],
 ])('%s is understood', (message, step) => {
   expect(parseDirectives(`Please ${message} now`)).toEqual([step]);
 });

@@ -60,6 +60,7 @@ it.each([
   ['[[say a b c d]] [[error 2]]', 'a b', { retryable: true }],
   ['[[say a b]] [[no-finish]]', 'a b', { retryable: true }],
   ['[[say a b]] [[no-finish done]]', 'a b', { retryable: true }],
+  ['[[cut headers]]', '', { retryable: true, httpStatus: null }],
   ['[[html]]', '', { retryable: false }],
   ['[[empty]]', '', { retryable: true }],
   ['[[fail 401]]', '', { code: 'PROVIDER_NOT_CONFIGURED', httpStatus: 401 }],
@@ -70,6 +71,20 @@ it.each([
   const heard = await say(message);
   expect(heard.text).toBe(text);
   expect(heard.error).toMatchObject(fault);
+});
+
+it.each([
+  ['[[say a b c d]] [[usage first]] [[cut 2]]', [13, 4]],
+  ['[[say a b]] [[usage late 30]]', [10, 2]],
+  ['[[say a b]] [[usage {"prompt_tokens": 5, "completion_tokens": 6}]]', [5, 6]],
+  ['[[say a b]] [[cut 1]]', null],
+  ['[[fail 500]]', null],
+])('keeps in its journal what it counted: %s', async (message, counts) => {
+  const { events } = await say(message);
+  const { usage } = server.calls.at(-1)!;
+  const given = events.flatMap((event) => (event.kind === 'usage' ? [[event.usage.inputTokens, event.usage.outputTokens]] : []));
+  expect(given).toEqual(counts ? [counts] : []);
+  expect(usage && [usage.prompt_tokens, usage.completion_tokens]).toEqual(counts);
 });
 
 it('refuses in the field for refusals', async () => {
