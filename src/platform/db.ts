@@ -1,8 +1,8 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
-import { createPool, type DatabaseLog, rawTypes } from './pg-pool.ts';
-import { openPglite } from './pglite.ts';
+import { openPglite } from './embedded/pglite.ts';
+import { createPool, type DatabaseLog, rawTypes, statementMs } from './pg-pool.ts';
 import { createStatementNames } from './statement-names.ts';
 import { createTransact, type Transaction, type TransactOptions, type Tx } from './transaction.ts';
 
@@ -76,14 +76,14 @@ async function openServer(url: string, { poolSize = 10, log = silent }: Database
 }
 
 async function openEmbedded({ dataDir, log = silent }: DatabaseOptions): Promise<Database> {
-  const server = await openPglite(dataDir);
+  const server = await openPglite(dataDir, { log, statementMs });
   const pool = createPool({ to: { socket: () => server.socket() }, log, max: 1 });
   const release = async () => {
     await pool.end();
     await server.close();
   };
   // The lock of the data directory already keeps others out.
-  return assemble('embedded', { pool, raw: pool, exclusively: (work) => work(pool), release, nameOf: () => '' });
+  return assemble('embedded', { pool, raw: pool, exclusively: (work) => server.unlimited(() => work(pool)), release, nameOf: () => '' });
 }
 
 type Parts = Pick<Database, 'exclusively'> & { pool: pg.Pool; raw: pg.Pool; release: () => Promise<void>; nameOf: (text: string) => string };

@@ -19,8 +19,8 @@ type PoolOptions = {
 const connectMs = 5_000;
 /** How long a statement may wait for a free connection: longer means that the database cannot keep up, and waiting would only hide it. */
 const waitMs = 10_000;
-/** The server stops a statement at this time; the driver gives up a little later, for a server that is frozen or unreachable. */
-const statementMs = 30_000;
+/** The database stops a statement at this time; the driver gives up a little later, for a server that is frozen or unreachable. */
+export const statementMs = 30_000;
 const answerMs = statementMs + 5_000;
 /** A process that was stopped in the middle of a transaction must not keep its rows locked from the others. */
 const idleInTransactionMs = 8_000;
@@ -46,7 +46,7 @@ export function createPool({ max, log, to, unlimited = false }: PoolOptions): pg
     ...(embedded ? { stream: to.socket, ssl: false, user: 'postgres', database: 'postgres', password: '' } : connection(to.url)),
     Client,
     // Statements that do not wait for one another's answers go out together. The embedded session answers one at a time.
-    pipeline: !embedded,
+    pipeline: true,
     max,
     connectionTimeoutMillis: waitMs,
     // The embedded session costs nothing while idle, and a thrown one must be cleaned up.

@@ -1,26 +1,27 @@
-import { performance } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
-import { breathe } from '../kernel/async.ts';
 
-/** Answers messages of PostgreSQL's protocol: what `pg` says goes in whole, what the server says comes out. */
-export type Backend = { respond(messages: Buffer): Promise<Buffer>; enter(): Promise<() => void> };
+/** A place at the embedded database: messages of PostgreSQL's protocol go in, what the server says comes out. */
+export type Line = {
+  respond(messages: readonly Uint8Array[]): Promise<Buffer>;
+  /** The database has ended, for this reason where it was not asked to: what is said from then on fails. */
+  ended: Promise<Error | null>;
+  leave(): void;
+};
+
+export type Backend = { enter(): Promise<Line> };
 
 type Done = (error?: Error | null) => void;
-
-/** How long statements may follow one another before timers and sockets have their turn. */
-const breathEveryMs = 5;
 
 /** What a server does when a client leaves: an open transaction is undone, settings, prepared statements and locks are forgotten. */
 const farewell = ['ROLLBACK', 'DISCARD ALL'].map(simpleQuery);
 
 /**
- * The socket of a `pg` client that talks to the embedded database in this process. So both databases are spoken to by one driver, and
+ * The socket of a `pg` client that talks to the embedded database in a thread of this process. So both databases are spoken to by one driver, and
  * types, errors, pooling and transactions cannot differ. The embedded database has one session: whoever connects waits until the last has left.
  */
 export class PgliteSession extends Duplex {
   readonly #backend: Backend;
-  #leave: (() => void) | null = null;
-  #lastBreath = performance.now();
+  #line: Line | null = null;
 
   constructor(backend: Backend) {
     super();
@@ -28,9 +29,11 @@ export class PgliteSession extends Duplex {
   }
 
   connect(): this {
-    const entered = (leave: () => void) => {
-      if (this.destroyed) return leave();
-      this.#leave = leave;
+    const entered = (line: Line) => {
+      if (this.destroyed) return line.leave();
+      this.#line = line;
+      // Nobody may use it again, also where nothing is under way on it.
+      void line.ended.then((reason) => this.destroy(reason ?? undefined));
       this.emit('connect');
     };
     this.#backend.enter().then(entered, (error: Error) => this.destroy(error));
@@ -42,12 +45,15 @@ export class PgliteSession extends Duplex {
   }
 
   override _write(message: Buffer, _encoding: BufferEncoding, done: Done): void {
-    this.#answer(message).then(() => done(), done);
+    this.#answer([message], done);
   }
 
   // `pg` corks the messages of one statement: they must reach the server together, since it answers each call with "ready".
   override _writev(chunks: { chunk: Buffer }[], done: Done): void {
-    this.#answer(Buffer.concat(chunks.map(({ chunk }) => chunk))).then(() => done(), done);
+    this.#answer(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
   }
 
   override _final(done: Done): void {
@@ -56,30 +62,27 @@ export class PgliteSession extends Duplex {
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    this.#depart().then(
-      () => done(error),
-      (fault: Error) => done(error ?? fault),
-    );
+    void this.#depart().then(() => done(error));
   }
 
-  async #answer(messages: Buffer): Promise<void> {
-    const answer = await this.#backend.respond(messages);
-    // A statement runs to its end inside one call. Without a pause a row of them would keep the event loop for itself.
-    if (performance.now() - this.#lastBreath > breathEveryMs) {
-      await breathe();
-      this.#lastBreath = performance.now();
-    }
-    if (answer.length > 0) this.push(answer);
+  #answer(messages: Buffer[], done: Done): void {
+    const answer = this.#line?.respond(messages) ?? Promise.reject(new Error('The session with the embedded database has not begun.'));
+    answer.then((bytes) => {
+      if (bytes.length > 0 && !this.destroyed) this.push(bytes);
+      done();
+    }, done);
   }
 
   async #depart(): Promise<void> {
-    const leave = this.#leave;
-    this.#leave = null;
-    if (!leave) return;
+    const line = this.#line;
+    this.#line = null;
+    if (!line) return;
     try {
-      for (const message of farewell) await this.#backend.respond(message);
+      for (const message of farewell) await line.respond([message]);
+    } catch {
+      // A database that has ended has forgotten all of it.
     } finally {
-      leave();
+      line.leave();
     }
   }
 

@@ -1,0 +1,151 @@
+// @ts-check
+/**
+ * The thread that the embedded database lives in; `thread.ts` starts it and speaks to it. It is JavaScript as it is run: what is started
+ * from the sources has no compiler in its threads.
+ *
+ * To it: bytes of PostgreSQL's protocol, which are answered one after the other, or 'close'. From it: `{ ready: true }` once, an `ArrayBuffer`
+ * for each answer, `{ snapshot }` where that is the task, and `{ fault }` with the reason where the database cannot go on.
+ */
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { PGlite } from '@electric-sql/pglite';
+
+/**
+ * @typedef {object} Task
+ * @property {string | null} place the directory of the database, which is made where it is not there; null for memory
+ * @property {SharedArrayBuffer | null} snapshot what a database in memory begins with
+ * @property {WebAssembly.Module | null} module PostgreSQL, compiled; null: it is compiled here
+ * @property {boolean} isSnapshot whether a snapshot of a new database is to be made, and nothing else
+ */
+const { place, snapshot, module, isSnapshot } = /** @type {Task} */ (workerData);
+const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
+
+/** What PostgreSQL said last of why it cannot go on. */
+let lastWords = '';
+
+/** @type {import('@electric-sql/pglite').PGliteOptions} */
+const options = {
+  ...(module ? { pgliteWasmModule: module } : {}),
+  onStderr(line) {
+    const words = /\b(?:PANIC|FATAL):\s+(.*)/.exec(line)?.[1];
+    if (words) lastWords = words;
+    return false;
+  },
+};
+
+/** Made beside its place and moved there whole: a process killed in between would otherwise leave half a database that nobody can open. */
+async function initialize(/** @type {string} */ directory) {
+  const draft = `${directory}.new`;
+  await rm(draft, { recursive: true, force: true });
+  await (await PGlite.create({ ...options, dataDir: draft })).close();
+  await rename(draft, directory);
+}
+
+async function open() {
+  if (place !== null) {
+    if (!existsSync(place)) await initialize(place);
+    return PGlite.create({ ...options, dataDir: place });
+  }
+  return PGlite.create(snapshot ? { ...options, loadDataDir: new Blob([new Uint8Array(snapshot).slice()]) } : options);
+}
+
+/** Ends the thread, with the files as they are: the same as the end of a process for them. */
+function fail(/** @type {unknown} */ error) {
+  port.postMessage({ fault: lastWords || (error instanceof Error ? error.message : String(error)) });
+  process.exit(1);
+}
+
+/** PostgreSQL's own jump out of a failed statement. Whatever else leaves it has left it in the middle of something. */
+const jumpStatus = 100;
+
+/**
+ * PGlite goes on after whatever was thrown, a trap of WebAssembly and the end of PostgreSQL among it, on what is left of the memory, and often
+ * for ever. Such a database is ended here: it is opened again from its files. Where PGlite has no such function any more, a database that
+ * hangs is ended by its time limit.
+ */
+function endOnTraps(/** @type {PGlite} */ lite) {
+  const postgres = /** @type {{ _PostgresMainLoopOnce?: () => void }} */ (/** @type {unknown} */ (lite.Module));
+  const run = postgres._PostgresMainLoopOnce;
+  if (!run) return;
+  postgres._PostgresMainLoopOnce = () => {
+    try {
+      run();
+    } catch (error) {
+      if (/** @type {{ status?: unknown }} */ (error)?.status !== jumpStatus) fail(error);
+      throw error;
+    }
+  };
+}
+
+/** The number of the call that is being answered, counted from 1; 0 while there is none. */
+let current = 0;
+
+/**
+ * Makes PostgreSQL end its statement at its next look at these flags, as its signal handlers do. It runs while PostgreSQL does, called by
+ * `interrupt-thread.ts`, and does nothing where the call has ended meanwhile.
+ */
+function cancelCall(/** @type {PGlite} */ lite, /** @type {number} */ call) {
+  const { HEAPU8, _QueryCancelPending, _InterruptPending } =
+    /** @type {{ HEAPU8: Uint8Array, _QueryCancelPending?: number, _InterruptPending?: number }} */ (/** @type {unknown} */ (lite.Module));
+  if (call !== current || !_QueryCancelPending || !_InterruptPending) return false;
+  new DataView(HEAPU8.buffer).setInt32(_QueryCancelPending, 1, true);
+  new DataView(HEAPU8.buffer).setInt32(_InterruptPending, 1, true);
+  return true;
+}
+
+/** @param {Uint8Array[]} chunks */
+function joined(chunks) {
+  if (chunks.length === 1) return /** @type {Uint8Array<ArrayBuffer>} */ (chunks[0]);
+  const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+function serve(/** @type {PGlite} */ lite) {
+  let calls = 0;
+  /** @type {Promise<void>} */
+  let last = Promise.resolve();
+
+  async function respond(/** @type {Uint8Array} */ messages) {
+    /** @type {Uint8Array[]} */
+    const chunks = [];
+    calls += 1;
+    current = calls;
+    // The bytes are a window into the database's memory, which what comes next overwrites: hence the copy.
+    await lite.execProtocolRawStream(messages, { onRawData: (bytes) => void chunks.push(bytes.slice()) });
+    current = 0;
+    const { buffer } = joined(chunks);
+    port.postMessage(buffer, [buffer]);
+  }
+  async function close() {
+    await lite.close();
+    process.exit(0);
+  }
+  port.on('message', (/** @type {Uint8Array | 'close'} */ message) => {
+    last = last.then(() => (message === 'close' ? close() : respond(message))).catch(fail);
+  });
+  Object.assign(globalThis, { cancelCall: (/** @type {number} */ call) => cancelCall(lite, call) });
+  port.postMessage({ ready: true });
+}
+
+async function makeSnapshot(/** @type {PGlite} */ lite) {
+  const bytes = new Uint8Array(await (await lite.dumpDataDir('none')).arrayBuffer());
+  const shared = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(shared).set(bytes);
+  port.postMessage({ snapshot: shared });
+  process.exit(0);
+}
+
+try {
+  const lite = await open();
+  endOnTraps(lite);
+  if (isSnapshot) await makeSnapshot(lite);
+  else serve(lite);
+} catch (error) {
+  fail(error);
+}
