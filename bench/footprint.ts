@@ -133,7 +133,7 @@ const server = await startProduct(
       PORT: '0',
       NODE_ENV: 'production',
     },
-    ...{ OPENAI_BASE_URL: model.url, OPENAI_API_KEY: 'scripted', LOG_LEVEL: 'warn', WORKER_CONCURRENCY: '1000' },
+    ...{ OPENAI_BASE_URL: model.url, OPENAI_API_KEY: 'scripted', LOG_LEVEL: 'warn', WORKER_CONCURRENCY: '1000', TURNS_PER_USER: '1000' },
   },
   ['--expose-gc', '--import', new URL('collect.mjs', import.meta.url).href],
 );

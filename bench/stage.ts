@@ -73,6 +73,7 @@ export async function setStage(): Promise<Stage> {
             NODE_ENV: 'production',
             PORT: '0',
             WORKER_CONCURRENCY: '5000',
+            TURNS_PER_USER: '5000', // all streams are of one user
             SOCKETS_PER_USER: '0',
             SOCKETS_PER_ADDRESS: '0',
           },

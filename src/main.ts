@@ -1,6 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { startApp } from './app/build-app.ts';
 import { describeConfig } from './app/config/table.ts';
 import { ConfigError, loadConfig } from './app/config.ts';
+import { createLauncher, forOneTurn, onlyTurnOf } from './app/isolated/turn-process.ts';
 import { StartError } from './app/start-error.ts';
 import { welcome } from './app/welcome.ts';
 import { DataDirInUseError } from './platform/data-dir-lock.ts';
@@ -8,17 +10,19 @@ import { createLogger } from './platform/logger.ts';
 import { MigrationError } from './platform/migrate.ts';
 
 try {
-  const config = loadConfig(process.env);
+  const only = onlyTurnOf(process.argv);
+  const loaded = loadConfig(process.env);
+  const config = only ? forOneTurn(loaded) : loaded;
   const logger = createLogger(config.log);
   for (const line of describeConfig(config)) logger.debug(line);
-  const app = await startApp(config, logger);
+  const app = await startApp(config, logger, { only, launchIsolated: only ? null : createLauncher(fileURLToPath(import.meta.url)) });
   // From the signal to the end, whatever hangs: whoever is killed by an orchestrator cannot say why.
   const { deadlineMs } = config.drain;
   let asked = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (asked) process.exit(1); // the second time means now
     asked = true;
-    logger.info({ signal }, 'draining; once more ends at once');
+    if (!only) logger.info({ signal }, 'draining; once more ends at once');
     setTimeout(() => {
       logger.error({ waitingFor: app.closing }, `could not drain in ${deadlineMs / 1_000} seconds; ends anyway, and others recover what it held`);
       process.exit(1);
@@ -32,8 +36,13 @@ try {
     );
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
-  // After the line before: whoever reads the greeting may ask for the end at once.
-  for (const line of await welcome(config, app)) console.log(line);
+  const end = (err?: unknown): void => {
+    if (err) logger.error({ err }, 'the turn of this process was not begun');
+    if (!asked) stop('SIGTERM');
+  };
+  void app.ran?.then(() => end(), end);
+  // After the lines before: whoever reads the greeting may ask for the end at once.
+  if (!only) for (const line of await welcome(config, app)) console.log(line);
 } catch (error) {
   const isTold = [ConfigError, StartError, MigrationError, DataDirInUseError].some((kind) => error instanceof kind);
   if (!isTold) throw error;

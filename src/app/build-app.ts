@@ -1,3 +1,4 @@
+import type { IsolatedTurn, LaunchIsolated } from '../features/turn-runs/index.ts';
 import { pause } from '../kernel/async.ts';
 import { openDatabase } from '../platform/db.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -27,13 +28,23 @@ export type App = {
   close(graceMs?: number): Promise<void>;
   /** What `close` waits for now; null before it and after it. */
   readonly closing: string | null;
+  /** Where it was started for a turn that must run alone: resolves when that has ended, and no other is to. Else null. */
+  ran: Promise<void> | null;
+};
+
+/** What a process is started for, beside its configuration. */
+export type Purpose = {
+  /** A turn that it is to run, and nothing beside it; its role is `worker` then. */
+  only?: IsolatedTurn | null;
+  /** Starts such a process. Without it a turn that must run alone waits until nothing else runs in this one. */
+  launchIsolated?: LaunchIsolated | null;
 };
 
 /** How long readers of a process that ends may take to get what is stored; the others resume elsewhere by their cursors. */
 const lastWordsMs = 1_000;
 
 /** Opens the stores, brings the database up to date, and starts what this role does. */
-export async function startApp(given: Config, logger: Logger): Promise<App> {
+export async function startApp(given: Config, logger: Logger, { only = null, launchIsolated = null }: Purpose = {}): Promise<App> {
   const registry = await loadTools(given.tools.modules);
   const secret = await resolveSecret(given);
   const { databaseUrl, dataDir, poolSize } = given.stores;
@@ -48,14 +59,16 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
     throw error;
   }
   const config = scripted ? withModel(given, scripted.url) : given;
-  const composition = compose({ config, database, logger, secret, registry });
+  // The embedded database is in this process: no other one can reach it.
+  const composition = compose({ config, database, logger, secret, registry, launchIsolated: databaseUrl ? launchIsolated : null });
   let isStopping = false;
   const health: Health = { isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])) };
   const place: Place = { config, logger, composition, database, health };
   let front: Front | null = null;
   if (config.role !== 'worker') front = await listen(place).catch(abandon);
   const ops = config.metrics.port === null ? null : await tellHow(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
-  composition.worker?.start();
+  const ran = only && composition.worker ? composition.worker.runIsolated(only) : null;
+  if (!ran) composition.worker?.start();
 
   async function abandon(error: unknown): Promise<never> {
     await front?.close();
@@ -90,6 +103,7 @@ export async function startApp(given: Config, logger: Logger): Promise<App> {
     url: front?.url ?? null,
     opsUrl: ops?.url ?? null,
     scripted,
+    ran,
     close: (graceMs = given.drain.graceMs) => (closing ??= close(graceMs)),
     get closing() {
       return open;
@@ -130,9 +144,9 @@ async function listen({ config, logger, composition, database, health }: Place) 
 /** The port for those who watch over the process. */
 async function tellHow({ config, logger, composition, database, health }: Place, at: { host: string; port: number }, front: Front | null) {
   const { metrics, frames, worker, bus } = composition;
-  const { concurrency } = config.turns;
+  const { concurrency, perUser } = config.turns;
   const sockets = () => front?.sockets() ?? 0;
-  const scrape = createScrape({ metrics, database, frames, worker, concurrency, sockets, isConnected: () => bus.isConnected() });
+  const scrape = createScrape({ metrics, database, frames, worker, concurrency, perUser, sockets, isConnected: () => bus.isConnected() });
   const onFault = (err: unknown) => logger.error({ err }, 'metrics could not be told');
   const server = createOpsServer({ ...health, scrape, contentType: metrics.contentType, onFault });
   const url = await listenAt(server, at, 'METRICS_PORT');

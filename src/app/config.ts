@@ -131,6 +131,7 @@ export const environment = z.object({
     .default(86_400)
     .describe('How long somebody may take to allow a call of a tool, in seconds; after that it is denied.'),
   WORKER_CONCURRENCY: whole(1, 10_000).default(100).describe('Turns that this process runs at once, at the most.'),
+  TURNS_PER_USER: whole(1, 10_000).default(10).describe('Turns of one user that run at once over all processes, at the most; further ones wait.'),
   LEASE_MS: whole(1_000, 60_000)
     .default(4_000)
     .describe('How long a worker owns a turn without renewing, in milliseconds: about the time after which a crashed one is replaced.'),
@@ -234,6 +235,7 @@ function grouped(env: Environment) {
       leaseMs: env.LEASE_MS,
       sweepMs: env.SWEEP_MS,
       concurrency: env.WORKER_CONCURRENCY,
+      perUser: env.TURNS_PER_USER,
       maxMessageChars: env.MAX_MESSAGE_CHARS,
       context: { maxMessages: env.MAX_CONTEXT_MESSAGES, tokenBuffer: env.CONTEXT_TOKEN_BUFFER },
     },

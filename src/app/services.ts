@@ -11,7 +11,7 @@ import { createSummaries } from '../features/summaries/index.ts';
 import { createTitles } from '../features/titles/index.ts';
 import { countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
 import { createContextPreview } from '../features/turn-context/index.ts';
-import { createWorker, type Worker } from '../features/turn-runs/index.ts';
+import { createWorker, type LaunchIsolated, type Worker } from '../features/turn-runs/index.ts';
 import { createDecisions, createOutputs } from '../features/turn-tools/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
 import type { Services } from '../graph/context.ts';
@@ -29,7 +29,14 @@ import type { Config } from './config.ts';
 import { createFrameMeter, type FrameMeter, hubWatch, meteredBus } from './ops/meters.ts';
 import { createObserver } from './ops/observed-provider.ts';
 
-type Deps = { config: Config; database: Database; logger: Logger; secret: string | null; registry: ToolRegistry };
+type Deps = {
+  config: Config;
+  database: Database;
+  logger: Logger;
+  secret: string | null;
+  registry: ToolRegistry;
+  launchIsolated?: LaunchIsolated | null;
+};
 
 export type Composition = {
   services: Services;
@@ -56,7 +63,7 @@ const answers = new JsonCheckThread('answers');
 const toolValues = new JsonCheckThread('tool values');
 
 /** Builds everything once, from the bottom up. */
-export function compose({ config, database, logger, secret, registry }: Deps): Composition {
+export function compose({ config, database, logger, secret, registry, launchIsolated = null }: Deps): Composition {
   const clock = systemClock;
   // Loading the tokenizer's tables holds the event loop for a moment: better now than in somebody's answer.
   void countTokens('warm up').catch(() => {});
@@ -101,8 +108,9 @@ export function compose({ config, database, logger, secret, registry }: Deps): C
       ? null
       : createWorker({
           ...{ database, log, logger, clock, bus, countTokens, pace, pollMs: claimPollMs, sweepMs: config.turns.sweepMs },
+          launchIsolated,
           ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles, summaries },
-          ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency },
+          ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency, perUser: config.turns.perUser },
           json: answers,
           tools: { ...config.tools, registry, json: toolValues, lookUp: createLookUp(database.prisma) },
           sweeps: () => decisions.expire(50),

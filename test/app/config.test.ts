@@ -39,6 +39,7 @@ describe('without any variable', () => {
         leaseMs: 4_000,
         sweepMs: 10_000,
         concurrency: 100,
+        perUser: 10,
         maxMessageChars: 32_000,
         context: { maxMessages: 100, tokenBuffer: 500 },
       },

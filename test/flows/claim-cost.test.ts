@@ -5,8 +5,11 @@ import { settle } from '../../src/features/turn-runs/settle.ts';
 import { unblockStrays } from '../../src/features/turn-runs/turn-store.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStatements } from '../kit/databases.ts';
+import { defaultOrFull } from '../kit/run-mode.ts';
 import { type Cost, costsOf } from '../kit/statements.ts';
-import { plant, plantUnfinished, plantUser } from '../kit/volume.ts';
+import { plant, plantUnfinished, plantUser, plantUsers, plantWaiting } from '../kit/volume.ts';
+
+const claimer = { worker: 'a worker', leaseMs: 60_000, perUser: 10 };
 
 describeStatements('a claim among ten thousand turns that wait behind others', (storage) => {
   let bare: Bare;
@@ -14,8 +17,8 @@ describeStatements('a claim among ten thousand turns that wait behind others', (
   let ids: string[];
   let before: Cost;
 
-  const claim = async () => (await claimNext({ database: bare.database, log }, 'a worker', 60_000))?.turn ?? null;
-  const cost = async (): Promise<Cost> => (await costsOf(bare.database, claim, /WITH expired/))[0]!;
+  const claim = async () => (await claimNext({ database: bare.database, log }, claimer))?.turn ?? null;
+  const cost = async (): Promise<Cost> => (await costsOf(bare.database, claim, /expired AS/))[0]!;
   const waiting = async (): Promise<number> =>
     (await bare.database.query<{ n: number }>(`SELECT count(*) AS n FROM turn WHERE status = 'QUEUED'`))[0]!.n;
 
@@ -80,5 +83,40 @@ describeStatements('a claim among ten thousand turns that wait behind others', (
     await unblockStrays(bare.database, 100);
     expect(await claim()).toMatchObject({ conversationId: id });
     expect(await claim()).toBeNull();
+  });
+});
+
+/** Enough that each of them cannot be looked at; the full run has as many as are promised. */
+const waiting = defaultOrFull(10_000, 100_000);
+
+describeStatements(`a claim among ${waiting} turns that could run`, (storage) => {
+  let bare: Bare;
+  const claim = () => claimNext(bare, claimer);
+  const cost = async (): Promise<Cost> => (await costsOf(bare.database, claim, /expired AS/))[0]!;
+
+  beforeAll(async () => {
+    bare = await createBare(storage);
+  });
+  afterAll(() => bare.close());
+
+  it('costs as little where all of them are of one user', async () => {
+    await plantWaiting(bare.database, { ownerIds: await plantUsers(bare.database, 1), count: waiting });
+    for (const _ of ['with statistics of an empty table', 'with its own']) {
+      const { buffers, rows } = await cost();
+      expect(buffers).toBeLessThan(150);
+      expect(rows).toBeLessThan(100);
+      await bare.database.query('ANALYZE');
+    }
+  });
+
+  it('costs a bounded amount where each user has ten of them, also while some run', async () => {
+    const owners = await plantUsers(bare.database, waiting / 10);
+    await plantWaiting(bare.database, { ownerIds: owners, count: waiting });
+    for (const _ of ['with statistics of one user', 'with its own']) {
+      const { buffers, rows } = await cost();
+      expect(buffers).toBeLessThan(800);
+      expect(rows).toBeLessThan(800);
+      await bare.database.query('ANALYZE');
+    }
   });
 });

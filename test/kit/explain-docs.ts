@@ -184,18 +184,18 @@ await inScratch(async (url) => {
     },
     {
       title: 'Claiming a turn: lost ones first, then the queue',
-      why: '`turn_live` and `turn_queue` hold only live and only waiting turns by age, so looking for work costs what waits and not what was ever done; the lease is deliberately in no index, because it is renewed every second or two; `message_turn_id_idx` finds the answer that an earlier worker began.',
-      run: () => claimNext({ database, log }, 'explain', 6_000),
-      pick: /WITH expired AS/,
+      why: '`turn_live` and `turn_queue` hold only live and only waiting turns, so looking for work costs what runs and not what was ever done; the lease is deliberately in no index, because it is renewed every second or two; `message_turn_id_idx` finds the answer that an earlier worker began.',
+      run: () => claimNext({ database, log }, { worker: 'explain', leaseMs: 6_000, perUser: 10 }),
+      pick: /expired AS/,
     },
     {
       title: 'Claiming a turn when none was lost',
-      why: 'The same statement when no lease has run out: the oldest waiting turn whose conversation has nothing before it. `turn_queue` leaves out the turns behind others, however many wait; `turn_unfinished` makes sure.',
+      why: 'The same statement when no lease has run out: the oldest waiting turn of the user who runs the fewest. `turn_queue` is entered once for each of 50 users at the most, however many turns wait, and leaves out the turns behind others; `turn_unfinished` makes sure; `turn_live` counts what a user runs.',
       run: async () => {
         await database.query(`UPDATE turn SET lease_until = now() + interval '1 hour' WHERE status IN ('RUNNING', 'RECOVERING')`);
-        await claimNext({ database, log }, 'explain', 6_000);
+        await claimNext({ database, log }, { worker: 'explain', leaseMs: 6_000, perUser: 10 });
       },
-      pick: /WITH expired AS/,
+      pick: /expired AS/,
     },
     {
       title: 'Renewing leases',

@@ -113,3 +113,42 @@ export const plantUnfinished = (database: Database, ids: readonly string[], stat
      FROM planted p JOIN place ON place.id = p.conversation_id`,
     [ids, state === 'QUEUED' ? 'QUEUED' : 'RUNNING', state === 'QUEUED' ? null : new Date(Date.now() + (state === 'LOST' ? -60_000 : 3_600_000))],
   );
+
+/** So many users. */
+export async function plantUsers(database: Database, count: number): Promise<string[]> {
+  const rows = await database.query<{ id: string }>(
+    `INSERT INTO user_account (id, subject, display_name, roles)
+     SELECT gen_random_uuid(), gen_random_uuid()::text, 'Planted', '{USER}' FROM generate_series(1, $1::int) RETURNING id`,
+    [count],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Turns that wait, in a conversation each, one owner's after the other's and around again: `first` is the age of the oldest in milliseconds, and each
+ * is one millisecond younger than the one before. No references are checked, and it is done as it would be for so many.
+ */
+export const plantWaiting = (
+  database: Database,
+  { ownerIds, count, first = 3_600_000 }: { ownerIds: readonly string[]; count: number; first?: number },
+): Promise<unknown> =>
+  database.transact(async (tx) => {
+    await tx.query('SET LOCAL session_replication_role = replica');
+    await tx.query(
+      `WITH one AS MATERIALIZED (
+         SELECT n, gen_random_uuid() AS id, gen_random_uuid() AS turn_id, ($1::uuid[])[1 + (n - 1) % $2::int] AS owner_id, now() - ($4::int - n) * interval '1 millisecond' AS at
+         FROM generate_series(1, $3::int) AS n
+       ), places AS (
+         INSERT INTO conversation (id, session_id, owner_id, title, language, provider, model, message_count, last_ordinal, created_at, updated_at, last_message_at, active_leaf_id)
+         SELECT id, id::text, owner_id, 'Planted', 'en', 'openai', 'gpt-4o-mini', 1, 1, at, at, at, turn_id FROM one
+       ), logs AS (
+         INSERT INTO conversation_log (conversation_id, head) SELECT id, 0 FROM one
+       ), answers AS (
+         INSERT INTO message (id, conversation_id, branch_id, turn_id, role, status, ordinal, content_sha256)
+         SELECT turn_id, id, id, turn_id, 'ASSISTANT', 'PENDING', 1, repeat('0', 64) FROM one
+       )
+       INSERT INTO turn (id, conversation_id, owner_id, ordinal, status, idempotency_key, request_hash, provider, model, log_start, created_at)
+       SELECT turn_id, id, owner_id, 1, 'QUEUED', id::text, repeat('0', 64), 'openai', 'gpt-4o-mini', 0, at FROM one`,
+      [ownerIds, ownerIds.length, count, first],
+    );
+  });

@@ -10,6 +10,7 @@ type Deps = {
   frames: FrameMeter;
   worker: Worker | null;
   concurrency: number;
+  perUser: number;
   /** Null where there is no Redis to be connected to. */
   isConnected: () => boolean | null;
   sockets: () => number;
@@ -20,10 +21,10 @@ const states = ['QUEUED', 'RUNNING', 'RECOVERING'] as const;
 const patienceMs = 2_000;
 
 /** Reads what is a state and no event, once for each scrape. */
-export function createScrape({ metrics, database, frames, worker, concurrency, isConnected, sockets }: Deps): () => Promise<string> {
+export function createScrape({ metrics, database, frames, worker, concurrency, perUser, isConnected, sockets }: Deps): () => Promise<string> {
   async function readDatabase(): Promise<void> {
     const sent = Date.now();
-    const backlog = await Promise.race([readBacklog(database).catch(() => null), pause(patienceMs).then(() => null)]);
+    const backlog = await Promise.race([readBacklog(database, perUser).catch(() => null), pause(patienceMs).then(() => null)]);
     metrics.databaseUp.set(backlog ? 1 : 0);
     metrics.turns.reset();
     metrics.queueAge.set(Number.NaN);

@@ -20,6 +20,7 @@ export {
   type ClosedCall,
   closeCalls,
   endCall,
+  endedCalls,
   insertCall,
   listCalls,
   listCallsOfMessages,

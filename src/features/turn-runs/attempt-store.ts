@@ -1,8 +1,13 @@
 import type { ContextRecord } from '../../contracts/context.ts';
 import type { Database, Db, Tx } from '../../platform/db.ts';
 
+/** Begins the attempt that follows the one before, in the same process. */
 export const insertAttempt = (tx: Tx, { turnId, number, worker }: { turnId: string; number: number; worker: string }): Promise<unknown> =>
-  tx.query('INSERT INTO turn_attempt (turn_id, number, worker) VALUES ($1, $2, $3)', [turnId, number, worker]);
+  tx.query(
+    `INSERT INTO turn_attempt (turn_id, number, worker, isolated)
+     SELECT $1::uuid, $2::int, $3, coalesce((SELECT isolated FROM turn_attempt WHERE turn_id = $1::uuid AND number = $2::int - 1), false)`,
+    [turnId, number, worker],
+  );
 
 /** Attempts that no worker ended, from before the present one. */
 export const findAbandoned = (db: Db, turnId: string, before: number) =>
@@ -27,16 +32,28 @@ type End = {
   called?: boolean;
   providerResponseId?: string | null;
   keptCharacters?: number;
+  /** Of a crash: what the turn had finished by then. */
+  progress?: number;
 };
 
 /** Ends an attempt, once: false where it had ended before. */
 export async function endAttempt(tx: Tx, turnId: string, number: number, end: End): Promise<boolean> {
-  const { outcome, called = true, providerResponseId = null, keptCharacters = 0 } = end;
+  const { outcome, called = true, providerResponseId = null, keptCharacters = 0, progress = null } = end;
   const rows = await tx.query(
     `UPDATE turn_attempt
-     SET outcome = $3, ended_at = now(), provider_response_id = $4, kept_characters = $5, requested_at = CASE WHEN $6::boolean THEN requested_at END
+     SET outcome = $3, ended_at = now(), provider_response_id = $4, kept_characters = $5, requested_at = CASE WHEN $6::boolean THEN requested_at END,
+       progress = $7
      WHERE turn_id = $1 AND number = $2 AND outcome = 'RUNNING' RETURNING 1`,
-    [turnId, number, outcome, providerResponseId, keptCharacters, called],
+    [turnId, number, outcome, providerResponseId, keptCharacters, called, progress],
   );
   return rows.length === 1;
 }
+
+/** The deaths of workers that a turn has ended count no more for those that ran beside it. */
+export const excuseNeighbours = (database: Database, turnId: string): Promise<unknown> =>
+  database.query(
+    `UPDATE turn_attempt a SET progress = NULL FROM turn_attempt own, turn t
+     WHERE own.turn_id = $1::uuid AND own.outcome = 'CRASHED' AND NOT own.isolated
+       AND t.status IN ('RUNNING', 'RECOVERING') AND t.id <> own.turn_id AND a.turn_id = t.id AND a.worker = own.worker AND a.outcome = 'CRASHED'`,
+    [turnId],
+  );

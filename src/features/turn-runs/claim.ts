@@ -6,6 +6,8 @@ import type { EventLog } from '../../events/index.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import { type Heard, listForContext } from '../conversations/index.ts';
+import { claimAny, claimIsolatedTurn, claimOfNew, lostReason } from './claiming/claim.sql.ts';
+import { firstOwner } from './claiming/queue.sql.ts';
 
 /** A turn in this worker's hands. `fence` must accompany every later write. */
 export type ClaimedTurn = {
@@ -31,6 +33,13 @@ export type ClaimedTurn = {
   recovering: boolean;
   /** Whether it was begun before: by a worker that was lost, or until it waited for somebody. */
   resumed: boolean;
+  /** Steps and calls of tools that it had finished when it was claimed. */
+  progress: number;
+  /** Workers that have died at it since it came that far, and how many of those ran nothing else. */
+  deaths: number;
+  isolatedDeaths: number;
+  /** Whether this process runs nothing else meanwhile. */
+  isIsolated: boolean;
   /** What its model may be shown, where that was read with the claim. */
   heard?: Promise<Heard[]>;
 };
@@ -41,38 +50,57 @@ export type Take = (tx: Transaction, turn: NewlyAdmitted) => void;
 
 type Row = ClaimedTurn & { head: number; at: Date; isMore: boolean };
 
+type ClaimDeps = { database: Pick<Database, 'query'>; log: Pick<EventLog, 'announce'> };
+
+export type Claimer = {
+  worker: string;
+  leaseMs: number;
+  /** Turns of one user that may run at once, anywhere. Claims that overlap may exceed it by one each. */
+  perUser: number;
+};
+
 /**
- * Takes the oldest turn that nobody runs: the first of a conversation's queue, or one whose worker let its lease run out. Null: none.
- * Database time decides, and a row that another worker is taking is passed over; so is one whose conversation somebody is changing just now,
- * who rings or whose turn the next look finds. What this worker runs itself it does not take from itself, however late its renewals come.
- * `isMore` says whether another look may find another. A turn that waited for somebody and may go on has a lease that is over, and no worker.
+ * Claims the next turn that nobody runs: one whose worker let its lease run out, or that goes on after it waited for somebody; else the oldest of
+ * the user who runs the fewest. Null: none. Database time decides, and a row that another worker is claiming is passed over; so is one whose
+ * conversation somebody is changing just now, who rings or whose turn the next look finds. What this worker runs itself it does not claim from
+ * itself, however late its renewals come. `isMore` says whether another look may find another.
+ * `after` is the owner whose turn was claimed last: where more owners wait than one claim compares, those after that one are compared.
  */
 export async function claimNext(
-  { database, log }: { database: Pick<Database, 'query'>; log: Pick<EventLog, 'announce'> },
-  worker: string,
-  leaseMs: number,
+  { database, log }: ClaimDeps,
+  { worker, leaseMs, perUser, after = null }: Claimer & { after?: string | null },
   running: readonly string[] = [],
 ): Promise<{ turn: ClaimedTurn; isMore: boolean } | null> {
-  const [row] = await database.query<Row>(claim, [worker, leaseMs, running]);
+  const [row] = await database.query<Row>(claimAny, [worker, leaseMs, running, perUser, after ?? firstOwner]);
   if (!row) return null;
   return { turn: announced(row, log), isMore: row.isMore };
 }
 
+/** Claims a turn that was kept for a process which runs nothing else. Null: it is locked just now, or not what it was then. */
+export async function claimIsolated(
+  { database, log }: ClaimDeps,
+  { worker, leaseMs }: Pick<Claimer, 'worker' | 'leaseMs'>,
+  { id, fence }: { id: string; fence: number },
+): Promise<ClaimedTurn | null> {
+  const [row] = await database.query<Row>(claimIsolatedTurn, [worker, leaseMs, id, fence]);
+  return row ? announced(row, log) : null;
+}
+
 /**
- * Takes a turn in the transaction that admits it, where no other is before it, together with the commit; and reads what its model may be shown.
+ * Takes a turn in the transaction that admits it, where no other comes before it, together with the commit; and reads what its model may be shown.
  * `hear` is told of it after that, and not where it cannot be taken. It is announced when it is taken from what `hear` is given: readers are
  * told of the admission first.
  */
 export function claimNew(
   tx: Transaction,
   { id, inputMessageId }: NewlyAdmitted,
-  { worker, leaseMs, maxMessages }: { worker: string; leaseMs: number; maxMessages: number },
+  { worker, leaseMs, perUser, maxMessages }: Claimer & { maxMessages: number },
   hear: (take: (log: Pick<EventLog, 'announce'>) => ClaimedTurn) => void,
 ): void {
   const later = { query: <R>(text: string, params: readonly unknown[] = []) => new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)) };
   const heard = inputMessageId ? listForContext(later, inputMessageId, maxMessages) : undefined;
   heard?.catch(() => {}); // a turn that ends before its first call never asks for it
-  tx.withCommit<Row>(claimOfNew, [worker, leaseMs, id], ([row]) => {
+  tx.withCommit<Row>(claimOfNew, [worker, leaseMs, id, perUser, firstOwner], ([row]) => {
     if (row) hear((log) => ({ ...announced(row, log), heard }));
   });
 }
@@ -84,65 +112,4 @@ function announced({ at, head, isMore: _, ...turn }: Row, log: Pick<EventLog, 'a
 
 /** What the statement stores, for the readers of this process and the others. */
 const claimEvent = ({ id, recovering, attempt }: ClaimedTurn): EventBody =>
-  recovering ? { type: 'turn-recovering', turnId: id, attempt, reason } : { type: 'turn-started', turnId: id };
-
-const reason = 'the worker before stopped renewing its lease';
-
-/** Any turn that is due. $3 turns that this worker runs. Conversation, turn and log are locked at once or passed over, so a claim waits for nobody. */
-const anyDue = `expired AS (
-  SELECT t.id, t.worker FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
-  WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL($3::uuid[])
-  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
-), queued AS (
-  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
-  WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
-    SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
-  ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
-), due AS (
-  SELECT id, worker IS NOT NULL AS recovering, true AS resumed FROM expired UNION ALL SELECT id, false, false FROM queued LIMIT 1
-)`;
-
-/** One turn, whose rows the transaction holds. $3 its id. */
-const newDue = `due AS (
-  SELECT id, false AS recovering, false AS resumed FROM turn WHERE id = $3::uuid AND status = 'QUEUED' AND NOT blocked
-)`;
-
-/**
- * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is put into the log and
- * what happened is appended, or nothing of it. $1 worker, $2 lease in ms, which counts from this moment: the transaction may have waited.
- * An update finds what it needs of other parts in its FROM and in no sub-select: the database runs those again where a row has changed
- * meanwhile, and refuses to where they write.
- */
-const claimOf = (due: string, isMore: string): string => `
-WITH ${due}, claimed AS (
-  UPDATE turn t
-  SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
-      worker = $1, lease_until = clock_timestamp() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
-  FROM due WHERE t.id = due.id
-  RETURNING t.*, due.recovering, due.resumed
-), begun_attempt AS (
-  INSERT INTO turn_attempt (turn_id, number, worker, recovery) SELECT id, attempt, $1, 'FRESH' FROM claimed
-), answer AS (
-  UPDATE message m SET status = (CASE WHEN m.status = 'SUPERSEDED' THEN 'SUPERSEDED' ELSE 'STREAMING' END)::message_status, updated_at = now()
-  FROM claimed WHERE m.turn_id = claimed.id AND m.role = 'ASSISTANT' AND m.finish_reason IS NULL
-  RETURNING m.id
-), head AS (
-  UPDATE conversation_log l SET writer_turn_id = claimed.id, writer_fence = claimed.fence, writer_batch = 0, head = l.head + 1
-  FROM claimed WHERE l.conversation_id = claimed.conversation_id
-  RETURNING l.head
-), stored AS (
-  INSERT INTO event (conversation_id, seq, turn_id, at, body)
-  SELECT conversation_id, head.head, id, now(), CASE WHEN recovering
-    THEN json_build_object('type', 'turn-recovering', 'turnId', id, 'attempt', attempt, 'reason', '${reason}')
-    ELSE json_build_object('type', 'turn-started', 'turnId', id) END
-  FROM claimed, head
-)
-SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id AS "ownerId", c.session_id AS "sessionId",
-  c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
-  claimed.fence, claimed.attempt, claimed.log_start AS "logStart", claimed.stop_request AS "stopRequest", claimed.recovering, claimed.resumed,
-  coalesce(u.roles::text[], '{}') AS roles, c.metadata,
-  answer.id AS "messageId", head.head, now() AS at, ${isMore} AS "isMore"
-FROM claimed JOIN conversation c ON c.id = claimed.conversation_id LEFT JOIN user_account u ON u.id = claimed.owner_id, head, answer`;
-
-const claim = claimOf(anyDue, "claimed.resumed OR EXISTS (SELECT 1 FROM turn t WHERE t.status = 'QUEUED' AND NOT t.blocked AND t.id <> claimed.id)");
-const claimOfNew = claimOf(newDue, 'false');
+  recovering ? { type: 'turn-recovering', turnId: id, attempt, reason: lostReason } : { type: 'turn-started', turnId: id };

@@ -5,6 +5,7 @@
  */
 
 export type { NewlyAdmitted, Take } from './claim.ts';
+export type { IsolatedProcess, IsolatedTurn, LaunchIsolated } from './claiming/isolation.ts';
 export { assemble, type ContextDeps, type ContextLimits, roomFor } from './context.ts';
 export { reportsOf } from './context-reports.ts';
 export { fromRecord, TurnNotActiveError } from './errors.ts';

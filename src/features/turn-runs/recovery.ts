@@ -29,11 +29,9 @@ export type Remains = {
   steering: readonly Steering[];
   /** Tokens that it has cost. */
   spent: number;
-  /** Workers that died on this turn. */
-  crashes: number;
 };
 
-export const nothing: Remains = { finished: [], seen: [], calls: [], steering: [], spent: 0, crashes: 0 };
+export const nothing: Remains = { finished: [], seen: [], calls: [], steering: [], spent: 0 };
 
 /**
  * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
@@ -47,20 +45,18 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
     const account = requestedAt && (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
     await log.transact(async (tx, append) => {
       const at = await holdTurn(tx, turn);
-      const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0 });
+      const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0, progress: turn.progress });
       if (!ended || !account) return;
       const { event } = await book(tx, at, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
       await append(turn.conversationId, turn.id, [event]);
     });
   }
-  const crashes = await database.prisma.turnAttempt.count({ where: { turnId: turn.id, outcome: 'CRASHED' } });
   return {
     steering: await listSteered(database, [turn.id]),
     spent: (await sumByTurn(database, [turn.id])).get(turn.id)?.totalTokens ?? 0,
     finished: await readParts(database, turn.messageId),
     seen: answerIn(events, turn),
     calls: await closeUnfinished(log, turn, await listCalls(database, turn.id)),
-    crashes,
   };
 }
 

@@ -5,7 +5,7 @@ import type { TurnPoint } from '../../contracts/turn.ts';
 import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
 import { type Compactor, type EventLog, FencedError, type Pace, type Writer } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { AppError, InternalError } from '../../kernel/errors.ts';
+import { AppError } from '../../kernel/errors.ts';
 import type { Database } from '../../platform/db.ts';
 import { throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -14,11 +14,13 @@ import type { Summaries } from '../summaries/index.ts';
 import type { Titles } from '../titles/index.ts';
 import { closeCalls, listCalls } from '../tools/index.ts';
 import { accountOf } from '../usage/index.ts';
-import { endAttempt, insertAttempt, markRequested } from './attempt-store.ts';
+import { endAttempt, excuseNeighbours, insertAttempt, markRequested } from './attempt-store.ts';
 import { book } from './book.ts';
 import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
+import { maxDeaths } from './claiming/deaths.sql.ts';
 import { buildContext, type ContextLimits, textOf } from './context.ts';
+import { workersDied } from './errors.ts';
 import { holdTurn, nothing, type Remains, recover } from './recovery.ts';
 import { endBroken, failedEnd, failWith, isLeft } from './run/broken-run.ts';
 import { createTurnSink } from './run/turn-sink.ts';
@@ -53,9 +55,6 @@ type Current = {
   /** How many messages a summary is to stand for; null: there need be none. */
   summarise: number | null;
 };
-
-/** A turn that has taken this many workers with it is not given to another. */
-const maxCrashes = 5;
 
 const points = channel('colloquy.turn');
 const mark = (turnId: string, point: TurnPoint): void => {
@@ -197,11 +196,9 @@ async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal:
   try {
     const remains: Remains = turn.resumed ? await recover(turn, deps) : nothing;
     current.hasCalls = remains.calls.length > 0;
-    if (remains.crashes >= maxCrashes) {
-      return failedEnd(
-        new InternalError(`The answer was given up after ${remains.crashes} workers stopped while they wrote it. Ask again.`),
-        remains,
-      );
+    if (turn.isolatedDeaths >= maxDeaths.alone) {
+      await excuseNeighbours(deps.database, turn.id);
+      return failedEnd(workersDied(turn, runningTools(remains)), remains);
     }
     const found = findProvider(turn, deps);
     if (found instanceof AppError) return failedEnd(found, remains);
@@ -213,6 +210,8 @@ async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal:
     return endBroken(error, turn, deps, signal);
   }
 }
+
+const runningTools = ({ calls }: Remains): string[] => calls.filter(({ status }) => status === 'RUNNING').map(({ toolName }) => toolName);
 
 /** The model may have left the configuration since the turn was admitted. */
 function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {

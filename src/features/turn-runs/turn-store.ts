@@ -5,6 +5,7 @@ import type { ErrorRecord, TurnFinishedBody } from '../../contracts/turn-event.t
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database, Db, Transaction, Tx } from '../../platform/db.ts';
 import { visibleTo } from '../conversations/index.ts';
+import { firstOwner, rankOwners } from './claiming/queue.sql.ts';
 import { goesOn } from './tools/parking.ts';
 
 export const findTurn = (db: Db, viewer: Viewer, id: string) => db.turn.findFirst({ where: { id, conversation: visibleTo(viewer) } });
@@ -150,7 +151,7 @@ type Finish = {
   firstToken: { attempt: number; ms: number } | null;
 };
 
-/** How a turn has ended, and whether another turn waited for it. */
+/** How a turn has ended, and whether another turn waited for it: the next of its conversation, or one of its owner's, who may run so many. */
 export type Finished = {
   status: TurnFinishedBody['status'];
   finishReason: FinishReason;
@@ -173,9 +174,10 @@ export async function finishTurn(tx: Tx, finish: Finish): Promise<Finished | nul
        UPDATE turn SET status = (CASE WHEN stop_request ? 'supersedes' THEN 'SUPERSEDED' ELSE $5 END)::turn_status,
          finish_reason = (CASE WHEN stop_request ? 'supersedes' THEN 'SUPERSEDED' ELSE $6 END)::finish_reason, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
          SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8)
-       WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING status, finish_reason
+       WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING status, finish_reason, owner_id
      )
-     SELECT status, finish_reason AS "finishReason", EXISTS (SELECT 1 FROM next) AS unblocks,
+     SELECT status, finish_reason AS "finishReason", EXISTS (SELECT 1 FROM next) OR EXISTS (
+         SELECT 1 FROM turn q WHERE q.owner_id = moved.owner_id AND q.status = 'QUEUED' AND NOT q.blocked) AS unblocks,
        ARRAY(SELECT input_message_id FROM turn WHERE conversation_id = $2::uuid AND finished_at IS NULL AND steers_id = $1::uuid ORDER BY ordinal) AS unread
      FROM moved`,
     [
@@ -247,23 +249,22 @@ const countedTurns = 100_000;
 
 export type Backlog = {
   counts: Partial<Record<TurnStatus, number>>;
-  /** Seconds that the oldest turn has waited that a worker could take; null where there is none. */
+  /** Seconds that the oldest turn has waited that a worker could take, of the 1,000 users who were the first; null where there is none. */
   queueAge: number | null;
   /** The time of the database. */
   now: Date;
 };
 
-/** What is not done yet. Reads the indexes of unfinished turns only, however many have ended. */
-export async function readBacklog(database: Pick<Database, 'query'>): Promise<Backlog> {
+const waitingOwners = rankOwners({ perUser: '(SELECT $2::int)', after: '(SELECT $3::uuid)', most: 1_000 });
+
+/** What is not done yet, where so many turns of one user may run. Reads the indexes of unfinished turns only, however many have ended. */
+export async function readBacklog(database: Pick<Database, 'query'>, perUser: number): Promise<Backlog> {
   const [row] = await database.query<Backlog>(
-    `SELECT clock_timestamp() AS now,
-       (SELECT extract(epoch FROM now() - t.created_at)::float8 FROM turn t
-        WHERE t.status = 'QUEUED' AND NOT t.blocked AND NOT EXISTS (
-          SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
-        ORDER BY t.created_at LIMIT 1) AS "queueAge",
+    `WITH RECURSIVE ${waitingOwners}
+     SELECT clock_timestamp() AS now, (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM ranked) AS "queueAge",
        (SELECT coalesce(json_object_agg(status, count), '{}') FROM (
           SELECT status, count(*) AS count FROM (SELECT status FROM turn WHERE finished_at IS NULL LIMIT $1::int) u GROUP BY status) s) AS counts`,
-    [countedTurns],
+    [countedTurns, perUser, firstOwner],
   );
   return row!;
 }

@@ -1,7 +1,8 @@
 import type { Interruption } from '../../engine/index.ts';
 import { type Bus, createCompactor, type EventLog, findUncompacted } from '../../events/index.ts';
 import { createBell, pause } from '../../kernel/async.ts';
-import { type ClaimedTurn, claimNew, claimNext, type Take } from './claim.ts';
+import { type ClaimedTurn, claimIsolated, claimNew, claimNext, type Take } from './claim.ts';
+import { createIsolation, type IsolatedTurn, type LaunchIsolated, reserveIsolated } from './claiming/isolation.ts';
 import { purgeDeleted } from './purge.ts';
 import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
 import { releaseLease, renewLeases, unblockStrays } from './turn-store.ts';
@@ -10,6 +11,10 @@ export type WorkerDeps = Omit<TurnJobDeps, 'compactor'> & {
   bus: Bus;
   leaseMs: number;
   concurrency: number;
+  /** Turns of one user that may run at once, anywhere. */
+  perUser: number;
+  /** Starts a process for one turn; null where none can be. */
+  launchIsolated: LaunchIsolated | null;
   pollMs: number;
   sweepMs: number;
   /** What else is to be looked after now and then. */
@@ -29,7 +34,7 @@ type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
  * `pollMs`, so that a lost hint or a dead worker delays a turn and nothing more.
  */
 export function createWorker(deps: WorkerDeps) {
-  const { bus, log, logger, database, pace, worker, leaseMs, concurrency } = deps;
+  const { bus, log, logger, database, pace, worker, leaseMs, concurrency, perUser } = deps;
   const onFault = (err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet');
   const compactor = createCompactor({ database, pace, onFault });
   const jobDeps = { ...deps, compactor };
@@ -62,7 +67,7 @@ export function createWorker(deps: WorkerDeps) {
     running.set(turn.id, { turn, abort, done });
   }
 
-  const hasRoom = () => !stopping.signal.aborted && running.size + admissions.size < concurrency;
+  const hasRoom = () => !stopping.signal.aborted && !isolation.isExclusive && running.size + admissions.size < concurrency;
 
   /** Admissions that keep a place for their turn. */
   const admissions = new Set<Promise<unknown>>();
@@ -77,7 +82,7 @@ export function createWorker(deps: WorkerDeps) {
     if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), isTaken: false };
     let found = null as ((log: EventLog) => ClaimedTurn) | null;
     const asked: string[] = []; // more than one where the admission was tried again
-    const taker = { worker, leaseMs, maxMessages: deps.limits.maxMessages };
+    const taker = { worker, leaseMs, perUser, maxMessages: deps.limits.maxMessages };
     const admission = admit((tx, turn) => {
       asked.push(turn.id);
       claimNew(tx, turn, taker, (take) => {
@@ -103,16 +108,44 @@ export function createWorker(deps: WorkerDeps) {
   }
 
   let claiming: Promise<unknown> = Promise.resolve();
+  let isClaiming = false;
+  /** The owner whose turn was claimed last. */
+  let after: string | null = null;
 
   async function claimAll(): Promise<void> {
     isBehind = true;
+    isClaiming = true;
     let isMore = true;
-    while (isMore && hasRoom()) {
-      const claimed = await claimNext(deps, worker, leaseMs, [...running.keys()]);
-      if (claimed) begin(claimed.turn);
-      isMore = claimed?.isMore ?? false;
+    try {
+      while (isMore && hasRoom()) {
+        const claimed = await claimNext(deps, { worker, leaseMs, perUser, after }, [...running.keys()]);
+        if (claimed) begin(claimed.turn);
+        after = claimed?.turn.ownerId ?? after;
+        isMore = claimed?.isMore ?? false;
+      }
+    } finally {
+      isClaiming = false;
     }
     isBehind = isMore;
+  }
+
+  const isolation = createIsolation({
+    ...{ database, logger, launch: deps.launchIsolated },
+    running: () => [...running.keys()],
+    isIdle: () => running.size + admissions.size === 0 && !isClaiming && !stopping.signal.aborted,
+    run: runIsolated,
+  });
+
+  /** Claims a turn that was reserved for a process which runs nothing else, and runs it to its end; false where it is not to be had any more. */
+  async function runIsolated(turn: IsolatedTurn): Promise<boolean> {
+    const claim = claimIsolated(deps, { worker, leaseMs }, turn);
+    admissions.add(claim); // a drain waits for it
+    const claimed = await claim.finally(() => admissions.delete(claim));
+    if (!claimed) return false;
+    begin(claimed);
+    await running.get(claimed.id)?.done;
+    bell.ring(); // others waited meanwhile
+    return true;
   }
 
   /** Leases are renewed together, three times in their life; the answer brings requests to stop. */
@@ -152,20 +185,38 @@ export function createWorker(deps: WorkerDeps) {
   const stopped = new AbortController();
   let unlisten = () => {};
 
+  function listen(): void {
+    unlisten = bus.onSignal((signal) => {
+      if (signal.kind === 'turn-waiting') bell.ring();
+      else if (signal.kind === 'turn-stop' && running.has(signal.turnId))
+        renewAll().catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
+    });
+  }
+  const renewing = () => repeat((signal) => pause(leaseMs / 3, signal), renewAll, stopped.signal);
+
   return {
     id: worker,
     start(): void {
-      unlisten = bus.onSignal((signal) => {
-        if (signal.kind === 'turn-waiting') bell.ring();
-        else if (signal.kind === 'turn-stop' && running.has(signal.turnId))
-          renewAll().catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
-      });
+      listen();
       claiming = repeat((signal) => bell.rung(signal, deps.pollMs), claimAll, stopping.signal);
       loops = Promise.all([
         claiming,
-        repeat((signal) => pause(leaseMs / 3, signal), renewAll, stopped.signal),
+        renewing(),
+        repeat((signal) => pause(leaseMs / 3, signal), isolation.look, stopping.signal),
         repeat((signal) => pause(deps.sweepMs, signal), sweep, stopping.signal),
       ]);
+    },
+    /**
+     * In place of `start`: runs this turn, which was reserved for it, and then whatever else must run alone, one after the other. Resolves when there
+     * is none any more.
+     */
+    async runIsolated(first: IsolatedTurn): Promise<void> {
+      listen();
+      loops = renewing();
+      for (let turn: IsolatedTurn | undefined = first; turn && !stopping.signal.aborted; [turn] = await reserveIsolated(database, 1)) {
+        // Its rows may be locked just now. What was taken up by somebody else is not to be had at all.
+        for (let tries = 0; tries < 20 && !(await runIsolated(turn)); tries++) await pause(leaseMs / 40, stopping.signal);
+      }
     },
     /** Whether a turn that is admitted now can begin here at once. */
     get hasRoom(): boolean {
@@ -180,6 +231,7 @@ export function createWorker(deps: WorkerDeps) {
     async drain(graceMs: number): Promise<void> {
       stopping.abort();
       unlisten();
+      const isolated = isolation.drain();
       const patience = new AbortController();
       const grace = pause(graceMs, patience.signal);
       await Promise.race([Promise.allSettled([claiming, ...admissions]), grace]); // a claim that is under way still brings a turn
@@ -192,7 +244,7 @@ export function createWorker(deps: WorkerDeps) {
       await Promise.allSettled(left.map(({ turn }) => releaseLease(database, turn.id, turn.fence)));
       stopped.abort();
       await loops;
-      await Promise.allSettled([...asides, compactor.finish()]);
+      await Promise.allSettled([...asides, compactor.finish(), isolated]);
       if (left.length > 0) bus.signal({ kind: 'turn-waiting' });
     },
   };

@@ -5,6 +5,8 @@ import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
+const claimer = { worker: 'a worker', leaseMs: 60_000, perUser: 10 };
+
 describeStatements('a claim', (storage) => {
   let bare: Bare;
   let log: EventLog;
@@ -17,7 +19,7 @@ describeStatements('a claim', (storage) => {
   });
   afterAll(() => bare.close());
 
-  const look = (running: readonly string[] = []) => claimNext({ database: bare.database, log }, 'a worker', 60_000, running);
+  const look = (running: readonly string[] = []) => claimNext({ database: bare.database, log }, claimer, running);
   const claim = async (running: readonly string[] = []) => (await look(running))?.turn ?? null;
 
   async function queueOne(): Promise<string> {
@@ -50,7 +52,7 @@ describeStatements('a claim', (storage) => {
     const announcing = { announce: (...[, , bodies]: Parameters<EventLog['announce']>) => void told.push(...bodies.map(({ type }) => type)) };
     const taken: ClaimedTurn[] = [];
     await bare.database.transact(async (tx) => {
-      claimNew(tx, { id: queued!.id, inputMessageId: null }, { worker: 'a worker', leaseMs: 60_000, maxMessages: 1 }, (take) => {
+      claimNew(tx, { id: queued!.id, inputMessageId: null }, { ...claimer, maxMessages: 1 }, (take) => {
         taken.push(take(announcing));
       });
       await tx.query('SELECT pg_sleep(0.3)');

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { Call } from '../../../src/engine/index.ts';
 import type { EventLog } from '../../../src/events/index.ts';
 import { markRequested } from '../../../src/features/turn-runs/attempt-store.ts';
@@ -21,12 +21,13 @@ describeStatements('a settlement', (storage) => {
     ownerId = await plantUser(bare.database);
   });
   afterAll(() => bare.close());
+  afterEach(() => bare.database.query(`UPDATE turn SET status = 'CANCELLED', finished_at = now() WHERE finished_at IS NULL`));
 
   /** A turn that a worker has claimed and whose call it has announced, with so many more waiting behind it. */
   async function announced({ behind = 0 } = {}) {
     const [id] = (await plant(bare.database, { ownerId, conversations: 1, turns: 1 })) as [string];
     for (let n = 0; n <= behind; n++) await plantUnfinished(bare.database, [id], 'QUEUED');
-    const { turn } = (await claimNext({ database: bare.database, log }, 'a worker', 60_000))!;
+    const { turn } = (await claimNext({ database: bare.database, log }, { worker: 'a worker', leaseMs: 60_000, perUser: 10 }))!;
     expect(turn.conversationId).toBe(id);
     await markRequested(bare.database, { turnId: turn.id, fence: turn.fence, number: turn.attempt, record: { ...record, tokens: 5 } });
     return turn;
@@ -89,5 +90,14 @@ describeStatements('a settlement', (storage) => {
     const last = events.at(-1)!.body;
     expect(last).toMatchObject({ type: 'turn-finished', totals: { totalTokens: 7, costUsd: '0.000100', requests: 1, unpricedRequests: 0 } });
     expect(events.findLast(({ body }) => body.type === 'usage-recorded')!.body).toMatchObject({ conversationTokens: '7' });
+  });
+
+  it('of a turn of somebody who has another one waiting elsewhere says so: they may have run as many as may', async () => {
+    const turn = await announced();
+    const [other] = (await plant(bare.database, { ownerId, conversations: 1, turns: 1 })) as [string];
+    await plantUnfinished(bare.database, [other], 'QUEUED');
+    const end = { ...stopped, parts: [], call: null };
+    const rest = { account: null, hasCalls: false, tokenCount: null, summarise: null, titles: false };
+    expect(await settle(log, { booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end, ...rest })).toMatchObject({ unblocks: true });
   });
 });
