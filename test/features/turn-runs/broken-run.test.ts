@@ -52,7 +52,7 @@ describeStatements('a turn whose run is broken off by an exception', (storage) =
       id,
       JSON.stringify({ responseFormat: format }),
     ]);
-    return (await claimNext(bare, 'a worker', 60_000))!.turn;
+    return (await claimNext(bare, { worker: 'a worker', leaseMs: 60_000, perUser: 10 }))!.turn;
   }
 
   /** Runs a turn of two calls of the model, one of a tool and an answer in a format, with this fault. */
