@@ -165,8 +165,10 @@ function onChunk(state: State, chunk: Chunk): void {
 
 /** Of several answers in one stream the one that was asked for, which is number 0, wherever it stands; servers may leave the number out. */
 function firstOf(choices: unknown): Choice | undefined {
-  const all = Array.isArray(choices) ? (choices as (Choice | null | undefined)[]) : [];
-  return all.find((choice) => choice && (choice.index == null || Number(choice.index) === 0)) ?? undefined;
+  if (!Array.isArray(choices)) return undefined;
+  for (const choice of choices as (Choice | null | undefined)[])
+    if (choice && (choice.index === 0 || choice.index == null || Number(choice.index) === 0)) return choice;
+  return undefined;
 }
 
 /** Some servers count in every chunk: the last count is the one. After the reason it is what is waited for. */

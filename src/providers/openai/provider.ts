@@ -50,7 +50,7 @@ export function createOpenAIProvider({ name, client, models, ...settings }: Deps
           const batch = reading.take() ?? (await reading.next());
           if (batch.length === 0) continue;
           yield batch;
-          throwIfStopped(call);
+          reading.throwIfCut();
         }
         yield reading.end();
         await reading.drain();
@@ -188,6 +188,10 @@ function openReading(response: Response, call: Call, facts: CallFacts) {
     get isOver() {
       return isOver;
     },
+    /** Once the model has given its reason, all of its words are there, and a stop cuts nothing off. */
+    throwIfCut(): void {
+      if (!translation.reason()) throwIfStopped(call);
+    },
     /** What is there already; null where nothing is. */
     take(): Batch | null {
       const bytes = reader?.take();
@@ -216,14 +220,14 @@ function openReading(response: Response, call: Call, facts: CallFacts) {
   };
 }
 
-/** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends. */
+/** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends, or whoever ends it. */
 async function nextBytes(reader: BodyReader, translation: Translation, call: Call, facts: CallFacts): Promise<Uint8Array | null> {
   try {
     const bytes = await underWatch(reader.next(), call, facts);
     throwIfStopped(call);
     return bytes;
   } catch (error) {
-    if (translation.reason() && call.cut !== 'caller') return null;
+    if (translation.reason()) return null;
     throw error;
   }
 }

@@ -143,6 +143,21 @@ describe('usage that was read is given out', () => {
     expect(events.at(-1)).toEqual({ kind: 'finish', reason: 'STOP' });
   });
 
+  it.each([
+    ['with what was counted so far', { usage: counts }, [{ kind: 'usage', usage: said }]],
+    ['without any', {}, []],
+  ])('at once, %s, where an abort comes while it is waited for, and the answer is whole', async (_, more, expected) => {
+    const stop = new AbortController();
+    const started = performance.now();
+    const { usage, events, error } = await callTo(
+      (response) =>
+        sse(response).write(chunk({ content: 'whole' }, more) + finish('stop'), () => setTimeout(() => stop.abort(new Error('stopped')), 300)),
+      { stop },
+    );
+    expect([usage, error, events.at(-1)]).toEqual([expected, null, { kind: 'finish', reason: 'STOP' }]);
+    expect(performance.now() - started).toBeLessThan(3_000);
+  });
+
   it('without waiting for more where the server says that it is done', async () => {
     const started = performance.now();
     const { usage } = await callTo((response) => sse(response).end(chunk({ content: 'whole' }) + finish('stop') + done));
