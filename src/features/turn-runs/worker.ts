@@ -27,7 +27,8 @@ export type WorkerDeps = Omit<TurnJobDeps, 'compactor'> & {
  */
 const maxTaking = 2;
 
-type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
+/** Until `provenUntil` nobody else can have the turn, by the clock of this process: it counts from before its lease was asked for. */
+type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void>; provenUntil: number };
 
 /**
  * Claims turns while it has room, runs them, and keeps their leases. A nudge makes it look at once; without one it looks every
@@ -36,6 +37,7 @@ type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void> };
 export function createWorker(deps: WorkerDeps) {
   const { bus, log, logger, database, pace, worker, leaseMs, concurrency, perUser } = deps;
   const onFault = (err: unknown) => logger.warn({ err }, 'the log of a turn was not compacted yet');
+  const lookMs = leaseMs / 16;
   const compactor = createCompactor({ database, pace, onFault });
   const jobDeps = { ...deps, compactor };
   const running = new Map<string, Run>();
@@ -50,7 +52,7 @@ export function createWorker(deps: WorkerDeps) {
     void work.finally(() => asides.delete(work));
   }
 
-  function begin(turn: ClaimedTurn): void {
+  function begin(turn: ClaimedTurn, at = performance.now()): void {
     const abort = new AbortController();
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
     let mayFindMore = true;
@@ -64,7 +66,7 @@ export function createWorker(deps: WorkerDeps) {
         if (running.get(turn.id)?.turn === turn) running.delete(turn.id);
         if (mayFindMore) bell.ring();
       });
-    running.set(turn.id, { turn, abort, done });
+    running.set(turn.id, { turn, abort, done, provenUntil: at + leaseMs });
   }
 
   const hasRoom = () => !stopping.signal.aborted && !isolation.isExclusive && running.size + admissions.size < concurrency;
@@ -81,6 +83,7 @@ export function createWorker(deps: WorkerDeps) {
   async function admitting<T>(admit: (take: Take | null) => Promise<T>): Promise<{ admitted: T; isTaken: boolean }> {
     if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), isTaken: false };
     let found = null as ((log: EventLog) => ClaimedTurn) | null;
+    const at = performance.now();
     const asked: string[] = []; // more than one where the admission was tried again
     const taker = { worker, leaseMs, perUser, maxMessages: deps.limits.maxMessages };
     const admission = admit((tx, turn) => {
@@ -95,7 +98,7 @@ export function createWorker(deps: WorkerDeps) {
     } finally {
       admissions.delete(admission);
       // What was found is committed, whatever came after.
-      if (found) begin(found(log));
+      if (found) begin(found(log), at);
       else for (const id of asked) leave(id);
       if (isBehind) bell.ring(); // whoever looked meanwhile found no room
     }
@@ -118,8 +121,9 @@ export function createWorker(deps: WorkerDeps) {
     let isMore = true;
     try {
       while (isMore && hasRoom()) {
+        const at = performance.now();
         const claimed = await claimNext(deps, { worker, leaseMs, perUser, after }, [...running.keys()]);
-        if (claimed) begin(claimed.turn);
+        if (claimed) begin(claimed.turn, at);
         after = claimed?.turn.ownerId ?? after;
         isMore = claimed?.isMore ?? false;
       }
@@ -138,11 +142,12 @@ export function createWorker(deps: WorkerDeps) {
 
   /** Claims a turn that was reserved for a process which runs nothing else, and runs it to its end; false where it is not to be had any more. */
   async function runIsolated(turn: IsolatedTurn): Promise<boolean> {
+    const at = performance.now();
     const claim = claimIsolated(deps, { worker, leaseMs }, turn);
     admissions.add(claim); // a drain waits for it
     const claimed = await claim.finally(() => admissions.delete(claim));
     if (!claimed) return false;
-    begin(claimed);
+    begin(claimed, at);
     await running.get(claimed.id)?.done;
     bell.ring(); // others waited meanwhile
     return true;
@@ -152,17 +157,32 @@ export function createWorker(deps: WorkerDeps) {
   async function renewAll(): Promise<void> {
     const held = [...running.values()];
     if (held.length === 0) return;
+    const at = performance.now();
     const rows = await renewLeases(
       database,
       held.map(({ turn: { id, fence } }) => ({ id, fence })),
       leaseMs,
     );
     const answers = new Map(rows.map((row) => [row.id, row]));
+    for (const run of held.filter(({ turn }) => answers.has(turn.id))) run.provenUntil = at + leaseMs;
     for (const { turn, abort } of held) {
       const answer = answers.get(turn.id);
       if (running.get(turn.id)?.turn !== turn) continue;
       if (!answer) interrupt(abort, { kind: 'fenced' });
       else if (answer.stopRequest) interrupt(abort, { kind: 'stopped', request: answer.stopRequest });
+    }
+  }
+
+  /**
+   * A call of a model ends before another worker may make it again. While the database is silent nobody hears who has the turn: when it answers
+   * again, the lease is over, and whoever is first claims the turn. An embedded database has no other worker.
+   */
+  async function endUnproven(): Promise<void> {
+    const now = performance.now();
+    for (const { turn, abort, provenUntil } of running.values()) {
+      if (database.kind === 'embedded' || abort.signal.aborted || now < provenUntil - lookMs) continue;
+      logger.warn({ turnId: turn.id }, 'the lease of a turn could not be renewed in time: what it does here is ended');
+      interrupt(abort, { kind: 'fenced' });
     }
   }
 
@@ -192,7 +212,11 @@ export function createWorker(deps: WorkerDeps) {
         renewAll().catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
     });
   }
-  const renewing = () => repeat((signal) => pause(leaseMs / 3, signal), renewAll, stopped.signal);
+  const renewing = () =>
+    Promise.all([
+      repeat((signal) => pause(leaseMs / 3, signal), renewAll, stopped.signal),
+      repeat((signal) => pause(lookMs, signal), endUnproven, stopped.signal),
+    ]);
 
   return {
     id: worker,
