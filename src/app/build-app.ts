@@ -170,8 +170,9 @@ async function reach(database: Opened, url: string): Promise<void> {
   });
 }
 
+/** Whether the database answers, and can store what it is given. */
 const answers = (database: Opened): Promise<boolean> =>
   database.query('SELECT 1').then(
-    () => true,
+    () => database.hasRoom(),
     () => false,
   );

@@ -5,6 +5,7 @@ import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
 import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
 import { createErrorMask, type MaskError, withoutSuggestion } from '../graph/mask-errors.ts';
+import { isOutage } from '../platform/db-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import type { Config } from './config.ts';
@@ -100,7 +101,7 @@ type Given = YogaInitialContext & Requested;
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
   const { plugin: useOperationReport, tellStream } = createOperationReport({ logger, metrics });
-  const maskError = createErrorMask(logger, config.http.introspection);
+  const maskError = createErrorMask(logger, config.http.introspection, isOutage);
   const yoga = createYoga<Requested, Context>({
     schema,
     graphqlEndpoint: graphqlPath,

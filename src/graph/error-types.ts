@@ -38,6 +38,7 @@ const codeDescriptions: Partial<Record<string, string>> = {
   APPROVAL_EXPIRED: 'The approval came too late.',
   FILE_REJECTED: 'The file is not acceptable.',
   CONFLICT: 'The present state does not allow this.',
+  SERVICE_UNAVAILABLE: 'What this needs is away or full just now; the same request may succeed later.',
   INTERNAL: 'A fault on our side; it is logged with the request id.',
 };
 

@@ -1,25 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
-import { AppError, httpStatusOf, InternalError } from '../kernel/errors.ts';
+import { AppError, httpStatusOf, InternalError, UnavailableError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 
 /**
- * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; everything else as
- * one sentence with an id that is also in the log: that of the request, where there is one.
+ * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; a database that is away or
+ * full as what is not available now; everything else as one sentence. The last two have an id that is also in the log: that of the request,
+ * where there is one.
  */
-export const createErrorMask = (logger: Logger, showsSchema = true) =>
+export const createErrorMask = (logger: Logger, showsSchema = true, isOutage: (error: unknown) => boolean = () => false) =>
   function maskError(error: unknown, requestId: string = randomUUID()): GraphQLError {
     const cause = error instanceof GraphQLError ? error.originalError : error;
-    const place: Place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
+    const place = placeOf(error);
     if (cause instanceof AppError) return refusal(cause, place);
     const ofQuery = faultOfQuery(error);
     if (ofQuery) return withCode(showsSchema ? ofQuery : withoutSuggestion(ofQuery));
-    logger.error({ err: cause ?? error, requestId }, 'an operation failed');
-    const { message, code, retryable } = new InternalError();
-    return new GraphQLError(message, {
-      ...place,
-      extensions: { code: 'INTERNAL_SERVER_ERROR', class: code, retryable, requestId, http: { status: 500 } },
-    });
+    const reason = cause ?? error;
+    logger.error({ err: reason, requestId }, 'an operation failed');
+    return masked(isOutage(reason) ? new UnavailableError() : new InternalError(), place, requestId);
   };
 
 /** An error that GraphQL itself made, bare or around another such one. */
@@ -37,6 +35,17 @@ export function withoutSuggestion<E extends Error>(error: E): E {
 export type MaskError = ReturnType<typeof createErrorMask>;
 
 type Place = Pick<GraphQLErrorOptions, 'nodes' | 'path'>;
+
+const placeOf = (error: unknown): Place => (error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {});
+
+/** One sentence for whatever happened, with the id that it has in the log. */
+function masked({ message, code, retryable }: AppError, place: Place, requestId: string): GraphQLError {
+  const shown = code === 'INTERNAL' ? 'INTERNAL_SERVER_ERROR' : code;
+  return new GraphQLError(message, {
+    ...place,
+    extensions: { code: shown, class: code, retryable, requestId, http: { status: httpStatusOf(code) } },
+  });
+}
 
 function refusal(error: AppError, place: Place): GraphQLError {
   const issues = 'issues' in error ? { issues: error.issues } : {};

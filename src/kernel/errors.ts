@@ -23,6 +23,7 @@ const table = {
   APPROVAL_EXPIRED: { http: 409 },
   FILE_REJECTED: { http: 422 },
   CONFLICT: { http: 409 },
+  SERVICE_UNAVAILABLE: { http: 503 },
   INTERNAL: { http: 500 },
 } as const;
 
@@ -214,6 +215,13 @@ export class ContentFilteredError extends AppError {
   constructor(message: string, categories: readonly string[]) {
     super(message, { code: 'CONTENT_FILTERED' });
     this.categories = categories;
+  }
+}
+
+/** Something that this needs is away or full. What it is stays with the operators, who can mend it; the same request may succeed later. */
+export class UnavailableError extends AppError {
+  constructor(message = 'This is not available now. Try again in a moment; the same idempotencyKey does nothing twice.', options: ErrorOptions = {}) {
+    super(message, { code: 'SERVICE_UNAVAILABLE', retryable: true, ...options });
   }
 }
 

@@ -12,6 +12,8 @@ const lostMessages = new RegExp(
     ...['Connection terminated', 'connection is closed', 'Client has encountered a connection error', 'not queryable'],
     // A server that takes connections and is silent; a pool that has none free; a statement whose answer never came.
     ...['timeout expired', 'timeout exceeded when trying to connect', 'Query read timeout'],
+    // An administrator lets nobody in.
+    'is not currently accepting connections',
   ].join('|'),
   'i',
 );
@@ -23,12 +25,16 @@ export const isConflict = (error: unknown): boolean => reasons(error).some(({ co
 export const isConnectionLoss = (error: unknown): boolean =>
   reasons(error).some(({ code, message }) => lostCodes.has(code) || lostMessages.test(message));
 
-/** What the server says when it lacks something that may come back: memory, connections, room on its disk, time for a statement. */
-const isShortage = (code: string): boolean => code.startsWith('53') || code.startsWith('58') || code === '57014';
+/** What a server says that has no disk, no memory or no connection left, and that stopped a statement for its time. */
+const shortCodes = new Set(['53000', '53100', '53200', '53300', '53400', '57014', '58000', '58030']);
+const fullMessage = /No space left on device|ENOSPC/;
 
-/** Whether the database cannot do now what it may do later: nothing is wrong with the statement itself. */
+/** Whether there is no room left where the database keeps its data. */
+export const isDiskFull = (error: unknown): boolean => reasons(error).some(({ code, message }) => code === '53100' || fullMessage.test(message));
+
+/** Whether the same statement may succeed later: the database is away, has no room, or cannot keep up. */
 export const isOutage = (error: unknown): boolean =>
-  isConnectionLoss(error) || isConflict(error) || reasons(error).some(({ code }) => isShortage(code));
+  isConnectionLoss(error) || isDiskFull(error) || reasons(error).some(({ code }) => shortCodes.has(code));
 
 type Reason = { code: string; message: string };
 
@@ -59,14 +65,14 @@ function said({ code, originalCode, kind, message }: Record<string, unknown>): R
 /** How long something that must not be lost waits for a database that is away: an answer that is paid for, the outcome of a tool. */
 const patienceMs = 15_000;
 
-/** Does something again while the database is away, for a while: it must bear being done twice, as an answer may be lost. */
+/** Does something again while the database is away or full, for a while: it must bear being done twice, as an answer may be lost. */
 export async function throughOutage<T>(work: (tries: number) => Promise<T>): Promise<T> {
   const end = Date.now() + patienceMs;
   for (let tries = 1; ; tries++) {
     try {
       return await work(tries);
     } catch (error) {
-      if (!isConnectionLoss(error) || Date.now() > end) throw error;
+      if (!isOutage(error) || Date.now() > end) throw error;
       await pause(backoff(tries, { baseMs: 50, maxMs: 1_000 }));
     }
   }

@@ -1,8 +1,11 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
 import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import { createDiskWatch, type DiskWatch } from './disk-watch.ts';
 import { openPglite } from './embedded/pglite.ts';
-import { createPool, type DatabaseLog, rawTypes, statementMs } from './pg-pool.ts';
+import type { DatabaseLog } from './logger.ts';
+import { createPool, rawTypes, statementMs } from './pg-pool.ts';
+import { createPulse } from './pulse.ts';
 import { createStatementNames } from './statement-names.ts';
 import { createTransact, type Transaction, type TransactOptions, type Tx } from './transaction.ts';
 
@@ -27,6 +30,8 @@ export type Database = {
   transact<T>(work: (tx: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
   /** Work that only one process may do at a time, over a pool of one connection without time limits. For migrations. */
   exclusively<T>(work: (pool: pg.Pool) => Promise<T>): Promise<T>;
+  /** Whether it can store something: false from when a statement found its disk full until there is room again. */
+  hasRoom(): Promise<boolean>;
   /** How the pools are used at this moment. */
   pools(): PoolUse[];
   close(): Promise<void>;
@@ -56,8 +61,11 @@ export const openDatabase = (options: DatabaseOptions): Promise<Database> =>
 async function openServer(url: string, { poolSize = 10, log = silent }: DatabaseOptions): Promise<Database> {
   // Transactions hold a connection while they compute; appends and reads of the log must not queue behind them.
   const rawSize = poolSize < 3 ? 0 : Math.max(1, Math.floor(poolSize / 3));
-  const pool = createPool({ to: { url }, log, max: poolSize - rawSize });
-  const raw = rawSize === 0 ? pool : createPool({ to: { url }, log, max: rawSize });
+  const pulse = createPulse(url, log);
+  const disk = createDiskWatch(log);
+  const watched = { to: { url }, log, pulse, onError: disk.onError };
+  const pool = createPool({ ...watched, max: poolSize - rawSize });
+  const raw = rawSize === 0 ? pool : createPool({ ...watched, max: rawSize });
   const exclusively = async <T>(work: (pool: pg.Pool) => Promise<T>): Promise<T> => {
     // The lock has a connection of its own: a pool drops one whose statement failed, and the lock would go with it.
     const guard = createPool({ to: { url }, log, max: 1, unlimited: true });
@@ -70,25 +78,33 @@ async function openServer(url: string, { poolSize = 10, log = silent }: Database
     }
   };
   const release = async () => {
+    pulse.close();
     await Promise.all([...new Set([pool, raw])].map((each) => each.end()));
   };
-  return assemble('postgres', { pool, raw, exclusively, release, nameOf: createStatementNames(url) });
+  return assemble('postgres', { pool, raw, disk, exclusively, release, nameOf: createStatementNames(url) });
 }
 
 async function openEmbedded({ dataDir, log = silent }: DatabaseOptions): Promise<Database> {
   const server = await openPglite(dataDir, { log, statementMs });
-  const pool = createPool({ to: { socket: () => server.socket() }, log, max: 1 });
+  const disk = createDiskWatch(log);
+  const pool = createPool({ to: { socket: () => server.socket() }, log, max: 1, onError: disk.onError });
   const release = async () => {
     await pool.end();
     await server.close();
   };
   // The lock of the data directory already keeps others out.
-  return assemble('embedded', { pool, raw: pool, exclusively: (work) => server.unlimited(() => work(pool)), release, nameOf: () => '' });
+  return assemble('embedded', { pool, raw: pool, disk, exclusively: (work) => server.unlimited(() => work(pool)), release, nameOf: () => '' });
 }
 
-type Parts = Pick<Database, 'exclusively'> & { pool: pg.Pool; raw: pg.Pool; release: () => Promise<void>; nameOf: (text: string) => string };
+type Parts = Pick<Database, 'exclusively'> & {
+  pool: pg.Pool;
+  raw: pg.Pool;
+  disk: DiskWatch;
+  release: () => Promise<void>;
+  nameOf: (text: string) => string;
+};
 
-function assemble(kind: Database['kind'], { pool, raw, exclusively, release, nameOf }: Parts): Database {
+function assemble(kind: Database['kind'], { pool, raw, disk, exclusively, release, nameOf }: Parts): Database {
   const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) });
   const prisma = new PrismaClient({ adapter, errorFormat: 'minimal' });
   let closing: Promise<void> | null = null;
@@ -96,6 +112,7 @@ function assemble(kind: Database['kind'], { pool, raw, exclusively, release, nam
     kind,
     prisma,
     exclusively,
+    hasRoom: () => disk.hasRoom((text) => raw.query(text)),
     pools: () => (raw === pool ? [useOf('shared', pool)] : [useOf('transactions', pool), useOf('statements', raw)]),
     async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
       const { rows } = await raw.query({ name: nameOf(text), text, values: [...params], types: rawTypes });

@@ -76,3 +76,6 @@ const scrubbed = (text: string): string =>
     .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]')
     .replace(/\bsk-[\w*-]{6,}/g, '[redacted]')
     .replace(/(:\/\/[^\s:/@]*):[^\s/@]+@/g, '$1:[redacted]@');
+
+/** The part of the log that the database's machinery needs. */
+export type DatabaseLog = { info(facts: object, message: string): void; warn(facts: object, message: string): void };

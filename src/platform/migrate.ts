@@ -1,6 +1,6 @@
 import type { Database } from './db.ts';
+import type { DatabaseLog } from './logger.ts';
 import { type Migration, matchesChecksum, migrationsFolder, readMigrations, readSchema } from './migration-files.ts';
-import type { DatabaseLog } from './pg-pool.ts';
 
 /** The database and this version's migrations do not go together. The message says which migration, and what to do. */
 export class MigrationError extends Error {

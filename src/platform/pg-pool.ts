@@ -1,9 +1,8 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-
-/** The part of the log that the database's machinery needs. */
-export type DatabaseLog = { info(facts: object, message: string): void; warn(facts: object, message: string): void };
+import type { DatabaseLog } from './logger.ts';
+import { type Pulse, SilentDatabaseError } from './pulse.ts';
 
 type PoolOptions = {
   /** Connections at the most. */
@@ -13,6 +12,10 @@ type PoolOptions = {
   to: { url: string } | { socket: () => Duplex };
   /** Without limits a statement may take as long as it likes, which a migration must. */
   unlimited?: boolean;
+  /** Whether the server lives, where that is to be looked at. */
+  pulse?: Pulse;
+  /** Is shown what the server refuses a statement for. */
+  onError?: (error: unknown) => void;
 };
 
 /** A server that does not answer is given up after this. */
@@ -39,7 +42,7 @@ class Client extends pg.Client {
 }
 
 /** A pool whose connections all speak UTC and whose errors never reach the process: a restarted server costs the statements under way, no more. */
-export function createPool({ max, log, to, unlimited = false }: PoolOptions): pg.Pool {
+export function createPool({ max, log, to, unlimited = false, pulse, onError }: PoolOptions): pg.Pool {
   const embedded = 'socket' in to;
   const timed = !embedded && !unlimited;
   const pool = new pg.Pool({
@@ -59,8 +62,26 @@ export function createPool({ max, log, to, unlimited = false }: PoolOptions): pg
   });
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection was lost'));
   // A connection may fail while it is lent and nothing is under way on it: an error that nobody listens to would end the process.
-  pool.on('connect', (client) => tellStatements(client).on('error', () => {}));
-  return pool;
+  pool.on('connect', (client) => {
+    tellStatements(client).on('error', () => {});
+    pulse?.watch(client);
+    if (onError) (client as pg.PoolClient & { connection: NodeJS.EventEmitter }).connection.on('errorMessage', onError);
+  });
+  return pulse ? refusingWhileSilent(pool, pulse) : pool;
+}
+
+/** Nobody waits for a connection to a server that is known to be silent. */
+function refusingWhileSilent(pool: pg.Pool, pulse: Pulse): pg.Pool {
+  type Callback = (error: Error | undefined, client: pg.PoolClient | undefined, done: () => void) => void;
+  const connect = pool.connect.bind(pool) as (callback?: Callback) => Promise<pg.PoolClient> | undefined;
+  const guarded = (callback?: Callback) => {
+    if (!pulse.isSilent) return connect(callback);
+    const error = new SilentDatabaseError('The database does not answer.');
+    if (!callback) return Promise.reject(error);
+    process.nextTick(callback, error, undefined, () => {});
+    return undefined;
+  };
+  return Object.assign(pool, { connect: guarded as pg.Pool['connect'] });
 }
 
 type Given = string | { text?: string; values?: unknown[] };

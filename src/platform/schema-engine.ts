@@ -12,8 +12,9 @@ import {
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
 import pg from 'pg';
 import { openPglite } from './embedded/pglite.ts';
+import type { DatabaseLog } from './logger.ts';
 import { lockfile, type Migration, type Schema } from './migration-files.ts';
-import { createPool, type DatabaseLog } from './pg-pool.ts';
+import { createPool } from './pg-pool.ts';
 
 /**
  * Prisma's own schema engine, as WebAssembly: the binary that `prisma migrate` starts is downloaded on first use, which servers without a way

@@ -47,6 +47,16 @@ it('hides a fault, and logs it under the id that the caller is given', () => {
   expect(logged).toEqual([{ facts: { err: fault, requestId: 'request-1' }, message: 'an operation failed' }]);
 });
 
+it('says of a database that is away or full that this is not available now, logs why, and says that it may be tried again', () => {
+  const logged: object[] = [];
+  const logger = { error: (facts: object) => void logged.push(facts) } as never;
+  const fault = Object.assign(new Error('could not extend file "base/5/16390": No space left on device'), { code: '53100' });
+  const shown = createErrorMask(logger, true, (error) => error === fault)(located(fault), 'request-1');
+  expect(shown.message).toMatch(/^This is not available now/);
+  expect(shown.extensions).toMatchObject({ code: 'SERVICE_UNAVAILABLE', requestId: 'request-1', retryable: true, http: { status: 503 } });
+  expect(logged).toEqual([{ err: fault, requestId: 'request-1' }]);
+});
+
 it('has an id for what fails outside of any request', () => {
   const { mask, logged } = createMask();
   expect(mask('thrown as text').extensions.requestId).toBe(logged[0]!.facts.requestId);

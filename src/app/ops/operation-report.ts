@@ -3,6 +3,7 @@ import type { Plugin } from 'graphql-yoga';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { AppError } from '../../kernel/errors.ts';
+import { isOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
 
@@ -140,10 +141,13 @@ function userOf(context: Context): string | null {
   }
 }
 
+/** Codes of what is no fault of the caller's. */
+const ours = new Set(['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE']);
+
 function outcomeOf({ errors = [] }: ExecutionResult): { outcome: Outcome; codes?: string[] } {
   if (errors.length === 0) return { outcome: 'ok' };
   const codes = [...new Set(errors.map(codeOf))].slice(0, 5);
-  return { outcome: codes.includes('INTERNAL_SERVER_ERROR') ? 'failed' : 'refused', codes };
+  return { outcome: codes.some((code) => ours.has(code)) ? 'failed' : 'refused', codes };
 }
 
 /** The code that the caller sees, also where the error is not masked yet. */
@@ -151,5 +155,6 @@ function codeOf(error: unknown): string {
   if (error instanceof GraphQLError && typeof error.extensions.code === 'string') return error.extensions.code;
   const cause = error instanceof GraphQLError ? error.originalError : error;
   if (cause instanceof AppError) return cause.code;
-  return cause === undefined || cause instanceof GraphQLError ? 'VALIDATION_FAILED' : 'INTERNAL_SERVER_ERROR';
+  if (cause === undefined || cause instanceof GraphQLError) return 'VALIDATION_FAILED';
+  return isOutage(cause) ? 'SERVICE_UNAVAILABLE' : 'INTERNAL_SERVER_ERROR';
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +33,9 @@ export type PostgresServer = {
   /** Ends it as `pg_ctl stop -m immediate` does: no checkpoint, every connection cut, recovery at the next start. */
   crash(): Promise<void>;
   start(): Promise<void>;
+  /** Stops all of its processes where they are, until they are let go on: connections are taken by the system, and nobody says anything. */
+  freeze(): void;
+  thaw(): void;
   close(): Promise<void>;
 };
 
@@ -75,6 +78,14 @@ export async function createPostgresServer(): Promise<PostgresServer> {
     }
   }
 
+  /** The server first: it makes no more of the others then. */
+  function signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = child!;
+    process.kill(pid!, name);
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    for (const each of children) process.kill(Number(each), name);
+  }
+
   const server: PostgresServer = {
     port,
     query: async <Row extends object>(text: string, params: unknown[] = []) => (await administrators.query<Row>(text, params)).rows,
@@ -89,6 +100,8 @@ export async function createPostgresServer(): Promise<PostgresServer> {
       });
       await until(() => prepare('SELECT 1').catch(() => null), 'PostgreSQL to answer', 60_000);
     },
+    freeze: () => signal('SIGSTOP'),
+    thaw: () => signal('SIGCONT'),
     async crash() {
       const ended = once(child!, 'exit');
       child!.kill('SIGQUIT');
@@ -97,6 +110,7 @@ export async function createPostgresServer(): Promise<PostgresServer> {
     },
     async close() {
       process.off('exit', killNow);
+      if (child) server.thaw();
       await administrators.end();
       if (child) await server.crash();
       await rm(folder, { recursive: true, force: true });

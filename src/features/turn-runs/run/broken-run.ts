@@ -4,7 +4,7 @@ import { BrokenRun, type Call, HandedOver, type Interruption, type TurnEnd } fro
 import { type EventLog, FencedError } from '../../../events/index.ts';
 import { AppError, InternalError } from '../../../kernel/errors.ts';
 import type { Database } from '../../../platform/db.ts';
-import { isOutage, throughOutage } from '../../../platform/db-errors.ts';
+import { isConflict, isOutage, throughOutage } from '../../../platform/db-errors.ts';
 import { readParts } from '../../conversations/index.ts';
 import type { ClaimedTurn } from '../claim.ts';
 import { readAnswer } from '../recovery.ts';
@@ -14,7 +14,7 @@ type Deps = { database: Database; log: EventLog };
 /** Whether an exception says that the turn is another worker's, or that the database is away: the turn is left to be recovered. */
 export function isLeft(error: unknown, { aborted, reason }: AbortSignal): boolean {
   const isTaken = aborted && (reason as Interruption).kind !== 'stopped';
-  return isTaken || error instanceof FencedError || error instanceof HandedOver || isOutage(error);
+  return isTaken || error instanceof FencedError || error instanceof HandedOver || isOutage(error) || isConflict(error);
 }
 
 /**

@@ -1,0 +1,123 @@
+import pg from 'pg';
+import { pause } from '../kernel/async.ts';
+import type { DatabaseLog } from './logger.ts';
+
+/** A server that takes connections and says nothing, as one does that is stopped or whose machine hangs. */
+export class SilentDatabaseError extends Error {
+  override readonly name = 'SilentDatabaseError';
+  readonly code = '08006';
+}
+
+export type Pulse = {
+  /** Watches over the statements of a connection, until it ends. */
+  watch(client: pg.PoolClient): void;
+  /** Whether the server is known to be silent at this moment: then nothing is to be asked of it. */
+  readonly isSilent: boolean;
+  close(): void;
+};
+
+/** How long a statement may take before it is looked whether the server lives, and how often that is looked at. In milliseconds. */
+const doubtMs = 2_000;
+const lookMs = 250;
+/** The server is silent when it has not answered a connection of its own for so many looks: counted, as a process that was held itself must not blame the server. */
+const looks = 10;
+
+type Busy = { since: number; giveUp(error: Error): void };
+
+/**
+ * Tells a server that is frozen from one that is slow. A statement may take its 30 seconds where the server lives: once one has taken two, the
+ * server is asked something on a connection of its own. Where it does not answer within a few seconds, all statements under way are given up, as
+ * where a connection is lost, and what comes is refused at once; until it answers again.
+ */
+export function createPulse(url: string, log: DatabaseLog): Pulse {
+  const busy = new Map<pg.PoolClient, Busy>();
+  let isSilent = false;
+  let looking: NodeJS.Timeout | null = null;
+  let isProbing = false;
+  let isClosed = false;
+
+  function look(): void {
+    const now = performance.now();
+    const isDoubtful = [...busy.values()].some(({ since }) => now - since > doubtMs);
+    if ((isDoubtful || isSilent) && !isProbing) void probe();
+    if (busy.size === 0 && !isSilent && looking) {
+      clearInterval(looking);
+      looking = null;
+    }
+  }
+
+  async function probe(): Promise<void> {
+    isProbing = true;
+    const lives = await answers(url);
+    isProbing = false;
+    if (isClosed || lives === !isSilent) return lives ? renew() : giveUp();
+    isSilent = !lives;
+    if (lives) log.info({}, 'the database answers again');
+    else {
+      log.warn({}, 'the database takes connections and does not answer: it is frozen, or its machine or network hangs');
+      giveUp();
+    }
+  }
+
+  /** Whoever was asked about is slow and not dead: it is looked at again later. */
+  function renew(): void {
+    const now = performance.now();
+    for (const each of busy.values()) each.since = Math.max(each.since, now - doubtMs / 2);
+  }
+
+  function giveUp(): void {
+    const error = new SilentDatabaseError('The database does not answer: the connection was given up.');
+    for (const each of [...busy.values()]) each.giveUp(error);
+  }
+
+  return {
+    get isSilent() {
+      return isSilent;
+    },
+    watch(client) {
+      const { connection } = client as pg.PoolClient & { connection: NodeJS.EventEmitter & { stream: { destroy(error: Error): void } } };
+      const giveUp = (error: Error) => connection.stream.destroy(error);
+      const query = client.query.bind(client) as (...given: unknown[]) => unknown;
+      const watched = (...given: unknown[]): unknown => {
+        if (!busy.has(client)) busy.set(client, { since: performance.now(), giveUp });
+        looking ??= setInterval(look, lookMs).unref();
+        return query(...given);
+      };
+      Object.assign(client, { query: watched as pg.PoolClient['query'] });
+      connection.on('readyForQuery', () => {
+        const each = busy.get(client);
+        if (each) each.since = performance.now();
+      });
+      client.on('drain', () => void busy.delete(client));
+      client.on('end', () => void busy.delete(client));
+    },
+    close() {
+      isClosed = true;
+      isSilent = false;
+      if (looking) clearInterval(looking);
+    },
+  };
+}
+
+/** Whether the server says anything at all, a refusal among it. */
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, application_name: 'colloquy' });
+  client.on('error', () => {});
+  const asked = client
+    .connect()
+    .then(() => client.query('SELECT 1'))
+    .then(
+      () => true,
+      (error: unknown) => error instanceof pg.DatabaseError,
+    );
+  const patience = new AbortController();
+  const lives = await Promise.race([asked, silence(patience.signal)]);
+  patience.abort();
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  return lives;
+}
+
+async function silence(signal: AbortSignal): Promise<boolean> {
+  for (let n = 0; n < looks && !signal.aborted; n++) await pause(lookMs, signal);
+  return false;
+}
