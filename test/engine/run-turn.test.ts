@@ -48,7 +48,7 @@ describe('a turn', () => {
         throw new Error('not stored');
       },
     });
-    await expect(run(ports)).rejects.toThrow('not stored');
+    await expect(run(ports)).rejects.toMatchObject({ cause: { message: 'not stored' }, call: { attempt: 1, generated: 'Hello' } });
     expect(told.open).toBe(0);
   });
 });

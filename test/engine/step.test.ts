@@ -103,7 +103,7 @@ it('closes the connection to the model when the turn is no longer its own', asyn
       throw new FencedError();
     },
   });
-  await expect(end).rejects.toBeInstanceOf(FencedError);
+  await expect(end).rejects.toMatchObject({ cause: expect.any(FencedError), call: { generated: 'more ' } });
   expect(told.open).toBe(0);
   expect(asked).toBe(1);
 });
