@@ -5,7 +5,7 @@ import { SlowestFirst } from './test/kit/slowest-first.ts';
 const units = [
   'test/{architecture,coverage,operations-page,proofs,schema}.test.ts',
   'test/{engine,kernel,mutants}/**/*.test.ts',
-  'test/graph/{ids,mask-errors,paging,selection}.test.ts',
+  'test/graph/{answer-shares,charged-fields,ids,mask-errors,paging,selection}.test.ts',
   'test/app/{config,secret}.test.ts',
   'test/app/ops/meters.test.ts',
   'test/crash/{invariants,link,schedule}.test.ts',
@@ -22,6 +22,7 @@ const alone = ['test/app/{otel,ops/tracing}.test.ts'];
 const counted = [
   'test/events/{append-cost,log,redis-bus}.test.ts',
   'test/features/turn-runs/backlog.test.ts',
+  'test/features/conversations/stored-lengths.test.ts',
   'test/flows/{claim-cost,deep-pages,queue-clearing,statements}.test.ts',
   'test/graph/window.test.ts',
   'test/hostile/{generated,waits}.test.ts',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { byRole, truth, url, webOrigins, whole, words } from './config/variable-kinds.ts';
+import { answerLimits, answerVariables } from './delivery/answer-variables.ts';
 
 const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', ['postgres:', 'postgresql:']);
 const redisUrl = url('a Redis address such as redis://host:6379', ['redis:', 'rediss:']);
@@ -28,9 +29,7 @@ export const environment = z.object({
     .describe('Origins, separated by commas, whose pages may call this server from a browser. Without it only pages this server serves may.'),
   GRAPHIQL: truth.default(true).describe('Whether a browser that opens /graphql gets the GraphiQL workbench.'),
   INTROSPECTION: truth.default(true).describe('Whether clients may read the schema. GraphiQL needs it.'),
-  MAX_QUERY_OBJECTS: whole(100, 1_000_000)
-    .default(5_000)
-    .describe('Objects that one operation may ask for, by the sizes of its pages; a larger one is refused before anything is read.'),
+  ...answerVariables,
   SUBSCRIPTIONS_PER_SOCKET: whole(1, 10_000).default(100).describe('How many operations one WebSocket may hold open at once.'),
 
   SOCKETS_PER_USER: whole(0, 1_000_000)
@@ -204,6 +203,7 @@ function grouped(env: Environment) {
       graphiql: env.GRAPHIQL,
       introspection: env.INTROSPECTION,
       maxQueryObjects: env.MAX_QUERY_OBJECTS,
+      answers: answerLimits(env),
       subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
       sockets: { perUser: env.SOCKETS_PER_USER, perAddress: env.SOCKETS_PER_ADDRESS, messagesPerSecond: env.SOCKET_MESSAGES_PER_SECOND },
       maxConnections: env.MAX_CONNECTIONS,

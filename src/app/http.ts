@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Delivery } from './context.ts';
 import { answer, answerReady, type Health } from './ops/ops-server.ts';
 import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
@@ -30,7 +31,7 @@ export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ..
     const path = request.url?.split('?', 1)[0];
     if (!isAddress(request)) answer(response, 400, 'The Host header, or the address that was asked for, is not one.');
     else if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
-    else if (path === graphqlPath) void yoga(request, response, { requestId });
+    else if (path === graphqlPath) void yoga(request, response, { requestId, delivery: deliveryBy(response) });
     else if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') answerReady(response, health).catch(onFault);
     else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();
@@ -39,6 +40,12 @@ export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ..
 
   return server;
 }
+
+/** A response is over when all of it has been handed to the system, or its client has gone. */
+const deliveryBy = (response: ServerResponse): Delivery => ({
+  onSent: (listener) => void (response.closed ? listener() : response.once('close', listener)),
+  cut: () => void response.destroy(),
+});
 
 /** Whether there is a URL in what was asked for: what a program behind cannot read must not be its fault. */
 const isAddress = ({ headers: { host = 'localhost' }, url = '' }: IncomingMessage): boolean =>

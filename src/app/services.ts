@@ -14,6 +14,7 @@ import { createContextPreview } from '../features/turn-context/index.ts';
 import { createWorker, type LaunchIsolated, type Worker } from '../features/turn-runs/index.ts';
 import { createDecisions, createOutputs } from '../features/turn-tools/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
+import { AnswerShares } from '../graph/budget/index.ts';
 import type { Services } from '../graph/context.ts';
 import { fromGlobalId } from '../graph/ids.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -40,6 +41,8 @@ type Deps = {
 
 export type Composition = {
   services: Services;
+  /** What answers under way may hold. */
+  shares: AnswerShares;
   viewers: Viewers;
   worker: Worker | null;
   bus: Bus;
@@ -161,6 +164,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
       hub,
       onFrame: frames.onFrame,
     },
+    shares: new AnswerShares(config.http.answers),
     viewers: createViewers({ db: database.prisma, tokens, clock }),
     worker,
     bus,

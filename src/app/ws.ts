@@ -18,7 +18,7 @@ import { refuseTooComplex } from '../graph/limits/index.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Config } from './config.ts';
-import type { Contexts } from './context.ts';
+import type { Contexts, Delivery } from './context.ts';
 import { SocketStream } from './delivery/socket-stream.ts';
 import { bind } from './delivery/wire.ts';
 import { createSocketLimits } from './sockets/limits.ts';
@@ -31,6 +31,8 @@ type Connected = Record<PropertyKey, unknown> & {
   expiry?: NodeJS.Timeout;
   gone?: AbortController;
   streams: SocketStream[];
+  /** What is answered once and has not been sent, by its id. */
+  answers: Map<string, Context>;
   open?: number;
 };
 
@@ -100,7 +102,8 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       if (!operation) return [unknownOperation(operationName)];
       // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
       Object.assign(payload, { query: document.loc?.source.body ?? query });
-      const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), ofSocket);
+      const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), { ...ofSocket, delivery: deliveryBy(extra.socket) });
+      if (operation.operation !== 'subscription') extra.answers.set(id, contextValue);
       const args = { schema, operationName, document, variableValues: variables, contextValue, id, extra };
       return (operation.operation === 'subscription' ? args : { execute, ...args }) as ExecutionArgs;
     } catch (error) {
@@ -134,7 +137,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
     return { ...source, errors };
   }
 
-  return bind<Connected>(sockets, (socket) => ({ socket, streams: [] }), {
+  return bind<Connected>(sockets, (socket) => ({ socket, streams: [], answers: new Map() }), {
     keepAliveMs,
     onFault: (err) => logger.error({ err }, 'a message of a socket could not be handled'),
     connectionInitWaitTimeout: 5_000,
@@ -165,6 +168,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
     async onClose({ extra }) {
       clearTimeout(extra.expiry);
       extra.gone?.abort();
+      for (const context of extra.answers.values()) context.endAnswer();
       await Promise.all([...extra.streams].map((stream) => stream.return()));
     },
     onSubscribe({ extra }, id, payload) {
@@ -177,12 +181,17 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
     onNext(_context, _id, _payload, _args, result) {
       return result.errors ? { ...result, errors: withoutStatus(result.errors) } : undefined;
     },
-    onComplete({ extra }) {
+    onComplete({ extra }, id) {
       extra.open! -= 1;
+      extra.answers.get(id)?.endAnswer();
+      extra.answers.delete(id);
     },
     onError: (_context, _id, _payload, errors) => withoutStatus(errors),
   });
 }
+
+/** What a socket has to send is sent in order: an operation ends when its last message has been handed to the system, and it says so itself. */
+const deliveryBy = (socket: WebSocket): Delivery => ({ onSent: () => {}, cut: () => socket.terminate() });
 
 const tooManyOperations = (limit: number): GraphQLError =>
   new GraphQLError(`One socket may hold ${limit} operations open at once: end one, or open another socket.`, {

@@ -10,6 +10,7 @@ import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
+import { useAnswerBudget } from './delivery/budgets.ts';
 import { createAnswers, useFrames } from './delivery/frames.ts';
 import { useErrorMask } from './error-mask.ts';
 import { createOperationReport, type Requested } from './ops/operation-report.ts';
@@ -54,8 +55,11 @@ const useLimits = (maxObjects: number): Plugin => ({
   onParse({ parseFn, setParseFn }) {
     setParseFn((source, options) => parseWithin((within) => parseFn(source, { ...options, ...within }) as DocumentNode, maxObjects));
   },
-  onExecute: ({ args }) => refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
-  onSubscribe: ({ args }) => refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
+  onExecute({ args }) {
+    const { budget } = args.contextValue as unknown as Context;
+    budget.expect(refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}));
+  },
+  onSubscribe: ({ args }) => void refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
 });
 
 /** Streams over server-sent events have no socket to be counted by: they are counted by their user. */
@@ -120,11 +124,12 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
       useReadableRequests,
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
+      useAnswerBudget as Plugin,
       useFrames(answer),
       useStreamLimit(config.http.sockets.perUser) as Plugin,
-      useContext(async ({ request, requestId }) => {
+      useContext(async ({ request, requestId, delivery }) => {
         const viewer = await viewers.fromHeader(request.headers.get('authorization'));
-        return contexts(viewer, () => request.signal, { requestId });
+        return contexts(viewer, () => request.signal, { requestId, delivery });
       }, maskError),
       useErrorMask(maskError) as Plugin,
     ],

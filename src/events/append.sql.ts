@@ -53,22 +53,33 @@ WITH head AS (
 SELECT head, now() AS at FROM head`;
 
 /**
- * read-after: logs after a cursor each, together with their heads, in one snapshot. $1 conversations, $2 cursors, $3 limits, of equal length.
- * `want` says which of them a row answers, from 1. No row: no such log.
+ * read-after: logs after a cursor each, together with their heads, in one snapshot. $1 conversations, $2 cursors, $3 limits in events, of equal
+ * length; $4 the bytes of bodies after which a page ends, whatever its limit: its last event may go beyond them. `want` says which of them a
+ * row answers, from 1; `bytes` how many bodies of the page have up to and with this row. No row: no such log.
  */
 export const readAfter = `
-SELECT w.want::int AS want, l.head, l.epoch, e.seq, e.at, e.turn_id AS "turnId", e.body
+SELECT w.want::int AS want, l.head, l.epoch, e.seq, e.at, e.turn_id AS "turnId", e.body, e.bytes
 FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::int[])) WITH ORDINALITY AS w(id, after, size, want)
 JOIN conversation_log l ON l.conversation_id = w.id
-LEFT JOIN LATERAL (SELECT * FROM event WHERE conversation_id = w.id AND seq > w.after ORDER BY seq LIMIT w.size) e ON true
+LEFT JOIN LATERAL (
+  SELECT * FROM (
+    SELECT seq, at, turn_id, body, octet_length(body::text) AS size, (sum(octet_length(body::text)) OVER (ORDER BY seq))::int AS bytes
+    FROM event WHERE conversation_id = w.id AND seq > w.after ORDER BY seq LIMIT w.size) p
+  WHERE p.bytes - p.size < $4::int) e ON true
 ORDER BY w.want, e.seq`;
 
-/** read-turns: the first events of many turns. $1 turns, $2 limit for each. */
+/** read-turns: the first events of many turns. $1 turns, $2 limit for each, $3 bytes for each as above. */
 export const readTurns = `
 SELECT e.* FROM unnest($1::uuid[]) AS t(id) CROSS JOIN LATERAL (
-  SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = t.id ORDER BY seq LIMIT $2::int) e
+  SELECT seq, at, "turnId", body, bytes FROM (
+    SELECT seq, at, turn_id AS "turnId", body, octet_length(body::text) AS size, (sum(octet_length(body::text)) OVER (ORDER BY seq))::int AS bytes
+    FROM event WHERE turn_id = t.id ORDER BY seq LIMIT $2::int) p
+  WHERE p.bytes - p.size < $3::int) e
 ORDER BY e."turnId", e.seq`;
 
-/** read-turn: the same for the events of one turn. $1 turn, $2 after, $3 limit. */
+/** read-turn: the same for the events of one turn. $1 turn, $2 after, $3 limit, $4 bytes. */
 export const readTurn = `
-SELECT seq, at, turn_id AS "turnId", body FROM event WHERE turn_id = $1::uuid AND seq > $2 ORDER BY seq LIMIT $3`;
+SELECT seq, at, "turnId", body, bytes FROM (
+  SELECT seq, at, turn_id AS "turnId", body, octet_length(body::text) AS size, (sum(octet_length(body::text)) OVER (ORDER BY seq))::int AS bytes
+  FROM event WHERE turn_id = $1::uuid AND seq > $2 ORDER BY seq LIMIT $3) p
+WHERE p.bytes - p.size < $4::int ORDER BY seq`;

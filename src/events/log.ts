@@ -16,7 +16,12 @@ export type LogPage = {
   /** The position after this page: its last row where it was filled and more may follow, else the head. */
   seq: number;
   full: boolean;
+  /** Of the bodies of `events`, as stored. */
+  bytes: number;
 };
+
+/** A page of the log ends after so many bytes, whatever its limit: about what a socket takes at once. */
+export const pageBytes = 256_000;
 
 /**
  * Appends events inside the transaction they belong to; they are published after it commits. `turn` is that of all of them, or a list with
@@ -30,7 +35,7 @@ export type Append = {
 
 type Given = [conversationId: string, turn: string | null | readonly string[], bodies: readonly EventBody[], ends?: string];
 
-type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody };
+type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody; bytes: number };
 
 type Options = {
   onStored?: OnStored;
@@ -77,23 +82,23 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     },
 
     /** Up to `limit` events of one turn after `after`, oldest first. */
-    async readTurn(turnId: string, after: number, limit = 500): Promise<{ events: LogEvent[]; full: boolean }> {
-      const rows = await database.query<LogEvent>(readTurn, [turnId, after, limit]);
-      return { events: rows.map((row) => eventAfter(row, after)).filter((event) => event !== null), full: rows.length === limit };
+    async readTurn(turnId: string, after: number, limit = 500, bytes = pageBytes): Promise<TurnPage> {
+      const rows = await database.query<StoredEvent>(readTurn, [turnId, after, limit, bytes]);
+      return { events: rows.map((row) => eventAfter(row, after)).filter((event) => event !== null), ...sizeOf(rows, limit, bytes) };
     },
 
     /** The first events of many turns, up to `limit` of each, by turn. */
-    async readTurns(turnIds: readonly string[], limit: number): Promise<Map<string, { events: LogEvent[]; full: boolean }>> {
-      const pages = groupBy(await database.query<LogEvent>(readTurns, [turnIds, limit]), ({ turnId }) => turnId!);
-      return new Map([...pages].map(([id, rows]) => [id, { events: rows.map((row) => eventAfter(row, 0)!), full: rows.length === limit }]));
+    async readTurns(turnIds: readonly string[], limit: number, bytes: number): Promise<Map<string, TurnPage>> {
+      const pages = groupBy(await database.query<StoredEvent>(readTurns, [turnIds, limit, bytes]), ({ turnId }) => turnId!);
+      return new Map([...pages].map(([id, rows]) => [id, { events: rows.map((row) => eventAfter(row, 0)!), ...sizeOf(rows, limit, bytes) }]));
     },
 
     /** The same rows with every event that was merged into them, at its own place and time; `seq` is the position after them. */
-    async readRecord(turnId: string, after: number, limit: number): Promise<{ events: LogEvent[]; seq: number; full: boolean }> {
-      const rows = await database.query<LogEvent>(readTurn, [turnId, after, limit]);
+    async readRecord(turnId: string, after: number, limit: number): Promise<Pick<LogPage, 'events' | 'seq' | 'full'>> {
+      const rows = await database.query<StoredEvent>(readTurn, [turnId, after, limit, pageBytes]);
       // Compaction may come between two pages: a row then stands for events that were given already.
       const events = rows.flatMap(eventsIn).filter(({ seq }) => seq > after);
-      return { events, seq: rows.at(-1)?.seq ?? after, full: rows.length === limit };
+      return { events, seq: rows.at(-1)?.seq ?? after, full: sizeOf(rows, limit, pageBytes).full };
     },
 
     /** The heads of many logs in one statement; a log that does not exist is absent. */
@@ -107,13 +112,24 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
   };
 }
 
+/** Events of one turn, how many bytes their bodies have as stored, and whether more may follow. */
+type TurnPage = Pick<LogPage, 'events' | 'bytes' | 'full'>;
+
+/** With the bytes of all bodies of its page up to and with its own. */
+type StoredEvent = LogEvent & { bytes: number };
+
+const sizeOf = (rows: readonly { bytes: number }[], limit: number, maxBytes: number): Pick<LogPage, 'bytes' | 'full'> => {
+  const bytes = rows.at(-1)?.bytes ?? 0;
+  return { bytes, full: rows.length === limit || bytes >= maxBytes };
+};
+
 type Wanted = { conversationId: string; after: number; limit: number };
 
 /** A statement holds all its pages in memory, so there are not many in one. */
 const together = { max: 10, parallel: 2, nameOf: ({ conversationId, after, limit }: Wanted) => `${conversationId} ${after} ${limit}` };
 
 async function readPages(database: Pick<Database, 'query'>, wanted: readonly Wanted[]): Promise<(LogPage | null)[]> {
-  const lists = [wanted.map(({ conversationId }) => conversationId), wanted.map(({ after }) => after), wanted.map(({ limit }) => limit)];
+  const lists = [wanted.map(({ conversationId }) => conversationId), wanted.map(({ after }) => after), wanted.map(({ limit }) => limit), pageBytes];
   const pages = groupBy(await database.query<Row>(readAfter, lists), ({ want }) => want);
   return wanted.map((one, index) => pageOf(pages.get(index + 1) ?? [], one));
 }
@@ -123,8 +139,8 @@ function pageOf(rows: readonly Row[], { after, limit }: Wanted): LogPage | null 
   const { head, epoch } = rows[0];
   const stored = rows.filter((row): row is Row & { seq: number } => row.seq !== null);
   const events = stored.map(({ seq, at, turnId, body }) => eventAfter({ seq, at, turnId, body }, after));
-  const full = stored.length === limit;
-  return { events: events.filter((event) => event !== null), head, epoch, seq: full ? stored.at(-1)!.seq : head, full };
+  const { bytes, full } = sizeOf(stored, limit, pageBytes);
+  return { events: events.filter((event) => event !== null), head, epoch, seq: full ? stored.at(-1)!.seq : head, full, bytes };
 }
 
 export type EventLog = ReturnType<typeof createEventLog>;

@@ -2,19 +2,30 @@ import SchemaBuilder from '@pothos/core';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
-import type { Conversation, Message, ToolCall, Turn, Usage, User } from '../generated/prisma/client.ts';
+import type { User } from '../generated/prisma/client.ts';
 import type { Context } from './context.ts';
 import type { PageShape } from './page-shape.ts';
+import type { Rows } from './rows.ts';
 
 type Text = { Input: string; Output: { toString(): string } };
 
+/** Prisma's types with the rows as they are read: without what may be large. */
+type RowTypes = { [K in keyof PrismaTypes]: K extends keyof Rows ? Omit<PrismaTypes[K], 'Shape'> & { Shape: Rows[K] } : PrismaTypes[K] };
+
 export type SchemaTypes = {
   Context: Context;
-  PrismaTypes: PrismaTypes;
+  PrismaTypes: RowTypes;
   DefaultFieldNullability: false;
   /** Types that rooms name without importing one another. */
-  Objects: { PageInfo: PageShape<unknown>; User: User; Conversation: Conversation; Message: Message; Turn: Turn; Usage: Usage };
-  Interfaces: { ToolCall: ToolCall };
+  Objects: {
+    PageInfo: PageShape<unknown>;
+    User: User;
+    Conversation: Rows['Conversation'];
+    Message: Rows['Message'];
+    Turn: Rows['Turn'];
+    Usage: Rows['Usage'];
+  };
+  Interfaces: { ToolCall: Rows['ToolCall'] };
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
@@ -33,7 +44,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   plugins: [PrismaPlugin],
   defaultFieldNullability: false,
   prisma: {
-    client: (context) => context.db,
+    client: (context) => context.db as never, // as Pothos knows it, which reads nothing by itself here
     dmmf: getDatamodel(),
     exposeDescriptions: false,
     onUnusedQuery: null,

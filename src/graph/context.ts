@@ -9,6 +9,7 @@ import type { ContextPreview } from '../features/turn-context/index.ts';
 import type { Decisions, Outputs } from '../features/turn-tools/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
 import type { Database } from '../platform/db.ts';
+import type { AnswerBudget } from './budget/index.ts';
 import type { Loaders } from './loaders.ts';
 
 /** What resolvers reach; built once for a process. */
@@ -43,7 +44,14 @@ export type Context = {
   readonly services: Services;
   /** Batched reads of this execution; renewed for each payload of a subscription, so that none shows old values. */
   readonly loaders: Loaders;
+  /** What the answer may hold, and holds. */
+  readonly budget: AnswerBudget;
+  /** Reads anew from now on, for another part of the same answer. */
   renewLoaders(): void;
+  /** The last answer has been sent: what comes next, to the same subscription, reads and holds what it needs itself. */
+  nextAnswer(): void;
+  /** Nothing more is sent. */
+  endAnswer(): void;
   /** Aborted when the caller goes away, or when its token stops being good. */
   readonly signal: AbortSignal;
   /** Whether the caller's connection itself ends with its token, so that what runs on it need not watch for that. */

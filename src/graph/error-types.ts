@@ -11,6 +11,7 @@ import {
   RateLimitedError,
   ValidationError,
 } from '../kernel/errors.ts';
+import { charged } from './budget/index.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 
@@ -27,6 +28,7 @@ const codeDescriptions: Partial<Record<string, string>> = {
   IDEMPOTENCY_CONFLICT: 'The idempotency key was used for another request.',
   STALE_CURSOR: 'The cursor does not belong to this log, or lies ahead of it.',
   CONTEXT_TOO_LONG: "The prompt does not fit the model's window.",
+  ANSWER_TOO_LARGE: 'The answer would hold more than one may, or than there is room for now: then it is retryable.',
   CONTENT_FILTERED: 'The provider refused the content.',
   PROVIDER_UNAVAILABLE: 'The model provider failed or could not be reached.',
   PROVIDER_NOT_CONFIGURED: 'The provider has no usable credentials here.',
@@ -51,7 +53,7 @@ export const ApiError = builder.interfaceRef<AppError>('ApiError').implement({
   description: 'An expected refusal or failure. `... on ApiError { message code retryable }` catches them all.',
   resolveType: (value) => typeOfRefusal(value) ?? undefined,
   fields: (t) => ({
-    message: t.exposeString('message', { description: 'What happened and what to do about it, for a person.' }),
+    message: t.string({ description: 'What happened and what to do about it, for a person.', resolve: charged(({ message }) => message) }),
     code: t.field({ type: ErrorCode, description: 'The class of the error, for a program.', resolve: ({ code }) => code }),
     retryable: t.exposeBoolean('retryable', { description: 'Whether the same request may succeed later without being changed.' }),
   }),
@@ -61,7 +63,7 @@ const Issue = builder.objectRef<{ path: string[]; message: string }>('Validation
   description: 'One thing that is wrong with an input.',
   fields: (t) => ({
     path: t.exposeStringList('path', { description: 'The way to the value in the arguments, e.g. ["input", "content", "text"].' }),
-    message: t.exposeString('message', { description: 'What is wrong with it, with the limit and what came.' }),
+    message: t.string({ description: 'What is wrong with it, with the limit and what came.', resolve: charged(({ message }) => message) }),
   }),
 });
 
@@ -115,7 +117,7 @@ builder.objectType(ContentFilteredError, {
   fields: (t) => ({
     categories: t.stringList({
       description: 'What the provider says it is, in its own words, such as "violence"; empty where it does not say.',
-      resolve: ({ categories }) => [...categories],
+      resolve: charged(({ categories }) => [...categories]),
     }),
   }),
 });

@@ -12,6 +12,7 @@ const table = {
   IDEMPOTENCY_CONFLICT: { http: 409 },
   STALE_CURSOR: { http: 400 },
   CONTEXT_TOO_LONG: { http: 413 },
+  ANSWER_TOO_LARGE: { http: 413 },
   CONTENT_FILTERED: { http: 422 },
   PROVIDER_UNAVAILABLE: { http: 503 },
   PROVIDER_NOT_CONFIGURED: { http: 503 },
@@ -167,6 +168,31 @@ export class ContextTooLongError extends AppError {
     super(`${how}: shorten it, or choose a model with a larger window.`, { code: 'CONTEXT_TOO_LONG' });
     this.tokens = tokens;
     this.limit = limit;
+  }
+}
+
+/** An answer that would hold more than one may, or for which there is no room now. */
+export class AnswerTooLargeError extends AppError {
+  private constructor(message: string, retryable: boolean) {
+    super(message, { code: 'ANSWER_TOO_LARGE', retryable });
+  }
+
+  /** It takes at least so many bytes of contents, read or shown, whenever it is asked for. */
+  static ofAnswer(bytes: number, limit: number): AnswerTooLargeError {
+    return new AnswerTooLargeError(
+      `The answer takes ${bytes} bytes of contents or more, and the limit is ${limit}: ask for fewer or smaller pages, and for each text once.`,
+      false,
+    );
+  }
+
+  /** There is no room for so many bytes more, as `why` says. */
+  static ofShare(bytes: number, why: string): AnswerTooLargeError {
+    return new AnswerTooLargeError(`There is no room for ${bytes} bytes of this answer now: ${why}. Try again, or ask for smaller pages.`, true);
+  }
+
+  /** Nobody waits for it any more. */
+  static ofNobody(): AnswerTooLargeError {
+    return new AnswerTooLargeError('Whoever asked for this answer has gone.', true);
   }
 }
 

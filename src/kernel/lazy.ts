@@ -1,17 +1,18 @@
 /**
- * A kind of object whose properties are made when they are first asked for, each once for every object. Making an object costs the same
- * however many properties it may have.
+ * A kind of object whose properties are made when they are first asked for, each once for every object, of what that object was given. Making an
+ * object costs the same however many properties it may have.
  */
-export function lazily<T extends object>(makers: { readonly [K in keyof T]: () => T[K] }): () => T {
+export function lazily<T extends object, G = void>(makers: { readonly [K in keyof T]: (given: G) => T[K] }): (given: G) => T {
   const kind = {};
+  const source = Symbol('given');
   for (const name of Object.keys(makers) as (keyof T)[])
     Object.defineProperty(kind, name, {
       enumerable: true,
-      get() {
-        const value = makers[name]();
+      get(this: Record<symbol, G>) {
+        const value = makers[name](this[source]!);
         Object.defineProperty(this, name, { value, enumerable: true });
         return value;
       },
     });
-  return () => Object.create(kind) as T;
+  return (given) => Object.create(kind, { [source]: { value: given } }) as T;
 }

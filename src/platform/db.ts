@@ -1,6 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type pg from 'pg';
-import { type Prisma, PrismaClient } from '../generated/prisma/client.ts';
+import { PrismaClient } from '../generated/prisma/client.ts';
 import { createDiskWatch, type DiskWatch } from './disk-watch.ts';
 import { openPglite } from './embedded/pglite.ts';
 import type { DatabaseLog } from './logger.ts';
@@ -11,13 +11,30 @@ import { createTransact, type Transaction, type TransactOptions, type Tx } from 
 
 export type { Transaction, TransactOptions, Tx };
 
+/**
+ * What may be large: a row is read without it unless somebody says so. Answers hold many rows, so whoever reads it for one charges the budget
+ * of the answer first (`graph/budget`). Its type does not have it either.
+ */
+const contents = {
+  conversation: { systemPrompt: true, metadata: true },
+  message: { parts: true, metadata: true },
+  toolCall: { argumentsText: true, arguments: true, result: true, errorMessage: true },
+  approval: { editedArguments: true },
+  turn: { generation: true, stopRequest: true },
+  turnAttempt: { context: true },
+  usage: { metadata: true },
+} as const;
+
+/** Prisma's client, whose rows come without their contents. */
+export type Client = PrismaClient<never, typeof contents>;
+
 /** What stores take first that only read. */
-export type Db = Prisma.TransactionClient;
+export type Db = Omit<Client, '$connect' | '$disconnect' | '$on' | '$use' | '$extends' | '$transaction'>;
 
 /** The truth. One code path for a PostgreSQL server and for the embedded one, which has a single connection: see `transact`. */
 export type Database = {
   kind: 'postgres' | 'embedded';
-  prisma: PrismaClient;
+  prisma: Client;
   /**
    * One statement outside Prisma and outside any transaction, for the hot paths. int8 comes back as number, timestamps as Date, json parsed,
    * numeric and date as string. A parameter that is an array becomes a PostgreSQL array: a list meant as json is passed as its JSON text.
@@ -106,7 +123,7 @@ type Parts = Pick<Database, 'exclusively'> & {
 
 function assemble(kind: Database['kind'], { pool, raw, disk, exclusively, release, nameOf }: Parts): Database {
   const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) });
-  const prisma = new PrismaClient({ adapter, errorFormat: 'minimal' });
+  const prisma = new PrismaClient({ adapter, errorFormat: 'minimal', omit: contents });
   let closing: Promise<void> | null = null;
   return {
     kind,

@@ -11,6 +11,7 @@ import { bind } from '../../src/app/delivery/wire.ts';
 import { schema } from '../../src/app/schema.ts';
 import type { LogEvent } from '../../src/contracts/turn-event.ts';
 import { seen } from '../../src/features/turn-events/frames.ts';
+import { AnswerBudget, AnswerShares } from '../../src/graph/budget/index.ts';
 import { until } from '../kit/until.ts';
 
 const conversationId = '0191d0de-0000-7000-8000-000000000001';
@@ -34,7 +35,9 @@ function contextOf(name: string) {
       touched.push('viewer');
       return { userId: name, roles: [], expiresAt: new Date() };
     },
-    renewLoaders: () => void touched.push('renewed'),
+    nextAnswer: () => void touched.push('renewed'),
+    endAnswer: () => {},
+    budget: new AnswerBudget(new AnswerShares({ answer: 1e6, user: 4e6, process: 8e6 }), { user: name, cut: () => {} }),
     loaders: {},
     db: { turn: { findUniqueOrThrow: async () => ({ id: turnId, status: name }) } },
   };

@@ -10,7 +10,7 @@ import { until } from '../kit/until.ts';
 type Listener = Parameters<Hub['listen']>[1];
 
 const conversationId = '0191d0de-0000-7000-8000-000000000000';
-const page: LogPage = { events: [], head: 7, epoch: 1, seq: 7, full: false };
+const page: LogPage = { events: [], head: 7, epoch: 1, seq: 7, full: false, bytes: 0 };
 const lost = () => Object.assign(new Error('the server is restarting'), { code: '57P01' });
 
 const word = (text: string, offset: number): EventBody => ({ type: 'text-delta', messageId: conversationId, partIndex: 0, offset, text, attempt: 1 });

@@ -45,6 +45,8 @@ export function createBareOver(database: Database, config: Config): Bare {
       const viewer = { userId, roles: ['USER' as const], expiresAt: new Date(Date.now() + 3_600_000) };
       const contextValue = contexts(viewer, () => new AbortController().signal);
       const { data, errors } = (await execute({ schema, document, variableValues, contextValue })) as ExecutionResult<Record<string, unknown>>;
+      if (contextValue.budget.refusal) throw contextValue.budget.refusal;
+      contextValue.endAnswer();
       if (errors) throw new Error(`Unexpected errors: ${JSON.stringify(errors)}`, { cause: errors[0]?.originalError });
       return data!;
     },

@@ -8,7 +8,7 @@ import { type Composition, compose } from '../../src/app/services.ts';
 import { attachSockets } from '../../src/app/ws.ts';
 import { createGraphQLServer } from '../../src/app/yoga.ts';
 import { createToolRegistry } from '../../src/features/tools/index.ts';
-import { openDatabase } from '../../src/platform/db.ts';
+import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { secret } from './app.ts';
 import type { TestStorage } from './databases.ts';
@@ -16,6 +16,7 @@ import type { TestStorage } from './databases.ts';
 /** The front of the product, HTTP and sockets, with its insides at hand. No worker takes the turns that it admits. */
 export type Front = {
   composition: Composition;
+  database: Database;
   /** What it has logged, from warnings on. */
   lines: string[];
   /** One more server; ended with the front. */
@@ -35,6 +36,7 @@ export async function createFront(storage: TestStorage): Promise<Front> {
   const ends: (() => Promise<void>)[] = [];
   return {
     composition,
+    database,
     lines,
     async listen(patience) {
       const server = createHttpServer({

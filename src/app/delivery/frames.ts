@@ -10,10 +10,11 @@ import {
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
-import { isTextOnly, type SeenFrame } from '../../features/turn-events/index.ts';
+import { isTextOnly, type SeenFrame, textBytesOf } from '../../features/turn-events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { schema } from '../schema.ts';
+import { withinBudget } from './budgets.ts';
 import { type Compiled, createCompiler } from './compiled.ts';
 
 /** Documents whose frames are shared and compiled, at the most: what a client can make the process keep. */
@@ -32,7 +33,7 @@ export const useFrames = (answer: Answer): Plugin => ({
   onSubscribe({ setSubscribeFn }) {
     setSubscribeFn(async (args: ExecutionArgs) => {
       const source = await createSourceEventStream(args);
-      return Symbol.asyncIterator in source ? mapped(source[Symbol.asyncIterator](), (payload) => answer(args, payload)) : source;
+      return Symbol.asyncIterator in source ? answered(args, source[Symbol.asyncIterator](), answer) : source;
     });
   },
 });
@@ -51,24 +52,45 @@ export function createAnswers(): Answer {
     if (operations.size === 0) documents.set(document, operations);
     const known = operations.get(operationName);
     if (known) return known;
-    const made = { isIndependent: !usesVariables(document), compiled: createCompiler(schema, document, operationName) };
+    const made = {
+      isIndependent: !usesVariables(document),
+      copies: Math.max(1, textsIn(document)),
+      compiled: createCompiler(schema, document, operationName),
+    };
     operations.set(operationName, made);
     return made;
   }
 
   return (args, payload) => {
-    if (isTextOnly(payload)) {
-      const shareable = shareableOf(args.document, args.operationName ?? '');
-      const result = shareable.isIndependent ? shared(shareable, args, payload) : null;
+    const shareable = shareableOf(args.document, args.operationName ?? '');
+    const bytes = hasEvents(payload) ? textBytesOf(payload) * shareable.copies : 0;
+    if (isTextOnly(payload) && shareable.isIndependent) {
+      if (bytes > freeBytes) return large(args, bytes, () => shared(shareable, args, payload) ?? execute({ ...args, rootValue: payload }));
+      const result = shared(shareable, args, payload);
       if (result) return result;
     }
-    (args.contextValue as Context).renewLoaders(); // so that no payload shows old values
-    return execute({ ...args, rootValue: payload });
+    (args.contextValue as Context).nextAnswer(); // so that no payload shows old values
+    return large(args, bytes, () => execute({ ...args, rootValue: payload }));
   };
 }
 
-/** An operation of a document; with the frame, it is the key of what is shared. */
-type Shareable = { isIndependent: boolean; compiled: () => Compiled | null };
+const hasEvents = (payload: unknown): payload is SeenFrame => typeof payload === 'object' && payload !== null && 'events' in payload;
+
+/** What a frame of text may have without being counted: there is one of it at a time for each stream, and most readers share theirs. */
+const freeBytes = 64_000;
+
+/** Makes a result of its own, or one that is large, within the budget of its reader. Where it is refused, so is what would follow it: no reader misses an event. */
+async function large(args: ExecutionArgs, bytes: number, make: () => ExecutionResult | PromiseLike<ExecutionResult>): Promise<ExecutionResult> {
+  const { budget } = args.contextValue as Context;
+  if (budget.charge(bytes) && bytes > freeBytes) await budget.complete();
+  if (budget.refusal) throw budget.refusal;
+  const result = await withinBudget(args, await make());
+  if (budget.refusal) throw budget.refusal;
+  return result;
+}
+
+/** An operation of a document; with the frame, it is the key of what is shared. `copies` is how often a text may stand in its answer. */
+type Shareable = { isIndependent: boolean; copies: number; compiled: () => Compiled | null };
 
 /** A frame with what was made of it, by operation: kept with the frame, since a WeakMap costs every collection of garbage. */
 type Known = SeenFrame & { results?: Map<Shareable, SharedResult> };
@@ -115,9 +137,25 @@ function usesVariables(document: DocumentNode): boolean {
   });
 }
 
-/** The results of a source, one for each payload. */
-const mapped = (source: AsyncIterator<unknown>, answer: (payload: unknown) => ExecutionResult | PromiseLike<ExecutionResult>) =>
-  iteratorOver<ExecutionResult>(source, async () => {
-    const { done, value } = await source.next();
-    return done ? { done, value: undefined } : { done: false, value: await answer(value) };
+function textsIn(document: DocumentNode): number {
+  let texts = 0;
+  visit(document, {
+    Field: ({ name }) => {
+      if (name.value === 'text') texts += 1;
+    },
   });
+  return texts;
+}
+
+/** The results of a source, one for each payload. The next is asked for when the last has been sent. */
+function answered(args: ExecutionArgs, source: AsyncIterator<unknown>, answer: Answer): AsyncIterableIterator<ExecutionResult> {
+  const context = args.contextValue as Context;
+  const next = async (): Promise<IteratorResult<ExecutionResult>> => {
+    context.nextAnswer();
+    const { done, value } = await source.next();
+    if (!done) return { done: false, value: await answer(args, value) };
+    context.endAnswer();
+    return { done, value: undefined };
+  };
+  return iteratorOver<ExecutionResult>(source, next, () => context.endAnswer());
+}

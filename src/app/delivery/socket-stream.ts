@@ -45,6 +45,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
     const { source, args, id, socket } = this.asked;
     try {
       for (;;) {
+        (args.contextValue as Context).nextAnswer(); // the last has been sent
         const { done, value } = await source.next();
         if (done) break;
         const answer = this.delivery.answer(args, value);
@@ -89,6 +90,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
     this.isOpen = false;
     const { args, beside } = this.asked;
     beside.splice(beside.indexOf(this), 1);
+    (args.contextValue as Context).endAnswer();
     this.delivery.tellStream(args, this.start, this.frames, errors);
   }
 }

@@ -1,5 +1,5 @@
 import type { Viewer } from '../../contracts/viewer.ts';
-import type { Db, Transaction, Tx } from '../../platform/db.ts';
+import type { Database, Db, Transaction, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
 
 /** What a message or a turn takes from its conversation, read under its lock. */
@@ -16,6 +16,22 @@ export type LockedConversation = {
 };
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
+
+/** With its instructions and labels: for what is made of one conversation, not for answers. */
+export const findWholeConversation = (db: Db, viewer: Viewer, id: string) =>
+  db.conversation.findFirst({ where: { id, ...visibleTo(viewer) }, omit: { systemPrompt: false, metadata: false } });
+
+/** What may be large of conversations, for answers. */
+export const largeColumnsOf = ({ prisma, query }: Pick<Database, 'prisma' | 'query'>) => ({
+  metadata: {
+    lengths: (ids: readonly string[]) =>
+      query<{ id: string; bytes: number }>('SELECT id, octet_length(metadata::text) AS bytes FROM conversation WHERE id = ANY($1::uuid[])', [ids]),
+    async values(ids: readonly string[]): Promise<Map<string, unknown>> {
+      const rows = await prisma.conversation.findMany({ where: { id: { in: [...ids] } }, select: { id: true, metadata: true } });
+      return new Map(rows.map(({ id, metadata }) => [id, metadata]));
+    },
+  },
+});
 
 /**
  * The conversation with its row locked until the transaction ends: sends, stops and deletions of one conversation take turns. Not FOR UPDATE:

@@ -11,9 +11,11 @@ export {
   findConversation,
   findPayer,
   findTitled,
+  findWholeConversation,
   holdConversation,
   insertConversation,
   type LockedConversation,
+  largeColumnsOf,
   lockConversation,
   nameConversation,
   type Payer,
@@ -40,7 +42,16 @@ export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';
 export { appendMessages, type NewMessage } from './tree/append.ts';
 export { type BranchService, createBranchService } from './tree/branch-service.ts';
+export { createMessageRows } from './tree/message-rows.ts';
 export { lengthsOfWays, pagesOfWays } from './tree/pages.ts';
-export { type Heard, listForContext, listForContexts, nearestShown, requireInTree, type TreeMessage, turnsOnWay } from './tree/path.ts';
-export { createRelatives } from './tree/relatives.ts';
+export {
+  type Heard,
+  listForContext,
+  listForContexts,
+  measureForContext,
+  nearestShown,
+  requireInTree,
+  type TreeMessage,
+  turnsOnWay,
+} from './tree/path.ts';
 export { segments } from './tree/ways.ts';

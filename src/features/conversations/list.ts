@@ -1,7 +1,10 @@
-import type { Conversation, Prisma } from '../../generated/prisma/client.ts';
+import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Key, PageRequest } from '../../graph/paging.ts';
+import type { Rows } from '../../graph/rows.ts';
 import { idKey } from '../../kernel/cursor.ts';
 import type { Db } from '../../platform/db.ts';
+
+type Conversation = Rows['Conversation'];
 
 export const orders = ['UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'] as const;
 export type ConversationOrder = (typeof orders)[number];

@@ -7,7 +7,8 @@ import type { Db, Transaction, Tx } from '../../platform/db.ts';
 import { visibleTo } from './access.ts';
 import { below, shown } from './tree/ways.ts';
 
-export const findMessage = (db: Db, viewer: Viewer, id: string) => db.message.findFirst({ where: { id, conversation: visibleTo(viewer) } });
+export const findMessage = (db: Db, viewer: Viewer, id: string) =>
+  db.message.findFirst({ where: { id, conversation: visibleTo(viewer) }, select: { id: true, conversationId: true } });
 
 type Completion = {
   status: MessageStatus;

@@ -1,19 +1,32 @@
 import { contentOf } from '../../contracts/message.ts';
-import type { Message as MessageRow } from '../../generated/prisma/client.ts';
+import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { FinishReason, MessageRole, MessageStatus } from '../../graph/enums.ts';
+import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf } from '../../graph/paging.ts';
+import type { Rows } from '../../graph/rows.ts';
+import { type Info, timesSelected } from '../../graph/selection.ts';
 import { visibleTo } from './access.ts';
 import { partsOf } from './message-store.ts';
 import { MessagePartUnion, withIndex } from './parts-types.ts';
 
 /** The parts as they are now: stored with a message that is whole, folded from the log for one that streams. */
-const presentParts = async (message: MessageRow, { loaders }: Context) =>
+const presentParts = async (message: Rows['Message'], { loaders }: Context) =>
   message.status === 'STREAMING' && message.turnId
     ? loaders.streamingParts.load({ messageId: message.id, turnId: message.turnId })
-    : partsOf(message.parts);
+    : partsOf((await message.contents.get()).parts);
+
+/**
+ * A page of messages for a connection whose field `info` is about: none of them where their contents alone, of which at least the lengths are
+ * known, are more than an answer may hold.
+ */
+export function pageWithin(rows: Rows['Message'][], { budget }: Context, info: Info): Rows['Message'][] {
+  const times = timesSelected(info, ['nodes', 'content']) + timesSelected(info, ['edges', 'node', 'content']);
+  if (times === 0) return rows;
+  return budget.foresee(times * rows.reduce((sum, { contentLength }) => sum + contentLength, 0)) ? rows : [];
+}
 
 /** Names of the tools whose calls were made. */
 export const toolsRun = (calls: readonly { toolName: string; attempts: number }[]): string[] => [
@@ -29,7 +42,7 @@ export const Message = builder.prismaObject('Message', {
     content: t.string({
       nullable: true,
       description: 'The text parts joined; null where there are none. Of a message that streams: what there is now.',
-      resolve: async (message, _args, context) => contentOf(await presentParts(message, context)),
+      resolve: charged(async (message, _args, context) => contentOf(await presentParts(message, context))),
     }),
     parts: t.field({
       type: [MessagePartUnion],
@@ -39,7 +52,7 @@ export const Message = builder.prismaObject('Message', {
     toolCallId: t.exposeString('toolCallId', { nullable: true, description: 'Of a TOOL message: the id of the call that it answers.' }),
     toolsExecuted: t.stringList({
       description: 'Names of the tools that ran for this message.',
-      resolve: async ({ id }, _args, { loaders }) => toolsRun((await loaders.messageCalls.load(id)) ?? []),
+      resolve: charged(async ({ id }, _args, { loaders }) => toolsRun((await loaders.messageCalls.load(id)) ?? [])),
     }),
     status: t.field({ type: MessageStatus, description: 'How far the message is.', resolve: ({ status }) => status }),
     finishReason: t.field({
@@ -65,7 +78,11 @@ export const Message = builder.prismaObject('Message', {
     requestId: t.exposeString('requestId', { nullable: true, description: "The provider's id of the request, for its support." }),
     responseTimeMs: t.exposeInt('responseTimeMs', { nullable: true, description: 'Milliseconds from the request to the end of the answer.' }),
     timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', { nullable: true, description: 'Milliseconds from the request to the first text.' }),
-    metadata: t.field({ type: 'JSON', description: 'Labels of the application.', resolve: ({ metadata }) => metadata }),
+    metadata: t.field({
+      type: 'JSON',
+      description: 'Labels of the application.',
+      resolve: charged(async ({ contents }) => (await contents.get()).metadata),
+    }),
     contentLength: t.int({
       description: 'Length of `content` in UTF-16 units.',
       resolve: async (message, _args, context) =>
@@ -81,6 +98,12 @@ export const Message = builder.prismaObject('Message', {
   }),
 });
 
-findNodes('Message', (ids, { db, viewer }) => db.message.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }));
+findNodes('Message', async (ids, { db, viewer, loaders }) => {
+  const visible = await db.message.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) }, select: { id: true } });
+  return present(
+    loaders.messageRows,
+    visible.map(({ id }) => id),
+  );
+});
 
 export const MessageConnection = connectionOf('Message', Message);

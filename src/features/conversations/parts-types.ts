@@ -1,4 +1,5 @@
 import type { MessagePart } from '../../contracts/message.ts';
+import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 
@@ -11,7 +12,7 @@ const TextPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'text' }
   description: 'Text for the reader, in Markdown where the model writes it.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
-    text: t.exposeString('text', { description: 'The text.' }),
+    text: t.string({ description: 'The text.', resolve: charged(({ text }) => text) }),
     length: t.int({ description: units, resolve: ({ text }) => text.length }),
   }),
 });
@@ -20,7 +21,7 @@ const ReasoningPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 're
   description: 'What the model said of its own thinking, where its provider shows that.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
-    text: t.exposeString('text', { description: 'The reasoning.' }),
+    text: t.string({ description: 'The reasoning.', resolve: charged(({ text }) => text) }),
     length: t.int({ description: units, resolve: ({ text }) => text.length }),
     redacted: t.boolean({ description: 'Whether the provider withheld it.', resolve: ({ redacted }) => redacted ?? false }),
   }),
@@ -30,7 +31,7 @@ const RefusalPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'refu
   description: 'Why the model would not answer.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
-    text: t.exposeString('text', { description: 'The refusal.' }),
+    text: t.string({ description: 'The refusal.', resolve: charged(({ text }) => text) }),
   }),
 });
 
@@ -40,7 +41,7 @@ const DataPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'data' }
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
     schema: t.exposeString('schema', { description: 'The name of the format.' }),
-    data: t.field({ type: 'JSON', description: 'The data.', resolve: ({ data }) => data }),
+    data: t.field({ type: 'JSON', description: 'The data.', resolve: charged(({ data }) => data) }),
     confidence: t.float({ nullable: true, description: 'How sure the model is, from 0 to 1; null where it does not say.', resolve: () => null }),
   }),
 });
@@ -75,7 +76,7 @@ const ToolResultPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 't
       type: 'JSON',
       nullable: true,
       description: 'What the tool gave; null where it failed, or has not ended.',
-      resolve: async (part, _args, context) => (await callOf(part, context)).result,
+      resolve: charged(async (part, _args, context) => (await (await callOf(part, context)).contents.get()).result),
     }),
     isError: t.boolean({
       description: 'Whether it failed, was not allowed, or may not have been made.',
@@ -89,12 +90,12 @@ const WidgetPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'widge
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
     widgetType: t.exposeString('widgetType', { description: 'What kind of widget, e.g. "appointment_form".' }),
-    data: t.field({ type: 'JSON', description: 'What to show in it.', resolve: ({ data }) => data }),
+    data: t.field({ type: 'JSON', description: 'What to show in it.', resolve: charged(({ data }) => data) }),
     response: t.field({
       type: 'JSON',
       nullable: true,
       description: 'What the user answered (`ContentPartInput.widgetResponse`); null while nobody has.',
-      resolve: ({ response }) => response ?? null,
+      resolve: charged(({ response }) => response ?? null),
     }),
   }),
 });

@@ -105,6 +105,9 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'A message by its id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
-    resolve: (_root, { id }, { db, viewer }) => findMessage(db, viewer, idOf('Message', id, 'id')),
+    resolve: async (_root, { id }, { db, viewer, loaders }) => {
+      const found = await findMessage(db, viewer, idOf('Message', id, 'id'));
+      return found && loaders.messageRows.load(found.id);
+    },
   }),
 }));

@@ -1,4 +1,5 @@
 import { encodeEventCursor } from '../../events/index.ts';
+import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus, TitleSource } from '../../graph/enums.ts';
 import { idOf } from '../../graph/ids.ts';
@@ -9,7 +10,7 @@ import { selects } from '../../graph/selection.ts';
 import { orderKey } from '../../graph/window.ts';
 import { NotFoundError } from '../../kernel/errors.ts';
 import { visibleTo } from './access.ts';
-import { MessageConnection } from './message-types.ts';
+import { MessageConnection, pageWithin } from './message-types.ts';
 import { readConversation } from './read.ts';
 
 export const messageList = 'messages';
@@ -41,7 +42,11 @@ export const Conversation = builder.prismaObject('Conversation', {
     status: t.field({ type: ConversationStatus, description: 'Whether it takes messages.', resolve: ({ status }) => status }),
     isActive: t.boolean({ description: 'Whether it takes messages: status is ACTIVE.', resolve: ({ status }) => status === 'ACTIVE' }),
     isArchived: t.boolean({ description: 'Whether it is put away: status is ARCHIVED.', resolve: ({ status }) => status === 'ARCHIVED' }),
-    metadata: t.field({ type: 'JSON', description: 'Labels of the application.', resolve: ({ metadata }) => metadata }),
+    metadata: t.field({
+      type: 'JSON',
+      description: 'Labels of the application.',
+      resolve: charged(({ id }, _args, { loaders }) => loaders.conversationMetadata.load(id)),
+    }),
     messageCount: t.exposeInt('messageCount', { description: 'How many messages it has.' }),
     totalTokens: t.field({ type: 'BigInt', description: 'Tokens of all calls made for it.', resolve: ({ totalTokens }) => totalTokens }),
     totalCost: t.field({
@@ -68,11 +73,12 @@ export const Conversation = builder.prismaObject('Conversation', {
         before: t.arg.string({ description: 'Only what comes before this cursor.' }),
         leaf: t.arg.id({ description: 'The last message to read: any message of the conversation. Without it the end of the branch that is shown.' }),
       },
-      resolve: async ({ id, activeLeafId }, { leaf, ...args }, { loaders }) => {
+      resolve: async ({ id, activeLeafId }, { leaf, ...args }, context, info) => {
+        const { loaders } = context;
         const page = parsePage(messageList, args);
         const leafId = leaf == null ? activeLeafId : await leafIn(id, leaf, loaders);
         const ids = leafId ? await loaders.path.load({ parentId: leafId, page }) : [];
-        const rows = await present(loaders.messageRows, ids);
+        const rows = pageWithin(await present(loaders.messageRows, ids), context, info);
         return toPage(
           messageList,
           page,

@@ -13,21 +13,28 @@ export type Summary = {
 /** Older ones serve branches that leave the conversation early; more than these are not kept. */
 const maxKept = 20;
 
-/** For each of these messages the summary that stands for most of the way to it; absent where there is none. */
+/** For each of these messages, `columns` of the summary `s` that stands for most of the way to it; absent where there is none. */
+const nearest = (columns: string): string =>
+  `${segments}
+   SELECT DISTINCT ON (leaf.id) leaf.id AS leaf, ${columns} FROM message leaf
+   JOIN context_summary s ON s.conversation_id = leaf.conversation_id JOIN message m ON m.id = s.upto_message_id
+   JOIN segment g ON g.leaf = leaf.id AND g.branch_id = m.branch_id AND m.ordinal <= g.upto
+   WHERE leaf.id = ANY($1::uuid[]) AND m.id <> leaf.id ORDER BY leaf.id, s.covers DESC`;
+
 const findSummaries = (tx: Tx, messageIds: readonly string[]): Promise<(Summary & { leaf: string })[]> =>
-  tx.query(
-    `${segments}
-     SELECT DISTINCT ON (leaf.id) leaf.id AS leaf, s.id, s.text, s.tokens, s.covers FROM message leaf
-     JOIN context_summary s ON s.conversation_id = leaf.conversation_id JOIN message m ON m.id = s.upto_message_id
-     JOIN segment g ON g.leaf = leaf.id AND g.branch_id = m.branch_id AND m.ordinal <= g.upto
-     WHERE leaf.id = ANY($1::uuid[]) AND m.id <> leaf.id ORDER BY leaf.id, s.covers DESC`,
-    [messageIds],
-  );
+  tx.query(nearest('s.id, s.text, s.tokens, s.covers'), [messageIds]);
 
 export const findSummary = async (tx: Tx, messageId: string): Promise<Summary | null> => (await findSummaries(tx, [messageId]))[0] ?? null;
 
-export const findSummaryTexts = async (tx: Tx, messageIds: readonly string[]): Promise<Map<string, string>> =>
-  new Map((await findSummaries(tx, messageIds)).map(({ leaf, text }) => [leaf, text]));
+/** Their texts, which may be large, by the messages that they lead to: for answers. */
+export const createSummaryTexts = (tx: Tx) => ({
+  async lengths(messageIds: readonly string[]): Promise<{ id: string; bytes: number }[]> {
+    const rows = await tx.query<{ leaf: string; bytes: number }>(nearest('octet_length(s.text) AS bytes'), [messageIds]);
+    return rows.map(({ leaf, bytes }) => ({ id: leaf, bytes }));
+  },
+  values: async (messageIds: readonly string[]): Promise<Map<string, string>> =>
+    new Map((await findSummaries(tx, messageIds)).map(({ leaf, text }) => [leaf, text])),
+});
 
 /** Texts by their ids; one that was dropped since is absent. */
 export async function readSummaries(tx: Tx, ids: readonly string[]): Promise<Map<string, string>> {

@@ -14,7 +14,7 @@ export {
   lockApprovals,
   withdrawApprovals,
 } from './approval-store.ts';
-export { createCallRows } from './call-rows.ts';
+export { createApprovalRows, createCallRows } from './call-rows.ts';
 export {
   allowCall,
   type ClosedCall,

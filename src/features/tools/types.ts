@@ -1,8 +1,10 @@
-import type { ToolCall as ToolCallRow } from '../../generated/prisma/client.ts';
+import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { ApprovalStatus, Risk, ToolCallStatus } from '../../graph/enums.ts';
+import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf } from '../../graph/paging.ts';
+import type { Rows } from '../../graph/rows.ts';
 import { readConversation, visibleTo } from '../conversations/index.ts';
 
 export const ToolCall = builder.interfaceType('ToolCall', {
@@ -17,19 +19,23 @@ export const ToolCall = builder.interfaceType('ToolCall', {
       type: 'JSON',
       nullable: true,
       description: 'The arguments; null while they are not whole, and where they are no JSON object.',
-      resolve: (call) => call.arguments,
+      resolve: charged(async ({ contents }) => (await contents.get()).arguments),
     }),
-    argumentsText: t.exposeString('argumentsText', { description: 'The arguments as the model wrote them; empty until they are whole.' }),
+    argumentsText: t.string({
+      description: 'The arguments as the model wrote them; empty until they are whole.',
+      resolve: charged(async ({ contents }) => (await contents.get()).argumentsText),
+    }),
     status: t.field({ type: ToolCallStatus, description: 'How far it is.', resolve: ({ status }) => status }),
     resultJson: t.field({
       type: 'JSON',
       nullable: true,
       description: 'What the tool gave; null where there is nothing.',
-      resolve: ({ result }) => result,
+      resolve: charged(async ({ contents }) => (await contents.get()).result),
     }),
-    errorMessage: t.exposeString('errorMessage', {
+    errorMessage: t.string({
       nullable: true,
       description: 'What the model was told in place of a result; null where nothing went wrong.',
+      resolve: charged(async ({ contents }) => (await contents.get()).errorMessage),
     }),
     executionTimeMs: t.int({
       nullable: true,
@@ -61,7 +67,7 @@ export const ToolCall = builder.interfaceType('ToolCall', {
   }),
 });
 
-builder.objectRef<ToolCallRow>('GenericToolCall').implement({
+builder.objectRef<Rows['ToolCall']>('GenericToolCall').implement({
   description: 'A call of any tool.',
   interfaces: [Node, ToolCall],
   isTypeOf: (value) => typeof value === 'object' && value !== null && 'toolName' in value,
@@ -69,7 +75,13 @@ builder.objectRef<ToolCallRow>('GenericToolCall').implement({
 
 findNodes(
   'ToolCall',
-  (ids, { db, viewer }) => db.toolCall.findMany({ where: { id: { in: ids }, message: { conversation: visibleTo(viewer) } } }),
+  async (ids, { db, viewer, loaders }) => {
+    const visible = await db.toolCall.findMany({ where: { id: { in: ids }, message: { conversation: visibleTo(viewer) } }, select: { id: true } });
+    return present(
+      loaders.toolCallRows,
+      visible.map(({ id }) => id),
+    );
+  },
   'GenericToolCall',
 );
 
@@ -89,7 +101,7 @@ export const Approval = builder.prismaObject('Approval', {
       resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
     }),
     status: t.field({ type: ApprovalStatus, description: 'What became of it.', resolve: ({ status }) => status }),
-    summary: t.exposeString('summary', { description: 'What would be done, in words for the person who decides.' }),
+    summary: t.string({ description: 'What would be done, in words for the person who decides.', resolve: charged(({ summary }) => summary) }),
     risk: t.field({ type: Risk, description: 'How much it may do.', resolve: ({ risk }) => risk }),
     argumentsSha256: t.exposeString('argumentsSha256', {
       description: 'SHA-256 of the arguments, as JSON with sorted keys, in hex. A decision must name it: what was not shown cannot be allowed.',
@@ -98,7 +110,7 @@ export const Approval = builder.prismaObject('Approval', {
       type: 'JSON',
       nullable: true,
       description: 'The arguments that the person put in place of those of the model; null where there are none.',
-      resolve: ({ editedArguments }) => editedArguments,
+      resolve: charged(({ id }, _args, { loaders }) => loaders.editedArguments.load(id)),
     }),
     requestedAt: t.field({ type: 'DateTime', description: 'When it was asked.', resolve: ({ requestedAt }) => requestedAt }),
     expiresAt: t.field({
@@ -114,7 +126,11 @@ export const Approval = builder.prismaObject('Approval', {
       description: 'Who decided; null where nobody did.',
       resolve: ({ decidedById }, _args, { db }) => (decidedById ? db.user.findUnique({ where: { id: decidedById } }) : null),
     }),
-    reason: t.exposeString('reason', { nullable: true, description: 'Why, in the words of whoever decided; the model is told.' }),
+    reason: t.string({
+      nullable: true,
+      description: 'Why, in the words of whoever decided; the model is told.',
+      resolve: charged(({ reason }) => reason),
+    }),
   }),
 });
 

@@ -1,4 +1,5 @@
 import type { ContextItem as Item, ContextReport as Report } from '../../contracts/context.ts';
+import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { priceOf } from '../usage/index.ts';
 
@@ -23,14 +24,17 @@ const ContextItem = builder.objectRef<Item>('ContextItem').implement({
     }),
     decision: t.field({ type: ContextDecision, description: 'What became of it.', resolve: ({ decision }) => decision }),
     tokens: t.exposeInt('tokens', { description: 'Its tokens, as they were counted when it was stored.' }),
-    reason: t.exposeString('reason', { description: 'Why, for a person.' }),
+    reason: t.string({ description: 'Why, for a person.', resolve: charged(({ reason }) => reason) }),
   }),
 });
 
 export const ContextReport = builder.objectRef<Report>('ContextReport').implement({
   description: 'What a model is shown of a conversation, and why.',
   fields: (t) => ({
-    systemPrompt: t.exposeString('systemPrompt', { description: 'The instructions that precede everything; empty where there are none.' }),
+    systemPrompt: t.string({
+      description: 'The instructions that precede everything; empty where there are none.',
+      resolve: charged(({ systemPrompt }) => systemPrompt),
+    }),
     items: t.field({
       type: [ContextItem],
       description: 'The newest messages of the branch, the oldest of them first: at most as many as a model may be shown (`MAX_CONTEXT_MESSAGES`).',

@@ -3,7 +3,7 @@ import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { ModelInfo } from '../../contracts/model-provider.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Database } from '../../platform/db.ts';
-import { findConversation, listForContext } from '../conversations/index.ts';
+import { findWholeConversation, listForContext, measureForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
 import { assemble, type ContextDeps } from '../turn-runs/index.ts';
 import { type Content, countable, type GenerationRequest, modelFor, parseGeneration, readContent, readFormat } from '../turns/index.ts';
@@ -16,14 +16,17 @@ type Deps = Omit<ContextDeps, 'database'> & {
   json: JsonChecker;
 };
 
+/** Reads something of so many bytes, once there is room for them. */
+export type ReadKnown = <T>(bytes: number, read: () => Promise<T>) => Promise<T>;
+
 export type Draft = { conversationId: string; content: Content | null; generation: GenerationRequest };
 
 /** Says what the next message would show the model, without sending it. */
 export const createContextPreview =
   ({ database, findModel, maxMessageChars, tools, json, ...deps }: Deps) =>
   /** Null where the conversation does not exist for this viewer. */
-  async (viewer: Viewer, { conversationId, content, generation }: Draft): Promise<ContextReport | null> => {
-    const conversation = await findConversation(database.prisma, viewer, conversationId);
+  async (viewer: Viewer, { conversationId, content, generation }: Draft, within: ReadKnown): Promise<ContextReport | null> => {
+    const conversation = await findWholeConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
     const info = findModel(viewer, modelFor(generation, conversation));
@@ -32,13 +35,17 @@ export const createContextPreview =
     const draft = content && countable(readContent(content, maxMessageChars));
     // As many of those that are there as the next message leaves room for.
     const room = deps.limits.maxMessages - (draft === null ? 0 : 1);
-    const earlier = activeLeafId && room > 0 ? await listForContext(database, activeLeafId, room) : [];
-    const before = earlier[0] ? earlier[0].before + 1 : 0;
-    const said = [{ role: 'user' as const, content: draft ?? '' }];
-    const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await deps.countTokens(draft), before };
-    const { items, record, systemPrompt: shown } = await assemble(asked, earlier, next, { ...deps, database });
-    const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
-    return { systemPrompt: shown, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
+    const leafId = room > 0 ? activeLeafId : null;
+    const bytes = systemPrompt.length + (leafId ? await measureForContext(database, leafId, room) : 0);
+    return within(bytes, async () => {
+      const earlier = leafId ? await listForContext(database, leafId, room) : [];
+      const before = earlier[0] ? earlier[0].before + 1 : 0;
+      const said = [{ role: 'user' as const, content: draft ?? '' }];
+      const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await deps.countTokens(draft), before };
+      const { items, record, systemPrompt: shown } = await assemble(asked, earlier, next, { ...deps, database });
+      const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
+      return { systemPrompt: shown, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
+    });
   };
 
 export type ContextPreview = ReturnType<typeof createContextPreview>;

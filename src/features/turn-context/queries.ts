@@ -13,13 +13,10 @@ builder.queryField('previewContext', (t) =>
       draft: t.arg({ type: ContentInput, description: 'What the message would say. Without it only what is there already.' }),
       generation: t.arg({ type: GenerationInput, description: 'How the answer would be generated.' }),
     },
-    resolve: async (_root, { conversationId: given, draft, generation }, { viewer, services }) => {
+    resolve: async (_root, { conversationId: given, draft, generation }, { viewer, services, budget }) => {
       const conversationId = idOf('Conversation', given, 'conversationId');
-      const report = await services.previewContext(viewer, {
-        conversationId,
-        content: draft ? contentIn(draft, 'draft') : null,
-        generation: generation ?? {},
-      });
+      const asked = { conversationId, content: draft ? contentIn(draft, 'draft') : null, generation: generation ?? {} };
+      const report = await services.previewContext(viewer, asked, (bytes, read) => budget.readKnown(bytes, read));
       if (!report) throw new NotFoundError('conversation', given);
       return report;
     },

@@ -1,6 +1,8 @@
-import { encodeEventCursor, mergeDeltas, positionIn } from '../../events/index.ts';
+import { encodeEventCursor, mergeDeltas, pageBytes, positionIn } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
+import { type Info, timesNamed } from '../../graph/selection.ts';
 import { NotFoundError, StaleCursorError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
@@ -14,6 +16,16 @@ function parseLimit(argument: string, value: number): number {
   return value;
 }
 
+/** A page of a log, within the budget: it has a limit of its own in bytes, and its texts stand in the answer once for each name that they have. */
+async function readPage<P extends { bytes: number }>({ budget }: Context, info: Info, read: () => Promise<P>): Promise<P> {
+  const page = await budget.readWithin(pageBytes, async () => {
+    const value = await read();
+    return { value, bytes: value.bytes };
+  });
+  if (!budget.charge(page.bytes * Math.max(1, timesNamed(info, 'text')))) throw budget.refusal!;
+  return page;
+}
+
 builder.queryField('conversationEvents', (t) =>
   t.field({
     type: ConversationFrame,
@@ -23,12 +35,14 @@ builder.queryField('conversationEvents', (t) =>
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has. Without it the frame holds a SnapshotEvent.' }),
       limit: t.arg.int({ defaultValue: 500, description: `How many events at the most, 1 to ${maxLimit}.` }),
     },
-    resolve: async (_root, args, { db, viewer, services: { log, maxReplay } }) => {
+    resolve: async (_root, args, context, info) => {
+      const { db, viewer, services } = context;
+      const { log, maxReplay } = services;
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
       const limit = parseLimit('limit', args.limit ?? 500);
       if (!(await findConversation(db, viewer, conversationId))) throw new NotFoundError('conversation', args.conversationId);
       const after = args.after == null ? null : positionIn(conversationId, args.after);
-      const page = await log.read(conversationId, after?.seq ?? Number.MAX_SAFE_INTEGER, limit);
+      const page = await readPage(context, info, () => log.read(conversationId, after?.seq ?? Number.MAX_SAFE_INTEGER, limit));
       const { head, epoch } = page;
       if (after && after.epoch === epoch && after.seq > head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
       const whole = { conversationId, epoch, caughtUp: true, replayed: true };
@@ -69,10 +83,11 @@ builder.prismaObjectField('Turn', 'events', (t) =>
       first: t.arg.int({ description: `How many from the start: 1 to ${maxLimit}; 100 when nothing is said.` }),
       after: t.arg({ type: 'EventCursor', description: 'Only what comes after this position.' }),
     },
-    resolve: async ({ id, conversationId, logStart }, args, { services: { log } }) => {
+    resolve: async ({ id, conversationId, logStart }, args, context, info) => {
+      const { log } = context.services;
       const limit = parseLimit('first', args.first ?? 100);
       const position = args.after == null ? null : positionIn(conversationId, args.after);
-      const { events, full } = await log.readTurn(id, position?.seq ?? Number(logStart), limit);
+      const { events, full } = await readPage(context, info, () => log.readTurn(id, position?.seq ?? Number(logStart), limit));
       const epoch = position?.epoch ?? (await log.heads([conversationId])).get(conversationId)?.epoch ?? 1;
       const edges = events.map((event) => ({
         node: { ...event, conversationId },

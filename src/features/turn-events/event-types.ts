@@ -45,7 +45,7 @@ const types = [
     leaf: t.field({
       type: 'Message',
       description: 'The last message of that branch.',
-      resolve: ({ body }, _args, { db }) => db.message.findUniqueOrThrow({ where: { id: body.leafId } }),
+      resolve: async ({ body }, _args, { loaders }) => (await loaders.messageRows.load(body.leafId))!,
     }),
   })),
   eventType('message-added', 'MessageAddedEvent', 'A message exists. An answer is added empty, with its question, and grows by deltas.', (t) => ({

@@ -31,3 +31,17 @@ export const isTextOnly = (payload: unknown): payload is SeenFrame =>
   payload !== null &&
   'events' in payload &&
   (payload as SeenFrame).events.every(({ body }) => body.type !== 'snapshot' && isDelta(body));
+
+/** So many UTF-16 units of text are few: they are counted and not measured. */
+const fewUnits = 20_000;
+/** Bytes of one, as a rule less and more where text is made of control characters. */
+const bytesOfUnit = 3;
+
+/** About how many bytes the text of a frame has as JSON. Found once for all of its readers. */
+export function textBytesOf(frame: SeenFrame & { textBytes?: number }): number {
+  if (frame.textBytes !== undefined) return frame.textBytes;
+  const texts = frame.events.map(({ body }) => (body.type !== 'snapshot' && isDelta(body) ? body.text : ''));
+  const units = texts.reduce((sum, text) => sum + text.length, 0);
+  frame.textBytes = units <= fewUnits ? units * bytesOfUnit : texts.reduce((sum, text) => sum + Buffer.byteLength(JSON.stringify(text)), 0);
+  return frame.textBytes;
+}

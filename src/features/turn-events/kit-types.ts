@@ -47,7 +47,7 @@ export const message = <T extends { body: { messageId: string } }>(t: ObjectFiel
   t.field({
     type: 'Message',
     description: 'The message as it is now.',
-    resolve: ({ body }, _args, { db }) => db.message.findUniqueOrThrow({ where: { id: body.messageId } }),
+    resolve: async ({ body }, _args, { loaders }) => (await loaders.messageRows.load(body.messageId))!,
   });
 
 export const turn = <T extends { body: { turnId: string } }>(t: ObjectFieldBuilder<Types, T>) =>

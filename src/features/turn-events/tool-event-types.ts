@@ -1,4 +1,5 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
+import { charged } from '../../graph/budget/index.ts';
 import type { Types } from '../../graph/builder.ts';
 import { toGlobalId } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
@@ -57,8 +58,8 @@ export const toolEvents = [
   eventType('tool-progress', 'ToolProgressEvent', 'A tool says how far it is.', (t) => ({
     toolCallId: toolCallId(t),
     progress: t.float({ nullable: true, description: 'A share from 0 to 1.', resolve: ({ body }) => body.progress }),
-    message: t.string({ nullable: true, description: 'Words for a person.', resolve: ({ body }) => body.message }),
-    data: t.field({ type: 'JSON', nullable: true, description: 'Whatever else the tool says.', resolve: ({ body }) => body.data }),
+    message: t.string({ nullable: true, description: 'Words for a person.', resolve: charged(({ body }) => body.message) }),
+    data: t.field({ type: 'JSON', nullable: true, description: 'Whatever else the tool says.', resolve: charged(({ body }) => body.data) }),
   })),
   eventType(
     'tool-finished',

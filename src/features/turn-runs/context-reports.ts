@@ -8,13 +8,29 @@ import { withSummary } from './context.ts';
 
 type Row = { id: string; inputMessageId: string; systemPrompt: string; provider: string; model: string; context: ContextRecord };
 
-/** What the models of these turns were shown in their last call, by turn. A turn that has called none is absent. */
-export async function reportsOf(tx: Tx, turnIds: readonly string[]): Promise<Map<string, ContextReport>> {
+const lastContext = `
+  FROM turn t JOIN conversation c ON c.id = t.conversation_id CROSS JOIN LATERAL (
+    SELECT context FROM turn_attempt WHERE turn_id = t.id AND context IS NOT NULL ORDER BY number DESC LIMIT 1) a`;
+
+/** About what one message that was looked at takes of a report, in bytes. */
+const itemBytes = 400;
+
+/** What the models of turns were shown in their last call, for answers: it may be large. A turn that has called none is absent. */
+export const createReports = (tx: Tx) => ({
+  lengths: (turnIds: readonly string[]): Promise<{ id: string; bytes: number }[]> =>
+    tx.query(
+      `SELECT t.id, octet_length(c.system_prompt) + octet_length(a.context::text) + (a.context->>'considered')::int * ${itemBytes}
+         + coalesce((SELECT octet_length(text) FROM context_summary WHERE id = (a.context->'summary'->>'id')::uuid), 0) AS bytes
+       ${lastContext} WHERE t.id = ANY($1::uuid[]) AND t.input_message_id IS NOT NULL`,
+      [turnIds],
+    ),
+  values: (turnIds: readonly string[]) => reportsOf(tx, turnIds),
+});
+
+async function reportsOf(tx: Tx, turnIds: readonly string[]): Promise<Map<string, ContextReport>> {
   const rows = await tx.query<Row>(
     `SELECT t.id, t.input_message_id AS "inputMessageId", c.system_prompt AS "systemPrompt", t.provider, t.model, a.context
-     FROM turn t JOIN conversation c ON c.id = t.conversation_id CROSS JOIN LATERAL (
-       SELECT context FROM turn_attempt WHERE turn_id = t.id AND context IS NOT NULL ORDER BY number DESC LIMIT 1) a
-     WHERE t.id = ANY($1::uuid[]) AND t.input_message_id IS NOT NULL`,
+     ${lastContext} WHERE t.id = ANY($1::uuid[]) AND t.input_message_id IS NOT NULL`,
     [turnIds],
   );
   const summaries = await readSummaries(

@@ -7,7 +7,7 @@
 export type { NewlyAdmitted, Take } from './claim.ts';
 export type { IsolatedProcess, IsolatedTurn, LaunchIsolated } from './claiming/isolation.ts';
 export { assemble, type ContextDeps, type ContextLimits, roomFor } from './context.ts';
-export { reportsOf } from './context-reports.ts';
+export { createReports } from './context-reports.ts';
 export { fromRecord, TurnNotActiveError } from './errors.ts';
 export { settleQueued } from './settle.ts';
 export { finishedCall } from './tools/call-events.ts';
@@ -19,6 +19,7 @@ export {
   findLastTurn,
   findTurn,
   findTurnByKey,
+  findWholeTurn,
   insertTurn,
   lockTurn,
   lockUnfinished,

@@ -10,6 +10,10 @@ import { goesOn } from './tools/parking.ts';
 
 export const findTurn = (db: Db, viewer: Viewer, id: string) => db.turn.findFirst({ where: { id, conversation: visibleTo(viewer) } });
 
+/** With how its answer is generated: for a turn that is made of it, not for answers. */
+export const findWholeTurn = (db: Db, viewer: Viewer, id: string) =>
+  db.turn.findFirst({ where: { id, conversation: visibleTo(viewer) }, omit: { generation: false, stopRequest: false } });
+
 export const findTurnByKey = (db: Db, viewer: Viewer, idempotencyKey: string) =>
   db.turn.findFirst({ where: { ownerId: viewer.userId, idempotencyKey, conversation: visibleTo(viewer) } });
 

@@ -37,7 +37,7 @@ export function createDecisions(deps: WaitingDeps) {
     if (new Set(ids).size < ids.length) throw ValidationError.of('decisions', 'must not name an approval twice');
     const rows = await database.prisma.approval.findMany({
       where: { id: { in: ids }, conversation: visibleTo(viewer) },
-      include: { toolCall: true, conversation: true },
+      select: { id: true, toolCall: { select: { turnId: true, toolName: true } }, conversation: { select: { id: true, metadata: true } } },
     });
     const missing = decisions.find(({ approvalId }) => !rows.some(({ id }) => id === approvalId));
     if (missing) throw new NotFoundError('approval', missing.givenId);

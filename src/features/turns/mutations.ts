@@ -1,9 +1,9 @@
 import { encodeEventCursor } from '../../events/index.ts';
-import type { Turn as TurnRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
+import type { Rows } from '../../graph/rows.ts';
 import { type Info, selectsIdOnly } from '../../graph/selection.ts';
 import {
   ConflictError,
@@ -26,8 +26,8 @@ import { Turn } from './types.ts';
 type Started = { turnId: string; conversationId: string; messageId: string | null; deduplicated: boolean; from: number; epoch: number };
 
 const turnField = { type: Turn, description: 'The turn as it is now.' } as const;
-const readTurn = async ({ turnId: id }: { turnId: string }, _args: unknown, { db }: Context, info: Info): Promise<TurnRow> =>
-  selectsIdOnly(info) ? ({ id } as TurnRow) : db.turn.findUniqueOrThrow({ where: { id } });
+const readTurn = async ({ turnId: id }: { turnId: string }, _args: unknown, { db }: Context, info: Info): Promise<Rows['Turn']> =>
+  selectsIdOnly(info) ? ({ id } as Rows['Turn']) : db.turn.findUniqueOrThrow({ where: { id } });
 const cursorOf = async ({ conversationId, from }: { conversationId: string; from: number }, _args: unknown, { loaders }: Context) =>
   encodeEventCursor({ conversationId, epoch: (await loaders.logHead.load(conversationId))?.epoch ?? 1, seq: from });
 
@@ -44,7 +44,7 @@ const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').impl
       type: 'Message',
       nullable: true,
       description: 'The message as it was stored.',
-      resolve: ({ messageId }, _args, { db }) => (messageId ? db.message.findUnique({ where: { id: messageId } }) : null),
+      resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
     }),
     deduplicated: t.exposeBoolean('deduplicated', { description: 'Whether an earlier request with this idempotency key had made the turn.' }),
     cursor: t.field({

@@ -1,4 +1,4 @@
-import type { Message, Turn, TurnAttempt, Usage } from '../../generated/prisma/client.ts';
+import type { Rows } from '../../graph/rows.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Db } from '../../platform/db.ts';
 
@@ -7,22 +7,18 @@ const maxQueue = 101;
 
 /** Rows of many parents, each list in one statement. */
 export const createTurnRows = (db: Db) => ({
-  async unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Turn[]>> {
+  async unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Rows['Turn'][]>> {
     const ids = await db.$queryRaw<{ id: string }[]>`
       SELECT w.id FROM unnest(${conversationIds}::uuid[]) AS p(id)
       CROSS JOIN LATERAL (SELECT id FROM turn WHERE conversation_id = p.id AND finished_at IS NULL ORDER BY ordinal LIMIT ${maxQueue}) AS w`;
     const rows = await db.turn.findMany({ where: { id: { in: ids.map(({ id }) => id) } }, orderBy: { ordinal: 'asc' } });
     return groupBy(rows, ({ conversationId }) => conversationId);
   },
-  async turnMessages(turnIds: readonly string[]): Promise<Map<string, Message[]>> {
-    const rows = await db.message.findMany({ where: { turnId: { in: [...turnIds] }, role: { not: 'USER' } }, orderBy: { ordinal: 'asc' } });
-    return groupBy(rows, ({ turnId }) => turnId!);
-  },
-  async turnAttempts(turnIds: readonly string[]): Promise<Map<string, TurnAttempt[]>> {
+  async turnAttempts(turnIds: readonly string[]): Promise<Map<string, Rows['TurnAttempt'][]>> {
     const rows = await db.turnAttempt.findMany({ where: { turnId: { in: [...turnIds] } }, orderBy: { number: 'asc' } });
     return groupBy(rows, ({ turnId }) => turnId);
   },
-  async turnUsage(turnIds: readonly string[]): Promise<Map<string, Usage[]>> {
+  async turnUsage(turnIds: readonly string[]): Promise<Map<string, Rows['Usage'][]>> {
     const rows = await db.usage.findMany({ where: { turnId: { in: [...turnIds] } }, orderBy: { id: 'asc' } });
     return groupBy(rows, ({ turnId }) => turnId!);
   },

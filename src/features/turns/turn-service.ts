@@ -7,7 +7,17 @@ import type { Turn } from '../../generated/prisma/client.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { findConversation, findMessage, holdConversation } from '../conversations/index.ts';
-import { findTurn, lockTurn, lockUnfinished, requestStop, settleQueued, type Take, TurnNotActiveError, type Worker } from '../turn-runs/index.ts';
+import {
+  findTurn,
+  findWholeTurn,
+  lockTurn,
+  lockUnfinished,
+  requestStop,
+  settleQueued,
+  type Take,
+  TurnNotActiveError,
+  type Worker,
+} from '../turn-runs/index.ts';
 import { createAdmission, type SendMessage } from './admission.ts';
 import type { AdmissionDeps } from './admit.ts';
 import type { Admitted } from './once.ts';
@@ -115,7 +125,7 @@ export function createTurnService(deps: TurnServiceDeps) {
     },
 
     async retry(viewer: Viewer, { turnId, givenId, idempotencyKey }: { turnId: string; givenId: string; idempotencyKey: string }): Promise<Admitted> {
-      const turn = await findTurn(database.prisma, viewer, turnId);
+      const turn = await findWholeTurn(database.prisma, viewer, turnId);
       if (!turn) throw new NotFoundError('turn', givenId);
       return admit((take) => admission.retry(viewer, { turn, givenId, idempotencyKey }, take));
     },

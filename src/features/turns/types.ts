@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '../../contracts/turn-event.ts';
 import { isTerminal } from '../../engine/index.ts';
+import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { AttemptOutcome, FinishReason, RecoveryMode, TurnStatus, TurnTrigger } from '../../graph/enums.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
@@ -40,7 +41,7 @@ export const Turn = builder.prismaObject('Turn', {
       type: 'Message',
       nullable: true,
       description: 'The message that it answers.',
-      resolve: ({ inputMessageId }, _args, { db }) => (inputMessageId ? db.message.findUnique({ where: { id: inputMessageId } }) : null),
+      resolve: ({ inputMessageId }, _args, { loaders }) => (inputMessageId ? loaders.messageRows.load(inputMessageId) : null),
     }),
     output: t.field({
       type: ['Message'],
@@ -55,7 +56,7 @@ export const Turn = builder.prismaObject('Turn', {
     }),
     toolsExecuted: t.stringList({
       description: 'Names of the tools that ran.',
-      resolve: async ({ id }, _args, { loaders }) => toolsRun((await loaders.turnCalls.load(id)) ?? []),
+      resolve: charged(async ({ id }, _args, { loaders }) => toolsRun((await loaders.turnCalls.load(id)) ?? [])),
     }),
     toolCalls: t.field({
       type: ['ToolCall'],

@@ -1,4 +1,5 @@
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
+import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
 import { UsageKind, UsageSource } from '../../graph/enums.ts';
 import { present } from '../../graph/loaders.ts';
@@ -77,7 +78,7 @@ export const Usage = builder.prismaObject('Usage', {
     isPriced: t.boolean({ description: 'Whether the price of the model is known. It is never guessed.', resolve: ({ costUsd }) => costUsd !== null }),
     requestId: t.exposeString('requestId', { nullable: true, description: "The provider's id of the request, for its support." }),
     responseTimeMs: t.exposeInt('responseTimeMs', { nullable: true, description: 'Milliseconds from the request to its end.' }),
-    metadata: t.field({ type: 'JSON', description: 'Labels.', resolve: ({ metadata }) => metadata }),
+    metadata: t.field({ type: 'JSON', description: 'Labels.', resolve: charged(({ id }, _args, { loaders }) => loaders.usageMetadata.load(id)) }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was booked.', resolve: ({ createdAt }) => createdAt }),
   }),
 });

@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
-import type { Transaction, Tx } from '../../platform/db.ts';
+import type { Database, Transaction, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
 import type { CallAccount } from './account.ts';
 
@@ -97,3 +97,13 @@ async function sumBy(tx: Tx, column: 'turn_id' | 'conversation_id', ids: readonl
   );
   return new Map(rows.map(({ key, ...totals }) => [key, totals]));
 }
+
+/** The labels of calls, which may be large, for answers. */
+export const createUsageMetadata = ({ prisma, query }: Pick<Database, 'prisma' | 'query'>) => ({
+  lengths: (ids: readonly string[]) =>
+    query<{ id: string; bytes: number }>('SELECT id, octet_length(metadata::text) AS bytes FROM usage WHERE id = ANY($1::uuid[])', [ids]),
+  async values(ids: readonly string[]): Promise<Map<string, unknown>> {
+    const rows = await prisma.usage.findMany({ where: { id: { in: [...ids] } }, select: { id: true, metadata: true } });
+    return new Map(rows.map(({ id, metadata }) => [id, metadata]));
+  },
+});

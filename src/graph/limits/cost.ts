@@ -31,8 +31,12 @@ const nothing: Size = { objects: 0, depth: 0 };
 const anotherName: Size = { objects: 1, depth: 0 };
 const wholeSchema: Size = { objects: 1_000, depth: 0 };
 const oneType: Size = { objects: 100, depth: 0 };
-/** Refuses a document that is too deep, or asks for too many objects. `variables` may be left out before they are known. */
-export function refuseTooComplex(document: DocumentNode, maxObjects: number, variables?: Variables): void {
+/**
+ * Refuses a document that is too deep, or asks for too many objects; gives how many it may ask for. `variables` may be left out before they are
+ * known.
+ */
+export function refuseTooComplex(document: DocumentNode, maxObjects: number, variables?: Variables): number {
+  let most = 0;
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   for (const definition of document.definitions) {
@@ -42,7 +46,9 @@ export function refuseTooComplex(document: DocumentNode, maxObjects: number, var
     if (depth > maxDepth) throw tooDeep(maxDepth);
     if (objects > maxObjects)
       throw refusal(`The query may give ${objects} objects, and the limit is ${maxObjects}. Ask for shorter pages, or for less at once.`);
+    most = Math.max(most, objects);
   }
+  return most;
 }
 
 /** A page whose size is left to the default of a variable is as large as one whose size is said. */

@@ -4,7 +4,7 @@ import type { EventLog } from '../../../events/index.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import type { Db, Tx } from '../../../platform/db.ts';
-import { findConversation, insertConversation, lockConversation, updateConversation } from '../conversation-store.ts';
+import { findWholeConversation, insertConversation, lockConversation, updateConversation } from '../conversation-store.ts';
 import { copyPath, measurePath, newestLeaf, requireInTree } from './path.ts';
 
 /** A conversation and one of its messages, each with the id as the caller gave it. */
@@ -35,7 +35,7 @@ export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
 
     /** A new conversation of the viewer that begins with a copy of everything up to this message. */
     async fork(viewer: Viewer, place: Place): Promise<string> {
-      const source = await findConversation(db, viewer, place.conversationId);
+      const source = await findWholeConversation(db, viewer, place.conversationId);
       if (!source) throw new NotFoundError('conversation', place.givenId);
       const { title, titleSource, language, provider, model, systemPrompt } = source;
       const id = uuidv7();

@@ -20,6 +20,10 @@ export type Heard = {
 
 type Row = { leaf: string; id: string; turnId: string | null; depth: number; role: MessageRole; parts: MessagePart[] | null; tokenCount: number };
 
+/** What a model may be shown: some providers refuse a message without content. */
+const ofContext = `(id = s.leaf OR status IN ('COMPLETE', 'STOPPED'))
+  AND (content_length > 0 OR parts @> '[{"type":"tool-call"}]' OR parts @> '[{"type":"widget"}]')`;
+
 /**
  * The newest messages that a model may be shown with each of these questions, newest first and the question before all: those on the way to
  * it that have content, since some providers refuse what has none. Never more than `limit` each, however long the conversation. `before` says
@@ -31,7 +35,7 @@ export async function listForContexts(tx: Tx, messageIds: readonly string[], lim
      SELECT leaf, id, "turnId", depth, role, parts, "tokenCount" FROM (
        SELECT s.leaf, m.id, m.turn_id AS "turnId", m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
          row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
-       FROM ${walk({ backward: true, only: '(id = s.leaf OR status IN (\'COMPLETE\', \'STOPPED\')) AND (content_length > 0 OR parts @> \'[{"type":"tool-call"}]\' OR parts @> \'[{"type":"widget"}]\')', limit: '$2::int' })}) w
+       FROM ${walk({ backward: true, only: ofContext, limit: '$2::int' })}) w
      WHERE place <= $2::int ORDER BY leaf, place`,
     [messageIds, limit, withContent],
   );
@@ -51,6 +55,22 @@ const toShown = ({ id, turnId, depth, role, parts, tokenCount }: Row): Heard => 
 
 export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<Heard[]> =>
   (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
+
+/** Bytes of the contents of the messages that `listForContext` reads, and of the calls in them, without reading them. */
+export async function measureForContext(tx: Tx, messageId: string, limit: number): Promise<number> {
+  const [row] = await tx.query<{ bytes: number }>(
+    `${segments}
+     SELECT coalesce(sum(w.bytes + (
+       SELECT coalesce(sum(coalesce(t.bytes, tool_call_bytes(t.arguments_text, t.arguments, t.result, t.error_message))), 0)
+       FROM tool_call t WHERE t.message_id = w.id)), 0)::bigint AS bytes
+     FROM (
+       SELECT m.id, coalesce(m.bytes, message_bytes(m.parts, m.metadata)) AS bytes, row_number() OVER (ORDER BY m.ordinal DESC) AS place
+       FROM ${walk({ backward: true, only: ofContext, limit: '$2::int' })}) w
+     WHERE place <= $2::int`,
+    [[messageId], limit],
+  );
+  return row!.bytes;
+}
 
 export type TreeMessage = {
   id: string;

@@ -1,14 +1,14 @@
-import type { Message as MessageRow } from '../../../generated/prisma/client.ts';
 import { builder } from '../../../graph/builder.ts';
 import type { Context } from '../../../graph/context.ts';
 import { present } from '../../../graph/loaders.ts';
 import { parsePage, toPage } from '../../../graph/paging.ts';
+import type { Rows } from '../../../graph/rows.ts';
 import { orderKey } from '../../../graph/window.ts';
-import { Message, MessageConnection } from '../message-types.ts';
+import { Message, MessageConnection, pageWithin } from '../message-types.ts';
 
 const list = 'allMessages';
 
-const siblingsOf = async ({ parentId, conversationId }: MessageRow, { loaders }: Context): Promise<MessageRow[]> =>
+const siblingsOf = async ({ parentId, conversationId }: Rows['Message'], { loaders }: Context): Promise<Rows['Message'][]> =>
   (parentId ? await loaders.messageChildren.load(parentId) : await loaders.firstMessages.load(conversationId)) ?? [];
 
 builder.prismaObjectFields('Message', (t) => ({
@@ -49,9 +49,10 @@ builder.prismaObjectFields('Conversation', (t) => ({
       first: t.arg.int({ description: 'How many from the beginning: 1 to 100; 20 when nothing is said.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
     },
-    resolve: async ({ id }, args, { loaders }) => {
+    resolve: async ({ id }, args, context, info) => {
+      const { loaders } = context;
       const page = parsePage(list, args);
-      const rows = await present(loaders.messageRows, await loaders.messages.load({ parentId: id, page }));
+      const rows = pageWithin(await present(loaders.messageRows, await loaders.messages.load({ parentId: id, page })), context, info);
       return toPage(
         list,
         page,
