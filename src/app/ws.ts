@@ -14,20 +14,24 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
-import { refuseTooComplex } from '../graph/limits/index.ts';
+import { refuseTooComplex, refuseTooLong } from '../graph/limits/index.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
+import { limitPayload } from '../platform/sockets/limit-payload.ts';
 import type { Config } from './config.ts';
 import type { Contexts, Delivery } from './context.ts';
 import { SocketStream } from './delivery/socket-stream.ts';
 import { bind } from './delivery/wire.ts';
+import { type MessageLimits, maxMessageBytes, messageLimits, ofGreeting } from './edge/limits.ts';
 import { createSocketLimits } from './sockets/limits.ts';
-import { type GraphQLServer, graphqlPath, maxBody } from './yoga.ts';
+import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
 type Deps = { config: Config['http']; logger: Logger; graphql: GraphQLServer; viewers: Viewers; contexts: Contexts };
 type Connected = Record<PropertyKey, unknown> & {
   socket: WebSocket;
   viewer?: Viewer | null;
+  /** Narrow until it is known who sends. */
+  limits: MessageLimits;
   expiry?: NodeJS.Timeout;
   gone?: AbortController;
   streams: SocketStream[];
@@ -51,7 +55,7 @@ function destroy(this: Duplex): void {
 
 /** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBody });
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
   const limits = createSocketLimits(deps.config.sockets, deps.logger);
   const binding = serve(sockets, limits, deps);
   sockets.on('connection', limits.watch);
@@ -93,6 +97,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
   function begin(extra: Connected, id: string, payload: SubscribePayload): ExecutionArgs | GraphQLError[] {
     try {
       const { query, operationName, variables } = payload;
+      refuseTooLong(query, extra.limits.tokens);
       const { schema, parse, validate, execute } = graphql.yoga.getEnveloped({ params: { query, operationName, variables } });
       const document = parse(query);
       const errors = validate(schema, document);
@@ -137,7 +142,12 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
     return { ...source, errors };
   }
 
-  return bind<Connected>(sockets, (socket) => ({ socket, streams: [], answers: new Map() }), {
+  function connected(socket: WebSocket): Connected {
+    limitPayload(socket, ofGreeting.bytes);
+    return { socket, streams: [], answers: new Map(), limits: ofGreeting };
+  }
+
+  return bind<Connected>(sockets, connected, {
     keepAliveMs,
     onFault: (err) => logger.error({ err }, 'a message of a socket could not be handled'),
     connectionInitWaitTimeout: 5_000,
@@ -158,6 +168,8 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       forget(connectionParams);
       extra.viewer = viewer;
       extra.open = 0;
+      extra.limits = messageLimits(viewer, config.maxQueryObjects);
+      limitPayload(extra.socket, extra.limits.bytes);
       if (viewer) {
         const left = viewer.expiresAt.getTime() - Date.now();
         extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(left, maxTimer));

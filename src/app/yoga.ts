@@ -1,10 +1,10 @@
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type DocumentNode, GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type DocumentNode, GraphQLError, NoSchemaIntrospectionCustomRule, validate } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
 import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
-import { createErrorMask, type MaskError, withoutSuggestion } from '../graph/mask-errors.ts';
+import { createErrorMask, withoutSuggestion } from '../graph/mask-errors.ts';
 import { isOutage } from '../platform/db-errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
@@ -12,14 +12,15 @@ import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { useAnswerBudget } from './delivery/budgets.ts';
 import { createAnswers, useFrames } from './delivery/frames.ts';
+import { type Requested, useCaller } from './edge/caller.ts';
 import { useErrorMask } from './error-mask.ts';
-import { createOperationReport, type Requested } from './ops/operation-report.ts';
+import { createOperationReport } from './ops/operation-report.ts';
 import { schema } from './schema.ts';
 import { createTally } from './sockets/limits.ts';
 
 export const graphqlPath = '/graphql';
-/** Bytes of a request's body. */
-export const maxBody = 1_000_000;
+/** Errors of a document that are told: each takes its time, and nobody mends a hundred at once. */
+const maxErrors = 20;
 
 type Deps = { config: Config; logger: Logger; metrics: Metrics; viewers: Viewers; contexts: Contexts };
 
@@ -33,27 +34,13 @@ const useIntrospection = (allowed: boolean): Plugin => ({
   },
 });
 
-/** Variables in an address, or in a form, that are no JSON are a fault of the request. */
-const useReadableRequests: Plugin = {
-  onRequestParse({ requestParser, setRequestParser }) {
-    if (!requestParser) return;
-    setRequestParser(async (request) => {
-      try {
-        return await requestParser(request);
-      } catch (error) {
-        if (!(error instanceof SyntaxError)) throw error;
-        throw new GraphQLError('The parameters "variables" and "extensions" must be JSON objects.', {
-          extensions: { code: 'BAD_REQUEST', http: { status: 400 } },
-        });
-      }
-    });
-  },
-};
-
 /** Before validation, which costs more than parsing; and again with the variables, before anything is read. */
 const useLimits = (maxObjects: number): Plugin => ({
   onParse({ parseFn, setParseFn }) {
     setParseFn((source, options) => parseWithin((within) => parseFn(source, { ...options, ...within }) as DocumentNode, maxObjects));
+  },
+  onValidate({ setValidationFn }) {
+    setValidationFn((given, document, rules) => validate(given, document, rules, { maxErrors }));
   },
   onExecute({ args }) {
     const { budget } = args.contextValue as unknown as Context;
@@ -90,12 +77,9 @@ const useStreamLimit = (limit: number): Plugin<YogaInitialContext & Context> => 
  * Gives an operation its context, accessors and all. Yoga's own option copies values: it would ask for the viewer of everybody, also of
  * somebody who only wants to sign in, and would keep the answer beyond the end of the token.
  */
-const useContext = (make: (given: Given) => Promise<Context>, mask: MaskError): Plugin<Given> => ({
-  async onContextBuilding({ context }) {
-    const made = await make(context).catch((error: unknown) => {
-      throw mask(error, context.requestId);
-    });
-    Object.setPrototypeOf(context, made);
+const useContext = (make: (given: Given) => Context): Plugin<Given> => ({
+  onContextBuilding({ context }) {
+    Object.setPrototypeOf(context, make(context));
   },
 });
 
@@ -112,7 +96,8 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
     graphiql: false, // served by workbench/graphiql.ts: compressed, cached, and without a CDN
     landingPage: false,
     batching: false,
-    maxRequestBodySize: maxBody,
+    maxRequestBodySize: false, // read by edge/body.ts, as far as who asks may
+    multipart: false, // no scalar of the schema takes a file
     cors:
       config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
     maskedErrors: { maskError: (error) => maskError(error) },
@@ -121,16 +106,13 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
       useOperationReport,
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
-      useReadableRequests,
+      useCaller({ viewers, maxObjects: config.http.maxQueryObjects, mask: maskError }),
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
       useAnswerBudget as Plugin,
       useFrames(answer),
       useStreamLimit(config.http.sockets.perUser) as Plugin,
-      useContext(async ({ request, requestId, delivery }) => {
-        const viewer = await viewers.fromHeader(request.headers.get('authorization'));
-        return contexts(viewer, () => request.signal, { requestId, delivery });
-      }, maskError),
+      useContext(({ request, requestId, delivery, caller = null }) => contexts(caller, () => request.signal, { requestId, delivery })),
       useErrorMask(maskError) as Plugin,
     ],
   });

@@ -8,6 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { createCompiler } from '../../src/app/delivery/compiled.ts';
 import { createAnswers, isShared } from '../../src/app/delivery/frames.ts';
 import { bind } from '../../src/app/delivery/wire.ts';
+import { messageLimits } from '../../src/app/edge/limits.ts';
 import { schema } from '../../src/app/schema.ts';
 import type { LogEvent } from '../../src/contracts/turn-event.ts';
 import { seen } from '../../src/features/turn-events/frames.ts';
@@ -143,7 +144,7 @@ describe('a socket', () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const sockets = new WebSocketServer({ server });
-    const binding = bind(sockets, (socket) => ({ socket }), { schema, keepAliveMs, onFault: () => {} });
+    const binding = bind(sockets, (socket) => ({ socket, limits: messageLimits(null, 5_000) }), { schema, keepAliveMs, onFault: () => {} });
     ends.push(() => {
       binding.close();
       server.closeAllConnections();

@@ -277,9 +277,11 @@ describeSettings(
     });
 
     it('25: metadata that is nested without end is refused', async () => {
-      const deep = `${'['.repeat(6_000)}${']'.repeat(6_000)}`;
-      const body = `{"query":${JSON.stringify(create)},"variables":{"input":{"metadata":{"x":${deep}}}}}`;
-      expect((await post(body)).text).toContain('input.metadata');
+      const body = (levels: number) =>
+        `{"query":${JSON.stringify(create)},"variables":{"input":{"metadata":{"x":${'['.repeat(levels)}${']'.repeat(levels)}}}}}`;
+      expect((await post(body(100))).text).toContain('input.metadata');
+      for (const levels of [130, 6_000, 400_000])
+        expect(await post(body(levels))).toMatchObject({ status: 400, text: expect.stringContaining('more than 128 levels') });
     });
 
     it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(

@@ -1,10 +1,16 @@
+import type { IncomingMessage } from 'node:http';
 import { CloseCode, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws';
-import type { RawData, WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
+import type { MessageLimits } from '../edge/limits.ts';
+import { readMessage } from './read-message.ts';
 
 /** Sockets are looked after in this many groups, one after another, so that thousands are not pinged in one moment. */
 const groups = 8;
 
-type Options<E extends { socket: WebSocket }> = ServerOptions<Record<string, unknown>, E> & {
+/** A socket, and what its next message may be. */
+export type Connection = { socket: WebSocket; limits: MessageLimits };
+
+type Options<E extends Connection> = ServerOptions<Record<string, unknown>, E> & {
   keepAliveMs: number;
   onFault: (error: unknown) => void;
 };
@@ -13,14 +19,19 @@ type Options<E extends { socket: WebSocket }> = ServerOptions<Record<string, unk
  * graphql-ws over the sockets of a server. In place of the library's own binding, which keeps the request of each socket and a timer for it:
  * with thousands of idle sockets that is most of their cost. The protocol itself is the library's.
  */
-export function bind<E extends { socket: WebSocket }>(sockets: WebSocketServer, extraOf: (socket: WebSocket) => E, options: Options<E>) {
+export function bind<E extends Connection>(
+  sockets: WebSocketServer,
+  extraOf: (socket: WebSocket, request: IncomingMessage) => E,
+  options: Options<E>,
+) {
   const server = makeServer(options);
   const alive = new WeakSet<WebSocket>();
   const watched = Array.from({ length: groups }, () => new Set<WebSocket>());
   let turn = 0;
   sockets.options.handleProtocols = handleProtocols;
 
-  sockets.on('connection', (socket: WebSocket) => {
+  sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
+    const extra = extraOf(socket, request);
     const group = watched[turn++ % groups]!.add(socket);
     alive.add(socket);
     socket.on('pong', () => alive.add(socket));
@@ -32,13 +43,17 @@ export function bind<E extends { socket: WebSocket }>(sockets: WebSocketServer, 
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) =>
           socket.on('message', (data) => {
-            Promise.resolve(take(read(data))).catch((error: unknown) => {
+            if (socket.readyState !== socket.OPEN) return; // what came with the message that it is closed for
+            const read = readMessage(data as Buffer, extra.limits);
+            if ('code' in read) return socket.close(read.code, read.reason);
+            if ('error' in read) return void send(socket, refused(read.id, read.error));
+            Promise.resolve(take(read.message)).catch((error: unknown) => {
               options.onFault(error);
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });
           }),
       },
-      extraOf(socket),
+      extra,
     );
     socket.once('close', (code, reason) => {
       group.delete(socket);
@@ -55,16 +70,9 @@ export function bind<E extends { socket: WebSocket }>(sockets: WebSocketServer, 
   return { close: () => clearInterval(timer) };
 }
 
-/** graphql-ws keeps what it is given for as long as the operation lasts: the message, then, and not its text too. What is no JSON it refuses. */
-function read(data: RawData): string {
-  const text = String(data);
-  try {
-    const message: unknown = JSON.parse(text);
-    return typeof message === 'object' && message !== null ? (message as string & object) : text;
-  } catch {
-    return text;
-  }
-}
+/** What an operation is answered whose message was not parsed. */
+const refused = (id: string, message: string): string =>
+  JSON.stringify({ id, type: 'error', payload: [{ message, extensions: { code: 'BAD_REQUEST' } }] });
 
 /** A socket that has not answered since the last time is dead: nobody would tell otherwise. */
 function lookAfter(socket: WebSocket, alive: WeakSet<WebSocket>): void {

@@ -6,7 +6,7 @@ import { AppError } from '../../kernel/errors.ts';
 import { isOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
-import type { Delivery } from '../context.ts';
+import type { Requested } from '../edge/caller.ts';
 
 type Outcome = 'ok' | 'refused' | 'failed';
 type Report = { operation: string; field: string; name: string | null; outcome: Outcome; codes?: string[]; requestId: string; userId: string | null };
@@ -111,9 +111,6 @@ function watched(source: AsyncIterator<ExecutionResult>, tellEnd: (frames: numbe
   };
   return iteratorOver(source, next, (error) => (error === undefined ? end() : fail(error)));
 }
-
-/** What the HTTP server tells of a request: its id, and how its answer goes out. */
-export type Requested = { requestId?: string; delivery?: Delivery };
 
 type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'contextValue'>;
 

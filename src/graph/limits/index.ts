@@ -1,13 +1,14 @@
 import { type DocumentNode, GraphQLError } from 'graphql';
 import { maxDepth, refuseTooComplex } from './cost.ts';
-import { refusal, tooDeep } from './refusal.ts';
+import { tooDeep } from './refusal.ts';
 import { refuseTooWide } from './shape.ts';
+import { refuseTooLong, tooMany } from './source.ts';
 
 /**
  * What one operation may ask for: everything here follows from `maxObjects` or is a constant, is found in time that follows the length of
  * the document, and is refused before validation and before anything is read.
  */
-export { refuseTooComplex };
+export { refuseTooComplex, refuseTooLong };
 
 /** Parses a document of at most as many tokens as it may ask for objects (GraphiQL's largest has some 500), and refuses one that is too long, too wide, too deep to be parsed, or too complex whatever its variables are. */
 export function parseWithin(parse: (limits: { maxTokens: number }) => DocumentNode, maxObjects: number): DocumentNode {
@@ -19,9 +20,7 @@ export function parseWithin(parse: (limits: { maxTokens: number }) => DocumentNo
   } catch (error) {
     if (error instanceof RangeError) throw tooDeep(maxDepth); // the parser's stack ended
     if (error instanceof GraphQLError && /^Syntax Error: Document contains more tha[nt] \d+ tokens/.test(error.message))
-      throw refusal(
-        `The query has more than ${maxObjects} words and signs, which is the limit. Ask for less at once, and put values into variables.`,
-      );
+      throw tooMany(maxObjects, 'words and signs');
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import {
 import { refusal } from './refusal.ts';
 
 /** Levels of lists and objects in a value that is written into the document. */
-const maxValueDepth = 20;
+export const maxValueDepth = 20;
 
 type Counts = { aliases: number; directives: number };
 
