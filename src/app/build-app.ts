@@ -7,6 +7,7 @@ import { flushSpans } from '../platform/telemetry/tracing.ts';
 import { type ScriptedServer, startScriptedServer } from '../providers/index.ts';
 import type { Config } from './config.ts';
 import { createContexts } from './context.ts';
+import { createEdge } from './edge/edge.ts';
 import { createHttpServer } from './http.ts';
 import { createOpsServer, type Health, listenAt } from './ops/ops-server.ts';
 import { createScrape } from './ops/scrape.ts';
@@ -127,11 +128,13 @@ async function listen({ config, logger, composition, database, health }: Place) 
   const { viewers, metrics } = composition;
   const graphql = createGraphQLServer({ config, logger, metrics, viewers, contexts });
   const onFault = (err: unknown) => logger.error({ err }, 'GraphiQL could not be served');
-  const server = createHttpServer({ ...health, yoga: graphql.yoga, graphiql: config.http.graphiql, onFault });
-  const sockets = attachSockets(server, { config: config.http, logger, graphql, viewers, contexts });
-  server.maxConnections = config.http.maxConnections;
+  const edge = createEdge(config.http);
+  const server = createHttpServer({ ...health, yoga: graphql.yoga, graphiql: config.http.graphiql, edge, onFault });
+  const sockets = attachSockets(server, { config: config.http, logger, graphql, viewers, contexts, edge });
+  const url = await listenAt(server, config.http, 'PORT');
+  if (edge.hosts().isOff) logger.warn({ url }, anyHost);
   return {
-    url: await listenAt(server, config.http, 'PORT'),
+    url,
     sockets: () => sockets.sockets,
     async close(): Promise<void> {
       server.close();
@@ -140,6 +143,10 @@ async function listen({ config, logger, composition, database, health }: Place) 
     },
   };
 }
+
+/** Said at the start of a server on the network that does not know what it is called. */
+const anyHost =
+  'requests may name any host, since neither PUBLIC_URL nor ALLOWED_HOSTS is set: a page elsewhere whose name is made to lead here (DNS rebinding) can use this server as whoever looks at it could. Set one of them';
 
 /** The port for those who watch over the process. */
 async function tellHow({ config, logger, composition, database, health }: Place, at: { host: string; port: number }, front: Front | null) {

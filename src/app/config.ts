@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { byRole, truth, url, webOrigins, whole, words } from './config/variable-kinds.ts';
+import { byRole, hostNames, proxies, truth, url, webOrigins, whole, words } from './config/variable-kinds.ts';
 import { answerLimits, answerVariables } from './delivery/answer-variables.ts';
 
 const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', ['postgres:', 'postgresql:']);
@@ -20,6 +20,17 @@ export const environment = z.object({
 
   PORT: whole(0, 65_535).default(4_000).describe('The port to listen on; 0 takes any free one.'),
   HOST: text(253).default('127.0.0.1').describe('The address to listen on; 0.0.0.0 accepts connections from other machines.'),
+  PUBLIC_URL: webUrl('https://chat.example.com')
+    .optional()
+    .describe('Where clients find this server. Its host is answered to, and pages of its origin may open sockets, whatever a proxy does to Host.'),
+  ALLOWED_HOSTS: hostNames
+    .default([])
+    .describe(
+      'Further names, separated by commas, that requests may have as Host, such as *.example.com. Without both, a server on loopback answers to names of loopback, any other to every name.',
+    ),
+  TRUSTED_PROXIES: proxies
+    .default([])
+    .describe('Addresses and networks of proxies, separated by commas, or loopback: limits count clients by what these put into X-Forwarded-For.'),
   METRICS_PORT: whole(0, 65_535)
     .optional()
     .describe('A port of its own for /metrics, /healthz and /readyz, in whatever role; 0 takes any free one. Without it there are no metrics.'),
@@ -37,13 +48,17 @@ export const environment = z.object({
     .describe('WebSockets, and beside them streams over server-sent events, that one user may hold open at this process; 0 is any number.'),
   SOCKETS_PER_ADDRESS: whole(0, 1_000_000)
     .default(1_000)
-    .describe('WebSockets that one address may hold open at this process; 0 is any number. Behind a proxy, all clients have its address.'),
+    .describe('WebSockets that one address may hold open at this process, half of them guests; 0 is any number. See TRUSTED_PROXIES.'),
+  ANONYMOUS_SOCKETS_PER_ADDRESS: whole(0, 1_000_000)
+    .default(20)
+    .describe('WebSockets without a token that one address may hold open at this process; a further one displaces the oldest. 0 is any number.'),
   SOCKET_MESSAGES_PER_SECOND: whole(0, 1_000_000)
     .default(500)
     .describe('Messages of one WebSocket that are read in a second; those beyond it wait. 0 is any number.'),
-  MAX_CONNECTIONS: whole(1, 1_000_000)
-    .default(20_000)
-    .describe('Connections of any kind that this process holds at the most; further ones are closed.'),
+  MAX_CONNECTIONS: whole(1, 1_000_000).default(20_000).describe('Connections of any kind that this process holds at the most.'),
+  ANONYMOUS_CONNECTIONS_PERCENT: whole(1, 50)
+    .default(25)
+    .describe('Connections of a hundred that callers without a token may hold, and as many guests; above it the largest address loses its oldest.'),
 
   DATABASE_URL: databaseUrl
     .optional()
@@ -199,13 +214,22 @@ function grouped(env: Environment) {
     http: {
       port: env.PORT,
       host: env.HOST,
+      publicUrl: env.PUBLIC_URL ?? null,
+      allowedHosts: env.ALLOWED_HOSTS,
+      trustedProxies: env.TRUSTED_PROXIES,
       corsOrigins: env.CORS_ORIGIN,
       graphiql: env.GRAPHIQL,
       introspection: env.INTROSPECTION,
       maxQueryObjects: env.MAX_QUERY_OBJECTS,
       answers: answerLimits(env),
       subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
-      sockets: { perUser: env.SOCKETS_PER_USER, perAddress: env.SOCKETS_PER_ADDRESS, messagesPerSecond: env.SOCKET_MESSAGES_PER_SECOND },
+      sockets: {
+        perUser: env.SOCKETS_PER_USER,
+        perAddress: env.SOCKETS_PER_ADDRESS,
+        anonymousPerAddress: env.ANONYMOUS_SOCKETS_PER_ADDRESS,
+        anonymousPercent: env.ANONYMOUS_CONNECTIONS_PERCENT,
+        messagesPerSecond: env.SOCKET_MESSAGES_PER_SECOND,
+      },
       maxConnections: env.MAX_CONNECTIONS,
     },
     metrics: { port: env.METRICS_PORT ?? null, host: env.METRICS_HOST },

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Viewer } from '../contracts/viewer.ts';
 import type { Delivery } from './context.ts';
+import type { Edge } from './edge/edge.ts';
+import { misdirected, targetOf } from './edge/hosts.ts';
 import { answer, answerReady, type Health } from './ops/ops-server.ts';
 import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
@@ -8,13 +11,19 @@ import { type GraphQLServer, graphqlPath } from './yoga.ts';
 /** How long a client may take to send the headers, and the whole, of a request, and how often Node looks for who took longer. In milliseconds. */
 export type Patience = { headersMs: number; requestMs: number; lookMs: number };
 
-type Deps = Health & { yoga: GraphQLServer['yoga']; graphiql: boolean; onFault: (error: unknown) => void; patience?: Patience };
+type Deps = Health & {
+  yoga: GraphQLServer['yoga'];
+  graphiql: boolean;
+  edge: Edge;
+  onFault: (error: unknown) => void;
+  patience?: Patience;
+};
 
 /** Node looks every 30 seconds by itself: a client that may take 15 would have up to 45. */
 const usual: Patience = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };
 
 /** The HTTP server: GraphQL, the workbench and the two health checks. */
-export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ...health }: Deps): Server {
+export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usual, ...health }: Deps): Server {
   const page = createGraphiQL();
   const { headersMs: headersTimeout, requestMs: requestTimeout, lookMs: connectionsCheckingInterval } = patience;
   const server = createServer(
@@ -28,16 +37,27 @@ export function createHttpServer({ yoga, graphiql, onFault, patience = usual, ..
   );
 
   function route(request: IncomingMessage, response: ServerResponse, requestId: string): void {
-    const path = request.url?.split('?', 1)[0];
-    if (!isAddress(request)) answer(response, 400, 'The Host header, or the address that was asked for, is not one.');
-    else if (path === graphqlPath && graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
-    else if (path === graphqlPath) void yoga(request, response, { requestId, delivery: deliveryBy(response) });
-    else if (path === '/healthz') answer(response, 200, 'ok');
+    const target = targetOf(request);
+    if (!target) return void answer(response, 400, 'The Host header, or the address that was asked for, is not one.');
+    request.url = target.path; // also of a target that names its host
+    const path = target.path.split('?', 1)[0];
+    if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') answerReady(response, health).catch(onFault);
+    else if (!edge.hosts().allows(target.host)) answer(response, 421, misdirected(target.host));
+    else if (path === graphqlPath) serve(request, response, requestId);
     else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();
     else answer(response, 404, `There is nothing at this path: GraphQL is at ${graphqlPath}.`);
   }
 
+  function serve(request: IncomingMessage, response: ServerResponse, requestId: string): void {
+    if (graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
+    else {
+      const identified = (viewer: Viewer) => void edge.connections.identify(request.socket, viewer);
+      void yoga(request, response, { requestId, address: edge.addressOf(request), identified, delivery: deliveryBy(response) });
+    }
+  }
+
+  edge.watch(server);
   return server;
 }
 
@@ -46,7 +66,3 @@ const deliveryBy = (response: ServerResponse): Delivery => ({
   onSent: (listener) => void (response.closed ? listener() : response.once('close', listener)),
   cut: () => void response.destroy(),
 });
-
-/** Whether there is a URL in what was asked for: what a program behind cannot read must not be its fault. */
-const isAddress = ({ headers: { host = 'localhost' }, url = '' }: IncomingMessage): boolean =>
-  /^[\w.:[\]-]+$/.test(host) && URL.canParse(`http://${host}`) && URL.canParse(url, `http://${host}`);

@@ -1,5 +1,6 @@
 import { once, setMaxListeners } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   createSourceEventStream,
@@ -22,13 +23,19 @@ import type { Config } from './config.ts';
 import type { Contexts, Delivery } from './context.ts';
 import { SocketStream } from './delivery/socket-stream.ts';
 import { bind } from './delivery/wire.ts';
+import type { Edge } from './edge/edge.ts';
+import { misdirected, targetOf } from './edge/hosts.ts';
 import { type MessageLimits, maxMessageBytes, messageLimits, ofGreeting } from './edge/limits.ts';
 import { createSocketLimits } from './sockets/limits.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
-type Deps = { config: Config['http']; logger: Logger; graphql: GraphQLServer; viewers: Viewers; contexts: Contexts };
+type Deps = { config: Config['http']; logger: Logger; graphql: GraphQLServer; viewers: Viewers; contexts: Contexts; edge: Edge };
 type Connected = Record<PropertyKey, unknown> & {
   socket: WebSocket;
+  /** What it runs on. */
+  stream: Socket;
+  /** The client, as limits count clients. */
+  address: string;
   viewer?: Viewer | null;
   /** Narrow until it is known who sends. */
   limits: MessageLimits;
@@ -42,8 +49,7 @@ type Connected = Record<PropertyKey, unknown> & {
 
 /** The longest that a timer of Node can wait, in milliseconds. */
 const maxTimer = 2 ** 31 - 1;
-/** A socket ends with its token, and what runs on it does too. */
-const ofSocket = { endsWithToken: true };
+const tooManyGuests = 'Guests have as many connections as they may: try again later';
 const keepAliveMs = 12_000;
 /** How long a client may take to answer that its socket is closing. */
 const closingMs = 2_000;
@@ -57,14 +63,26 @@ function destroy(this: Duplex): void {
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
   const limits = createSocketLimits(deps.config.sockets, deps.logger);
+  const { edge } = deps;
   const binding = serve(sockets, limits, deps);
-  sockets.on('connection', limits.watch);
+  sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
+    const address = edge.addressOf(request);
+    limits.watch(socket, request.socket, address);
+    edge.connections.upgraded(request.socket, address);
+  });
+
+  /** Browsers name the page that opens a socket; programs name none. A page of another origin must be on the list. */
+  const isAllowedOrigin = (origin: string | undefined, host: string | null): boolean =>
+    !origin || deps.config.corsOrigins.includes(origin) || edge.hosts().isOwnOrigin(origin, host);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', destroy);
-    if (request.url?.split('?', 1)[0] !== graphqlPath) refuse(socket, '404 Not Found');
-    else if (!isAllowedOrigin(request, deps.config.corsOrigins)) refuse(socket, '403 Forbidden');
-    else if (!limits.admits(request)) refuse(socket, '429 Too Many Requests');
+    const target = targetOf(request);
+    if (!target) refuse(socket, '400 Bad Request');
+    else if (target.path.split('?', 1)[0] !== graphqlPath) refuse(socket, '404 Not Found');
+    else if (!edge.hosts().allows(target.host)) refuse(socket, '421 Misdirected Request', misdirected(target.host));
+    else if (!isAllowedOrigin(request.headers.origin, target.host)) refuse(socket, '403 Forbidden', 'Pages of this origin are not in CORS_ORIGIN.');
+    else if (!limits.admits(edge.addressOf(request))) refuse(socket, '429 Too Many Requests');
     else sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
   };
   server.on('upgrade', upgrade);
@@ -90,7 +108,7 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
 
 type SocketLimiter = ReturnType<typeof createSocketLimits>;
 
-function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger, graphql, viewers, contexts }: Deps) {
+function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger, graphql, viewers, contexts, edge }: Deps) {
   const mask = graphql.maskError;
 
   /** Like a request over HTTP. A bad operation is answered; the socket and its other operations go on. */
@@ -107,7 +125,8 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       if (!operation) return [unknownOperation(operationName)];
       // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
       Object.assign(payload, { query: document.loc?.source.body ?? query });
-      const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), { ...ofSocket, delivery: deliveryBy(extra.socket) });
+      const facts = { endsWithToken: true, address: extra.address, delivery: deliveryBy(extra.socket) };
+      const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), facts);
       if (operation.operation !== 'subscription') extra.answers.set(id, contextValue);
       const args = { schema, operationName, document, variableValues: variables, contextValue, id, extra };
       return (operation.operation === 'subscription' ? args : { execute, ...args }) as ExecutionArgs;
@@ -142,9 +161,9 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
     return { ...source, errors };
   }
 
-  function connected(socket: WebSocket): Connected {
+  function connected(socket: WebSocket, request: IncomingMessage): Connected {
     limitPayload(socket, ofGreeting.bytes);
-    return { socket, streams: [], answers: new Map(), limits: ofGreeting };
+    return { socket, stream: request.socket, address: edge.addressOf(request), streams: [], answers: new Map(), limits: ofGreeting };
   }
 
   return bind<Connected>(sockets, connected, {
@@ -155,16 +174,18 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
     execute: (args) => answered(() => (args as Enveloped).execute(args)) as never,
     subscribe: (args) => subscribe(args as Enveloped) as never,
     async onConnect({ extra, connectionParams }) {
+      limits.authenticates(extra.socket);
       const viewer = await authenticate(viewers, connectionParams).catch((err: unknown) => {
         logger.error({ err }, 'a socket could not be authenticated');
         extra.socket.close(1013, 'Try again later'); // clients return; the code that a fault gets by itself would end them
         return 'refused' as const;
       });
-      if (viewer !== 'refused' && viewer && !limits.enter(extra.socket, viewer.userId)) {
-        extra.socket.close(1013, `A user may have ${config.sockets.perUser} sockets open: close one, or try again later`);
+      if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
+      const tooMany = limits.enter(extra.socket, viewer) ?? (viewer && !edge.connections.identify(extra.stream, viewer) ? tooManyGuests : null);
+      if (tooMany) {
+        extra.socket.close(1013, tooMany);
         return false;
       }
-      if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
       forget(connectionParams);
       extra.viewer = viewer;
       extra.open = 0;
@@ -259,11 +280,7 @@ function forget(params: Record<string, unknown> | undefined): void {
   for (const name of Object.keys(params ?? {})) delete params![name];
 }
 
-/** Browsers name the page that opens a socket; programs name none. A page of another origin must be on the list. */
-function isAllowedOrigin({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
-  const { origin, host } = headers;
-  if (!origin) return true;
-  return allowed.includes(origin) || (URL.canParse(origin) && new URL(origin).host === host);
+function refuse(socket: Duplex, status: string, why = ''): void {
+  const headers = `Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(why)}`;
+  socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${why}`);
 }
-
-const refuse = (socket: Duplex, status: string): void => void socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);

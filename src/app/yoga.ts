@@ -112,7 +112,9 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
       useAnswerBudget as Plugin,
       useFrames(answer),
       useStreamLimit(config.http.sockets.perUser) as Plugin,
-      useContext(({ request, requestId, delivery, caller = null }) => contexts(caller, () => request.signal, { requestId, delivery })),
+      useContext(({ request, requestId, address, delivery, caller = null }) =>
+        contexts(caller, () => request.signal, { requestId, address, delivery }),
+      ),
       useErrorMask(maskError) as Plugin,
     ],
   });

@@ -7,3 +7,6 @@ export type Viewer = {
   /** When the token stops being good; streams end then. */
   expiresAt: Date;
 };
+
+/** Whether this is somebody who signed in nowhere: anybody may become one. */
+export const isGuest = ({ roles }: Pick<Viewer, 'roles'>): boolean => roles.every((role) => role === 'ANONYMOUS');

@@ -5,6 +5,8 @@ import { gunzip } from 'node:zlib';
 import { getIntrospectionQuery } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
+import { loadConfig } from '../../src/app/config.ts';
+import { createEdge } from '../../src/app/edge/edge.ts';
 import { createHttpServer } from '../../src/app/http.ts';
 import { createWorld, type World } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
@@ -141,7 +143,13 @@ describe('an HTTP server that is told to show less', () => {
 });
 
 it('is not ready while its stores do not answer, though it lives', async () => {
-  const server = createHttpServer({ yoga: (() => {}) as never, graphiql: false, isReady: async () => false, onFault: () => {} });
+  const server = createHttpServer({
+    yoga: (() => {}) as never,
+    graphiql: false,
+    edge: createEdge(loadConfig({}).http),
+    isReady: async () => false,
+    onFault: () => {},
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };

@@ -16,7 +16,7 @@ describe('a page of another origin', () => {
 
   beforeAll(async () => {
     world = await createWorld(storages[0]!);
-    app = await world.start({ CORS_ORIGIN: page });
+    app = await world.start({ CORS_ORIGIN: page, ALLOWED_HOSTS: 'chat.example.org' });
     token = await tokenFor('alice');
   });
   afterAll(() => world.close());

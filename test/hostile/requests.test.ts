@@ -32,14 +32,14 @@ describe('a request that no honest client sends', () => {
     });
   const post = (headers: string, body = query) =>
     `POST /graphql HTTP/1.1\r\n${headers}Content-Type: application/json\r\nAuthorization: ${authorization}\r\n\r\n${body}`;
-  const host = 'Host: x\r\n';
+  const host = 'Host: localhost\r\n';
   const length = `Content-Length: ${query.length}\r\n`;
 
   it.each<[string, () => string | Buffer, number]>([
     ['two ways to tell its length', () => post(`${host}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n`, '0\r\n\r\nG'), 400],
     ['two lengths', () => post(`${host}Content-Length: 6\r\nContent-Length: 7\r\n`), 400],
     ['a length below zero', () => post(`${host}Content-Length: -1\r\n`), 400],
-    ['a space in a header name', () => post(`Host : x\r\n${length}`), 400],
+    ['a space in a header name', () => post(`Host : localhost\r\n${length}`), 400],
     ['a host that is no name', () => post(`Host: a b<>"\r\n${length}`), 400],
     ['a host with a path', () => post(`Host: [::1]:99999/@evil\r\n${length}`), 400],
     ['an empty host', () => post(`Host:\r\n${length}`), 400],

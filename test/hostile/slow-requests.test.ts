@@ -45,7 +45,7 @@ describe('a client that is slow to send its request', () => {
     });
   }
 
-  const headers = () => `Host: x\r\nContent-Type: application/json\r\nAuthorization: ${authorization}\r\nContent-Length: 100000\r\n`;
+  const headers = () => `Host: localhost\r\nContent-Type: application/json\r\nAuthorization: ${authorization}\r\nContent-Length: 100000\r\n`;
   async function asked(): Promise<string> {
     const headers = { 'content-type': 'application/json', authorization };
     const request = open({ port, host: '127.0.0.1', path: '/graphql', method: 'POST', headers, agent: false }).end(query);

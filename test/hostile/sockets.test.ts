@@ -144,7 +144,7 @@ describeSettings(
 
     it('is refused a socket with 429 where its address has too many', async () => {
       const few = await world.start({ SOCKETS_PER_ADDRESS: '2' });
-      const [first] = await Promise.all([openRaw(few.url!), openRaw(few.url!)]);
+      const [first] = await Promise.all([openAs(few.url!, alice.token), openAs(few.url!, alice.token)]);
       await expect(openRaw(few.url!)).rejects.toThrow('429');
       first.socket.terminate();
       await until(() => openRaw(few.url!).catch(() => null), 'a place');
@@ -152,7 +152,7 @@ describeSettings(
 
     it('is cut off where the process has as many connections as it may', async () => {
       const few = await world.start({ MAX_CONNECTIONS: '2' });
-      const held = await Promise.all([openRaw(few.url!), openRaw(few.url!)]);
+      const held = [await openAs(few.url!, alice.token), await openAs(few.url!, alice.token)];
       await expect(fetch(`${few.url}/healthz`)).rejects.toThrow();
       held[0]!.socket.terminate();
       expect(

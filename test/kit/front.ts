@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { loadConfig } from '../../src/app/config.ts';
 import { createContexts } from '../../src/app/context.ts';
+import { createEdge } from '../../src/app/edge/edge.ts';
 import { createHttpServer, type Patience } from '../../src/app/http.ts';
 import { type Composition, compose } from '../../src/app/services.ts';
 import { attachSockets } from '../../src/app/ws.ts';
@@ -39,14 +40,16 @@ export async function createFront(storage: TestStorage): Promise<Front> {
     database,
     lines,
     async listen(patience) {
+      const edge = createEdge(config.http);
       const server = createHttpServer({
+        edge,
         yoga: graphql.yoga,
         graphiql: false,
         isReady: async () => true,
         onFault: () => {},
         ...(patience ? { patience } : {}),
       });
-      const sockets = attachSockets(server, { config: config.http, logger, graphql, ...composition, contexts });
+      const sockets = attachSockets(server, { config: config.http, logger, graphql, ...composition, contexts, edge });
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { trustedProxies } from './edge/client-address.ts';
+import { plainName } from './edge/hosts.ts';
 
 /** A variable whose text becomes a value; `read` gives undefined for text that is not of this kind. */
 const kind = <T>(expected: string, read: (text: string) => T | undefined) =>
@@ -59,6 +61,26 @@ export const words = (maxLength: number) =>
   kind(`names of at most ${maxLength} characters, separated by commas`, (text) =>
     split(text).every((word) => word.length <= maxLength) ? split(text) : undefined,
   );
+
+/** Names of hosts separated by commas; `*.` before one stands for all names below it. Ports and protocols are not part of a name. */
+export const hostNames = kind('names of hosts such as chat.example.com or *.example.com, without ports, separated by commas', (text) => {
+  const names = split(text).map((entry) => {
+    const [, wild = '', name = ''] = /^(\*\.)?(.*)$/.exec(entry) ?? [];
+    const plain = /^(\[[\da-fA-F:.]+\]|[\w.-]+)$/.test(name) ? plainName(name) : null;
+    return plain === null ? null : `${wild}${plain}`;
+  });
+  return names.every((name) => name !== null) ? names : undefined;
+});
+
+/** Addresses and networks of proxies separated by commas, and the word "loopback". */
+export const proxies = kind('addresses such as 10.0.0.7, networks such as 10.0.0.0/8, or loopback, separated by commas', (text) => {
+  try {
+    trustedProxies(split(text));
+    return split(text);
+  } catch {
+    return undefined;
+  }
+});
 
 /** Origins of web pages separated by commas. A closing slash is forgiven; a path, which a browser never sends, is not. */
 export const webOrigins = kind('origins such as https://app.example.com, separated by commas', (text) => {

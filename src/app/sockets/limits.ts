@@ -1,12 +1,14 @@
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import { isGuest, type Viewer } from '../../contracts/viewer.ts';
 import type { Logger } from '../../platform/logger.ts';
 
 export type SocketLimits = {
   /** Sockets that one address, and one user, may hold open at this process; 0 is any number. */
   perAddress: number;
   perUser: number;
+  /** Sockets without a token that one address may hold open. */
+  anonymousPerAddress: number;
   /** Messages of one socket that are read in a second; those beyond it wait in the network. 0 is any number. */
   messagesPerSecond: number;
 };
@@ -31,29 +33,100 @@ export function createTally(limit: number) {
   };
 }
 
-/** Bounds what one client can make the process hold: sockets, messages to be worked on, answers that it does not fetch. */
+/** A socket that is counted. A caller is unknown until it says who it is, and anonymous where it says that it has no token. */
+type Counted = { socket: WebSocket; address: string; caller: 'unknown' | 'authenticating' | 'anonymous' | 'guest' | 'user' };
+
+/**
+ * Bounds what one client can make the process hold: sockets, messages to be worked on, answers that it does not fetch. Where an address is
+ * full, one of its sockets that nobody has signed in on makes room for the next, which may be that of somebody who will.
+ */
 export function createSocketLimits(limits: SocketLimits, logger: Logger) {
   const addresses = createTally(limits.perAddress);
+  const guests = createTally(Math.ceil(limits.perAddress / 2));
   const users = createTally(limits.perUser);
-  return {
-    /** Whether the address of this request may have one more socket. */
-    admits: ({ socket }: IncomingMessage): boolean => !addresses.isFull(socket.remoteAddress ?? ''),
+  const counted = new WeakMap<WebSocket, Counted>();
+  /** Sockets by address, in their order, that give way. */
+  const unknown = new Map<string, Set<Counted>>();
+  const anonymous = new Map<string, Set<Counted>>();
+  const groupOf = ({ caller }: Counted) => (caller === 'unknown' ? unknown : caller === 'anonymous' ? anonymous : null);
 
-    /** Counts an open socket and holds its client to the limits. */
-    watch(socket: WebSocket, request: IncomingMessage): void {
-      const address = request.socket.remoteAddress ?? '';
-      addresses.add(address);
-      socket.once('close', () => addresses.remove(address));
-      socket.on('error', (err) => logger.debug({ err }, 'a socket was closed for what its client sent'));
-      slowDown(socket, request.socket, limits.messagesPerSecond);
+  function become(entry: Counted, caller: Counted['caller']): void {
+    leaveGroup(entry);
+    entry.caller = caller;
+    const group = groupOf(entry);
+    if (!group) return;
+    const own = group.get(entry.address) ?? new Set();
+    group.set(entry.address, own.add(entry));
+  }
+
+  function leaveGroup(entry: Counted): void {
+    const group = groupOf(entry);
+    const own = group?.get(entry.address);
+    own?.delete(entry);
+    if (own?.size === 0) group!.delete(entry.address);
+  }
+
+  /** Once, be it because the socket closed or because it has to go. */
+  function leave(entry: Counted): void {
+    if (!counted.delete(entry.socket)) return;
+    addresses.remove(entry.address);
+    if (entry.caller === 'guest') guests.remove(entry.address);
+    leaveGroup(entry);
+  }
+
+  function displace(entry: Counted): void {
+    leave(entry);
+    entry.socket.terminate(); // clients take it for a broken connection, and come back
+  }
+
+  function enterAnonymous(entry: Counted): void {
+    become(entry, 'anonymous');
+    const [oldest, ...others] = anonymous.get(entry.address)!;
+    if (limits.anonymousPerAddress > 0 && others.length >= limits.anonymousPerAddress) displace(oldest!);
+  }
+
+  return {
+    /** Whether this address may have one more socket. */
+    admits(address: string): boolean {
+      if (!addresses.isFull(address)) return true;
+      const [first] = anonymous.get(address) ?? unknown.get(address) ?? [];
+      if (first) displace(first);
+      return first !== undefined;
     },
 
-    /** Counts this socket as one of the user's; false where they have too many. */
-    enter(socket: WebSocket, userId: string): boolean {
-      if (users.isFull(userId)) return false;
-      users.add(userId);
-      socket.once('close', () => users.remove(userId));
-      return true;
+    /** Counts an open socket and holds its client to the limits. */
+    watch(socket: WebSocket, stream: Socket, address: string): void {
+      const entry: Counted = { socket, address, caller: 'authenticating' };
+      addresses.add(address);
+      counted.set(socket, entry);
+      become(entry, 'unknown');
+      socket.once('close', () => leave(entry));
+      socket.on('error', (err) => logger.debug({ err }, 'a socket was closed for what its client sent'));
+      slowDown(socket, stream, limits.messagesPerSecond);
+    },
+
+    /** It has said who it is, which is looked at: it gives way to nobody meanwhile. */
+    authenticates(socket: WebSocket): void {
+      const entry = counted.get(socket);
+      if (entry) become(entry, 'authenticating');
+    },
+
+    /** Counts this socket as one of whoever it says it is; else says why there are too many. */
+    enter(socket: WebSocket, viewer: Viewer | null): string | null {
+      const entry = counted.get(socket);
+      if (!entry) return 'The socket was displaced';
+      if (!viewer) {
+        enterAnonymous(entry);
+        return null;
+      }
+      const caller = isGuest(viewer) ? 'guest' : 'user';
+      if (users.isFull(viewer.userId)) return `A user may have ${limits.perUser} sockets open: close one, or try again later`;
+      if (caller === 'guest' && guests.isFull(entry.address)) return 'Guests have as many sockets open as they may: try again later';
+      if (caller === 'guest') guests.add(entry.address);
+      become(entry, caller);
+      users.add(viewer.userId);
+      socket.once('close', () => users.remove(viewer.userId));
+      return null;
     },
   };
 }
