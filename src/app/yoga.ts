@@ -1,6 +1,7 @@
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type DocumentNode, GraphQLError, NoSchemaIntrospectionCustomRule, validate } from 'graphql';
 import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
 import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
@@ -48,6 +49,15 @@ const useLimits = (maxObjects: number): Plugin => ({
   },
   onSubscribe: ({ args }) => void refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
 });
+
+/** What a document takes in memory once it is parsed, for each of its characters, in bytes: much, if it is all words. */
+const parsedSize = 20;
+/** Of documents that are remembered, and of those that were refused. */
+const maxDocumentCache = 32_000_000;
+
+/** Documents by their text. A thousand of a megabyte each would be the whole memory of a process. */
+const createDocumentCache = <T extends object>() =>
+  new LRUCache<string, T>({ max: 1_000, maxSize: maxDocumentCache, sizeCalculation: (_document, text) => 1 + text.length * parsedSize });
 
 /** Streams over server-sent events have no socket to be counted by: they are counted by their user. */
 const useStreamLimit = (limit: number): Plugin<YogaInitialContext & Context> => {
@@ -97,6 +107,7 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
     landingPage: false,
     batching: false,
     maxRequestBodySize: false, // read by edge/body.ts, as far as who asks may
+    parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: createDocumentCache() },
     multipart: false, // no scalar of the schema takes a file
     cors:
       config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,

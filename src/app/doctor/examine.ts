@@ -1,6 +1,6 @@
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { type Finding, note, ok, problem, within } from './finding.ts';
-import { checkDataDir, checkNode } from './machine.ts';
+import { checkDataDir, checkHosts, checkNode } from './machine.ts';
 import { checkModel } from './model.ts';
 import { checkPostgres } from './postgres.ts';
 import { checkRedis } from './redis.ts';
@@ -19,7 +19,7 @@ export async function examine(env?: NodeJS.ProcessEnv): Promise<Finding[]> {
       : [note('Redis', 'none is configured: one process needs none')],
     checkModel(providers.openai),
   ]);
-  return [...node, ok('Configuration', `understood; the role is ${config.role}`), ...found.flat()];
+  return [...node, ok('Configuration', `understood; the role is ${config.role}`), ...checkHosts(config), ...found.flat()];
 }
 
 function configuration(env?: NodeJS.ProcessEnv): Config | Finding[] {

@@ -3,6 +3,7 @@ import { access, readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DataDirInUseError, lockDataDir } from '../../platform/data-dir-lock.ts';
 import { type Config, mayMakeSecret } from '../config.ts';
+import { createHostRule } from '../edge/hosts.ts';
 import { type Finding, note, ok, problem } from './finding.ts';
 
 /** The version of Node.js, against what package.json asks for. */
@@ -14,6 +15,14 @@ export async function checkNode(version = process.versions.node): Promise<Findin
   return [
     isEnough ? ok('Node.js', version) : problem('Node.js', `${version}, but ${engines.node} is needed`, 'Install a newer one: https://nodejs.org'),
   ];
+}
+
+/** Which names requests may have as their host, where there is a server. */
+export function checkHosts({ role, http }: Config): Finding[] {
+  if (role === 'worker') return [];
+  const names = [...(http.publicUrl ? [new URL(http.publicUrl).hostname] : []), ...http.allowedHosts];
+  if (!createHostRule(http.host, http).isOff) return [ok('Host names', names.length > 0 ? names.join(', ') : 'those of this machine')];
+  return [note('Host names', 'any is answered to: set PUBLIC_URL or ALLOWED_HOSTS, or a page whose name is made to lead here can use this server')];
 }
 
 /** The directory for the embedded database and the secret, where either is kept there. */

@@ -98,6 +98,16 @@ it('Node.js that is too old is a problem', async () => {
   expect((await checkNode('22.1.0'))[0]).toMatchObject({ state: 'ok' });
 });
 
+it('a server that answers to any name is noted, and one that knows its own is well', async () => {
+  const look = async (env: Record<string, string>) => (await examine({ DATA_DIR: dataDir, ...env })).filter(({ what }) => what === 'Host names');
+  expect(await look({})).toMatchObject([{ state: 'ok', says: 'those of this machine' }]);
+  expect(await look({ HOST: '0.0.0.0' })).toMatchObject([{ state: 'note', says: expect.stringMatching(/PUBLIC_URL.*ALLOWED_HOSTS/) }]);
+  expect(await look({ HOST: '0.0.0.0', PUBLIC_URL: 'https://chat.example.com', ALLOWED_HOSTS: 'api' })).toMatchObject([
+    { state: 'ok', says: 'chat.example.com, api' },
+  ]);
+  expect(await look({ HOST: '0.0.0.0', ROLE: 'worker', DATABASE_URL: 'postgres://127.0.0.1:1/x', JWT_SECRET: 'x'.repeat(32) })).toEqual([]);
+});
+
 describe('the data directory', () => {
   const look = async (env: Record<string, string>) => (await examine(env)).filter(({ what }) => /DATA_DIR|Embedded/.test(what));
 
