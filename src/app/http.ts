@@ -4,6 +4,7 @@ import type { Viewer } from '../contracts/viewer.ts';
 import type { Delivery } from './context.ts';
 import type { Edge } from './edge/edge.ts';
 import { misdirected, targetOf } from './edge/hosts.ts';
+import { inTurn } from './edge/in-turn.ts';
 import { answer, answerReady, type Health } from './ops/ops-server.ts';
 import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
@@ -28,12 +29,12 @@ export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usu
   const { headersMs: headersTimeout, requestMs: requestTimeout, lookMs: connectionsCheckingInterval } = patience;
   const server = createServer(
     { headersTimeout, requestTimeout, connectionsCheckingInterval, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 },
-    (request, response) => {
+    inTurn((request, response) => {
       const requestId = randomUUID();
       response.setHeader('x-request-id', requestId);
       response.setHeader('x-content-type-options', 'nosniff');
       route(request, response, requestId);
-    },
+    }),
   );
 
   function route(request: IncomingMessage, response: ServerResponse, requestId: string): void {

@@ -15,7 +15,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
-import { refuseTooComplex, refuseTooLong } from '../graph/limits/index.ts';
+import { refuseTooLong, refuseTooMuch } from '../graph/limits/index.ts';
 import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Logger } from '../platform/logger.ts';
 import { limitPayload } from '../platform/sockets/limit-payload.ts';
@@ -61,7 +61,8 @@ function destroy(this: Duplex): void {
 
 /** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes });
+  // One message at a time, though many may come in one read: thousands of pings held the loop for 50 ms.
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, allowSynchronousEvents: false });
   const limits = createSocketLimits(deps.config.sockets, deps.logger);
   const { edge } = deps;
   const binding = serve(sockets, limits, deps);
@@ -147,7 +148,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
   async function subscribe(args: Enveloped): Promise<ExecutionResult | AsyncIterable<ExecutionResult>> {
     const start = performance.now();
     const source = await answered(() => {
-      refuseTooComplex(args.document, config.maxQueryObjects, args.variableValues ?? {});
+      refuseTooMuch(args, config.maxQueryObjects);
       return createSourceEventStream(args);
     });
     if (Symbol.asyncIterator in source) {

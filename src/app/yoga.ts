@@ -4,7 +4,7 @@ import { createYoga, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import type { Viewers } from '../features/accounts/index.ts';
 import type { Context } from '../graph/context.ts';
-import { parseWithin, refuseTooComplex } from '../graph/limits/index.ts';
+import { parseWithin, refuseTooMuch } from '../graph/limits/index.ts';
 import { createErrorMask, withoutSuggestion } from '../graph/mask-errors.ts';
 import { isOutage } from '../platform/db-errors.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -45,9 +45,9 @@ const useLimits = (maxObjects: number): Plugin => ({
   },
   onExecute({ args }) {
     const { budget } = args.contextValue as unknown as Context;
-    budget.expect(refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}));
+    budget.expect(refuseTooMuch(args, maxObjects));
   },
-  onSubscribe: ({ args }) => void refuseTooComplex(args.document, maxObjects, args.variableValues ?? {}),
+  onSubscribe: ({ args }) => void refuseTooMuch(args, maxObjects),
 });
 
 /** What a document takes in memory once it is parsed, for each of its characters, in bytes: much, if it is all words. */

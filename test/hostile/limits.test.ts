@@ -18,7 +18,7 @@ const bomb = (levels: number, type: string, inner: (next: string) => string, las
 /** What is refused, and what its message must name: the limit, and what came where that can be known. */
 const refused: [what: string, query: string, words: RegExp][] = [
   ['three thousand levels', `{ conversations { nodes ${nested('{ owner ', '{ id }', ' }', 3_000)} } }`, /5000|15 levels/],
-  ['twenty thousand levels', `{ ${nested('conversations { nodes { ', 'id', '} }', 10_000)} }`, /5000|15 levels/],
+  ['twenty thousand levels', `{ ${nested('conversations { nodes { ', 'id', '} }', 10_000)} }`, /200000 characters/],
   ['sixteen levels', `{ conversations { nodes ${nested('{ messages { nodes { conversation ', '{ id }', ' } } }', 5)} } }`, /15 levels/],
   ['a list of fifty thousand levels', `{ nodes(ids: ${nested('[', '"x"', ']', 50_000)}) { id } }`, /5000|15 levels/],
   ['a list of two thousand levels', `{ nodes(ids: ${nested('[', '"x"', ']', 2_000)}) { id } }`, /20 levels|15 levels/],

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { isGuest, type Viewer } from '../../contracts/viewer.ts';
+import { type Clock, systemClock } from '../../kernel/clock.ts';
 import { clientAddress, type TrustedProxies } from './client-address.ts';
 import { Crowd } from './crowd.ts';
 
@@ -12,7 +13,13 @@ type Limits = {
 };
 
 /** Strangers are counted by their address and displaced; a proxy's own connections carry the requests of many. */
-type Connection = { socket: Socket; kind: 'stranger' | 'guest' | 'member' | 'proxy'; address: string };
+type Connection = { socket: Socket; kind: 'stranger' | 'guest' | 'member' | 'proxy'; address: string; since: number };
+
+/**
+ * How long a stranger may take to show a token, in milliseconds, as long as there is room: when thousands of clients come back at once,
+ * nobody who is about to sign in must make room for the next who is.
+ */
+const graceMs = 5_000;
 
 export type Connections = ReturnType<typeof createConnections>;
 
@@ -21,7 +28,7 @@ export type Connections = ReturnType<typeof createConnections>;
  * stranger's until a good token was seen on it. Where there are as many strangers as there may be, or no room at all, a new one displaces the
  * oldest of the address that has the most: who holds many open loses them, and who comes to sign in has the time to.
  */
-export function createConnections({ max, anonymousPercent }: Limits, trusted: TrustedProxies) {
+export function createConnections({ max, anonymousPercent }: Limits, trusted: TrustedProxies, clock: Pick<Clock, 'elapsed'> = systemClock) {
   const share = Math.max(1, Math.floor((max * anonymousPercent) / 100));
   const known = new WeakMap<Socket, Connection>();
   const strangers = new Crowd<Connection>();
@@ -44,6 +51,7 @@ export function createConnections({ max, anonymousPercent }: Limits, trusted: Tr
   function makeRoom(newcomer: Connection): void {
     while (total > max || strangers.size > share) {
       const displaced = strangers.oldestOfLargest(newcomer) ?? newcomer;
+      if (total <= max && clock.elapsed() - displaced.since < graceMs) return;
       leave(displaced);
       displaced.socket.destroy();
       if (displaced === newcomer) return;
@@ -59,7 +67,7 @@ export function createConnections({ max, anonymousPercent }: Limits, trusted: Tr
   function open(socket: Socket): void {
     const remote = clientAddress(socket.remoteAddress, undefined, noProxies);
     const isProxy = !trusted.isEmpty && socket.remoteAddress !== undefined && trusted.includes(socket.remoteAddress);
-    const connection: Connection = { socket, kind: isProxy ? 'proxy' : 'stranger', address: remote };
+    const connection: Connection = { socket, kind: isProxy ? 'proxy' : 'stranger', address: remote, since: clock.elapsed() };
     known.set(socket, connection);
     total += 1;
     count(connection, 1);

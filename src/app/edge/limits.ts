@@ -16,8 +16,8 @@ export type MessageLimits = {
 export const maxMessageBytes = 1_000_000;
 /** Twice as deep as anything that is stored may be. */
 const maxDepth = 128;
-/** A megabyte with more values than this holds the loop for more than 50 ms. */
-const maxValues = 100_000;
+/** Names of objects are what JSON costs most: a megabyte with many more held the loop for a quarter of a second. */
+const maxValues = 20_000;
 
 /** A socket that has not said who it is: nothing is expected from it but that, in a message with one token (of 8,192 characters at most). */
 export const ofGreeting: MessageLimits = { bytes: 8_192, tokens: 0, json: { depth: maxDepth, values: 200 }, whose: ' before the acknowledgement' };

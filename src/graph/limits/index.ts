@@ -1,14 +1,21 @@
-import { type DocumentNode, GraphQLError } from 'graphql';
+import { type DocumentNode, type ExecutionArgs, GraphQLError } from 'graphql';
 import { maxDepth, refuseTooComplex } from './cost.ts';
 import { tooDeep } from './refusal.ts';
 import { refuseTooWide } from './shape.ts';
 import { refuseTooLong, tooMany } from './source.ts';
+import { refuseWrongVariables } from './variables.ts';
 
 /**
  * What one operation may ask for: everything here follows from `maxObjects` or is a constant, is found in time that follows the length of
  * the document, and is refused before validation and before anything is read.
  */
 export { refuseTooComplex, refuseTooLong };
+
+/** What can be said only when the values of the variables are known: before anything is read. */
+export function refuseTooMuch(args: ExecutionArgs, maxObjects: number): number {
+  refuseWrongVariables(args);
+  return refuseTooComplex(args.document, maxObjects, args.variableValues ?? {});
+}
 
 /** Parses a document of at most as many tokens as it may ask for objects (GraphiQL's largest has some 500), and refuses one that is too long, too wide, too deep to be parsed, or too complex whatever its variables are. */
 export function parseWithin(parse: (limits: { maxTokens: number }) => DocumentNode, maxObjects: number): DocumentNode {

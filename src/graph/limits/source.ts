@@ -2,6 +2,8 @@ import { maxDepth } from './cost.ts';
 import { refusal } from './refusal.ts';
 import { maxValueDepth } from './shape.ts';
 
+/** Characters of a document: enough for several of the longest messages in it, which belong into variables. */
+const maxCharacters = 200_000;
 /** Brackets of any kind within one another: no document within the limits of fields and values needs as many. */
 const maxNesting = 100;
 
@@ -11,6 +13,7 @@ const maxNesting = 100;
  * errors behind sixty thousand empty lines held the event loop for half a second. One look at each character, before anything is made of it.
  */
 export function refuseTooLong(source: string, maxTokens: number): void {
+  if (source.length > maxCharacters) throw tooMany(maxCharacters, 'characters');
   const scan = new Scan(source);
   while (scan.advance()) {
     if (scan.depth > maxNesting) throw tooNested();

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { request as open } from 'node:http';
+import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 
 /** What somebody without a token may send in one message, made to be dear. Each is about as large as it may be, or larger. */
@@ -53,6 +54,27 @@ async function frame(url: string, data: string | Buffer, greets = false): Promis
   await Promise.race([answered, once(socket, 'pong')]);
   socket.terminate();
 }
+
+/** So many times the same bytes in one go on one connection, after a greeting if any; waits until all that was asked is answered. */
+function burst(url: string, { first = '', unit, count, answer }: { first?: string; unit: Buffer; count: number; answer: string }): Promise<void> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(first || repeated(unit, count)));
+    socket.on('data', (data) => {
+      if (text === '' && first) socket.write(repeated(unit, count));
+      text += data.toString('latin1');
+      if (text.split(answer).length > count) socket.destroy();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve());
+  });
+}
+
+const repeated = (unit: Buffer, count: number) => Buffer.concat(Array.from({ length: count }, () => unit));
+const upgrade =
+  'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n';
+/** A short message of text as a client's frame, masked by zeros. */
+const masked = (text: string) => Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
 
 const http = (name: string, body: () => string | Buffer, headers?: Record<string, string>): Attack => ({
   name: `HTTP: ${name}`,
@@ -148,6 +170,19 @@ export const attacks: readonly Attack[] = [
   },
   { name: 'HTTP: variables within variables in the address', send: (url) => get(url, `/graphql?query={__typename}&variables=${brackets(15_000)}`) },
   { name: 'HTTP: levels of fields in the address', send: (url) => get(url, `/graphql?query=${'{a'.repeat(7_000)}`) },
+  {
+    name: 'HTTP: six hundred requests in one go',
+    send: (url) =>
+      burst(url, {
+        unit: Buffer.from('GET /graphql?query={__typename} HTTP/1.1\r\nHost: localhost\r\nx-graphql-yoga-csrf: 1\r\n\r\n'),
+        count: 600,
+        answer: '"__typename":"Query"',
+      }),
+  },
+  {
+    name: 'a socket before it is acknowledged: three thousand pings in one go',
+    send: (url) => burst(url, { first: upgrade, unit: masked('{"type":"ping"}'), count: 3_000, answer: '"pong"' }),
+  },
   { name: 'HTTP: X-Forwarded-For', send: (url) => get(url, '/graphql?query={__typename}', { 'x-forwarded-for': '::1,'.repeat(3_500) }) },
   ...sizes.flatMap(([size, bytes]) => documents.map(([name, make]) => http(`a document of ${name}, ${size}`, () => ofQuery(make(bytes))))),
   early('lists within lists', () => brackets(990_000)),
@@ -167,9 +202,27 @@ export const attacks: readonly Attack[] = [
   ...sizes.flatMap(([size, bytes]) => documents.map(([name, make]) => late(`a document of ${name}, ${size}`, () => make(bytes - 200)))),
 ];
 
+/** What a guest may send in one message: a megabyte, made to be dear. */
+export const guestAttacks: readonly [name: string, body: () => string][] = [
+  ['wrong names', () => ofVariables({ input: namesWith(70_000, {}) })],
+  ['as many wrong names as may be', () => ofVariables({ input: namesWith(19_000, {}) })],
+  ['wrong names beside a long text', () => ofVariables({ input: namesWith(60, { title: 'x'.repeat(900_000) }) })],
+  ['metadata of many names', () => ofVariables({ input: { metadata: namesWith(19_000, {}) } })],
+  ['as many values as may be', () => withVariables(`[${'1,'.repeat(19_000)}1]`)],
+  ['lists within lists', () => withVariables(`${brackets(240_000)}${']'.repeat(240_000)}`)],
+  ...documents.map(([name, make]) => [`a document of ${name}`, () => ofQuery(make(megabyte))] as [string, () => string]),
+  ...documents.map(([name, make]) => [`a document of ${name}, as long as it may be`, () => ofQuery(make(199_000))] as [string, () => string]),
+];
+
+function namesWith(count: number, others: object): object {
+  return { ...others, ...Object.fromEntries(Array.from({ length: count }, (_, at) => [`u${at}`, 1])) };
+}
+
 function ofVariables(values: object): string {
   return JSON.stringify({
     query: 'mutation ($input: CreateConversationInput!) { createConversation(input: $input) { __typename } }',
     variables: values,
   });
 }
+
+export const postAs = (url: string, body: string, token: string) => post(url, body, { ...json, authorization: `Bearer ${token}` });
