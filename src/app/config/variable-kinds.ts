@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { trustedProxies } from './edge/client-address.ts';
-import { plainName } from './edge/hosts.ts';
+import { trustedProxies } from '../edge/client-address.ts';
+import { plainName } from '../edge/hosts.ts';
 
 /** A variable whose text becomes a value; `read` gives undefined for text that is not of this kind. */
 const kind = <T>(expected: string, read: (text: string) => T | undefined) =>

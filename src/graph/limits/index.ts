@@ -11,7 +11,7 @@ import { refuseWrongVariables } from './variables.ts';
  */
 export { refuseTooComplex, refuseTooLong };
 
-/** What can be said only when the values of the variables are known: before anything is read. */
+/** What can be said only when the values of the variables are known: before anything is read. Gives how many objects are asked for. */
 export function refuseTooMuch(args: ExecutionArgs, maxObjects: number): number {
   refuseWrongVariables(args);
   return refuseTooComplex(args.document, maxObjects, args.variableValues ?? {});

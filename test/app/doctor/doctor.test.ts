@@ -57,7 +57,7 @@ describe('the command', () => {
     const place = join(dataDir, 'fresh');
     const { code, stdout } = await run({ DATA_DIR: place });
     expect(stdout).toMatch(
-      /^ok {7}Node\.js: .*\nok {7}Configuration: .*\nok {7}DATA_DIR: .*fresh.*\nnote {5}Embedded database: .*\nnote {5}Redis: .*\nok {7}Model endpoint: .*\n\nColloquy can start here\.\n$/,
+      /^ok {7}Node\.js: .*\nok {7}Configuration: .*\nok {7}Host names: .*\nok {7}DATA_DIR: .*fresh.*\nnote {5}Embedded database: .*\nnote {5}Redis: .*\nok {7}Model endpoint: .*\n\nColloquy can start here\.\n$/,
     );
     expect(code).toBe(0);
     expect(existsSync(place)).toBe(false);
