@@ -47,7 +47,9 @@ export const environment = z.object({
   DATABASE_URL: databaseUrl
     .optional()
     .describe('PostgreSQL 15 or later. Without it an embedded database keeps its data in DATA_DIR; the roles api and worker need it.'),
-  DATABASE_POOL_SIZE: whole(1, 500).default(10).describe('Connections to PostgreSQL that this process opens at the most.'),
+  DATABASE_POOL_SIZE: whole(1, 500)
+    .default(10)
+    .describe('Connections to PostgreSQL that this process opens at the most, beside one that asks whether a silent server lives.'),
   DATA_DIR: text(1_000).default('./data').describe('Where the embedded database and the secret made for it are kept.'),
   REDIS_URL: redisUrl
     .optional()

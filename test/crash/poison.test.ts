@@ -47,7 +47,7 @@ describeSettings(
     let kept: ReturnType<typeof supervise>;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, tokensPerSecond: 30, env: { LEASE_MS: '1500', TURNS_PER_USER: '30' } });
+      world = await createWorld(storage, { redis, tokensPerSecond: 30, env: { LEASE_MS: '4000', TURNS_PER_USER: '30' } });
       processes = createProcesses();
       alice = await world.client(await world.start({ ROLE: 'api' }));
     });

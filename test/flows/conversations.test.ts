@@ -145,7 +145,7 @@ describeSettings(
       ['metadata that is a list', { metadata: [1] }, 'metadata'],
       ['metadata that is text', { metadata: 'x' }, 'metadata'],
       ['metadata of more than 16 KiB', { metadata: { x: 'x'.repeat(16_384) } }, 'metadata'],
-      ['metadata that is nested without end', { metadata: { x: JSON.parse(`${'['.repeat(1_000)}${']'.repeat(1_000)}`) } }, 'metadata'],
+      ['metadata that is nested without end', { metadata: { x: JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`) } }, 'metadata'],
       ['a language that is none', { language: 'klingon' }, 'language'],
       ['a system prompt of 32,001 characters', { systemPrompt: 'x'.repeat(32_001) }, 'systemPrompt'],
     ])('refuse %s', async (_, input, field) => {

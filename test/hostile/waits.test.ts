@@ -23,7 +23,7 @@ describeSettings(
 
     beforeAll(async () => {
       world = await createWorld(storage, { redis, tokensPerSecond: 5_000 });
-      app = await world.start({ METRICS_PORT: '0' });
+      app = await world.start({ METRICS_PORT: '0', TURNS_PER_USER: '1000' });
       const mallory = await world.client(app, 'mallory');
       const one = () => send(mallory, '[[hold]]', { waitFor: 'FINISHED', timeoutMs: 300_000 });
       all = Promise.all(Array.from({ length: waits }, async () => void answers.push(await one())));

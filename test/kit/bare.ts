@@ -22,7 +22,7 @@ export type Bare = {
 export async function createBare(storage: TestStorage): Promise<Bare> {
   const place = await storage.create();
   const database = await openDatabase({ ...place, poolSize: 4 });
-  const bare = createBareOver(database, loadConfig({ LOG_LEVEL: 'silent' }));
+  const bare = createBareOver(database, loadConfig({ LOG_LEVEL: 'silent', TURNS_PER_MINUTE: '0', GUESTS_PER_HOUR: '0' }));
   return {
     ...bare,
     async close() {

@@ -182,7 +182,7 @@ export function createWorker(deps: WorkerDeps) {
     for (const { turn, abort, provenUntil } of running.values()) {
       if (database.kind === 'embedded' || abort.signal.aborted || now < provenUntil - lookMs) continue;
       logger.warn({ turnId: turn.id }, 'the lease of a turn could not be renewed in time: what it does here is ended');
-      interrupt(abort, { kind: 'fenced' });
+      interrupt(abort, { kind: 'drained' }); // where nobody has it yet its call is booked, and nobody counts a death
     }
   }
 
