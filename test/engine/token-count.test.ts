@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { countTokens as exact } from 'gpt-tokenizer/encoding/o200k_base';
 import { describe, expect, it } from 'vitest';
 import { countTokens } from '../../src/engine/token-count.ts';
+import { longestSlice } from '../kit/longest-slice.ts';
 
 const of = (alphabet: string, length: number): string => {
   const characters = [...alphabet];
@@ -18,20 +19,9 @@ const range = (from: number, count: number) => String.fromCodePoint(...Array.fro
 
 /** The longest time in which nothing else had its turn, and the whole. */
 async function measured(text: string): Promise<{ total: number; longest: number }> {
-  let last = performance.now();
-  let longest = 0;
-  let timer: NodeJS.Immediate;
-  const look = () => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-    timer = setImmediate(look);
-  };
-  timer = setImmediate(look);
   const started = performance.now();
-  await countTokens(text);
-  clearImmediate(timer);
-  const ended = performance.now();
-  return { total: ended - started, longest: Math.max(longest, ended - last) };
+  const longest = await longestSlice(() => countTokens(text));
+  return { total: performance.now() - started, longest };
 }
 
 describe('ordinary text', () => {

@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../../src/kernel/json.ts';
 import { JsonCheckThread } from '../../src/platform/json-check/index.ts';
 import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
+import { longestSlice } from '../kit/longest-slice.ts';
 import { joinWorld } from '../kit/shared-world.ts';
 import { ask, trySend, turnOf } from '../kit/story.ts';
 
@@ -53,20 +54,6 @@ const attacks: [name: string, schema: JsonObject, answer: string][] = [
 describe('a schema and an answer of strangers', () => {
   const json = new JsonCheckThread('test');
   const format = (schema: JsonObject) => ({ name: 'answer', schema });
-
-  /** The longest time for which nothing else had its turn, in milliseconds. */
-  async function longestSlice(work: () => Promise<unknown>): Promise<number> {
-    let longest = 0;
-    let last = performance.now();
-    const look = (): void => {
-      longest = Math.max(longest, performance.now() - last - 1);
-      last = performance.now();
-    };
-    const timer = setInterval(look, 1);
-    await work().finally(() => clearInterval(timer));
-    look();
-    return longest;
-  }
 
   beforeAll(() => json.check(object({}), '{}'));
 
