@@ -84,9 +84,10 @@ export function compose({ config, database, logger, secret, registry, launchIsol
   const observed = createObserver({ metrics, logger, models: config.providers.openai.models });
   const guestLimits = createGuestLimits({ ...config.guests, models: config.guests.models ?? [providers.defaultModel] });
   const findModel = (viewer: Viewer, wanted: Parameters<typeof resolve>[0]) => guestLimits.bound(viewer, resolve(wanted).info);
-  const counters = openCounters(config, onFault);
+  const onCounterFault = quietly((err) => logger.warn({ err }, 'redis: rates are counted by each process alone'));
+  const counters = openCounters(config, onCounterFault);
   const rates = createRates({
-    windows: createRateWindows({ redis: counters, prefix: config.stores.redisPrefix, onFault }),
+    windows: createRateWindows({ redis: counters, prefix: config.stores.redisPrefix, onFault: onCounterFault }),
     limits: config.rates,
     onLimited: (rate) => metrics.rateLimited.inc({ rate }),
   });

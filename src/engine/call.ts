@@ -29,12 +29,12 @@ export type Call = {
 /** Whether anything of the request reached the provider. One that was stopped before is no call. */
 export const wasSent = ({ accepted, refused }: Pick<Call, 'accepted' | 'refused'>): boolean => accepted || refused;
 
-/** UTF-16 units of a token, about, where nobody counts them. */
-const unitsPerToken = 4;
+/** Tokens of a text of so many UTF-16 units, about, where nobody counts them: four units a token, as the vendors say of English. */
+export const tokensOfLength = (units: number): number => Math.ceil(units / 4);
 
 /** Tokens of a call, about: as the provider counted them where that can be right. */
 export function tokensOf({ usage, implausible, promptTokens, generatedLength }: Call): number {
   const input = usage && !implausible.includes('inputTokens') ? usage.inputTokens : promptTokens;
-  const output = usage && !implausible.includes('outputTokens') ? usage.outputTokens : Math.ceil(generatedLength / unitsPerToken);
+  const output = usage && !implausible.includes('outputTokens') ? usage.outputTokens : tokensOfLength(generatedLength);
   return input + output;
 }

@@ -4,7 +4,7 @@
  * every call is accounted, however it ends; a call of a tool is made at most so often as the tool allows, and has one outcome.
  */
 
-export { type Call, wasSent } from './call.ts';
+export { type Call, tokensOfLength, wasSent } from './call.ts';
 export { callModel } from './call-model.ts';
 export { type Candidate, type Fitted, fitToWindow, itemsOf } from './context-window.ts';
 export type { EnginePorts, Interruption } from './ports.ts';

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 
 /** What somebody without a token may send in one message, made to be dear. Each is about as large as it may be, or larger. */
-export type Attack = { name: string; send(url: string): Promise<void> };
+type Attack = { name: string; send(url: string): Promise<void> };
 
 const brackets = (count: number) => '['.repeat(count);
 const objects = (count: number) => '{"a":'.repeat(count);

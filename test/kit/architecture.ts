@@ -10,7 +10,7 @@ export type House = { files: ReadonlyMap<string, ts.SourceFile>; edges: { from: 
 
 /** What was written by hand: generated code answers to its generator. */
 export function readSources(root: string): Sources {
-  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.startsWith('generated'));
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => /\.(ts|mjs)$/.test(file) && !file.startsWith('generated'));
   return new Map(files.sort().map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 }
 
@@ -80,7 +80,7 @@ const outside = ({ packages }: House, name: RegExp, allowed: (file: string) => b
   packages.filter(({ from, what }) => name.test(what) && !allowed(from)).map(({ from, what }) => `${from} imports ${what}`);
 
 /** Files that do something when they are run, and so when they are imported. */
-const entrances = /^(main\.ts|app\/(print-schema|otel)\.ts|app\/commands\/[^/]+)$/;
+const entrances = /^(main\.ts|platform\/embedded\/worker\.mjs|app\/(print-schema|otel)\.ts|app\/commands\/[^/]+)$/;
 const starters =
   /^(setTimeout|setInterval|setImmediate|fetch|createServer|createPool|openDatabase|openPglite|openRedis\w+|startApp|startScriptedServer)$/;
 const livingThings = /^(Redis|Pool|Client|PrismaClient|PGlite|WebSocketServer|Worker|LRUCache)$/;

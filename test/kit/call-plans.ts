@@ -64,7 +64,7 @@ export const titleSteps: readonly (readonly Step[])[] = [
 ];
 
 /** What the model was asked about this, calls beside turns included. */
-export type Journal = { about(marker: string): { length: number } };
+type Journal = { about(marker: string): { length: number } };
 
 /** Runs a turn of this plan in a conversation of its own, to its end. Its message holds the marker. */
 export async function runPlan(client: TestClient, { says, stopAt, generation }: CallPlan, journal: Journal) {

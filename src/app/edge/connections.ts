@@ -32,7 +32,6 @@ export function createConnections({ max, anonymousPercent }: Limits, trusted: Tr
   const share = Math.max(1, Math.floor((max * anonymousPercent) / 100));
   const known = new WeakMap<Socket, Connection>();
   const strangers = new Crowd<Connection>();
-  const noProxies = { isEmpty: true, includes: () => false };
   let total = 0;
   let guests = 0;
 
@@ -65,7 +64,7 @@ export function createConnections({ max, anonymousPercent }: Limits, trusted: Tr
   }
 
   function open(socket: Socket): void {
-    const remote = clientAddress(socket.remoteAddress, undefined, noProxies);
+    const remote = clientAddress(socket.remoteAddress, undefined, trusted);
     const isProxy = !trusted.isEmpty && socket.remoteAddress !== undefined && trusted.includes(socket.remoteAddress);
     const connection: Connection = { socket, kind: isProxy ? 'proxy' : 'stranger', address: remote, since: clock.elapsed() };
     known.set(socket, connection);

@@ -78,7 +78,7 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
 /** Whether this is an address or a name of the machine itself. The names are reserved (RFC 6761): nobody can make them lead elsewhere. */
-export function isLoopback(name: string): boolean {
+function isLoopback(name: string): boolean {
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
   const address = name.replace(/^\[(.*)\]$/, '$1');
   const family = isIP(address);

@@ -1,5 +1,5 @@
 import type { ModelInfo } from '../../contracts/model-provider.ts';
-import type { Viewer } from '../../contracts/viewer.ts';
+import { isGuest, type Viewer } from '../../contracts/viewer.ts';
 import { ForbiddenError } from '../../kernel/errors.ts';
 
 type Options = {
@@ -13,8 +13,6 @@ export type GuestLimits = {
   /** A model as this viewer may use it: for a guest with a smaller limit of its output. Throws a `ForbiddenError` where a guest may not. */
   bound(viewer: Pick<Viewer, 'roles'>, info: ModelInfo): ModelInfo;
 };
-
-const isGuest = ({ roles }: Pick<Viewer, 'roles'>): boolean => roles.every((role) => role === 'ANONYMOUS');
 
 /** What somebody may spend who has said nothing about themselves. */
 export const createGuestLimits = ({ models, maxTokens }: Options): GuestLimits => ({

@@ -2,7 +2,7 @@ import type { Role, Viewer } from '../../contracts/viewer.ts';
 import { RateLimitedError } from '../../kernel/errors.ts';
 import type { RateWindow, RateWindows } from '../../platform/rates/rate-windows.ts';
 
-export type RateLimits = {
+type RateLimits = {
   /** Turns that a user of this role may begin in a minute; 0 is any number. */
   turnsPerMinute: Readonly<Record<Role, number>>;
   /** Guest sessions that one address may begin in an hour; 0 is any number. */
@@ -46,7 +46,7 @@ export function createRates({ windows, limits, onLimited }: Deps) {
 
 /** Of several roles the one that may do the most. */
 function turnsOf({ roles }: Pick<Viewer, 'roles'>, { turnsPerMinute }: RateLimits): RateWindow {
-  const allowed = roles.map((role) => turnsPerMinute[role]);
-  const limit = allowed.includes(0) ? 0 : Math.max(...allowed, roles.length === 0 ? turnsPerMinute.ANONYMOUS : 1);
+  const allowed = (roles.length > 0 ? roles : (['ANONYMOUS'] as const)).map((role) => turnsPerMinute[role]);
+  const limit = allowed.includes(0) ? 0 : Math.max(...allowed);
   return { name: 'turns', limit, windowMs: minute };
 }

@@ -9,7 +9,7 @@ import type { Database, Transaction, Tx } from '../../platform/db.ts';
 import { isConnectionLoss, throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { findPayer, holdConversation, type Payer } from '../conversations/index.ts';
-import { accountOf, bookCall, type LedgerEntry } from '../usage/index.ts';
+import { accountOf, bookCall, type LedgerEntry, usageEvent } from '../usage/index.ts';
 import { announceCall, clearCall, endRequest, postponeRequest, type SideKind, type SideRequest, takeRequest } from './side-store.ts';
 
 /** The conversation that a call is for. */
@@ -178,7 +178,4 @@ type Model = { provider: string; model: string };
 const named = ({ provider, id }: ModelInfo): Model => ({ provider, model: id });
 
 /** Books a call on its conversation, in a transaction that holds it. Returns the event for its readers. */
-async function recordUsage(tx: Transaction, at: Date, entry: LedgerEntry): Promise<EventBody> {
-  const { id: usageId, conversationTokens, conversationCost } = await bookCall(tx, at, entry);
-  return { type: 'usage-recorded', usageId, conversationTokens, conversationCost };
-}
+const recordUsage = async (tx: Transaction, at: Date, entry: LedgerEntry): Promise<EventBody> => usageEvent(await bookCall(tx, at, entry));

@@ -1,6 +1,6 @@
 import type { EventBody, TotalsRecord } from '../../contracts/turn-event.ts';
 import type { Transaction } from '../../platform/db.ts';
-import { bookCall, type CallAccount } from '../usage/index.ts';
+import { bookCall, type CallAccount, usageEvent } from '../usage/index.ts';
 
 /** The turn a call is booked on. */
 export type Booking = {
@@ -27,6 +27,5 @@ export async function book(
   const { ownerId: userId, ...on } = booking;
   const { attempt, requestId, durationMs: responseTimeMs } = call;
   const booked = await bookCall(tx, at, { userId, attempt, kind: 'CHAT', requestId, responseTimeMs, ...on, ...account });
-  const { id: usageId, conversationTokens, conversationCost, turnTotals } = booked;
-  return { event: { type: 'usage-recorded', usageId, conversationTokens, conversationCost }, totals: turnTotals };
+  return { event: usageEvent(booked), totals: booked.turnTotals };
 }

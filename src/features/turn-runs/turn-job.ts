@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { ModelInfo, ModelProvider } from '../../contracts/model-provider.ts';
 import type { TurnPoint } from '../../contracts/turn.ts';
-import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, toModelMessages } from '../../engine/index.ts';
+import { type Call, type EnginePorts, HandedOver, runTurn, type TurnEnd, tokensOfLength, toModelMessages } from '../../engine/index.ts';
 import { type Compactor, type EventLog, FencedError, type Pace, type Writer } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError } from '../../kernel/errors.ts';
@@ -130,8 +130,8 @@ async function settleOrFail(end: TurnEnd, turn: ClaimedTurn, deps: TurnJobDeps, 
   }
 }
 
-/** Where the tokenizer itself has failed. Four characters a token, as the vendors say of English. */
-const estimateTokens = async (text: string): Promise<number> => Math.ceil(text.length / 4);
+/** Where the tokenizer itself has failed. */
+const estimateTokens = async (text: string): Promise<number> => tokensOfLength(text.length);
 
 async function settleEnd(end: TurnEnd, turn: ClaimedTurn, deps: TurnJobDeps, { attempt, hasCalls, summarise }: Current): Promise<Settled> {
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));

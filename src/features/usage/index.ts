@@ -6,4 +6,4 @@
 export { accountOf, type CallAccount } from './account.ts';
 export { UsageTotals } from './graph.ts';
 export { priceOf } from './pricing.ts';
-export { bookCall, createUsageMetadata, type LedgerEntry, noTotals, sumByConversation, sumByTurn, unlinkUsage } from './usage-store.ts';
+export { bookCall, createUsageMetadata, type LedgerEntry, noTotals, sumByConversation, sumByTurn, unlinkUsage, usageEvent } from './usage-store.ts';

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { TotalsRecord } from '../../contracts/turn-event.ts';
+import type { EventBody, TotalsRecord } from '../../contracts/turn-event.ts';
 import type { Database, Transaction, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
 import type { CallAccount } from './account.ts';
@@ -49,6 +49,14 @@ export async function bookCall(tx: Transaction, at: Date, entry: LedgerEntry): P
   const { tokens, cost, ...turnTotals } = row!;
   return { id, conversationTokens: tokens, conversationCost: cost, turnTotals };
 }
+
+/** What readers of the conversation are told of a row. */
+export const usageEvent = ({ id: usageId, conversationTokens, conversationCost }: Booked): EventBody => ({
+  type: 'usage-recorded',
+  usageId,
+  conversationTokens,
+  conversationCost,
+});
 
 const sums = `coalesce(sum(input_tokens), 0)::bigint AS "inputTokens", coalesce(sum(output_tokens), 0)::bigint AS "outputTokens",
   coalesce(sum(total_tokens), 0)::bigint AS "totalTokens", coalesce(sum(cost_usd), 0)::numeric(18, 6)::text AS "costUsd",

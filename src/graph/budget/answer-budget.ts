@@ -18,7 +18,7 @@ const longText = 1_000;
 const jsonBytes = (value: unknown): number => (value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value)));
 
 /** Whose answer it is, and how its reader is let go. `cut` gives up sending it. */
-export type Recipient = { user: string; cut(): void };
+type Recipient = { user: string; cut(): void };
 
 /**
  * The budget of one answer. It counts what is read for it and what it will hold, takes as much from the shares of its user and of the process
@@ -73,22 +73,20 @@ export class AnswerBudget implements Holder {
   async begin(): Promise<void> {
     if (this.shape < largeShape) return;
     this.ahead = this.shares.limits.answer;
-    await this.hold();
+    await this.reserve();
     await breathe();
   }
 
   /** So many bytes more will stand in it; false where it is refused for that. */
   charge(bytes: number): boolean {
     this.written += bytes;
-    if (!this.found && this.written > this.shares.limits.answer) this.refuse(AnswerTooLargeError.ofAnswer(this.written, this.shares.limits.answer));
-    return this.found === null;
+    return this.fits(this.written);
   }
 
   /** So many bytes will at least be charged further on; false where that is too much already. It is not charged by this. */
   foresee(bytes: number): boolean {
     this.foreseen += bytes;
-    if (!this.found && this.foreseen > this.shares.limits.answer) this.refuse(AnswerTooLargeError.ofAnswer(this.foreseen, this.shares.limits.answer));
-    return this.found === null;
+    return this.fits(this.foreseen);
   }
 
   /** The same of a value, as JSON. */
@@ -105,7 +103,7 @@ export class AnswerBudget implements Holder {
   /** Reads something of a known length. */
   async readKnown<T>(bytes: number, read: () => Promise<T>): Promise<T> {
     this.count(bytes);
-    await this.hold();
+    await this.reserve();
     return read();
   }
 
@@ -113,7 +111,7 @@ export class AnswerBudget implements Holder {
   async readWithin<T>(room: number, read: (room: number) => Promise<{ value: T; bytes: number }>): Promise<T> {
     this.unread += room;
     try {
-      await this.hold();
+      await this.reserve();
       const { value, bytes } = await read(room);
       this.count(bytes);
       return value;
@@ -127,7 +125,7 @@ export class AnswerBudget implements Holder {
   async complete(): Promise<void> {
     if (this.written + this.read === 0 && this.held === 0) return; // it holds nothing but a few short fields
     this.ahead = 0;
-    await this.hold();
+    await this.reserve();
     if (this.isClosed) return;
     this.trim();
     this.shares.sends(this);
@@ -162,22 +160,26 @@ export class AnswerBudget implements Holder {
   private count(bytes: number): void {
     if (this.found) throw this.found;
     this.read += bytes;
-    if (this.read > this.shares.limits.answer) throw this.refuse(AnswerTooLargeError.ofAnswer(this.read, this.shares.limits.answer));
+    if (!this.fits(this.read)) throw this.found!;
   }
 
-  private refuse(error: AnswerTooLargeError): AnswerTooLargeError {
-    this.found ??= error;
-    return this.found;
+  /** Whether an answer may be so large; it is refused where it may not. False as well where it was refused before. */
+  private fits(bytes: number): boolean {
+    const { answer } = this.shares.limits;
+    if (bytes > answer) this.found ??= AnswerTooLargeError.ofAnswer(bytes, answer);
+    return this.found === null;
   }
 
-  private async hold(): Promise<void> {
+  private async reserve(): Promise<void> {
     while (this.waiting !== null) await this.waiting;
     if (this.found) throw this.found;
     if (this.isClosed) throw AnswerTooLargeError.ofNobody();
     const wait = this.shares.acquire(this, this.needed() - this.held);
     if (!wait) return;
     this.waiting = wait
-      .catch((error: AnswerTooLargeError) => void this.refuse(error))
+      .catch((error: AnswerTooLargeError) => {
+        this.found ??= error;
+      })
       .finally(() => {
         this.waiting = null;
         if (this.isClosed) this.shares.ends(this); // whoever left while it waited holds nothing

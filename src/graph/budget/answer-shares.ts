@@ -70,7 +70,7 @@ export class AnswerShares {
     // Whoever waits for an answer of their own is in nobody's way.
     const isFirst = this.isSmall(holder, bytes) || !this.waiters.some((waiter) => this.hasOwnRoom(waiter));
     if (isFirst && this.fits(holder, bytes)) {
-      this.take(holder, bytes);
+      this.grant(holder, bytes);
       return null;
     }
     return this.wait(holder, bytes);
@@ -124,7 +124,7 @@ export class AnswerShares {
     return (this.users.get(holder.user)?.held ?? 0) + bytes <= this.limits.user;
   }
 
-  private take(holder: Holder, bytes: number): void {
+  private grant(holder: Holder, bytes: number): void {
     this.useOf(holder.user).held += bytes;
     holder.held += bytes;
     this.held += bytes;
@@ -192,7 +192,7 @@ export class AnswerShares {
         isFull ||= this.hasOwnRoom(waiter);
         continue;
       }
-      this.take(holder, bytes);
+      this.grant(holder, bytes);
       this.leave(waiter);
       waiter.resolve();
     }

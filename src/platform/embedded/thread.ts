@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { defer } from '../../kernel/async.ts';
 import { interruptThread } from './interrupt-thread.ts';
+import { joined } from './joined.mjs';
 import { compiled, pristine } from './prepared.ts';
 
 /** The embedded database cannot answer. Its code is PostgreSQL's own for a server that went down: whoever waits for one may try again. */
@@ -174,15 +175,4 @@ export class PgliteThread {
       void this.#worker.terminate();
     }, this.#limits.graceMs).unref();
   }
-}
-
-/** In memory of its own, and no longer than it is: what is moved to the thread must not be a window into what others use. */
-function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import { joined } from './joined.mjs';
 
 /**
  * @typedef {object} Task
@@ -94,32 +95,21 @@ function cancelCall(/** @type {PGlite} */ lite, /** @type {number} */ call) {
   return true;
 }
 
-/** @param {Uint8Array[]} chunks */
-function joined(chunks) {
-  if (chunks.length === 1) return /** @type {Uint8Array<ArrayBuffer>} */ (chunks[0]);
-  const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
-}
-
 function serve(/** @type {PGlite} */ lite) {
   let calls = 0;
   /** @type {Promise<void>} */
   let last = Promise.resolve();
 
   async function respond(/** @type {Uint8Array} */ messages) {
-    /** @type {Uint8Array[]} */
+    /** @type {Uint8Array<ArrayBuffer>[]} */
     const chunks = [];
     calls += 1;
     current = calls;
     // The bytes are a window into the database's memory, which what comes next overwrites: hence the copy.
-    await lite.execProtocolRawStream(messages, { onRawData: (bytes) => void chunks.push(bytes.slice()) });
+    await lite.execProtocolRawStream(messages, { onRawData: (bytes) => void chunks.push(new Uint8Array(bytes)) });
     current = 0;
-    const { buffer } = joined(chunks);
+    const [first, ...others] = chunks;
+    const { buffer } = first && others.length === 0 ? first : joined(chunks);
     port.postMessage(buffer, [buffer]);
   }
   async function close() {

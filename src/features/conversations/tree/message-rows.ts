@@ -2,13 +2,14 @@ import type { FoundRow } from '../../../graph/budget/index.ts';
 import type { MessageContents, Rows } from '../../../graph/rows.ts';
 import type { Db } from '../../../platform/db.ts';
 
-export type FoundMessage = FoundRow<Rows['Message'], MessageContents>;
+type FoundMessage = FoundRow<Rows['Message'], MessageContents>;
 
 /** A question may be answered, and a message put otherwise, any number of times; nobody is shown more at once. */
 const maxRelatives = 30;
 
 /** Bytes of what may be large of a message. Rows from before they were stored are measured here. */
 const bytes = 'coalesce(m.bytes, message_bytes(m.parts, m.metadata))';
+const whole = `sum(${bytes}) OVER () <= $1::int`;
 
 /** Messages `m` with their contents where these are no more than $1 bytes together: they are not even looked at otherwise. */
 const select = `
@@ -16,9 +17,8 @@ const select = `
     m.role::text AS role, m.status::text AS status, m.finish_reason::text AS "finishReason", m.tool_call_id AS "toolCallId", m.ordinal, m.model,
     m.token_count AS "tokenCount", m.estimated_cost AS "estimatedCost", m.request_id AS "requestId", m.response_time_ms AS "responseTimeMs",
     m.time_to_first_token_ms AS "timeToFirstTokenMs", m.content_length AS "contentLength", m.content_sha256 AS "contentSha256",
-    m.created_at AS "createdAt", m.updated_at AS "updatedAt", ${bytes} AS bytes, sum(${bytes}) OVER () <= $1::int AS "isWhole",
-    CASE WHEN sum(${bytes}) OVER () <= $1::int THEN m.parts END AS parts,
-    CASE WHEN sum(${bytes}) OVER () <= $1::int THEN m.metadata END AS metadata
+    m.created_at AS "createdAt", m.updated_at AS "updatedAt", ${bytes} AS bytes, ${whole} AS "isWhole",
+    CASE WHEN ${whole} THEN m.parts END AS parts, CASE WHEN ${whole} THEN m.metadata END AS metadata
   FROM message m`;
 
 const living = 'JOIN conversation c ON c.id = m.conversation_id AND c.deleted_at IS NULL';

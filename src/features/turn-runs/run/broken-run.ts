@@ -13,8 +13,8 @@ type Deps = { database: Database; log: EventLog };
 
 /** Whether an exception says that the turn is another worker's, or that the database is away: the turn is left to be recovered. */
 export function isLeft(error: unknown, { aborted, reason }: AbortSignal): boolean {
-  const isTaken = aborted && (reason as Interruption).kind !== 'stopped';
-  return isTaken || error instanceof FencedError || error instanceof HandedOver || isOutage(error) || isConflict(error);
+  const isHandedOver = aborted && (reason as Interruption).kind !== 'stopped';
+  return isHandedOver || error instanceof FencedError || error instanceof HandedOver || isOutage(error) || isConflict(error);
 }
 
 /**
