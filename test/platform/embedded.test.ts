@@ -37,9 +37,13 @@ async function open(dataDir: string | null, options: EmbeddedOptions = {}): Prom
 
 /** Computes for as long as it is let, and looks for reasons to end at each row. */
 const endless = 'SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b';
-/** Quotients of numbers of 130,000 digits and of 65,000, each of which takes a second or more in which PostgreSQL looks for nothing. */
-const deaf = `SELECT ${Array.from({ length: 20 }, (_, n) => `scale(div(a.x, a.y - ${n}))`).join(' + ')}
+/**
+ * Quotients of numbers of 130,000 digits and of 65,000, which take a minute or more in which PostgreSQL looks for nothing. It does look before
+ * it computes the first, which a busy machine may not have begun after some hundred milliseconds: hence the limit.
+ */
+const deaf = `SELECT ${Array.from({ length: 400 }, (_, n) => `scale(div(a.x, a.y - ${n}))`).join(' + ')}
   FROM (SELECT repeat('7', 130000)::numeric AS x, repeat('3', 65000)::numeric AS y) a`;
+const deafLimits = { statementMs: 3_000, graceMs: 1 };
 
 describe('the embedded database in its thread', () => {
   it('leaves the loop of the process under 50 ms while one statement takes a second', async () => {
@@ -82,7 +86,7 @@ describe('the embedded database in its thread', () => {
   });
 
   it('ends a statement that looks for nothing with its thread, and opens the database again from its files', async () => {
-    const { pool, warnings } = await open(join(folder, 'deaf'), { statementMs: 200, graceMs: 1 });
+    const { pool, warnings } = await open(join(folder, 'deaf'), deafLimits);
     await pool.query('CREATE TABLE note (n int)');
     await pool.query('INSERT INTO note SELECT generate_series(1, 1000)');
     const undone = await pool.connect();
@@ -100,7 +104,7 @@ describe('the embedded database in its thread', () => {
   }, 120_000);
 
   it('says that what it kept in memory is lost, and gives no empty database for it', async () => {
-    const { pool } = await open(null, { statementMs: 200, graceMs: 1 });
+    const { pool } = await open(null, deafLimits);
     await pool.query('CREATE TABLE note (n int)');
     await expect(pool.query(deaf)).rejects.toThrow('could not be ended alone');
     await until(async () => (await pool.query('SELECT 1').catch((error: Error) => error.message)) !== null, 'an answer');
