@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { fromGlobalId } from '../../src/graph/ids.ts';
+import { groupBy } from '../../src/kernel/group.ts';
 import type { ScriptedCall } from '../../src/providers/index.ts';
 import type { Step } from '../../src/providers/scripted/script.ts';
 import { DeleteDocument, GenerateTitleDocument } from '../generated/graphql.ts';
@@ -86,10 +87,13 @@ describeSettings(
       const varied = [...callPlans, ...lyingPlans, ...stoppedPlans];
       const done = await runAll([...longPlans, ...Array.from({ length: turns - longPlans.length - races }, (_, at) => varied[at % varied.length]!)]);
       for (let at = 0; at < races; at++) done.push(await race());
+      // A title that is tried again is called when its turn is long over.
       const rows = await until(async () => {
         const all = await rowsNow();
-        return all.length === world.model.calls.length ? all : null;
-      }, 'as many rows as the model has calls');
+        const booked = groupBy(all, (row) => row.conversationId);
+        return done.every(({ marker, conversationId }) => about(marker).length === booked.get(conversationId)?.length) ? all : null;
+      }, 'a row for each call of the model');
+      expect(rows).toHaveLength(world.model.calls.length);
 
       const wrong: string[] = [];
       let said = 0;

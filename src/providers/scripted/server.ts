@@ -73,7 +73,8 @@ type Room = {
 export async function startScriptedServer(options: ScriptedOptions = {}): Promise<ScriptedServer> {
   const { port = 0, tokensPerSecond = 25, script = null, keepCalls = 1_000 } = options;
   const room: Room = { calls: [], number: 0, script, held: new Set(), failures: new Map(), tokensPerSecond, keepCalls };
-  const server = createServer((request, response) => {
+  // Long, as servers of models have it: a connection that is closed as a request comes over it is a call that only the client knows of.
+  const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => {
     // A client that is gone needs no answer; anything else is told to it, as a real server would.
     route(room, request, response).catch((error: unknown) => refuse(response, error instanceof BadRequest ? 400 : 500, String(error)));
   });
