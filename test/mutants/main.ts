@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createCompiler, staleFiles } from './compile.ts';
+import { createCompiler } from '../../scripts/build.mjs';
+import { staleFiles } from './compile.ts';
 import { draw, readSources } from './draw.ts';
 import { candidatesOf, type Mutation } from './mutations.ts';
 import { isSurvivor, newReport, type Report, readReport, summarise, writeReport } from './report.ts';
@@ -52,8 +53,8 @@ function openReport(): Report {
   return newReport(earlier.mutants.filter(isSurvivor), { ...settings, seed: earlier.seed });
 }
 
-function requireBuilt(mutations: readonly Mutation[]): void {
-  const stale = staleFiles(checkout, mutations);
+async function requireBuilt(mutations: readonly Mutation[]): Promise<void> {
+  const stale = await staleFiles(checkout, mutations);
   if (stale.length > 0) throw new Error(`Not built as they are: ${stale.join(', ')}. Run npm run build first.`);
 }
 
@@ -74,7 +75,8 @@ async function runStages(parts: Omit<MutantRun, 'copies' | 'scratch'>): Promise<
 const report = openReport();
 const path = resolve(values.report ?? values.resume ?? join(mkdtempSync(join(tmpdir(), 'mutants-report-')), 'report.json'));
 requireCurrent(report.mutants);
-requireBuilt(report.mutants);
+await requireBuilt(report.mutants);
+const compile = await createCompiler();
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
 const end = Date.now() + Number(values.minutes) * 60_000;
@@ -89,7 +91,7 @@ try {
     tests: findTestFiles(checkout),
     runAlone: runner(processors),
     run: repeatStray(runner(Math.floor(processors / Number(values.jobs)))),
-    compile: createCompiler(checkout),
+    compile: (text, file) => compile(text, file).code,
     isOver: () => Date.now() > end,
     save,
   });

@@ -1,0 +1,20 @@
+// @ts-check
+/**
+ * `node scripts/run.mjs FILE [arguments]`: builds the product where that has to be done, and runs one of its files, such as `main.js` or
+ * `app/commands/token.js`, in this very process, so that signals and the exit code are its own.
+ */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { dist, isBuilt } from './sources.mjs';
+
+const [file = 'main.js'] = process.argv.slice(2);
+
+if (!isBuilt()) {
+  // In a process of its own, whose memory is given back with it.
+  const { status } = spawnSync(process.execPath, [join(import.meta.dirname, 'build.mjs')], { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) process.exit(status ?? 1);
+}
+const script = join(dist, file);
+process.argv.splice(1, 2, script);
+await import(pathToFileURL(script).href);

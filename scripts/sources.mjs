@@ -1,0 +1,47 @@
+// @ts-check
+/** What the product is built of, and whether what is built is of that. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+
+export const checkout = join(import.meta.dirname, '..');
+export const dist = join(checkout, 'dist');
+
+/** Says of which sources `dist` is; it is written last, so that an interrupted build counts as none. */
+export const stamp = join(dist, '.built-from');
+
+const generated = join('src', 'generated');
+const client = ['package-lock.json', 'prisma.config.ts', join('prisma', 'schema')];
+const everything = [...client, 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts', 'src'];
+
+/** Paths from the checkout of all files in a directory, or of the file itself. */
+export function filesIn(/** @type {string} */ path) {
+  if (!existsSync(join(checkout, path))) return [];
+  if (!statSync(join(checkout, path)).isDirectory()) return [path];
+  return readdirSync(join(checkout, path), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(checkout, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** By content alone: what a checkout does to the times of files does not matter. */
+function fingerprint(/** @type {string[]} */ paths) {
+  const hash = createHash('sha256');
+  for (const file of paths.flatMap(filesIn).filter((name) => !name.startsWith(generated + sep))) {
+    const bytes = readFileSync(join(checkout, file));
+    hash.update(`${file}\0${bytes.length}\0`).update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+/** Of everything that the build reads. */
+export const sourcesFingerprint = () => fingerprint(everything);
+
+/** Of what the database's client is generated from. */
+export const clientFingerprint = () => fingerprint(client);
+
+/** Whether `dist` is of the present sources. A copy that came without sources, such as a container's, is as it should be. */
+export function isBuilt() {
+  if (!existsSync(join(checkout, 'src'))) return existsSync(dist);
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesFingerprint();
+}
