@@ -1,0 +1,70 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = resolve(import.meta.dirname, '..');
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const isPage = (file: string): boolean => file.endsWith('.md');
+const pages = [
+  ...readdirSync(root).filter(isPage),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter(isPage)
+    .map((file) => join('docs', file)),
+];
+
+/** The name that a heading has in an address, as GitHub makes it. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\p{M} _-]/gu, '')
+    .replaceAll(' ', '-');
+const withoutCode = (text: string): string => text.replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
+const anchorsIn = (text: string): string[] => [...withoutCode(text).matchAll(/^#{1,6} +(.+?) *$/gm)].map(([, heading]) => anchorOf(heading!));
+
+/** What is wrong with the links of a page to others of this repository. */
+function brokenLinks(page: string, text: string): string[] {
+  const targets = [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!).filter((target) => !/^[a-z]+:/.test(target));
+  return targets.filter((target) => {
+    const [path, anchor] = target.split('#');
+    const file = path ? join(dirname(page), path) : page;
+    if (file !== page && !existsSync(join(root, file))) return true;
+    return anchor !== undefined && !anchorsIn(file === page ? text : read(file)).includes(anchor);
+  });
+}
+
+describe('documents', () => {
+  it('link to files and headings that there are', () => {
+    expect(pages.length).toBeGreaterThan(30);
+    const broken = pages.flatMap((page) => brokenLinks(page, read(page)).map((target) => `${page}: ${target}`));
+    expect(broken).toEqual([]);
+  });
+
+  it('would be seen to link to what is not there', () => {
+    expect(brokenLinks('docs/x.md', '[a](y.md) [b](../README.md#no-such) [c](#d) [e](https://example.org/f)\n# D\n')).toEqual([
+      'y.md',
+      '../README.md#no-such',
+    ]);
+  });
+});
+
+describe('decisions', () => {
+  const files = readdirSync(join(root, 'docs/decisions')).filter((file) => file !== 'README.md');
+  const index = read('docs/decisions/README.md');
+
+  it('have a number, a title, a date and a status, and stand in the index with these', () => {
+    expect(files.length).toBeGreaterThan(30);
+    const wrong = files.filter((file) => {
+      const [heading, empty, state] = read(`docs/decisions/${file}`).split('\n');
+      const [, number, title] = /^# (\d+)\. (.+)$/.exec(heading!) ?? [];
+      const [, status] = /^\d{4}-\d\d-\d\d · ((?:accepted|superseded).*)$/.exec(state!) ?? [];
+      const isNamed = number !== undefined && file.startsWith(`${number.padStart(4, '0')}-`);
+      return !isNamed || empty !== '' || !index.includes(`| ${number} | [${title}](${file}) | ${status} |`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('have numbers of their own, without gaps', () => {
+    const numbers = files.map((file) => Number(file.slice(0, 4))).sort((a, b) => a - b);
+    expect(numbers).toEqual(numbers.map((_, at) => at + 1));
+  });
+});
