@@ -128,7 +128,7 @@ async function listen({ config, logger, composition, database, health }: Place) 
   const { viewers, metrics } = composition;
   const graphql = createGraphQLServer({ config, logger, metrics, viewers, contexts });
   const onFault = (err: unknown) => logger.error({ err }, 'GraphiQL could not be served');
-  const edge = createEdge(config.http);
+  const edge = createEdge(config.http, logger);
   const server = createHttpServer({ ...health, yoga: graphql.yoga, graphiql: config.http.graphiql, edge, onFault });
   const sockets = attachSockets(server, { config: config.http, logger, graphql, viewers, contexts, edge });
   const url = await listenAt(server, config.http, 'PORT');

@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import { addressVariables } from './config/address-variables.ts';
 import { connectionVariables } from './config/connection-variables.ts';
-import { byRole, hostNames, proxies, truth, url, webOrigins, whole, words } from './config/variable-kinds.ts';
+import { byRole, truth, url, webUrl, whole, words } from './config/variable-kinds.ts';
 import { answerLimits, answerVariables } from './delivery/answer-variables.ts';
 
 const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', ['postgres:', 'postgresql:']);
 const redisUrl = url('a Redis address such as redis://host:6379', ['redis:', 'rediss:']);
-const webUrl = (example: string) => url(`an address such as ${example}`, ['http:', 'https:']);
 const text = (max: number) => z.string().max(max, `expected at most ${max} characters`);
 const oneOf = <const V extends readonly [string, ...string[]]>(values: V) => z.enum(values, `expected one of ${values.join(', ')}`);
 
@@ -21,24 +21,11 @@ export const environment = z.object({
 
   PORT: whole(0, 65_535).default(4_000).describe('The port to listen on; 0 takes any free one.'),
   HOST: text(253).default('127.0.0.1').describe('The address to listen on; 0.0.0.0 accepts connections from other machines.'),
-  PUBLIC_URL: webUrl('https://chat.example.com')
-    .optional()
-    .describe('Where clients find this server. Its host is answered to, and pages of its origin may open sockets, whatever a proxy does to Host.'),
-  ALLOWED_HOSTS: hostNames
-    .default([])
-    .describe(
-      'Further names, separated by commas, that requests may have as Host, such as *.example.com. Without both, a server on loopback answers to names of loopback, any other to every name.',
-    ),
-  TRUSTED_PROXIES: proxies
-    .default([])
-    .describe('Addresses and networks of proxies, separated by commas, or loopback: limits count clients by what these put into X-Forwarded-For.'),
+  ...addressVariables,
   METRICS_PORT: whole(0, 65_535)
     .optional()
     .describe('A port of its own for /metrics, /healthz and /readyz, in whatever role; 0 takes any free one. Without it there are no metrics.'),
   METRICS_HOST: text(253).default('127.0.0.1').describe('The address of that port. Metrics ask for no token: do not open it to everybody.'),
-  CORS_ORIGIN: webOrigins
-    .default([])
-    .describe('Origins, separated by commas, whose pages may call this server from a browser. Without it only pages this server serves may.'),
   GRAPHIQL: truth.default(true).describe('Whether a browser that opens /graphql gets the GraphiQL workbench.'),
   INTROSPECTION: truth.default(true).describe('Whether clients may read the schema. GraphiQL needs it.'),
   ...answerVariables,
@@ -204,6 +191,7 @@ function grouped(env: Environment) {
       allowedHosts: env.ALLOWED_HOSTS,
       trustedProxies: env.TRUSTED_PROXIES,
       corsOrigins: env.CORS_ORIGIN,
+      loopbackOrigins: !production,
       graphiql: env.GRAPHIQL,
       introspection: env.INTROSPECTION,
       maxQueryObjects: env.MAX_QUERY_OBJECTS,

@@ -45,16 +45,20 @@ export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usu
     if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') answerReady(response, health).catch(onFault);
     else if (!edge.hosts().allows(target.host)) answer(response, 421, misdirected(target.host));
-    else if (path === graphqlPath) serve(request, response, requestId);
+    else if (path === graphqlPath) serve(request, response, { host: target.host, requestId });
     else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();
     else answer(response, 404, `There is nothing at this path: GraphQL is at ${graphqlPath}.`);
   }
 
-  function serve(request: IncomingMessage, response: ServerResponse, requestId: string): void {
+  function serve(request: IncomingMessage, response: ServerResponse, { host, requestId }: { host: string | null; requestId: string }): void {
+    const { origin } = request.headers;
+    const isAllowedOrigin = origin !== undefined && edge.origins().allows(origin, host);
     if (graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
+    else if (request.method === 'OPTIONS' && origin !== undefined && !isAllowedOrigin) answer(response, 403, edge.origins().refuse(origin));
     else {
       const identified = (viewer: Viewer) => void edge.connections.identify(request.socket, viewer);
-      void yoga(request, response, { requestId, address: edge.addressOf(request), identified, delivery: deliveryBy(response) });
+      const allowedOrigin = isAllowedOrigin ? origin : null;
+      void yoga(request, response, { requestId, address: edge.addressOf(request), allowedOrigin, identified, delivery: deliveryBy(response) });
     }
   }
 

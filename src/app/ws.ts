@@ -72,9 +72,8 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
     edge.connections.upgraded(request.socket, address);
   });
 
-  /** Browsers name the page that opens a socket; programs name none. A page of another origin must be on the list. */
-  const isAllowedOrigin = (origin: string | undefined, host: string | null): boolean =>
-    !origin || deps.config.corsOrigins.includes(origin) || edge.hosts().isOwnOrigin(origin, host);
+  /** Browsers name the origin of the page that opens a socket; programs name none. */
+  const isAllowedOrigin = (origin: string | undefined, host: string | null): boolean => !origin || edge.origins().allows(origin, host);
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', destroy);
@@ -82,7 +81,7 @@ export function attachSockets(server: Server, deps: Deps): { close(): Promise<vo
     if (!target) refuse(socket, '400 Bad Request');
     else if (target.path.split('?', 1)[0] !== graphqlPath) refuse(socket, '404 Not Found');
     else if (!edge.hosts().allows(target.host)) refuse(socket, '421 Misdirected Request', misdirected(target.host));
-    else if (!isAllowedOrigin(request.headers.origin, target.host)) refuse(socket, '403 Forbidden', 'Pages of this origin are not in CORS_ORIGIN.');
+    else if (!isAllowedOrigin(request.headers.origin, target.host)) refuse(socket, '403 Forbidden', edge.origins().refuse(request.headers.origin!));
     else if (!limits.admits(edge.addressOf(request))) refuse(socket, '429 Too Many Requests');
     else sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request));
   };

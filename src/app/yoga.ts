@@ -95,6 +95,7 @@ const useContext = (make: (given: Given) => Context): Plugin<Given> => ({
 
 type Given = YogaInitialContext & Requested;
 
+const corsFor = (origin: string | null) => origin !== null && { origin, credentials: false, methods: ['GET', 'POST', 'OPTIONS'] };
 /** The GraphQL server over HTTP and SSE, and what sockets share with it: its parser, rules and mask, and what frames are answered with. */
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
@@ -109,8 +110,7 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
     maxRequestBodySize: false, // read by edge/body.ts, as far as who asks may
     parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: createDocumentCache() },
     multipart: false, // no scalar of the schema takes a file
-    cors:
-      config.http.corsOrigins.length > 0 ? { origin: [...config.http.corsOrigins], credentials: false, methods: ['GET', 'POST', 'OPTIONS'] } : false,
+    cors: (_request, served) => corsFor((served as Requested).allowedOrigin ?? null),
     maskedErrors: { maskError: (error) => maskError(error) },
     logging: false,
     plugins: [

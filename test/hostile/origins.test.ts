@@ -9,6 +9,24 @@ import { openAs } from '../kit/raw-socket.ts';
 const page = 'https://app.example.com';
 const mutation = 'mutation { createGuestSession { __typename } }';
 
+async function upgrade(url: string, origin: string | undefined, headers: Record<string, string> = {}): Promise<number> {
+  const options: ClientOptions = { headers, ...(origin === undefined ? {} : { origin }) };
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', options);
+  socket.on('error', () => {});
+  const status = await Promise.race([
+    once(socket, 'open').then(() => 101),
+    once(socket, 'unexpected-response').then(([, response]) => (response as { statusCode: number }).statusCode),
+  ]);
+  socket.terminate();
+  return status;
+}
+
+const preflight = (url: string, origin: string) =>
+  fetch(`${url}/graphql`, {
+    method: 'OPTIONS',
+    headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' },
+  });
+
 describe('a page of another origin', () => {
   let world: World;
   let app: App;
@@ -16,7 +34,7 @@ describe('a page of another origin', () => {
 
   beforeAll(async () => {
     world = await createWorld(storages[0]!);
-    app = await world.start({ CORS_ORIGIN: page, ALLOWED_HOSTS: 'chat.example.org' });
+    app = await world.start({ CORS_ORIGIN: page, ALLOWED_HOSTS: 'chat.example.org', NODE_ENV: 'production' });
     token = await tokenFor('alice');
   });
   afterAll(() => world.close());
@@ -36,27 +54,15 @@ describe('a page of another origin', () => {
     'not an origin',
   ];
 
-  async function upgrade(origin: string | undefined, headers: Record<string, string> = {}): Promise<number> {
-    const options: ClientOptions = { headers, ...(origin === undefined ? {} : { origin }) };
-    const socket = new WebSocket(`${app.url!.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', options);
-    socket.on('error', () => {});
-    const status = await Promise.race([
-      once(socket, 'open').then(() => 101),
-      once(socket, 'unexpected-response').then(([, response]) => (response as { statusCode: number }).statusCode),
-    ]);
-    socket.terminate();
-    return status;
-  }
-
   it('cannot open a socket: 403', async () => {
-    for (const origin of evil()) expect([origin, await upgrade(origin)]).toEqual([origin, 403]);
+    for (const origin of evil()) expect([origin, await upgrade(app.url!, origin)]).toEqual([origin, 403]);
   });
 
   it('is told from a page of this server, of a listed origin, and from a program', async () => {
-    for (const origin of [undefined, page, app.url!]) expect([origin, await upgrade(origin)]).toEqual([origin, 101]);
+    for (const origin of [undefined, page, app.url!]) expect([origin, await upgrade(app.url!, origin)]).toEqual([origin, 101]);
     // Behind a proxy that keeps the name by which it was asked for.
-    expect(await upgrade('https://chat.example.org', { host: 'chat.example.org' })).toBe(101);
-    expect(await upgrade('https://chat.example.org:8443', { host: 'chat.example.org' })).toBe(403);
+    expect(await upgrade(app.url!, 'https://chat.example.org', { host: 'chat.example.org' })).toBe(101);
+    expect(await upgrade(app.url!, 'https://chat.example.org:8443', { host: 'chat.example.org' })).toBe(403);
   });
 
   it('cannot send what a browser sends without asking first: nothing is done', async () => {
@@ -97,17 +103,15 @@ describe('a page of another origin', () => {
       }
   });
 
-  const preflight = (origin: string) =>
-    fetch(`${app.url}/graphql`, {
-      method: 'OPTIONS',
-      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' },
-    });
-
-  it('gets no leave from a preflight, and a listed page does, without credentials', async () => {
-    for (const origin of evil()) expect([origin, (await preflight(origin)).headers.get('access-control-allow-origin')]).not.toEqual([origin, origin]);
-    for (const origin of evil()) expect((await preflight(origin)).headers.get('access-control-allow-origin')).not.toBe('*');
-    const { headers } = await preflight(page);
-    expect(headers.get('access-control-allow-origin')).toBe(page);
+  it('gets no leave from a preflight, and is told which variable gives it; a listed page gets it, without credentials', async () => {
+    for (const origin of evil()) {
+      const response = await preflight(app.url!, origin);
+      expect([origin, response.status, response.headers.get('access-control-allow-origin')]).toEqual([origin, 403, null]);
+      expect(await response.text()).toContain('add this origin to CORS_ORIGIN');
+    }
+    const { status, headers } = await preflight(app.url!, page);
+    expect([status, headers.get('access-control-allow-origin')]).toEqual([204, page]);
+    expect(headers.get('vary')).toMatch(/\borigin\b/i);
     expect(headers.get('access-control-allow-credentials')).toBeNull();
   });
 
@@ -122,6 +126,39 @@ describe('a page of another origin', () => {
         expect([origin, '*']).not.toContain(response.headers.get('access-control-allow-origin'));
         await response.body?.cancel();
       }
+  });
+});
+
+describe('a front end of this machine', () => {
+  const frontEnd = 'http://localhost:5173';
+  let world: World;
+  let app: App;
+
+  beforeAll(async () => {
+    world = await createWorld(storages[0]!);
+    app = await world.start();
+  });
+  afterAll(() => world.close());
+
+  it('asks, streams and opens sockets at a server under development, without any configuration', async () => {
+    const asked = await preflight(app.url!, frontEnd);
+    expect([asked.status, asked.headers.get('access-control-allow-origin')]).toEqual([204, frontEnd]);
+    expect(asked.headers.get('access-control-allow-headers')).toBe('authorization,content-type');
+    for (const accept of ['application/json', 'text/event-stream']) {
+      const response = await fetch(`${app.url}/graphql`, {
+        method: 'POST',
+        headers: { origin: frontEnd, accept, 'content-type': 'application/json', authorization: `Bearer ${await tokenFor('alice')}` },
+        body: JSON.stringify({ query: '{ __typename }' }),
+      });
+      expect([accept, response.headers.get('access-control-allow-origin')]).toEqual([accept, frontEnd]);
+      expect(await response.text()).toContain('"Query"');
+    }
+    expect(await upgrade(app.url!, frontEnd)).toBe(101);
+  });
+
+  it('is told from a page of another machine, which is refused', async () => {
+    expect((await preflight(app.url!, 'http://192.168.1.7:5173')).status).toBe(403);
+    expect(await upgrade(app.url!, 'http://192.168.1.7:5173')).toBe(403);
   });
 });
 

@@ -40,7 +40,7 @@ export async function createFront(storage: TestStorage): Promise<Front> {
     database,
     lines,
     async listen(patience) {
-      const edge = createEdge(config.http);
+      const edge = createEdge(config.http, logger);
       const server = createHttpServer({
         edge,
         yoga: graphql.yoga,

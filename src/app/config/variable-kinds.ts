@@ -50,6 +50,9 @@ export const url = (expected: string, protocols: readonly string[]) =>
     return parsed && protocols.includes(parsed.protocol) && parsed.host !== '' ? text : undefined;
   });
 
+/** An address of the web. */
+export const webUrl = (example: string) => url(`an address such as ${example}`, ['http:', 'https:']);
+
 const split = (text: string): string[] =>
   text
     .split(',')

@@ -13,6 +13,8 @@ export type Requested = {
   requestId?: string;
   /** The address of the client, as limits count it. */
   address?: string;
+  /** The origin of the page that asks, where it may read the answer. */
+  allowedOrigin?: string | null;
   /** How the answer goes out. */
   delivery?: Delivery;
   /** Called when it is known who asks. */

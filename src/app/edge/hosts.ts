@@ -33,6 +33,8 @@ type Settings = { publicUrl: string | null; allowedHosts: readonly string[] };
 export type HostRule = {
   /** Whether none is refused: the server listens on an address of the network, and nobody said what it is called. */
   readonly isOff: boolean;
+  /** Whether the server listens on an address that only this machine reaches. */
+  readonly isLocal: boolean;
   allows(host: string | null): boolean;
   /** Whether a page of this origin is one of ours, where the request that it sends names this host. */
   isOwnOrigin(origin: string, host: string | null): boolean;
@@ -51,6 +53,7 @@ export function createHostRule(boundTo: string, { publicUrl, allowedHosts }: Set
   const isOff = !isLocal && names.size === 0;
   return {
     isOff,
+    isLocal,
     allows(host) {
       if (isOff) return true;
       const name = host === null ? null : plainName(host);
@@ -78,7 +81,7 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
 /** Whether this is an address or a name of the machine itself. The names are reserved (RFC 6761): nobody can make them lead elsewhere. */
-function isLoopback(name: string): boolean {
+export function isLoopback(name: string): boolean {
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
   const address = name.replace(/^\[(.*)\]$/, '$1');
   const family = isIP(address);
