@@ -8,7 +8,7 @@ const units = [
   'test/graph/{answer-shares,charged-fields,ids,mask-errors,paging,selection,source}.test.ts',
   'test/app/{config,secret}.test.ts',
   'test/app/ops/meters.test.ts',
-  'test/app/edge/{client-address,connections,crowd,hosts,origins}.test.ts',
+  'test/app/edge/{accept,client-address,connections,crowd,hosts,origins}.test.ts',
   'test/crash/{invariants,link,schedule}.test.ts',
   'test/events/{appender,codec,compaction.property,compactor,cursor,frame,hub,pace,tail}.test.ts',
   'test/features/*/{account,display-name,errors,input,pricing,response-format,roles,rules,stream,title-prompt,turn-sink}.test.ts',

@@ -13,6 +13,7 @@ import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { useAnswerBudget } from './delivery/budgets.ts';
 import { createAnswers, useFrames } from './delivery/frames.ts';
+import { useAnswers } from './edge/answers.ts';
 import { type Requested, useCaller } from './edge/caller.ts';
 import { useErrorMask } from './error-mask.ts';
 import { createOperationReport } from './ops/operation-report.ts';
@@ -96,6 +97,21 @@ const useContext = (make: (given: Given) => Context): Plugin<Given> => ({
 type Given = YogaInitialContext & Requested;
 
 const corsFor = (origin: string | null) => origin !== null && { origin, credentials: false, methods: ['GET', 'POST', 'OPTIONS'] };
+
+/**
+ * Clients that send the hash of a query before the query itself go on with the query when they are told so; of anything else they take it for
+ * an error of the query.
+ */
+const usePersistedRefusal: Plugin = {
+  onParams({ params: { query, extensions } }) {
+    if (!query && extensions?.persistedQuery) throw new GraphQLError('PersistedQueryNotSupported', persistedRefusal);
+  },
+};
+
+const persistedRefusal = {
+  extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED', http: { status: 400, spec: true, headers: { 'cache-control': 'no-store' } } },
+};
+
 /** The GraphQL server over HTTP and SSE, and what sockets share with it: its parser, rules and mask, and what frames are answered with. */
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
@@ -115,9 +131,11 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
     logging: false,
     plugins: [
       useOperationReport,
+      useAnswers() as Plugin,
       // A page elsewhere cannot set these headers without a preflight, which the list of origins answers.
       useCSRFPrevention({ requestHeaders: ['authorization', 'apollo-require-preflight', 'x-graphql-yoga-csrf'] }),
       useCaller({ viewers, maxObjects: config.http.maxQueryObjects, mask: maskError }),
+      usePersistedRefusal,
       useLimits(config.http.maxQueryObjects),
       useIntrospection(config.http.introspection),
       useAnswerBudget as Plugin,

@@ -8,6 +8,7 @@ import type { App } from '../../src/app/build-app.ts';
 import { loadConfig } from '../../src/app/config.ts';
 import { createEdge } from '../../src/app/edge/edge.ts';
 import { createHttpServer } from '../../src/app/http.ts';
+import { createLogger } from '../../src/platform/logger.ts';
 import { createWorld, type World } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
 
@@ -74,6 +75,26 @@ describe('the HTTP server', () => {
     expect(again).toMatchObject({ status: 304, headers: { etag: page.headers.etag } });
     expect(again.body).toHaveLength(0);
     expect((await get(`${app.url}/graphql`, { ...browser, 'if-none-match': '"older"' })).status).toBe(200);
+  });
+
+  it('gives a browser that cannot unpack the workbench as it is', async () => {
+    const packed = await get(`${app.url}/graphql`, browser);
+    for (const encodings of ['identity', 'br', 'gzip;q=0']) {
+      const page = await get(`${app.url}/graphql`, { ...browser, 'accept-encoding': encodings });
+      expect([page.status, page.headers['content-encoding']]).toEqual([200, undefined]);
+      expect(page.headers.etag).not.toBe(packed.headers.etag);
+      expect(page.body.equals(await promisify(gunzip)(packed.body))).toBe(true);
+    }
+  });
+
+  it('gives the workbench to who would rather have a page than data', async () => {
+    for (const accept of ['text/html', browser.accept, 'text/html;q=0.9,application/json;q=0.5'])
+      expect([accept, (await get(`${app.url}/graphql`, { accept, 'accept-encoding': 'gzip' })).headers['content-type']]).toEqual([
+        accept,
+        'text/html; charset=utf-8',
+      ]);
+    for (const accept of ['application/json, text/html;q=0.5', '*/*', 'text/html;q=0, application/json'])
+      expect([accept, (await get(`${app.url}/graphql`, { accept })).headers['content-type']]).not.toEqual([accept, 'text/html; charset=utf-8']);
   });
 
   it('has a workbench that asks no other host for anything', async () => {
@@ -146,7 +167,7 @@ it('is not ready while its stores do not answer, though it lives', async () => {
   const server = createHttpServer({
     yoga: (() => {}) as never,
     graphiql: false,
-    edge: createEdge(loadConfig({}).http),
+    edge: createEdge(loadConfig({}).http, createLogger({ level: 'silent', production: true })),
     isReady: async () => false,
     onFault: () => {},
   });

@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { constants, gzip } from 'node:zlib';
+import { constants, createGunzip, gzip } from 'node:zlib';
 import { invariant } from '../../kernel/assert.ts';
+import { acceptsGzip, names, wishFor } from '../edge/accept.ts';
 import { exampleTabs } from './example-operations.ts';
 
 type Page = { etag: string; gzip: Buffer };
 
 /** Whether this is a browser that opens the endpoint (also with a query to show), not a client that queries it. */
 export const wantsGraphiQL = ({ method, headers }: IncomingMessage): boolean =>
-  method === 'GET' && (headers.accept ?? '').split(',').some((type) => type.trim().startsWith('text/html'));
+  method === 'GET' && names(headers.accept, 'text/html') && wishFor(headers.accept, 'text/html') >= wishFor(headers.accept, 'application/json');
 
 /**
  * The workbench as one page without any reference to another host. Nine megabytes, which come with thirty of memory: loaded, made and packed
@@ -31,13 +34,20 @@ export function createGraphiQL() {
         response.writeHead(500).end();
         throw error;
       });
-      const headers = { etag: page.etag, 'cache-control': 'private, max-age=0, must-revalidate', vary: 'accept, accept-encoding' };
-      if (request.headers['if-none-match'] === page.etag) return void response.writeHead(304, headers).end();
-      response
-        .writeHead(200, { ...headers, 'content-type': 'text/html; charset=utf-8', 'content-encoding': 'gzip', 'content-length': page.gzip.length })
-        .end(page.gzip);
+      const isPacked = acceptsGzip(request.headers['accept-encoding']);
+      const etag = isPacked ? page.etag : page.etag.replace(/"$/, '-unpacked"');
+      const headers = { etag, 'cache-control': 'private, max-age=0, must-revalidate', vary: 'accept, accept-encoding' };
+      if (request.headers['if-none-match'] === etag) return void response.writeHead(304, headers).end();
+      const html = { ...headers, 'content-type': 'text/html; charset=utf-8' };
+      if (isPacked) response.writeHead(200, { ...html, 'content-encoding': 'gzip', 'content-length': page.gzip.length }).end(page.gzip);
+      else await pipeline(Readable.from([page.gzip]), createGunzip(), response.writeHead(200, html)).catch(ignoreLeaving);
     },
   };
+}
+
+/** A visitor who leaves before the end of the page is no fault. */
+function ignoreLeaving(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
 }
 
 const options = { title: 'Colloquy GraphiQL', subscriptionsProtocol: 'WS', defaultTabs: exampleTabs };
