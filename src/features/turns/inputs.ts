@@ -70,6 +70,9 @@ const WhenBusy = builder.enumType('WhenBusy', {
   } satisfies Record<WhenBusyPolicy, { description: string }>,
 });
 
+/** How long FINISHED waits when the client does not say, in milliseconds. Many proxies cut a request that is silent for 60 seconds. */
+export const defaultWaitMs = 50_000;
+
 export const SendMessageInput = builder.inputType('SendMessageInput', {
   description: 'A message to send.',
   fields: (t) => ({
@@ -88,7 +91,7 @@ export const SendMessageInput = builder.inputType('SendMessageInput', {
     generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
     waitFor: t.field({ type: WaitFor, defaultValue: 'ACCEPTED', description: 'When to answer.' }),
     timeoutMs: t.int({
-      description: 'How long FINISHED waits at the most, in milliseconds: 0 to 600,000; 120,000 when nothing is said. The turn goes on after it.',
+      description: `How long FINISHED waits at the most, in milliseconds: 0 to 600,000; ${defaultWaitMs.toLocaleString('en')} when nothing is said, since many proxies cut at 60,000. The turn goes on after it.`,
     }),
   }),
 });

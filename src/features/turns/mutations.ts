@@ -19,11 +19,19 @@ import {
 import { readConversation } from '../conversations/index.ts';
 import type { SendMessage } from './admission.ts';
 import { contentIn } from './content/inputs.ts';
-import { EditMessageInput, RegenerateInput, SendMessageInput, SteerTurnInput, StopTurnInput } from './inputs.ts';
+import { defaultWaitMs, EditMessageInput, RegenerateInput, SendMessageInput, SteerTurnInput, StopTurnInput } from './inputs.ts';
 import type { Admitted } from './once.ts';
 import { Turn } from './types.ts';
 
-type Started = { turnId: string; conversationId: string; messageId: string | null; deduplicated: boolean; from: number; epoch: number };
+type Started = {
+  turnId: string;
+  conversationId: string;
+  messageId: string | null;
+  deduplicated: boolean;
+  waitTimedOut: boolean;
+  from: number;
+  epoch: number;
+};
 
 const turnField = { type: Turn, description: 'The turn as it is now.' } as const;
 const readTurn = async ({ turnId: id }: { turnId: string }, _args: unknown, { db }: Context, info: Info): Promise<Rows['Turn']> =>
@@ -47,6 +55,9 @@ const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').impl
       resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
     }),
     deduplicated: t.exposeBoolean('deduplicated', { description: 'Whether an earlier request with this idempotency key had made the turn.' }),
+    waitTimedOut: t.exposeBoolean('waitTimedOut', {
+      description: 'True where `waitFor: FINISHED` gave up before the turn ended: it goes on. The same request with the same key waits again.',
+    }),
     cursor: t.field({
       type: 'EventCursor',
       description: 'Subscribe after this: everything of this turn comes later.',
@@ -143,7 +154,7 @@ const refusals = [
   'ConflictError',
   'ContextTooLongError',
 ] as const;
-const started = ({ logStart, ...turn }: Admitted): Started => ({ from: logStart, ...turn });
+const started = ({ logStart, ...turn }: Admitted, waitTimedOut = false): Started => ({ from: logStart, waitTimedOut, ...turn });
 
 type Sending = typeof SendMessageInput.$inferInput;
 
@@ -161,9 +172,6 @@ function requestOf({ conversation, content, idempotencyKey, generation, parentId
 
 const existing = (givenId: string) => ({ id: idOf('Conversation', givenId, 'input.conversation.id'), givenId });
 
-/** How long FINISHED waits when the client does not say. */
-const defaultWaitMs = 120_000;
-
 builder.mutationFields((t) => ({
   sendMessage: t.field({
     type: SendMessageResult,
@@ -175,8 +183,7 @@ builder.mutationFields((t) => ({
         const wait = timeoutMs ?? defaultWaitMs;
         turns.checkWait(wait);
         const admitted = await turns.send(viewer, requestOf(input));
-        if (waitFor === 'FINISHED') await turns.finished(admitted.turnId, wait, signal);
-        return started(admitted);
+        return started(admitted, waitFor === 'FINISHED' && !(await turns.finished(admitted.turnId, wait, signal)));
       }) as Promise<Started>,
   }),
   regenerate: t.field({
