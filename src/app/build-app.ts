@@ -11,6 +11,7 @@ import { createEdge } from './edge/edge.ts';
 import { createHttpServer } from './http.ts';
 import { createOpsServer, type Health, listenAt } from './ops/ops-server.ts';
 import { createScrape } from './ops/scrape.ts';
+import { createWorkersCheck } from './ops/workers-check.ts';
 import { resolveSecret } from './secret.ts';
 import { compose } from './services.ts';
 import { databaseFault } from './start-error.ts';
@@ -63,13 +64,19 @@ export async function startApp(given: Config, logger: Logger, { only = null, lau
   // The embedded database is in this process: no other one can reach it.
   const composition = compose({ config, database, logger, secret, registry, launchIsolated: databaseUrl ? launchIsolated : null });
   let isStopping = false;
-  const health: Health = { isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])) };
+  const health: Health = {
+    isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])),
+    workers: createWorkersCheck(database),
+  };
   const place: Place = { config, logger, composition, database, health };
   let front: Front | null = null;
   if (config.role !== 'worker') front = await listen(place).catch(abandon);
   const ops = config.metrics.port === null ? null : await tellHow(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
   const ran = only && composition.worker ? composition.worker.runIsolated(only) : null;
-  if (!ran) composition.worker?.start();
+  if (!ran) {
+    composition.worker?.start();
+    composition.heartbeat?.start();
+  }
 
   async function abandon(error: unknown): Promise<never> {
     await front?.close();
@@ -83,8 +90,10 @@ export async function startApp(given: Config, logger: Logger, { only = null, lau
   let open: string | null = null;
   async function close(graceMs: number): Promise<void> {
     isStopping = true; // nobody is sent here any more; who is here is served while the worker drains
+    const unregistered = composition.heartbeat?.stop();
     const parts: [name: string, close: () => Promise<void> | undefined | void][] = [
       ['the worker', () => composition.worker?.drain(graceMs)],
+      ['the heartbeat', () => unregistered],
       ['the readers', () => composition.pace.hurry(lastWordsMs)],
       ['the sockets', () => front?.close()],
       ['Redis and the streams', () => composition.close()],

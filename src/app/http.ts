@@ -5,7 +5,7 @@ import type { Delivery } from './context.ts';
 import type { Edge } from './edge/edge.ts';
 import { misdirected, targetOf } from './edge/hosts.ts';
 import { inTurn } from './edge/in-turn.ts';
-import { answer, answerReady, type Health } from './ops/ops-server.ts';
+import { answer, answerReady, answerWorkers, type Health } from './ops/ops-server.ts';
 import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
@@ -23,7 +23,7 @@ type Deps = Health & {
 /** Node looks every 30 seconds by itself: a client that may take 15 would have up to 45. */
 const usual: Patience = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };
 
-/** The HTTP server: GraphQL, the workbench and the two health checks. */
+/** The HTTP server: GraphQL, the workbench and the health checks. */
 export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usual, ...health }: Deps): Server {
   const page = createGraphiQL();
   const { headersMs: headersTimeout, requestMs: requestTimeout, lookMs: connectionsCheckingInterval } = patience;
@@ -44,6 +44,7 @@ export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usu
     const path = target.path.split('?', 1)[0];
     if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') answerReady(response, health).catch(onFault);
+    else if (path === '/healthz/workers') answerWorkers(response, health).catch(onFault);
     else if (!edge.hosts().allows(target.host)) answer(response, 421, misdirected(target.host));
     else if (path === graphqlPath) serve(request, response, { host: target.host, requestId });
     else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();

@@ -14,6 +14,7 @@ import { createContextPreview } from '../features/turn-context/index.ts';
 import { createWorker, type LaunchIsolated, type Worker } from '../features/turn-runs/index.ts';
 import { createDecisions, createOutputs } from '../features/turn-tools/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
+import { createHeartbeat, type Heartbeat, removeLost } from '../features/workers/index.ts';
 import { AnswerShares } from '../graph/budget/index.ts';
 import type { Services } from '../graph/context.ts';
 import { fromGlobalId } from '../graph/ids.ts';
@@ -45,6 +46,8 @@ export type Composition = {
   shares: AnswerShares;
   viewers: Viewers;
   worker: Worker | null;
+  /** What says to others that the worker runs. */
+  heartbeat: Heartbeat | null;
   bus: Bus;
   metrics: Metrics;
   frames: FrameMeter;
@@ -117,7 +120,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency, perUser: config.turns.perUser },
           json: answers,
           tools: { ...config.tools, registry, json: toolValues, lookUp: createLookUp(database.prisma) },
-          sweeps: () => decisions.expire(50),
+          sweeps: () => Promise.all([decisions.expire(50), removeLost(database)]),
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
           providerOf: (turn) => {
             const { provider, info } = resolve(turn);
@@ -168,6 +171,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     shares: new AnswerShares(config.http.answers),
     viewers: createViewers({ db: database.prisma, tokens, clock }),
     worker,
+    heartbeat: worker && createHeartbeat({ database, logger, worker: factsOf(worker, config) }),
     bus,
     metrics,
     frames,
@@ -179,6 +183,9 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     },
   };
 }
+
+/** What a worker says of itself. */
+const factsOf = ({ id }: Worker, { turns }: Config) => ({ id, host: hostname(), pid: process.pid, turnsLimit: turns.concurrency });
 
 /** Reads by global id as a user may: what does not exist for them is not there. */
 const createLookUp =

@@ -169,6 +169,7 @@ it('is not ready while its stores do not answer, though it lives', async () => {
     graphiql: false,
     edge: createEdge(loadConfig({}).http, createLogger({ level: 'silent', production: true })),
     isReady: async () => false,
+    workers: async () => ({ isGood: false, says: 'none' }),
     onFault: () => {},
   });
   server.listen(0, '127.0.0.1');

@@ -61,6 +61,7 @@ const featureOrder = [
   'side-calls',
   'titles',
   'summaries',
+  'workers',
   'turn-runs',
   'turns',
   'turn-tools',

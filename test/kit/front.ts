@@ -46,6 +46,7 @@ export async function createFront(storage: TestStorage): Promise<Front> {
         yoga: graphql.yoga,
         graphiql: false,
         isReady: async () => true,
+        workers: async () => ({ isGood: true, says: 'one' }),
         onFault: () => {},
         ...(patience ? { patience } : {}),
       });

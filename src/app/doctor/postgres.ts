@@ -1,3 +1,5 @@
+import { readBacklog } from '../../features/turn-runs/index.ts';
+import { readWorkers } from '../../features/workers/index.ts';
 import { type Database, openDatabase } from '../../platform/db.ts';
 import { MigrationError, migrationState } from '../../platform/migrate.ts';
 import { databaseFault } from '../start-error.ts';
@@ -45,10 +47,20 @@ async function look(database: Database, url: string): Promise<Finding[]> {
 async function lookAtMigrations(database: Database): Promise<Finding[]> {
   try {
     const { applied, pending } = await migrationState(database);
-    if (pending.length === 0) return [ok('Migrations', `all ${applied} are applied`)];
+    if (pending.length === 0) return [ok('Migrations', `all ${applied} are applied`), await lookAtWorkers(database)];
     return [note('Migrations', `${pending.join(', ')} not applied yet: the next start does it, or npm run db:migrate`)];
   } catch (error) {
     if (error instanceof MigrationError) return [problem('Migrations', error.message)];
     throw error;
   }
+}
+
+/** Whether anybody runs turns; that nobody does is a fault where turns wait, and none before a first start. */
+async function lookAtWorkers(database: Database): Promise<Finding> {
+  const { running } = await readWorkers(database);
+  if (running > 0) return ok('Workers', running === 1 ? '1 runs turns' : `${running} run turns`);
+  const { QUEUED: waiting = 0 } = (await readBacklog(database, 1)).counts;
+  const how = 'a process with ROLE=worker or ROLE=all';
+  if (waiting === 0) return note('Workers', `none runs: what is sent is stored, and answered by ${how}`);
+  return problem('Workers', `none runs, and turns wait for one: ${waiting}`, `Start ${how}, and look why the last one ended.`);
 }

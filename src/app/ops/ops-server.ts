@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { listenFault } from '../start-error.ts';
+import type { WorkersFinding } from './workers-check.ts';
 
 export type Health = {
   /** Whether work may be sent here: the database answers and the process is not draining. */
   isReady(): Promise<boolean>;
+  /** Whether any process of this installation runs turns. Bounded in time and in statements, however often it is asked. */
+  workers(): Promise<WorkersFinding>;
 };
 
 type Deps = Health & { scrape: () => Promise<string>; contentType: string; onFault: (error: unknown) => void };
@@ -17,6 +20,12 @@ export function answer(response: ServerResponse, status: number, text: string, t
 export async function answerReady(response: ServerResponse, { isReady }: Health): Promise<void> {
   const good = await isReady();
   answer(response, good ? 200 : 503, good ? 'ready' : 'not ready');
+}
+
+/** Whether anybody runs turns. Not a part of readiness: a process that serves is not taken out of service because others do not work. */
+export async function answerWorkers(response: ServerResponse, { workers }: Health): Promise<void> {
+  const { isGood, says } = await workers();
+  answer(response, isGood ? 200 : 503, says);
 }
 
 /** What machines ask of a process, of whatever role: on a port of its own, since it tells what only an operator should know. */
@@ -41,8 +50,9 @@ export function createOpsServer({ scrape, contentType, onFault, ...health }: Dep
     if (request.method !== 'GET' && request.method !== 'HEAD') answer(response, 405, 'Only GET is answered here.');
     else if (path === '/healthz') answer(response, 200, 'ok');
     else if (path === '/readyz') answerReady(response, health).catch(failed);
+    else if (path === '/healthz/workers') answerWorkers(response, health).catch(failed);
     else if (path === '/metrics') metrics(response).catch(failed);
-    else answer(response, 404, 'There is nothing at this path: /healthz, /readyz and /metrics are here.');
+    else answer(response, 404, 'There is nothing at this path: /healthz, /healthz/workers, /readyz and /metrics are here.');
   });
 }
 

@@ -1,4 +1,5 @@
 import { readBacklog, type Worker } from '../../features/turn-runs/index.ts';
+import { readWorkers } from '../../features/workers/index.ts';
 import { pause } from '../../kernel/async.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
@@ -24,8 +25,10 @@ const patienceMs = 2_000;
 export function createScrape({ metrics, database, frames, worker, concurrency, perUser, isConnected, sockets }: Deps): () => Promise<string> {
   async function readDatabase(): Promise<void> {
     const sent = Date.now();
-    const backlog = await Promise.race([readBacklog(database, perUser).catch(() => null), pause(patienceMs).then(() => null)]);
+    const asked = Promise.all([readBacklog(database, perUser), readWorkers(database)]).catch(() => null);
+    const [backlog, workers] = (await Promise.race([asked, pause(patienceMs).then(() => null)])) ?? [];
     metrics.databaseUp.set(backlog ? 1 : 0);
+    metrics.workers.set(workers?.running ?? Number.NaN);
     metrics.turns.reset();
     metrics.queueAge.set(Number.NaN);
     if (!backlog) return; // rather no value than an old one

@@ -25,6 +25,7 @@ export function createMetrics({ redis }: { redis: boolean }) {
     rateLimited: counter('rate_limited_total', 'Requests refused because of a rate: turns of users, guests of addresses.', 'rate'),
     turnsRecovered: counter('turns_recovered_total', 'Turns that this process took over from a worker that was lost or drained.'),
     turnsFinished: counter('turns_finished_total', 'Turns that this process ended.', 'status', 'reason'),
+    workers: gauge('workers', 'Processes that look for turns to run, in the whole database: the same at every process.'),
     workerRunning: gauge('worker_turns', 'Turns that the worker of this process runs now.'),
     workerCapacity: gauge('worker_turns_limit', 'Turns that it runs at the most (WORKER_CONCURRENCY).'),
 

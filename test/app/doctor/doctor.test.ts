@@ -145,6 +145,7 @@ describe.runIf(storages[1]!.available)('PostgreSQL', () => {
       expect(await checkPostgres(place.url!)).toMatchObject([
         { state: 'ok', what: 'PostgreSQL', says: expect.stringMatching(/^\d\d\./) },
         { state: 'ok', what: 'Migrations', says: expect.stringMatching(/^all \d+ are applied$/) },
+        { state: 'note', what: 'Workers', says: expect.stringContaining('none runs') },
         { what: 'pgvector' },
       ]);
     } finally {
