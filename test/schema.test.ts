@@ -12,6 +12,7 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
+  isScalarType,
   isUnionType,
   parse,
   specifiedScalarTypes,
@@ -108,6 +109,15 @@ describe('the schema', () => {
     const errors = schema.getPossibleTypes(schema.getType('ApiError') as never);
     expect(errors.map(({ name }) => name)).toContain('NotFoundError');
     for (const error of errors) expect(Object.keys(error.getFields())).toEqual(expect.arrayContaining(['message', 'code', 'retryable']));
+  });
+
+  it('says by which specification a scalar goes, and which scalars are its own', () => {
+    const scalars = typesOf(schema).filter((type) => isScalarType(type));
+    const own = ['BigInt', 'Decimal', 'EventCursor'];
+    expect(Object.fromEntries(scalars.filter(({ name }) => !own.includes(name)).map(({ name, specifiedByURL }) => [name, specifiedByURL]))).toEqual({
+      DateTime: 'https://www.rfc-editor.org/rfc/rfc3339',
+      JSON: 'https://www.rfc-editor.org/rfc/rfc8259',
+    });
   });
 
   it.each(operations)('understands test/operations/%s', (file) => {

@@ -1,8 +1,14 @@
 import { DateTimeResolver, JSONResolver } from 'graphql-scalars';
 import { builder } from './builder.ts';
 
-builder.addScalarType('DateTime', DateTimeResolver, { description: 'A moment as an RFC 3339 string in UTC, e.g. "2026-11-21T10:08:44.000Z".' });
-builder.addScalarType('JSON', JSONResolver, { description: 'Any JSON value; used only where the shape is truly open.' });
+builder.addScalarType('DateTime', DateTimeResolver, {
+  description: 'A moment as an RFC 3339 string in UTC, e.g. "2026-11-21T10:08:44.000Z".',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
+});
+builder.addScalarType('JSON', JSONResolver, {
+  description: 'Any JSON value; used only where the shape is truly open.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
+});
 
 const text = (value: unknown): string => {
   if (typeof value === 'string') return value;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { parse } from 'graphql';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { ConversationDocument, TurnStoryDocument, ViewerDocument } from '../generated/graphql.ts';
@@ -59,7 +60,10 @@ describeSettings(
       const { totals, totalCount, nodes } = conversation.usage;
       expect([BigInt(totals.totalTokens), micros(totals.costUsd), totals.requests, totalCount]).toEqual([tokens, cost, rows.length, rows.length]);
       expect(nodes.map(({ id }) => id).sort()).toEqual(rows.map(({ id }) => id).sort());
-      expect(await viewerOf(client)).toMatchObject({ totalTokensUsed: String(tokens), conversationsCount: 1, messagesCount: 12 });
+      expect(await viewerOf(client)).toMatchObject({ totalTokensUsed: String(tokens), conversationCount: 1, messageCount: 12 });
+      expect((await client.execute(parse('{ viewer { user { conversationsCount messagesCount } } }') as never, {})).data).toEqual({
+        viewer: { user: { conversationsCount: 1, messagesCount: 12 } }, // by their earlier names
+      });
       expect(cost).toBeGreaterThan(0n);
 
       const reader = await follow(client, { id: to, after: first.cursor }, (each) => each.finished.length === 6);
@@ -86,7 +90,7 @@ describeSettings(
       expect(sum(conversations.map(({ totalCost }) => micros(totalCost)))).toBe(sum(rows.map(({ costUsd }) => micros(costUsd))));
       for (const { totalTokens, totalCost, usage } of conversations)
         expect([totalTokens, totalCost, 3]).toEqual([usage.totals.totalTokens, usage.totals.costUsd, usage.totals.requests]);
-      expect(await viewerOf(client)).toMatchObject({ totalTokensUsed: String(tokens), conversationsCount: 10, messagesCount: 60 });
+      expect(await viewerOf(client)).toMatchObject({ totalTokensUsed: String(tokens), conversationCount: 10, messageCount: 60 });
     });
 
     it('prices a known model by its published price, to the micro-dollar', async () => {
@@ -117,7 +121,7 @@ describeSettings(
     it("books on nobody else's account", async () => {
       const [client, other] = [await someone(), await someone()];
       await ask(client, '[[say mine]]');
-      expect(await viewerOf(other)).toMatchObject({ totalTokensUsed: '0', conversationsCount: 0, messagesCount: 0, lastUsedAt: null });
+      expect(await viewerOf(other)).toMatchObject({ totalTokensUsed: '0', conversationCount: 0, messageCount: 0, lastUsedAt: null });
     });
   },
   (setting) => !setting.redis,

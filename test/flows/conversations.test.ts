@@ -413,7 +413,7 @@ describeSettings(
       expect(turn.finalMessage!.content).toBe('hello guest');
       expect((await one.client.request(ViewerDocument, {})).viewer).toMatchObject({
         can: true,
-        user: { id: one.session.user.id, conversationsCount: 1 },
+        user: { id: one.session.user.id, conversationCount: 1 },
       });
       for (const other of [two.client, alice]) {
         expect(await read(other, conversation.id)).toBeNull();

@@ -17,7 +17,7 @@ const turnFields = `
 const pages: Record<string, { query: string; rows: (answer: never) => unknown[]; most: number }> = {
   'the sidebar': {
     query: `query($rows: Int!, $user: ID!) {
-      viewer { user { id displayName conversationsCount messagesCount } }
+      viewer { user { id displayName conversationCount messageCount } }
       conversations(first: $rows) {
         totalCount
         nodes {

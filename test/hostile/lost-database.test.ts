@@ -97,7 +97,7 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
   }
 
   const operations = (): Record<string, string> => ({
-    query: '{ viewer { user { displayName conversationsCount } } conversations { nodes { id title messages(last: 3) { nodes { content } } } } }',
+    query: '{ viewer { user { displayName conversationCount } } conversations { nodes { id title messages(last: 3) { nodes { content } } } } }',
     node: `{ node(id: "${sent.turn.id}") { id ... on Turn { status usageTotals { totalTokens } } } }`,
     poll: `{ conversationEvents(conversationId: "${sent.conversation.id}", after: "${sent.cursor}") { cursor } }`,
     create: 'mutation { createConversation(input: { title: "x" }) { __typename } }',

@@ -19,12 +19,22 @@ export const User = builder.prismaObject('User', {
       description: 'Tokens of all calls ever made for this user.',
       resolve: (user) => user.totalTokensUsed,
     }),
-    conversationsCount: t.int({
+    conversationCount: t.int({
       description: 'How many conversations the user has.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0,
     }),
-    messagesCount: t.int({
+    messageCount: t.int({
       description: 'How many messages these conversations have.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0,
+    }),
+    conversationsCount: t.int({
+      description: 'The earlier name of `conversationCount`.',
+      deprecationReason: 'Use conversationCount.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0,
+    }),
+    messagesCount: t.int({
+      description: 'The earlier name of `messageCount`.',
+      deprecationReason: 'Use messageCount.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0,
     }),
     lastUsedAt: t.field({
