@@ -11,7 +11,7 @@ const units = [
   'test/app/edge/{accept,client-address,connections,crowd,hosts,origins}.test.ts',
   'test/crash/{invariants,link,schedule}.test.ts',
   'test/events/{appender,codec,compaction.property,compactor,cursor,frame,hub,pace,tail}.test.ts',
-  'test/features/*/{account,display-name,errors,input,pricing,response-format,roles,rules,stream,title-prompt,turn-sink}.test.ts',
+  'test/features/*/{account,display-name,errors,input,models,pricing,response-format,roles,rules,stream,title-prompt,turn-sink}.test.ts',
   'test/platform/{db-errors,logger,statement-names,tokens}.test.ts',
   'test/providers/registry.test.ts',
   'test/providers/openai/{from-stream,to-error,to-request,usage}.test.ts',

@@ -6,6 +6,7 @@ import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createPace, createRedisBus, type Pace } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createBranchService, createConversationService, createVisibility, findConversation, findMessage } from '../features/conversations/index.ts';
+import { createModels } from '../features/models/index.ts';
 import { createGuestLimits, createRates } from '../features/quotas/index.ts';
 import { createSummaries } from '../features/summaries/index.ts';
 import { createTitles } from '../features/titles/index.ts';
@@ -146,6 +147,11 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     maxMessageChars: config.turns.maxMessageChars,
     localWorker: () => worker,
   });
+  const models = createModels({
+    list: () => providers.models(),
+    defaultModel: providers.defaultModel,
+    refuse: (viewer, { id, provider }) => void findModel(viewer, { model: id, provider }),
+  });
   const guests = createGuestService({
     ...{ db: database.prisma, tokens, count: rates.guest },
     allowGuests: config.auth.allowGuests,
@@ -156,7 +162,8 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     services: {
       ...{ decisions, outputs: createOutputs(waiting) },
       asked: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
-      ...{ conversations, turns, titles, guests, rates, log, maxReplay, models: () => providers.models() },
+      ...{ conversations, turns, titles, guests, rates, log, maxReplay },
+      models,
       previewContext: createContextPreview({
         ...{ database, findModel, countTokens, limits: config.turns.context },
         maxMessageChars: config.turns.maxMessageChars,

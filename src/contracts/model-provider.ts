@@ -47,6 +47,8 @@ export type ModelRequest = {
 export type ModelInfo = {
   /** As the provider names it, e.g. "gpt-4o". */
   id: string;
+  /** The name to show to people. */
+  displayName: string;
   provider: string;
   /** Tokens of prompt and answer together. */
   contextWindow: number;

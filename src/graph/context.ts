@@ -1,8 +1,8 @@
-import type { ModelInfo } from '../contracts/model-provider.ts';
 import type { Viewer } from '../contracts/viewer.ts';
 import type { EventLog, Frame, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
 import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
+import type { Models } from '../features/models/index.ts';
 import type { Rates } from '../features/quotas/index.ts';
 import type { Titles } from '../features/titles/index.ts';
 import type { ContextPreview } from '../features/turn-context/index.ts';
@@ -27,7 +27,7 @@ export type Services = {
   asked: { list(userId: string, after: string | null, limit: number): Promise<string[]>; count(userId: string): Promise<number> };
   guests: GuestService;
   rates: Rates;
-  models: () => readonly ModelInfo[];
+  models: Models;
   log: EventLog;
   hub: Hub;
   /** Above this many events behind, a reader gets a snapshot instead of a replay. */

@@ -23,8 +23,13 @@ type Published = (typeof published)['gpt-4o'];
 const answersInChat = (id: string, { supported_endpoints: endpoints, modalities }: Published): boolean =>
   families.test(id) && !otherTrades.test(id) && endpoints.includes('chat_completions') && modalities.output.join() === 'text';
 
+/** "gpt-4o-mini" is written "GPT-4o mini"; a name that is no family's stays what it is. */
+const displayNameOf = (id: string): string =>
+  id.replace(/^gpt-([\d.]+[a-z]*)(-.+)?$/, (_, version: string, variant = '') => `GPT-${version}${variant.replaceAll('-', ' ')}`);
+
 const factsOf = (id: string, spec: Published): ModelFacts => ({
   id,
+  displayName: displayNameOf(id),
   contextWindow: spec.context_window ?? unknownWindow,
   maxOutputTokens: spec.max_output_tokens ?? unknownMaxOutput,
   supportsTools: spec.supported_features?.includes('function_calling') ?? false,
@@ -44,6 +49,7 @@ export const listedModels: readonly ModelFacts[] = [...openaiModels.values()].fi
 
 export const scriptedFacts: ModelFacts = {
   id: scriptedModel,
+  displayName: 'Scripted model',
   contextWindow: unknownWindow,
   maxOutputTokens: unknownMaxOutput,
   supportsTools: true,
@@ -58,7 +64,8 @@ export const knownModel = (id: string): ModelFacts | null => openaiModels.get(id
 export function describeModel(id: string): ModelFacts {
   const name = id.slice(id.lastIndexOf('/') + 1);
   const known = knownModel(name);
-  if (known) return { ...known, id };
+  if (known) return { ...known, id, displayName: id === name ? known.displayName : id };
   const reasons = /^(o\d|gpt-[5-9])/.test(name) && !name.includes('chat');
-  return { id, contextWindow: unknownWindow, maxOutputTokens: unknownMaxOutput, supportsTools: true, supportsBackground: false, reasons };
+  const facts = { contextWindow: unknownWindow, maxOutputTokens: unknownMaxOutput, supportsTools: true, supportsBackground: false };
+  return { id, displayName: displayNameOf(id), ...facts, reasons };
 }

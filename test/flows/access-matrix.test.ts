@@ -26,13 +26,16 @@ const conversation = ['Conversation'];
 const turn = ['Turn'];
 const message = ['Message'];
 
+/** The types whose objects belong to somebody. Models are everybody's who is signed in. */
+const ownedTypes = nodeTypes(schema).filter((type) => type !== 'Model');
+
 /** How to call every root field that takes an id. A field that is missing here fails the test below, which says so. */
 const calls: Record<string, Call> = {
   'Query.conversation(id)': { accepts: conversation, args: (id) => ({ id }) },
   'Query.message(id)': { accepts: ['Message'], args: (id) => ({ id }) },
   'Query.turn(id)': { accepts: turn, args: (id) => ({ id }) },
-  'Query.node(id)': { accepts: nodeTypes(schema), args: (id) => ({ id }) },
-  'Query.nodes(ids)': { accepts: nodeTypes(schema), args: (id) => ({ ids: [id] }) },
+  'Query.node(id)': { accepts: ownedTypes, args: (id) => ({ id }) },
+  'Query.nodes(ids)': { accepts: ownedTypes, args: (id) => ({ ids: [id] }) },
   'Query.conversationEvents(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.conversationEvents(conversationId)': { accepts: conversation, args: (conversationId) => ({ conversationId }) },
   'Subscription.turnEvents(turnId)': { accepts: turn, args: (turnId) => ({ turnId }) },
@@ -313,14 +316,27 @@ describeSettings(
       Object.values(data ?? {}).every((value) => value === null);
 
     it('has an object of every type that has ids', () => {
-      expect(Object.keys(seed.ids).sort(), 'make one in `furnish`').toEqual(nodeTypes(schema));
+      expect(Object.keys(seed.ids).sort(), 'make one in `furnish`').toEqual(ownedTypes);
+    });
+
+    it('is not what models are: these are found by everybody who has a token, and by nobody else', async () => {
+      const ask = (client: TestClient, query: string) => client.execute(parse(query) as never, {}) as Promise<ExecutionResult<Record<string, never>>>;
+      const [{ id }] = (await ask(owner.client, '{ models { id } }')).data!.models as unknown as [{ id: string }];
+      expect(fromGlobalId(id)!.type).toBe('Model');
+      for (const { client, name } of [owner, ...others])
+        expect((await ask(client, `{ node(id: "${id}") { __typename id ... on Model { name isDefault } } }`)).data, name).toEqual({
+          node: { __typename: 'Model', id, name: 'gpt-4o-mini', isDefault: true },
+        });
+      expect((await ask(owner.client, `{ node(id: "${toGlobalId('Model', randomUUID())}") { id } }`)).data).toEqual({ node: null });
+      for (const query of ['{ models { id } }', `{ node(id: "${id}") { id } }`])
+        expect((await ask(nobody.client, query)).errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }]);
     });
 
     const rootPlaces = places.filter((place) => isRoot(place) && place.name in calls);
 
     it.each(rootPlaces.map((place) => [place.name, place] as const))('does not exist for others in %s', async (name, { root, field }) => {
       const { accepts, args } = calls[name]!;
-      for (const type of nodeTypes(schema)) {
+      for (const type of ownedTypes) {
         const id = seed.ids[type]!;
         const unknown = toGlobalId(nameInIds(type), randomUUID());
         for (const person of [...others, nobody]) {
@@ -420,7 +436,7 @@ describeSettings(
     it('is not reached from anything that another has, whatever way is taken', async () => {
       const mine = await ownersOwn();
       expect(mine.ids.size).toBeGreaterThan(20);
-      for (const type of nodeTypes(schema))
+      for (const type of ownedTypes)
         expect(
           [...mine.ids].some((id) => fromGlobalId(id)!.type === nameInIds(type)),
           type,
@@ -439,7 +455,7 @@ describeSettings(
 
     it('was looked for on every way that there is', async () => {
       const { fields } = await ownersOwn();
-      const ways = nodeTypes(schema).flatMap((type) =>
+      const ways = ownedTypes.flatMap((type) =>
         Object.values((schema.getType(type) as ReturnType<typeof schema.getQueryType>)!.getFields())
           .filter((field) => 'getFields' in getNamedType(field.type))
           .map(({ name }) => `${type}.${name}`),

@@ -18,6 +18,7 @@ describe('with a key', () => {
   it('finds the known models with the windows that are published, dated snapshots too', () => {
     expect(providers.find('gpt-4o')?.info).toEqual({
       id: 'gpt-4o',
+      displayName: 'GPT-4o',
       provider: 'openai',
       contextWindow: 128_000,
       maxOutputTokens: 16_384,

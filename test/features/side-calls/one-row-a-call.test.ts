@@ -18,7 +18,7 @@ import { until } from '../../kit/until.ts';
 import { plant, plantUser } from '../../kit/volume.ts';
 
 const info: ModelInfo = {
-  ...{ id: 'gpt-4o-mini', provider: 'openai', contextWindow: 8_000, maxOutputTokens: 1_000 },
+  ...{ id: 'gpt-4o-mini', displayName: 'A model', provider: 'openai', contextWindow: 8_000, maxOutputTokens: 1_000 },
   ...{ supportsTools: false, supportsBackground: false, configured: true },
 };
 const usage = { inputTokens: 31, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 4, reasoningTokens: 0 };

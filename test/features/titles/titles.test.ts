@@ -11,7 +11,7 @@ import { accepted, createPorts, finish, lasting, passing, type Script, saying, t
 import { plant, plantUser } from '../../kit/volume.ts';
 
 const info: ModelInfo = {
-  ...{ id: 'gpt-4o-mini', provider: 'openai', contextWindow: 8_000, maxOutputTokens: 1_000 },
+  ...{ id: 'gpt-4o-mini', displayName: 'A model', provider: 'openai', contextWindow: 8_000, maxOutputTokens: 1_000 },
   ...{ supportsTools: false, supportsBackground: false, configured: true },
 };
 const titled = saying([[accepted, text('A good title')], [finish()]]);

@@ -18,7 +18,7 @@ import { inlineChecker } from '../../kit/json-checker.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';
 
 const info: ModelInfo = {
-  ...{ id: 'gpt-4o-mini', provider: 'openai', contextWindow: 8_000, maxOutputTokens: 1_000 },
+  ...{ id: 'gpt-4o-mini', displayName: 'A model', provider: 'openai', contextWindow: 8_000, maxOutputTokens: 1_000 },
   ...{ supportsTools: true, supportsBackground: false, configured: true },
 };
 const format = { name: 'answer', schema: { type: 'object', properties: { x: { type: 'integer' } }, required: ['x'] } };

@@ -7,6 +7,7 @@ const noTools = createToolRegistry([]);
 
 const info = {
   id: 'm-1',
+  displayName: 'A model',
   provider: 'fake',
   contextWindow: 8_000,
   maxOutputTokens: 4_000,
