@@ -1,4 +1,5 @@
 import type { CodegenConfig } from '@graphql-codegen/cli';
+import scalars from './docs/clients/scalars.json' with { type: 'json' };
 
 /** Typed documents for every operation under test/operations: the tests use them as their client. */
 const config: CodegenConfig = {
@@ -14,7 +15,7 @@ const config: CodegenConfig = {
         enumType: 'string-literal',
         enumsAsTypes: true,
         strictScalars: true,
-        scalars: { ID: 'string', DateTime: 'string', JSON: 'unknown', Decimal: 'string', BigInt: 'string', EventCursor: 'string' },
+        scalars: { ID: 'string', ...scalars },
       },
     },
   },

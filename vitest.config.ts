@@ -7,6 +7,7 @@ const units = [
   'test/{engine,kernel,mutants}/**/*.test.ts',
   'test/graph/{answer-shares,charged-fields,ids,mask-errors,paging,selection,source}.test.ts',
   'test/app/{config,secret}.test.ts',
+  'test/clients/maps.test.ts',
   'test/app/ops/meters.test.ts',
   'test/app/edge/{accept,client-address,connections,crowd,hosts,origins}.test.ts',
   'test/crash/{invariants,link,schedule}.test.ts',

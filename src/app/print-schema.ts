@@ -1,4 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { printed } from './schema.ts';
+import { printed, printedPossibleTypes } from './schema.ts';
 
-writeFileSync(new URL('../../schema.graphql', import.meta.url), printed());
+const root = new URL('../../', import.meta.url);
+writeFileSync(new URL('schema.graphql', root), printed());
+writeFileSync(new URL('docs/clients/possible-types.json', root), printedPossibleTypes());

@@ -11,7 +11,7 @@ import '../features/turns/graph.ts';
 import '../features/turn-tools/graph.ts';
 import '../features/turn-context/graph.ts';
 import '../features/turn-events/graph.ts';
-import { lexicographicSortSchema, printSchema } from 'graphql';
+import { isAbstractType, lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from '../graph/builder.ts';
 
 /** Every room's fields, in the order in which rooms know one another. */
@@ -19,3 +19,11 @@ export const schema = builder.toSchema({ sortSchema: false });
 
 /** The schema as it is committed: sorted, so that its diffs are changes. */
 export const printed = (): string => `${printSchema(lexicographicSortSchema(schema))}\n`;
+
+/** For caches of clients, as `docs/clients/possible-types.json` is committed: what each interface and union can be. */
+export function printedPossibleTypes(): string {
+  const sorted = lexicographicSortSchema(schema);
+  const abstract = Object.values(sorted.getTypeMap()).filter(isAbstractType);
+  const names = abstract.map((type) => [type.name, sorted.getPossibleTypes(type).map(({ name }) => name)]);
+  return `${JSON.stringify(Object.fromEntries(names), null, 2)}\n`;
+}
