@@ -1,5 +1,6 @@
 import { brandWithType } from '@pothos/core';
 import type { GraphQLResolveInfo } from 'graphql';
+import { invariant } from '../kernel/assert.ts';
 import { ValidationError } from '../kernel/errors.ts';
 import { groupBy } from '../kernel/group.ts';
 import { builder } from './builder.ts';
@@ -28,14 +29,15 @@ export const globalId = (type: string) => ({
   resolve: ({ id }: { id: string }) => toGlobalId(type, id),
 });
 
-async function findAll(ids: readonly string[], path: string, context: Context, info: GraphQLResolveInfo): Promise<({ id: string } | null)[]> {
-  const decoded = ids.map((id, index) => {
-    const node = fromGlobalId(id);
-    if (!node || !finders.has(node.type)) throw ValidationError.of(ids.length > 1 ? `${path}.${index}` : path, 'is not the id of an object');
-    return node;
-  });
+/** What is no id at all is answered as one that nobody has, and whoever has no token is refused in either case. */
+async function findAll(ids: readonly string[], context: Context, info: GraphQLResolveInfo): Promise<({ id: string } | null)[]> {
+  invariant(context.viewer, 'somebody asks');
+  const decoded = ids.map(fromGlobalId).map((node) => (node && finders.has(node.type) ? node : null));
   const found = new Map<string, { id: string }>();
-  for (const [type, group] of groupBy(decoded, (node) => node.type)) {
+  for (const [type, group] of groupBy(
+    decoded.filter((node) => node !== null),
+    (node) => node.type,
+  )) {
     const { find, typename } = finders.get(type)!;
     for (const row of await find(
       group.map(({ id }) => id),
@@ -46,7 +48,7 @@ async function findAll(ids: readonly string[], path: string, context: Context, i
       found.set(`${type}:${row.id}`, row);
     }
   }
-  return decoded.map(({ type, id }) => found.get(`${type}:${id}`) ?? null);
+  return decoded.map((node) => (node && found.get(`${node.type}:${node.id}`)) ?? null);
 }
 
 const maxNodes = 100;
@@ -57,7 +59,7 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'Any object by its global id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'The global id.' }) },
-    resolve: async (_root, { id }, context, info) => (await findAll([id], 'id', context, info))[0] ?? null,
+    resolve: async (_root, { id }, context, info) => (await findAll([id], context, info))[0] ?? null,
   }),
   nodes: t.field({
     type: [Node],
@@ -66,7 +68,7 @@ builder.queryFields((t) => ({
     args: { ids: t.arg.idList({ required: true, description: 'The global ids.' }) },
     resolve: (_root, { ids }, context, info) => {
       if (ids.length > maxNodes) throw ValidationError.of('ids', `must have at most ${maxNodes} ids, but has ${ids.length}`);
-      return findAll(ids, 'ids', context, info);
+      return findAll(ids, context, info);
     },
   }),
 }));

@@ -38,7 +38,11 @@ function keysIn(list: string, cursor: string, argument: string, expected: readon
 function refuseMixtures(args: PageArgs): void {
   const forwards = (['first', 'after'] as const).find((name) => args[name] != null);
   const backwards = (['last', 'before'] as const).find((name) => args[name] != null);
-  if (forwards && backwards) throw ValidationError.of(backwards, `cannot be combined with ${forwards}: use first with after, or last with before`);
+  if (forwards && backwards)
+    throw ValidationError.of(
+      backwards,
+      `cannot be combined with ${forwards}: set ${forwards} to null, and use last with before, or first with after`,
+    );
 }
 
 /** Rows read by `parsePage`'s request, one more than its limit where there are more, as a page. */

@@ -138,17 +138,32 @@ describeSettings(
       ['a NUL', toGlobalId('Conversation', '\u0000')],
       ['ten kilobytes', 'Q'.repeat(10_240)],
       ['padding that ours has not', `${toGlobalId('Conversation', id)}=`],
-    ])('6, 7: an id that is %s is refused, naming the argument', async (_, bad) => {
-      const read = await ask1('query ($id: ID!) { conversation(id: $id) { id } }', { id: bad });
-      expect([read.code, read.message]).toEqual(['VALIDATION_FAILED', 'id: is not the id of a Conversation']);
+    ])('6, 7: an id that is %s is null where it is looked for, as an unknown one, and refused in an input, naming the argument', async (_, bad) => {
+      const found = { conversation: null, message: null, turn: null, node: null, nodes: [null] };
+      const fields = 'conversation(id: $id) { id } message(id: $id) { id } turn(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id }';
+      const read = await ask1(`query ($id: ID!) { ${fields} }`, { id: bad });
+      expect([read.code, read.data]).toEqual([undefined, found]);
       const sent = await ask1(send, input('Hi', { conversation: { id: bad } }));
       expect(sent.data!.sendMessage).toMatchObject({ code: 'VALIDATION_FAILED', issues: [{ path: ['input', 'conversation', 'id'] }] });
       const polled = await ask1('query ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }', { id: bad });
       expect(polled.code).toBe('VALIDATION_FAILED');
     });
 
-    it('6: `node` and `nodes` refuse what is no id, and more than a hundred', async () => {
-      expect((await ask1('{ node(id: "x") { id } }')).code).toBe('VALIDATION_FAILED');
+    it('6: `nodes` finds what exists beside what is no id, in their order', async () => {
+      const { conversation, turn } = await ask(alice, '[[say hello]]');
+      const ids = ['nope', turn.id, toGlobalId('User', 'x'), conversation.id, toGlobalId('Nothing', randomUUID()), ''];
+      const { data } = await ask1('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids });
+      expect(data!.nodes).toEqual([null, { id: turn.id }, null, { id: conversation.id }, null, null]);
+    });
+
+    it.each(['conversation(id: "nope")', 'message(id: "nope")', 'turn(id: "nope")', 'node(id: "nope")', 'nodes(ids: ["nope"])'])(
+      '6: %s without a token is refused as every other id is',
+      async (field) => {
+        expect((await post({ query: `{ ${field} { id } }` }, null)).code).toBe('UNAUTHENTICATED');
+      },
+    );
+
+    it('6: `nodes` refuses more than a hundred', async () => {
       const ids = Array.from({ length: 101 }, () => toGlobalId('Turn', randomUUID()));
       expect((await ask1('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids })).message).toMatch(/100.*101/);
     });

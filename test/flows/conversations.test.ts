@@ -330,7 +330,7 @@ describeSettings(
         [{ first: 1_000_000_000 }, /VALIDATION_FAILED first/],
         [{ first: null, last: 0 }, /VALIDATION_FAILED last: .*1 and 100.* 0/],
         [{ first: null, last: 101 }, /VALIDATION_FAILED last/],
-        [{ first: 5, last: 5 }, /VALIDATION_FAILED last: cannot be combined with first/],
+        [{ first: 5, last: 5 }, /VALIDATION_FAILED last: cannot be combined with first: set first to null/],
         [{ first: 5, before: 'x' }, /VALIDATION_FAILED before: cannot be combined with first/],
       ])('refuse %j', async (args, words) => {
         expect(await refused(args)).toMatch(words);

@@ -1,6 +1,6 @@
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus } from '../../graph/enums.ts';
-import { idOf } from '../../graph/ids.ts';
+import { keyOrNobodys } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
 import { selects } from '../../graph/selection.ts';
@@ -63,7 +63,7 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'A conversation by its id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
-    resolve: (_root, { id }, context, info) => readVisible(context, { id: idOf('Conversation', id, 'id') }, info),
+    resolve: (_root, { id }, context, info) => readVisible(context, { id: keyOrNobodys('Conversation', id) }, info),
   }),
   conversationBySessionId: t.field({
     type: Conversation,
@@ -78,7 +78,7 @@ builder.queryFields((t) => ({
     args: {
       first: t.arg.int({ defaultValue: defaultFirst, description: 'How many from the start: 1 to 100.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
-      last: t.arg.int({ description: 'How many from the end: 1 to 100; set `first: null` with it.' }),
+      last: t.arg.int({ description: 'How many from the end, or from before `before`: 1 to 100. It needs `first` to be left out or null.' }),
       before: t.arg.string({ description: 'Only what comes before this cursor.' }),
       filter: t.arg({ type: ConversationFilter, description: 'Which ones.' }),
       orderBy: t.arg({ type: ConversationOrderEnum, defaultValue: 'UPDATED_DESC', description: 'In which order.' }),
@@ -106,7 +106,7 @@ builder.queryFields((t) => ({
     description: 'A message by its id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
     resolve: async (_root, { id }, { db, viewer, loaders }) => {
-      const found = await findMessage(db, viewer, idOf('Message', id, 'id'));
+      const found = await findMessage(db, viewer, keyOrNobodys('Message', id));
       return found && loaders.messageRows.load(found.id);
     },
   }),
