@@ -33,16 +33,17 @@ export function useAnswers(): Plugin {
       const accept = request.headers.get('accept');
       if (wishFor(accept, streamType) === 0) throw notAcceptable(`A subscription is answered in ${streamType}, or over a WebSocket`, accept!);
     },
-    async onResponse({ request, response, setResponse, fetchAPI }) {
+    onResponse({ request, response, setResponse, fetchAPI }) {
       const { headers, status } = response;
       headers.append('vary', 'origin');
       const type = headers.get('content-type') ?? '';
       if (type.startsWith(streamType)) asStream(headers);
       else if (/^application\/(graphql-response\+)?json\b/.test(type)) {
         headers.append('vary', 'accept-encoding');
-        if (acceptsGzip(request.headers.get('accept-encoding')) && !(Number(headers.get('content-length')) < minPacked))
-          setResponse(await packed(response, fetchAPI));
+        const isSmall = Number(headers.get('content-length')) < minPacked;
+        if (!isSmall && acceptsGzip(request.headers.get('accept-encoding'))) return packed(response, fetchAPI).then(setResponse);
       } else if (!response.body && unsaid[status]) setResponse(said(fetchAPI, status, new GraphQLError(unsaid[status], badRequest)));
+      return undefined; // at once: most answers are small, and a promise would cost each of them
     },
   };
 }
