@@ -1,12 +1,13 @@
 /** The operations that GraphiQL opens with. Tests hold each of them to the schema and to the limits of a query. */
 export const examples = {
   send: `# 1. Send a message. The answer is durable from here on, whether or not anybody watches.
-#    Open the tab "Stream" with the conversation's id and the cursor to see it come.
-mutation Send {
+#    Open the tab "Stream" with the conversation's id and the cursor to see it come. Each run has an idempotency key of its own,
+#    unless you write one into the variables: a message that is sent again with its key is the same message.
+mutation Send($idempotencyKey: String!) {
   sendMessage(input: {
     conversation: { new: {} }
     content: { text: "How do I brew a good cup of tea?" }
-    idempotencyKey: "change-me-for-each-message-1"
+    idempotencyKey: $idempotencyKey
   }) {
     __typename
     ... on SendMessageSuccess {
@@ -36,12 +37,29 @@ subscription Stream($conversation: ID!, $after: EventCursor) {
   }
 }
 `,
+  approvals: `# What waits until you allow it, on whatever device. Send this to make a tool wait:
+#    Book me in [[call book_appointment {"topic": "teeth", "time": "14:00"}]] [[then]] [[say Done.]]
+query Approvals {
+  pendingApprovals {
+    nodes { id summary risk argumentsSha256 expiresAt toolCall { toolName argumentsJson } conversation { id title } }
+  }
+}
+
+# Put id and argumentsSha256 into the variables. Nothing but what was shown can be allowed; deny: true says no.
+mutation Allow($approval: ID!, $argumentsSha256: String!) {
+  decideApprovals(decisions: [{ approvalId: $approval, argumentsSha256: $argumentsSha256, decision: { approve: true } }]) {
+    ... on ApprovalSuccess { resumed turn { id status } }
+    ... on ApprovalStaleError { message current { status argumentsSha256 } }
+    ... on ApiError { code message }
+  }
+}
+`,
   ask: `# One answer from one request, for those who need no stream.
-mutation Ask {
+mutation Ask($idempotencyKey: String!) {
   sendMessage(input: {
     conversation: { new: { title: "A short question" } }
     content: { text: "What is a durable answer?" }
-    idempotencyKey: "change-me-for-each-message-2"
+    idempotencyKey: $idempotencyKey
     waitFor: FINISHED
   }) {
     ... on SendMessageSuccess {
@@ -83,6 +101,21 @@ mutation Stop($conversation: ID!) {
 `,
 } as const;
 
-const variables = JSON.stringify({ conversation: '<paste an id>', after: null }, null, 2);
+/** Stands for a key that the page makes anew at each run (page-script.ts). */
+export const keyPlaceholder = 'new at each run';
 
-export const exampleTabs = Object.values(examples).map((query) => ({ query, variables: query.includes('$') ? variables : null }));
+const samples: Record<string, unknown> = {
+  idempotencyKey: keyPlaceholder,
+  conversation: '<paste an id>',
+  after: null,
+  approval: '<paste an id>',
+  argumentsSha256: '<paste it, too>',
+};
+
+/** What the variables panel holds at first: each variable that the operations declare. */
+function variablesOf(text: string): string | null {
+  const names = Object.keys(samples).filter((name) => text.includes(`$${name}:`));
+  return names.length === 0 ? null : JSON.stringify(Object.fromEntries(names.map((name) => [name, samples[name]])), null, 2);
+}
+
+export const exampleTabs = Object.values(examples).map((query) => ({ query, variables: variablesOf(query) }));

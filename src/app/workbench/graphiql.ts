@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { constants, createGunzip, gzip } from 'node:zlib';
 import { invariant } from '../../kernel/assert.ts';
 import { acceptsGzip, names, wishFor } from '../edge/accept.ts';
-import { exampleTabs } from './example-operations.ts';
+import { exampleTabs, keyPlaceholder } from './example-operations.ts';
+import { pageScript } from './page-script.ts';
 
 type Page = { etag: string; gzip: Buffer };
 
@@ -50,29 +51,14 @@ function ignoreLeaving(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
 }
 
-const options = { title: 'Colloquy GraphiQL', subscriptionsProtocol: 'WS', defaultTabs: exampleTabs };
-
-/**
- * Two things that GraphiQL does not do by itself. The start-up line links to the page with a token in the fragment, which no server and
- * no log ever sees: the page puts it into the request headers, and out of the address. And a socket is opened with the authorization
- * that requests were last sent with, since GraphiQL's headers do not reach `connection_init`.
- */
-const signIn = `
-function signedIn(options) {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token');
-  let authorization = token ? 'Bearer ' + token : undefined;
-  const send = window.fetch;
-  window.fetch = (input, init) => {
-    authorization = new Headers(init?.headers).get('authorization') ?? authorization;
-    return send(input, init);
-  };
-  const connected = { ...options, connectionParams: () => ({ authorization }) };
-  if (!token) return connected;
-  history.replaceState(null, '', location.pathname + location.search);
-  const headers = JSON.stringify({ authorization }, null, 2);
-  return { ...connected, headers, defaultTabs: options.defaultTabs.map((tab) => ({ ...tab, headers })) };
-}
-`;
+const options = {
+  title: 'Colloquy GraphiQL',
+  subscriptionsProtocol: 'WS',
+  defaultTabs: exampleTabs,
+  /** The examples are filled in there. */
+  defaultEditorToolsVisibility: 'variables',
+  keyPlaceholder,
+};
 
 async function render(): Promise<string> {
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
@@ -80,6 +66,6 @@ async function render(): Promise<string> {
   const given = JSON.stringify(options);
   const at = html.lastIndexOf(given);
   invariant(at > 0, 'GraphiQL embeds its options as JSON');
-  const called = `${html.slice(0, at)}signedIn(${given})${html.slice(at + given.length)}`;
-  return called.replace('<body', () => `<script>${signIn}</script>\n<body`);
+  const called = `${html.slice(0, at)}prepared(${given})${html.slice(at + given.length)}`;
+  return called.replace('<body', () => `<script>${pageScript}</script>\n<body`);
 }

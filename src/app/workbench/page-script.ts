@@ -1,0 +1,80 @@
+/**
+ * What the page does before GraphiQL, and GraphiQL does not do by itself:
+ *
+ * - The start-up line links to the page with a token in the fragment, which no server and no log ever sees. The page takes it out of the
+ *   address and keeps it in `sessionStorage`, which is this tab's own and ends with it. Each request and each socket carries it, unless
+ *   somebody writes an `authorization` of their own into the headers. A further link signs in as whoever it names, also in the same tab,
+ *   where it only changes the fragment.
+ * - GraphiQL's tabs are kept there, too, with whatever secret is in their headers. Earlier versions kept them in `localStorage`, which
+ *   outlives everything: what is left of them is removed.
+ * - Of what it kept, GraphiQL opens the last query, variables and headers as one more tab, unless they are to the letter those of a tab. So
+ *   they are made those of the tab that was open.
+ * - A message needs a key that is new for each message and the same for each try to send it. Where the key of the example still stands in the
+ *   variables, each run puts a random one in its place. Somebody who wants to send a message twice writes a key there.
+ */
+export const pageScript = `
+function prepared(options) {
+  const tokenName = 'colloquy:token';
+  const kept = window.sessionStorage;
+  const names = (storage) => Object.keys(storage).filter((name) => name.startsWith('graphiql:'));
+  for (const name of names(window.localStorage)) window.localStorage.removeItem(name);
+  const storage = {
+    getItem: (name) => kept.getItem(name),
+    setItem: (name, value) => kept.setItem(name, value),
+    removeItem: (name) => kept.removeItem(name),
+    clear: () => names(kept).forEach((name) => kept.removeItem(name)),
+    get length() {
+      return names(kept).length;
+    },
+  };
+
+  function tabsOf(text) {
+    try {
+      const state = JSON.parse(text);
+      return state.tabs[state.activeTabIndex] ? state : null;
+    } catch {
+      return null;
+    }
+  }
+
+  const asked = new URLSearchParams(location.search);
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  let state = tabsOf(kept.getItem('graphiql:tabState'));
+  if (token) {
+    kept.setItem(tokenName, token);
+    if (state) state = { ...state, tabs: state.tabs.map((tab) => ({ ...tab, headers: null })) };
+  }
+  if (state) kept.setItem('graphiql:tabState', JSON.stringify(state));
+  history.replaceState(null, '', location.pathname);
+  window.addEventListener('hashchange', () => location.reload());
+
+  const given = asked.get('query') && { query: asked.get('query'), variables: asked.get('variables'), headers: null };
+  const defaultTabs = given ? [given, ...options.defaultTabs] : options.defaultTabs;
+  const open = given || (state ? state.tabs[state.activeTabIndex] : defaultTabs[0]);
+  for (const part of ['query', 'variables', 'headers']) {
+    if (open[part]) kept.setItem('graphiql:' + part, open[part]);
+    else kept.removeItem('graphiql:' + part);
+  }
+
+  const bearer = () => (kept.getItem(tokenName) ? 'Bearer ' + kept.getItem(tokenName) : null);
+  // crypto.randomUUID is there on secure pages only, and this one may be served over plain HTTP.
+  const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const withNewKey = (body) =>
+    typeof body === 'string' ? body.replaceAll(JSON.stringify(options.keyPlaceholder), () => JSON.stringify(newKey())) : body;
+  let written = null; // the authorization that somebody wrote into the headers: those do not reach a socket by themselves
+  const send = window.fetch;
+  window.fetch = (input, init = {}) => {
+    if (new URL(input, location.href).origin !== location.origin) return send(input, init);
+    const headers = new Headers(init.headers);
+    written = headers.get('authorization');
+    if (!written && bearer()) headers.set('authorization', bearer());
+    return send(input, { ...init, headers, body: withNewKey(init.body) });
+  };
+  const connectionParams = () => {
+    const authorization = written || bearer();
+    return authorization ? { authorization } : {};
+  };
+  // The address stays as it is: GraphiQL would put each edited query into it, and a long one could not be loaded again.
+  return { ...options, defaultTabs, storage, connectionParams, onEditQuery: () => {} };
+}
+`;
