@@ -24,9 +24,7 @@ export const environment = z.object({
   ...addressVariables,
   METRICS_PORT: whole(0, 65_535)
     .optional()
-    .describe(
-      'A port of its own for /metrics, /healthz, /healthz/workers and /readyz, in whatever role; 0 takes any free one. Without it there are no metrics.',
-    ),
+    .describe('A port of its own for /metrics and the health checks, in whatever role; 0 takes any free one. Without it there are no metrics.'),
   METRICS_HOST: text(253).default('127.0.0.1').describe('The address of that port. Metrics ask for no token: do not open it to everybody.'),
   GRAPHIQL: truth.default(true).describe('Whether a browser that opens /graphql gets the GraphiQL workbench.'),
   INTROSPECTION: truth.default(true).describe('Whether clients may read the schema. GraphiQL needs it.'),
