@@ -4,7 +4,7 @@ import { type Call, callModel, wasSent } from '../../engine/index.ts';
 import type { Append, EventLog } from '../../events/index.ts';
 import { joinSignals } from '../../kernel/async.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { AppError, ProviderError } from '../../kernel/errors.ts';
+import { AppError, ConflictError, ProviderError } from '../../kernel/errors.ts';
 import type { Database, Transaction, Tx } from '../../platform/db.ts';
 import { isConnectionLoss, throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
@@ -125,7 +125,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     const entry = await entryOf(end.call, subject, named(info));
     if (!('error' in end)) return useAnswer(request, subject, end.call.generated, entry);
     await giveBack(request, signal.aborted && !wasSent(end.call) ? null : entry, signal.aborted || isPassing(end.error));
-    throw end.error;
+    throw signal.aborted ? new CutShortError() : end.error;
   }
 
   /** An answer that cannot be stored is paid for all the same, and would be no better if it were bought again. */
@@ -138,6 +138,11 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     }
   }
 
+  function logFailure(err: unknown, conversationId: string): void {
+    if (err instanceof CutShortError) logger.info({ conversationId, kind }, 'a call beside the turns was cut short, and is left to another process');
+    else logger.warn({ err, conversationId, kind }, 'a call beside the turns could not be made');
+  }
+
   return {
     /** Makes the call of this conversation, if one is asked for and nobody makes it already. Never throws. */
     async run(conversationId: string, signal: AbortSignal): Promise<void> {
@@ -145,7 +150,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
         const request = await takeRequest(database, kind, leaseMs, conversationId);
         if (request) await make(request, signal);
       } catch (err) {
-        logger.warn({ err, conversationId, kind }, 'a call beside the turns could not be made');
+        logFailure(err, conversationId);
       }
     },
 
@@ -154,9 +159,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
       for (let made = 0; made < limit && !signal.aborted; made++) {
         const request = await takeRequest(database, kind, leaseMs);
         if (!request) return;
-        await make(request, signal).catch((err: unknown) =>
-          logger.warn({ err, conversationId: request.conversationId, kind }, 'a call beside the turns could not be made'),
-        );
+        await make(request, signal).catch((err: unknown) => logFailure(err, request.conversationId));
       }
     },
 
@@ -167,6 +170,13 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
       return request !== null;
     },
   };
+}
+
+/** The process ends, or nobody waits any more: no fault. What was asked for stays asked for, as after a failure that may pass. */
+class CutShortError extends ConflictError {
+  constructor() {
+    super('The call of the model was cut short. It is made again later.', { retryable: true });
+  }
 }
 
 type Accounted = Parameters<typeof accountOf>[0] & Pick<Call, 'requestId'> & { durationMs: number | null };

@@ -27,11 +27,14 @@ describeStatements('a title that was asked for', (storage) => {
   });
   afterAll(() => bare.close());
 
+  const lines: { level: string; message: string }[] = [];
+
   function titlesWith(...scripts: Script[]) {
     const { ports, told } = createPorts(scripts);
     const { database, log } = bare;
     const countTokens = async (counted: string) => Math.ceil(counted.length / 4);
     const logger = createLogger(loadConfig({ LOG_LEVEL: 'silent' }).log);
+    for (const level of ['info', 'warn'] as const) logger[level] = (_facts: unknown, message = '') => void lines.push({ level, message });
     const titles = createTitles({
       database,
       log,
@@ -104,8 +107,9 @@ describeStatements('a title that was asked for', (storage) => {
     expect(await stateOf(id)).toMatchObject({ source: 'FALLBACK', requests: [], calls: [{}] });
   });
 
-  it('is left to another process by one that ends', async () => {
+  it('is left to another process by one that ends, which calls that no fault', async () => {
     const id = await asked();
+    lines.length = 0;
     const ending = new AbortController();
     const { titles } = titlesWith(async function* (signal) {
       yield [accepted];
@@ -113,6 +117,7 @@ describeStatements('a title that was asked for', (storage) => {
       signal.throwIfAborted();
     });
     await titles.run(id, ending.signal);
+    expect(lines).toEqual([{ level: 'info', message: expect.stringContaining('cut short') }]);
     expect(await stateOf(id)).toMatchObject({ source: 'FALLBACK', requests: [{ tries: 1, announced: false }], calls: [{}] });
   });
 
