@@ -94,6 +94,9 @@ const useContext = (make: (given: Given) => Context): Plugin<Given> => ({
   },
 });
 
+/** How somebody who tries Colloquy gets a token; in production tokens come from elsewhere. */
+const developmentHint = ' In development "npm run token -- --user alice", run where the server was started, prints one.';
+
 type Given = YogaInitialContext & Requested;
 
 const corsFor = (origin: string | null) => origin !== null && { origin, credentials: false, methods: ['GET', 'POST', 'OPTIONS'] };
@@ -116,7 +119,7 @@ const persistedRefusal = {
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
   const { plugin: useOperationReport, tellStream } = createOperationReport({ logger, metrics });
-  const maskError = createErrorMask(logger, config.http.introspection, isOutage);
+  const maskError = createErrorMask(logger, config.http.introspection, isOutage, config.log.production ? '' : developmentHint);
   const yoga = createYoga<Requested, Context>({
     schema,
     graphqlEndpoint: graphqlPath,

@@ -6,13 +6,13 @@ import type { Logger } from '../platform/logger.ts';
 /**
  * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; a database that is away or
  * full as what is not available now; everything else as one sentence. The last two have an id that is also in the log: that of the request,
- * where there is one.
+ * where there is one. `tokenHint` ends the words to whoever has no good token.
  */
-export const createErrorMask = (logger: Logger, showsSchema = true, isOutage: (error: unknown) => boolean = () => false) =>
+export const createErrorMask = (logger: Logger, showsSchema = true, isOutage: (error: unknown) => boolean = () => false, tokenHint = '') =>
   function maskError(error: unknown, requestId: string = randomUUID()): GraphQLError {
     const cause = error instanceof GraphQLError ? error.originalError : error;
     const place = placeOf(error);
-    if (cause instanceof AppError) return refusal(cause, place);
+    if (cause instanceof AppError) return refusal(cause, place, cause.code === 'UNAUTHENTICATED' ? tokenHint : '');
     const ofQuery = faultOfQuery(error);
     if (ofQuery) return withCode(showsSchema ? ofQuery : withoutSuggestion(ofQuery));
     const reason = cause ?? error;
@@ -47,7 +47,7 @@ function masked({ message, code, retryable }: AppError, place: Place, requestId:
   });
 }
 
-function refusal(error: AppError, place: Place): GraphQLError {
+function refusal(error: AppError, place: Place, hint: string): GraphQLError {
   const issues = 'issues' in error ? { issues: error.issues } : {};
   const extensions = {
     code: error.code,
@@ -55,7 +55,7 @@ function refusal(error: AppError, place: Place): GraphQLError {
     ...issues,
     ...(place.path ? {} : { http: { status: httpStatusOf(error.code) } }),
   };
-  return new GraphQLError(error.message, { ...place, extensions });
+  return new GraphQLError(`${error.message}${hint}`, { ...place, extensions });
 }
 
 /** Errors of parsing, validation and coercion: their words are GraphQL's, their code is ours where they have none. */

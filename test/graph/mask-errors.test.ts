@@ -4,10 +4,10 @@ import { createErrorMask } from '../../src/graph/mask-errors.ts';
 import { NotFoundError, UnauthenticatedError, ValidationError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 
-function createMask() {
+function createMask(tokenHint?: string) {
   const logged: { facts: { err: unknown; requestId: string }; message: string }[] = [];
   const logger = { error: (facts: never, message: string) => void logged.push({ facts, message }) } as unknown as Logger;
-  return { mask: createErrorMask(logger), logged };
+  return { mask: createErrorMask(logger, true, () => false, tokenHint), logged };
 }
 
 /** An error as an execution wraps it. */
@@ -34,6 +34,13 @@ it('shows all that is wrong with an input', () => {
 
 it('gives a refusal of the whole request its status', () => {
   expect(createMask().mask(new UnauthenticatedError()).extensions).toMatchObject({ code: 'UNAUTHENTICATED', http: { status: 401 } });
+});
+
+it('tells nobody but who has no good token how to get one, where that is to be told', () => {
+  const words = (error: Error, hint?: string) => createMask(hint).mask(located(error)).message;
+  expect(words(new UnauthenticatedError(), ' Do this.')).toMatch(/^A valid bearer token is needed.* Do this\.$/);
+  expect(words(new UnauthenticatedError())).not.toContain('Do this');
+  expect(words(new NotFoundError('turn', 'x'), ' Do this.')).toBe('There is no turn with this id.');
 });
 
 it('hides a fault, and logs it under the id that the caller is given', () => {
