@@ -12,7 +12,7 @@ import { createHttpServer } from './http.ts';
 import { createOpsServer, type Health, listenAt } from './ops/ops-server.ts';
 import { createScrape } from './ops/scrape.ts';
 import { createWorkersCheck } from './ops/workers-check.ts';
-import { resolveSecret } from './secret.ts';
+import { resolveSecret, secretWarning } from './secret.ts';
 import { compose } from './services.ts';
 import { databaseFault } from './start-error.ts';
 import { loadTools } from './tools/load-tools.ts';
@@ -49,6 +49,8 @@ const lastWordsMs = 1_000;
 export async function startApp(given: Config, logger: Logger, { only = null, launchIsolated = null }: Purpose = {}): Promise<App> {
   const registry = await loadTools(given.tools.modules);
   const secret = await resolveSecret(given);
+  const warning = secretWarning(given);
+  if (warning) logger.warn(warning);
   const { databaseUrl, dataDir, poolSize } = given.stores;
   const database = await openDatabase({ url: databaseUrl, dataDir, poolSize, log: logger });
   let scripted: ScriptedServer | null = null;

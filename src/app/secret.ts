@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Config, mayMakeSecret } from './config.ts';
 
 const fileName = 'jwt-secret';
@@ -13,6 +13,21 @@ export async function resolveSecret({ auth, stores, log }: Pick<Config, 'auth' |
   if (auth.secret !== null) return auth.secret;
   return mayMakeSecret(stores.databaseUrl, log.production) ? keptSecret(stores.dataDir) : null;
 }
+
+/** The same without making any: null also where none was made yet. */
+export async function findSecret({ auth, stores, log }: Pick<Config, 'auth' | 'stores' | 'log'>): Promise<string | null> {
+  if (auth.secret !== null) return auth.secret;
+  return mayMakeSecret(stores.databaseUrl, log.production) ? readSecret(pathOf(stores.dataDir)) : null;
+}
+
+/** Said where a shared database is served with a secret that only this directory has; null where there is nothing to say. */
+export const secretWarning = ({ auth, stores, log }: Pick<Config, 'auth' | 'stores' | 'log'>): string | null =>
+  stores.databaseUrl !== null && auth.secret === null && mayMakeSecret(stores.databaseUrl, log.production)
+    ? `JWT_SECRET is not set: tokens are signed and checked with a secret that was made in ${resolve(stores.dataDir)}. Processes elsewhere on this database, and a next one without that directory, refuse these tokens. Set JWT_SECRET to the same value for all`
+    : null;
+
+/** Where a data directory keeps its secret. */
+export const pathOf = (dataDir: string): string => join(resolve(dataDir), fileName);
 
 /** The secret kept in this directory, made by whoever comes first. All who come at once get the same one. */
 export async function keptSecret(dataDir: string): Promise<string> {

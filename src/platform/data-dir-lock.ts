@@ -6,6 +6,15 @@ import { join } from 'node:path';
 /** Another process (or another part of this one) has the data directory open. */
 export class DataDirInUseError extends Error {
   override readonly name = 'DataDirInUseError';
+  readonly pid: number;
+
+  constructor(dataDir: string, pid: number) {
+    super(
+      `The data directory ${dataDir} is in use by process ${pid}. The embedded database serves one process at a time: ` +
+        'stop that process, choose another DATA_DIR, or set DATABASE_URL to a PostgreSQL that many processes can share.',
+    );
+    this.pid = pid;
+  }
 }
 
 /** `birth` tells a process from a later one that was given the same id: ids repeat, and in containers nearly always. */
@@ -99,11 +108,7 @@ function parse(text: string): Holder | null {
   }
 }
 
-const inUse = (dataDir: string, pid: number): Error =>
-  new DataDirInUseError(
-    `The data directory ${dataDir} is in use by process ${pid}. The embedded database serves one process at a time: ` +
-      'stop that process, choose another DATA_DIR, or set DATABASE_URL to a PostgreSQL that many processes can share.',
-  );
+const inUse = (dataDir: string, pid: number): Error => new DataDirInUseError(dataDir, pid);
 
 const ignore = (code: string) => (error: NodeJS.ErrnoException) => {
   if (error.code !== code) throw error;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { loadConfig } from '../../src/app/config.ts';
-import { keptSecret, resolveSecret } from '../../src/app/secret.ts';
+import { findSecret, keptSecret, resolveSecret, secretWarning } from '../../src/app/secret.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -37,4 +37,22 @@ it('is the configured one where there is one, and none where only an identity pr
   const shared = { NODE_ENV: 'production', DATABASE_URL: 'postgresql://db/x', JWKS_URL: 'https://id.example.com/keys', DATA_DIR: dir };
   expect(await resolveSecret(loadConfig(shared))).toBeNull();
   expect(await readdir(dir)).toEqual([]);
+});
+
+it('is found and not made by whoever only looks for it', async () => {
+  expect(await findSecret(loadConfig({ DATA_DIR: dir }))).toBeNull();
+  expect(await readdir(dir)).toEqual([]);
+  const secret = await keptSecret(dir);
+  expect(await findSecret(loadConfig({ DATA_DIR: dir }))).toBe(secret);
+  expect(await findSecret(loadConfig({ JWT_SECRET: 's'.repeat(32), DATA_DIR: dir }))).toBe('s'.repeat(32));
+});
+
+it('of one directory is warned of where other processes share the database, and nowhere else', () => {
+  const warning = (env: Record<string, string>) => secretWarning(loadConfig({ DATA_DIR: dir, ...env }));
+  const shared = { DATABASE_URL: 'postgresql://db/x' };
+  expect(warning(shared)).toMatch(/^JWT_SECRET is not set/);
+  expect(warning(shared)).toContain(dir);
+  expect(warning({})).toBeNull();
+  expect(warning({ ...shared, JWT_SECRET: 's'.repeat(32) })).toBeNull();
+  expect(warning({ ...shared, NODE_ENV: 'production', JWKS_URL: 'https://id.example.com/keys' })).toBeNull();
 });

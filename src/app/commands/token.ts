@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import type { Role } from '../../contracts/viewer.ts';
 import { createTokens, maxTokenAgeSeconds } from '../../platform/tokens.ts';
-import { ConfigError, loadConfig } from '../config.ts';
-import { resolveSecret } from '../secret.ts';
+import { type Config, ConfigError, loadConfig, mayMakeSecret } from '../config.ts';
+import { findSecret, pathOf } from '../secret.ts';
 import { isCommand } from './is-command.ts';
 
 const usage = 'Usage: npm run token -- --user <name> [--admin] [--hours <1 to 744>]';
@@ -15,8 +15,7 @@ export async function printToken(args: string[], { env, out, note }: Terminal): 
   try {
     const { user, roles, hours } = readFlags(args);
     const config = loadConfig(env);
-    const secret = await resolveSecret(config);
-    if (secret === null) throw new RefusedError('Set JWT_SECRET to sign tokens: here they come from the identity provider behind JWKS_URL.');
+    const secret = (await findSecret(config)) ?? refuse(config);
     const { issuer, audience } = config.auth;
     const tokens = createTokens({ secret, jwksUrl: null, issuer, audience });
     const { token, expiresAt } = await tokens.sign({ subject: user, roles, name: user, ttlSeconds: hours * 3_600 });
@@ -31,6 +30,15 @@ export async function printToken(args: string[], { env, out, note }: Terminal): 
 }
 
 class RefusedError extends Error {}
+
+/** A secret is made by the server alone: with one that was made here its tokens would look right, and no server would take them. */
+function refuse({ stores, log }: Config): never {
+  if (!mayMakeSecret(stores.databaseUrl, log.production))
+    throw new RefusedError('Set JWT_SECRET to sign tokens: here they come from the identity provider behind JWKS_URL.');
+  throw new RefusedError(
+    `There is no secret at ${pathOf(stores.dataDir)}, and a new one would be no server's. Start the server once, or run this in its directory, or set DATA_DIR or JWT_SECRET as it has them.`,
+  );
+}
 
 function readFlags(args: string[]): { user: string; roles: Role[]; hours: number } {
   const { user, admin, hours } = parsedFlags(args);

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { DataDirInUseError, lockDataDir } from '../../platform/data-dir-lock.ts';
 import { type Config, mayMakeSecret } from '../config.ts';
 import { createHostRule } from '../edge/hosts.ts';
+import { secretWarning } from '../secret.ts';
 import { type Finding, note, ok, problem } from './finding.ts';
 
 /** The version of Node.js, against what package.json asks for. */
@@ -32,7 +33,10 @@ export async function checkDataDir({ stores, auth, log }: Config): Promise<Findi
   const dir = resolve(stores.dataDir);
   const fault = await writeFault(dir);
   if (fault) return [problem('DATA_DIR', fault, 'Give this user the right to write there, or set DATA_DIR to another directory.')];
-  if (!isEmbedded) return [ok('DATA_DIR', `${dir} can be written to`)];
+  if (!isEmbedded) {
+    const warning = secretWarning({ stores, auth, log });
+    return [ok('DATA_DIR', `${dir} can be written to`), ...(warning ? [note('JWT_SECRET', warning.replace(/^JWT_SECRET /, ''))] : [])];
+  }
   return [ok('DATA_DIR', `${dir} can be written to`), await lockFault(dir)];
 }
 
@@ -54,10 +58,6 @@ async function lockFault(dir: string): Promise<Finding> {
     return ok('Embedded database', 'is there and free; a start brings it up to date');
   } catch (error) {
     if (!(error instanceof DataDirInUseError)) throw error;
-    return problem(
-      'Embedded database',
-      error.message,
-      'It serves one process. If that is the server itself, all is well: ask again when it is stopped.',
-    );
+    return note('Embedded database', `is in use by process ${error.pid}: all is well if that is the server; a second one needs another DATA_DIR`);
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -20,12 +20,21 @@ async function run(args: string[], env: NodeJS.ProcessEnv = {}) {
 }
 
 it('prints a token that the server of this data directory accepts, and nothing else', async () => {
+  await keptSecret(dir);
   const { code, out } = await run(['--user', 'alice', '--admin', '--hours', '2']);
   expect(code).toBe(0);
   expect(out).toHaveLength(1);
   const tokens = createTokens({ secret: await keptSecret(dir), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy' });
   const facts = await tokens.verify(out[0]!);
   expect(facts).toMatchObject({ subject: 'alice', name: 'alice', roles: ['USER', 'ADMIN'], anonymousId: null });
+});
+
+it('makes no secret where no server has made one, and says where it looked and what to do', async () => {
+  const { code, out, notes } = await run(['--user', 'alice']);
+  expect({ code, out }).toEqual({ code: 1, out: [] });
+  expect(notes).toContain(`no secret at ${join(dir, 'jwt-secret')}`);
+  expect(notes).toMatch(/Start the server once.*DATA_DIR.*JWT_SECRET/);
+  expect(await readdir(dir)).toEqual([]);
 });
 
 it.each([

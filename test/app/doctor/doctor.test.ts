@@ -57,7 +57,7 @@ describe('the command', () => {
     const place = join(dataDir, 'fresh');
     const { code, stdout } = await run({ DATA_DIR: place });
     expect(stdout).toMatch(
-      /^ok {7}Node\.js: .*\nok {7}Configuration: .*\nok {7}Host names: .*\nok {7}DATA_DIR: .*fresh.*\nnote {5}Embedded database: .*\nnote {5}Redis: .*\nok {7}Model endpoint: .*\n\nColloquy can start here\.\n$/,
+      /^ok {7}Node\.js: .*\nok {7}Configuration: .*\nok {7}Host names: .*\nok {7}DATA_DIR: .*fresh.*\nnote {5}Embedded database: .*\nnote {5}Redis: .*\nok {7}Model endpoint: .*\n\nNothing is wrong here\.\n$/,
     );
     expect(code).toBe(0);
     expect(existsSync(place)).toBe(false);
@@ -117,13 +117,13 @@ describe('the data directory', () => {
     expect(await look({ DATA_DIR: file })).toMatchObject([{ state: 'problem', says: expect.stringContaining('is no directory') }]);
   });
 
-  it('with a database that another process has open is a problem, until it is closed', async () => {
+  it('with a database that a process has open, as a server that runs, is noted and no problem', async () => {
     const place = await storages[0]!.create();
     const release = await lockDataDir(place.dataDir!);
     try {
       expect(await look({ DATA_DIR: place.dataDir! })).toMatchObject([
         { state: 'ok' },
-        { state: 'problem', says: expect.stringContaining('in use by process') },
+        { state: 'note', says: expect.stringContaining(`in use by process ${process.pid}`) },
       ]);
       await release();
       expect(await look({ DATA_DIR: place.dataDir! })).toMatchObject([{ state: 'ok' }, { state: 'ok' }]);
@@ -136,6 +136,13 @@ describe('the data directory', () => {
   it('is not looked at where nothing is kept in it', async () => {
     expect(await look({ DATABASE_URL: 'postgres://127.0.0.1:1/x', JWT_SECRET: 'x'.repeat(32), DATA_DIR: '/nowhere/at/all' })).toEqual([]);
   });
+});
+
+it('a shared database without a JWT_SECRET of its own is noted, with the place of the one that was made', async () => {
+  const look = async (env: Record<string, string>) =>
+    (await examine({ DATABASE_URL: 'postgres://127.0.0.1:1/x', DATA_DIR: dataDir, ...env })).filter(({ what }) => what === 'JWT_SECRET');
+  expect(await look({})).toMatchObject([{ state: 'note', says: expect.stringContaining(dataDir) }]);
+  expect(await look({ JWT_SECRET: 'x'.repeat(32) })).toEqual([]);
 });
 
 describe.runIf(storages[1]!.available)('PostgreSQL', () => {
