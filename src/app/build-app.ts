@@ -149,7 +149,7 @@ async function listen({ config, logger, composition, database, health }: Place) 
     sockets: () => sockets.sockets,
     async close(): Promise<void> {
       server.close();
-      await sockets.close();
+      await Promise.all([sockets.close(), graphql.serverEnd.end(server)]);
       server.closeAllConnections();
     },
   };

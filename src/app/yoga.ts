@@ -13,6 +13,7 @@ import type { Config } from './config.ts';
 import type { Contexts } from './context.ts';
 import { useAnswerBudget } from './delivery/budgets.ts';
 import { createAnswers, useFrames } from './delivery/frames.ts';
+import { createServerEnd } from './delivery/server-end.ts';
 import { useAnswers } from './edge/answers.ts';
 import { type Requested, useCaller } from './edge/caller.ts';
 import { useErrorMask } from './error-mask.ts';
@@ -118,6 +119,7 @@ const persistedRefusal = {
 /** The GraphQL server over HTTP and SSE, and what sockets share with it: its parser, rules and mask, and what frames are answered with. */
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
+  const serverEnd = createServerEnd();
   const { plugin: useOperationReport, tellStream } = createOperationReport({ logger, metrics });
   const maskError = createErrorMask(logger, config.http.introspection, isOutage, config.log.production ? '' : developmentHint);
   const yoga = createYoga<Requested, Context>({
@@ -145,12 +147,12 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
       useFrames(answer),
       useStreamLimit(config.http.sockets.perUser) as Plugin,
       useContext(({ request, requestId, address, delivery, caller = null }) =>
-        contexts(caller, () => request.signal, { requestId, address, delivery }),
+        contexts(caller, () => serverEnd.signalFor(request.signal, delivery), { requestId, address, delivery }),
       ),
       useErrorMask(maskError) as Plugin,
     ],
   });
-  return { yoga, answer, tellStream, maskError };
+  return { yoga, answer, tellStream, maskError, serverEnd };
 }
 
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;

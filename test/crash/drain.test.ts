@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
+import { print } from 'graphql';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { LiveDocument } from '../generated/graphql.ts';
+import { LiveDocument, SendDocument, TurnByKeyDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import { framesOf, type TestClient } from '../kit/client.ts';
 import { checkFinishedTurn } from '../kit/finished-turn.ts';
@@ -85,6 +87,26 @@ describeSettings(
       expect(calls()).toMatchObject([{ aborted: true }]);
 
       await finishElsewhere(where, reader, calls, 'SUPERSEDED'); // handed over, not lost
+    });
+
+    it('ends streams over server-sent events with a word and a completion, and answers whoever waits', async () => {
+      const process = await processes.start(world.env);
+      const here = await world.client(process.url!);
+      const post = (query: string, variables: object, accept: string) => {
+        const headers = { 'content-type': 'application/json', accept, authorization: `Bearer ${here.token}` };
+        return fetch(`${process.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+      };
+      const before = world.model.calls.length;
+      const input = { conversation: { new: {} }, content: { text: held }, idempotencyKey: randomUUID(), waitFor: 'FINISHED', timeoutMs: 60_000 };
+      const waiting = post(print(SendDocument), { input }, 'application/json').then((response) => response.json());
+      await until(() => world.model.calls.length > before, 'the model to be asked');
+      const { turnByIdempotencyKey: turn } = await here.request(TurnByKeyDocument, { key: input.idempotencyKey });
+      const stream = await post('subscription ($id: ID!) { turnEvents(turnId: $id) { caughtUp } }', { id: turn!.id }, 'text/event-stream');
+      process.kill('SIGTERM');
+      const text = await stream.text(); // rejects where the connection was cut
+      expect(text).toMatch(/SERVICE_UNAVAILABLE[^\n]*\n\nevent: complete\n/);
+      expect(await waiting).toMatchObject({ data: { sendMessage: { waitTimedOut: true, turn: { isTerminal: false } } } });
+      expect(await process.exited).toEqual({ code: 0, signal: null });
     });
 
     it('ends at once when it is asked a second time, and loses nothing by it', async () => {

@@ -1,7 +1,7 @@
 import type { Frame } from '../../events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
-import { UnauthenticatedError } from '../../kernel/errors.ts';
+import { AppError, UnauthenticatedError } from '../../kernel/errors.ts';
 import { type SeenFrame, seen } from './frames.ts';
 
 /** The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it. */
@@ -89,9 +89,12 @@ function expiryOf(context: Context, stream: AsyncIterator<unknown>): Date {
   }
 }
 
+/** What readers are told of the end of their signal, where it was not they who left. */
+const reasonOf = ({ aborted, reason }: AbortSignal): AppError | null => (aborted && reason instanceof AppError ? reason : null);
+
 /**
- * A stream for as long as its reader may read. It ends when the reader leaves, and with a refusal when the reader's token stops being good:
- * a stream that just ended would look finished. On a socket both end it from outside.
+ * A stream for as long as its reader may read. It ends when the reader leaves, and with a refusal when the reader's token stops being good or
+ * the server ends: a stream that just ended would look finished. On a socket both end it from outside.
  */
 export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFrame>): AsyncIterableIterator<SeenFrame> {
   if (context.endsWithToken) return stream;
@@ -118,9 +121,10 @@ export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFr
       const step = await stream.next();
       if (!step.done) return step;
       end();
-      if (isExpired && !isRefused) {
+      const refusal = isExpired ? new UnauthenticatedError() : reasonOf(signal);
+      if (refusal && !isRefused) {
         isRefused = true; // once: whoever asks again is told that this is the end
-        throw new UnauthenticatedError();
+        throw refusal;
       }
       return step;
     } catch (error) {
