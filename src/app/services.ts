@@ -153,7 +153,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     refuse: (viewer, { id, provider }) => void findModel(viewer, { model: id, provider }),
   });
   const guests = createGuestService({
-    ...{ db: database.prisma, tokens, count: rates.guest },
+    ...{ db: database.prisma, tokens, count: rates.guest, countRenewal: rates.renewal },
     allowGuests: config.auth.allowGuests,
     hours: config.auth.guestTokenHours,
   });

@@ -132,6 +132,7 @@ const withoutId = [
   'Query.pendingApprovals',
   'Mutation.createConversation',
   'Mutation.createGuestSession',
+  'Mutation.renewGuestSession',
 ];
 
 const places = placesOf(schema, ['ID']);

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
+import { GuestDocument, RenewGuestDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
-import { ask, send, trySend } from '../kit/story.ts';
+import { ask, expectType, send, trySend } from '../kit/story.ts';
 
 describeSettings('rates', ({ storage, redis }) => {
   let world: World;
   let apps: App[];
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, env: { TURNS_PER_MINUTE: 'ANONYMOUS:2,USER:5', OPENAI_MODELS: 'gpt-4o', GUEST_MAX_TOKENS: '300' } });
+    world = await createWorld(storage, { redis, env: { TURNS_PER_MINUTE: 'ANONYMOUS:2,USER:5', OPENAI_MODELS: 'gpt-4o', GUEST_MAX_TOKENS: '300', GUESTS_PER_HOUR: '3' } });
     // The embedded database has one process.
     apps = [await world.start(), ...(redis ? [await world.start()] : [])];
   });
@@ -58,5 +59,22 @@ describeSettings('rates', ({ storage, redis }) => {
       .filter(({ messages }) => messages.some(({ content }) => content.startsWith(marker)))
       .map(({ generation }) => generation.max_tokens);
     expect(limits).toEqual([undefined, 300]);
+  });
+
+  it('let a guest, and nobody else, renew a token a few times an hour', async () => {
+    const nobody = createTestClient(apps[0]!.url!, null);
+    const { createGuestSession } = await nobody.request(GuestDocument, { displayName: 'Zoë' });
+    const session = expectType(createGuestSession, 'GuestSessionSuccess');
+    const renew = async (client: TestClient) => (await client.request(RenewGuestDocument, {})).renewGuestSession;
+    let guest = createTestClient(apps[0]!.url!, session.token);
+    for (let n = 0; n < 3; n++) {
+      const renewed = expectType(await renew(guest), 'GuestSessionSuccess');
+      expect(renewed).toMatchObject({ anonymousId: session.anonymousId, user: { id: session.user.id, displayName: 'Zoë', isAnonymous: true } });
+      guest = createTestClient(apps.at(-1)!.url!, renewed.token);
+    }
+    expect(await renew(guest)).toMatchObject({ __typename: 'RateLimitedError', message: expect.stringMatching(/renewals of one guest/) });
+    expect(await renew((await clientsOf('signed in'))[0]!)).toMatchObject({ __typename: 'ValidationError' });
+    const { errors } = await nobody.execute(RenewGuestDocument, {});
+    expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }]);
   });
 });

@@ -9,6 +9,12 @@ export type Account = Profile & { id: string };
 export const findAccount = (db: Db, subject: string): Promise<Account | null> =>
   db.user.findUnique({ where: { subject }, select: { id: true, displayName: true, email: true, roles: true } });
 
+/** What a guest's token says of them; null for somebody who is none. */
+export async function findGuest(db: Db, id: string): Promise<{ anonymousId: string; displayName: string } | null> {
+  const row = await db.user.findUnique({ where: { id }, select: { anonymousId: true, displayName: true } });
+  return row && row.anonymousId !== null ? { anonymousId: row.anonymousId, displayName: row.displayName } : null;
+}
+
 /** Makes the account unless there is one: of many that try at once, one makes it, and none of them fails. */
 export async function insertAccount(db: Db, account: Profile & { subject: string; anonymousId: string | null }): Promise<void> {
   await db.user.createMany({ data: [account], skipDuplicates: true });

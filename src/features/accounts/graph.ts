@@ -83,7 +83,7 @@ const GuestSessionSuccess = builder.objectRef<GuestSession>('GuestSessionSuccess
   fields: (t) => ({
     token: t.exposeString('token', { description: 'Send it as "Authorization: Bearer …". It is shown only here.' }),
     expiresAt: t.field({ type: 'DateTime', description: 'When the token stops being good.', resolve: ({ expiresAt }) => expiresAt }),
-    anonymousId: t.exposeString('anonymousId', { description: 'By it an account can later claim the conversations of this session.' }),
+    anonymousId: t.exposeString('anonymousId', { description: 'Names this guest, also where the token is renewed.' }),
     user: t.field({
       type: User,
       description: 'The guest.',
@@ -92,20 +92,26 @@ const GuestSessionSuccess = builder.objectRef<GuestSession>('GuestSessionSuccess
   }),
 });
 
+const refusals = ['RateLimitedError', 'ValidationError'] as const;
+
 const GuestSessionResult = builder.unionType('GuestSessionResult', {
   description: 'A guest session, or why there is none.',
   types: [GuestSessionSuccess, RateLimitedError, ValidationError],
   resolveType: (value) => typeOfRefusal(value) ?? 'GuestSessionSuccess',
 });
 
-builder.mutationField('createGuestSession', (t) =>
-  t.field({
+builder.mutationFields((t) => ({
+  createGuestSession: t.field({
     type: GuestSessionResult,
-    description: 'A token for a visitor without an account; the conversations can later be claimed by a signed-in user.',
+    description: 'A token for a visitor without an account, whose conversations are theirs alone.',
     args: { displayName: t.arg.string({ description: 'The name to show; "Guest" when nothing is said.' }) },
     resolve: (_root, { displayName }, context) =>
-      orRefusal(context, ['RateLimitedError', 'ValidationError'], ({ services, address }) =>
-        services.guests.start(displayName, address),
-      ) as Promise<GuestSession>,
+      orRefusal(context, refusals, ({ services, address }) => services.guests.start(displayName, address)) as Promise<GuestSession>,
   }),
-);
+  renewGuestSession: t.field({
+    type: GuestSessionResult,
+    description: 'A fresh token for the guest whose token this is, before that ends. The earlier one stays good until its own end.',
+    resolve: (_root, _args, context) =>
+      orRefusal(context, refusals, ({ services, viewer }) => services.guests.renew(viewer)) as Promise<GuestSession>,
+  }),
+}));

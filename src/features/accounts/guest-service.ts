@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { isGuest, type Viewer } from '../../contracts/viewer.ts';
 import { invariant } from '../../kernel/assert.ts';
 import { ValidationError } from '../../kernel/errors.ts';
 import type { Db } from '../../platform/db.ts';
 import type { Tokens } from '../../platform/tokens.ts';
-import { findAccount, insertAccount } from './account-store.ts';
+import { findAccount, findGuest, insertAccount } from './account-store.ts';
 import { chosenName } from './display-name.ts';
 
 /** A guest's session as it is handed to the client, which alone keeps the token. */
@@ -15,23 +16,29 @@ export type GuestService = {
    * refused as a `ValidationError`, and where the address has made too many as a `RateLimitedError`.
    */
   start(displayName: string | null | undefined, address: string | null): Promise<GuestSession>;
+  /**
+   * A fresh token for the guest who asks, whose present one is still good and stays so until its end. Refused as a `ValidationError` for anybody
+   * else and where guests are switched off, and as a `RateLimitedError` where this guest has renewed it too often.
+   */
+  renew(viewer: Pick<Viewer, 'userId' | 'roles'>): Promise<GuestSession>;
 };
 
 type Deps = {
   db: Db;
   tokens: Tokens;
   count: (address: string | null) => Promise<void>;
-  allowGuests: boolean /** How long the token is good. */;
+  countRenewal: (userId: string) => Promise<void>;
+  allowGuests: boolean;
+  /** How long the token is good. */
   hours: number;
 };
 
 /** The `sub` claim of a guest. */
 export const guestSubject = (anonymousId: string): string => `guest:${anonymousId}`;
 
-export const createGuestService = ({ db, tokens, count, allowGuests, hours }: Deps): GuestService => ({
+export const createGuestService = ({ db, tokens, count, countRenewal, allowGuests, hours }: Deps): GuestService => ({
   async start(displayName, address) {
-    // The mutation's result has no member for "forbidden", and to the caller it is all one: what was asked for cannot be had here.
-    if (!allowGuests) throw new ValidationError([{ path: [], message: 'This server takes no guests: sign in instead.' }]);
+    if (!allowGuests) throw noGuests();
     const name = chosenName(displayName, 'displayName');
     await count(address);
     // Random rather than ordered by time: by this id an account can claim the guest's conversations, so it must not be guessed.
@@ -43,4 +50,18 @@ export const createGuestService = ({ db, tokens, count, allowGuests, hours }: De
     invariant(account, 'a guest that was inserted is found');
     return { token, expiresAt, anonymousId, userId: account.id };
   },
+
+  async renew({ userId, roles }) {
+    if (!allowGuests) throw noGuests();
+    const guest = isGuest({ roles }) ? await findGuest(db, userId) : null;
+    if (!guest) throw new ValidationError([{ path: [], message: 'Only the token of a guest is renewed here: ask your identity provider for another.' }]);
+    await countRenewal(userId);
+    const { anonymousId, displayName: name } = guest;
+    const subject = guestSubject(anonymousId);
+    const { token, expiresAt } = await tokens.sign({ subject, roles: ['ANONYMOUS'], name, ttlSeconds: hours * 3_600, anonymousId });
+    return { token, expiresAt, anonymousId, userId };
+  },
 });
+
+/** The result has no member for "forbidden", and to the caller it is all one: what was asked for cannot be had here. */
+const noGuests = () => new ValidationError([{ path: [], message: 'This server takes no guests: sign in instead.' }]);

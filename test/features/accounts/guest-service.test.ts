@@ -21,7 +21,7 @@ describeStatements('guest sessions', ({ create }) => {
   const now = new Date('2026-01-02T03:04:05Z');
   const clock = { ...systemClock, now: () => now };
   const tokens = createTokens({ secret: 's'.repeat(32), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
-  const guests = (allowGuests = true) => createGuestService({ db: database.prisma, tokens, count: async () => {}, allowGuests, hours: 24 });
+  const guests = (allowGuests = true) => createGuestService({ db: database.prisma, tokens, count: async () => {}, countRenewal: async () => {}, allowGuests, hours: 24 });
 
   it('signs a guest in, whom the token stands for from then on', async () => {
     const session = await guests().start('  Zoë ', null);
@@ -57,5 +57,22 @@ describeStatements('guest sessions', ({ create }) => {
 
   it('takes none where guests are switched off', async () => {
     await expect(guests(false).start(null, null)).rejects.toThrow(ValidationError);
+  });
+
+  it('renews the token of a guest, who stays the same and keeps the name', async () => {
+    const { userId, anonymousId } = await guests().start('Zoë', null);
+    const viewers = createViewers({ db: database.prisma, tokens, clock });
+    const renewed = await guests().renew({ userId, roles: ['ANONYMOUS'] });
+    expect(renewed).toMatchObject({ userId, anonymousId, expiresAt: new Date('2026-01-03T03:04:05Z') });
+    expect(await viewers.fromHeader(`Bearer ${renewed.token}`)).toMatchObject({ userId, roles: ['ANONYMOUS'] });
+    expect(await database.prisma.user.findUnique({ where: { id: userId } })).toMatchObject({ anonymousId, displayName: 'Zoë' });
+  });
+
+  it('renews nothing for those who are no guests, and where guests are switched off', async () => {
+    const { userId } = await guests().start(null, null);
+    const user = await database.prisma.user.create({ data: { subject: 'somebody', displayName: 'Somebody', roles: ['USER'] } });
+    await expect(guests().renew({ userId: user.id, roles: ['USER'] })).rejects.toThrow('Only the token of a guest is renewed here');
+    await expect(guests().renew({ userId: user.id, roles: ['ANONYMOUS'] })).rejects.toThrow('Only the token of a guest is renewed here');
+    await expect(guests(false).renew({ userId, roles: ['ANONYMOUS'] })).rejects.toThrow('This server takes no guests');
   });
 });
