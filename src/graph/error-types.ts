@@ -44,9 +44,23 @@ const codeDescriptions: Partial<Record<string, string>> = {
   INTERNAL: 'A fault on our side; it is logged with the request id.',
 };
 
+/** Codes of answers that tell of the request itself, before or beside what it asks for. */
+export const protocolCodes = {
+  GRAPHQL_PARSE_FAILED: 'The document is not GraphQL.',
+  GRAPHQL_VALIDATION_FAILED: 'The document does not fit the schema.',
+  OPERATION_RESOLUTION_FAILURE: 'The document has no such operation, or several and none is named.',
+  QUERY_TOO_COMPLEX: 'The document asks for more than one operation may: it is too long, too wide, too deep, or leads to too many objects.',
+  BAD_REQUEST: 'The request is not one of GraphQL, or cannot be read.',
+  REQUEST_ENTITY_TOO_LARGE: 'The request has more bytes than it may have.',
+  INTERNAL_SERVER_ERROR: 'A fault on our side, of an operation that has no answer: INTERNAL where one is told as data.',
+} as const;
+
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'The class of a refusal or failure: what a program branches on.',
-  values: Object.fromEntries(errorCodes.map((code) => [code, { description: codeDescriptions[code] ?? code }])),
+  values: Object.fromEntries([
+    ...errorCodes.map((code) => [code, { description: codeDescriptions[code] ?? code }] as const),
+    ...Object.entries(protocolCodes).map(([code, description]) => [code, { description }] as const),
+  ]),
 });
 
 export const ApiError = builder.interfaceRef<AppError>('ApiError').implement({

@@ -7,6 +7,7 @@ import {
   getNamedType,
   isAbstractType,
   isInputObjectType,
+  isInterfaceType,
   isLeafType,
   isObjectType,
   isRequiredArgument,
@@ -81,4 +82,28 @@ export function operationFor(schema: GraphQLSchema, root: 'Query' | 'Mutation' |
   const given = field.args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
   const type = getNamedType(field.type);
   return `${root.toLowerCase()}${variables && `(${variables})`} { ${name}${given && `(${given})`} ${isLeafType(type) ? '' : selectionOf(schema, type, depth)} }`;
+}
+
+/** The names of all types that something leads to from the roots, and of those among them that answers are made of. */
+export function reachable(schema: GraphQLSchema): { found: Set<string>; given: Set<string> } {
+  const given = new Set<string>();
+  const taken = new Set<string>();
+  const take = (type: GraphQLNamedType): void => {
+    if (taken.has(type.name)) return;
+    taken.add(type.name);
+    if (isInputObjectType(type)) for (const field of Object.values(type.getFields())) take(getNamedType(field.type));
+  };
+  const visit = (type: GraphQLNamedType | null | undefined): void => {
+    if (!type || given.has(type.name)) return;
+    given.add(type.name);
+    if (isAbstractType(type)) for (const member of schema.getPossibleTypes(type)) visit(member);
+    if (!isObjectType(type) && !isInterfaceType(type)) return;
+    for (const each of type.getInterfaces()) visit(each);
+    for (const field of Object.values(type.getFields())) {
+      visit(getNamedType(field.type));
+      for (const argument of field.args) take(getNamedType(argument.type));
+    }
+  };
+  for (const root of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) visit(root);
+  return { found: new Set([...given, ...taken]), given };
 }
