@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { addressVariables } from './config/address-variables.ts';
 import { connectionVariables } from './config/connection-variables.ts';
-import { byRole, truth, url, webUrl, whole, words } from './config/variable-kinds.ts';
+import { byRole, language, truth, url, webUrl, whole, words } from './config/variable-kinds.ts';
 import { answerLimits, answerVariables } from './delivery/answer-variables.ts';
 
 const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', ['postgres:', 'postgresql:']);
@@ -87,11 +87,7 @@ export const environment = z.object({
   MODEL_MAX_RETRIES: whole(0, 10).default(2).describe('How often a call to the model that failed for a passing reason is tried again.'),
   SCRIPTED_TOKENS_PER_SECOND: whole(1, 100_000).default(25).describe('How fast the scripted model writes.'),
 
-  DEFAULT_LANGUAGE: z
-    .string()
-    .regex(/^[A-Za-z]{2,3}$|^[A-Za-z]{2}-[A-Za-z]{2}$/, 'expected a language such as es or pt-BR, of at most 5 characters')
-    .default('es')
-    .describe('The language of a conversation that names none; at most 5 characters, e.g. es or pt-BR.'),
+  DEFAULT_LANGUAGE: language.default('es').describe('The language of a conversation that names none: a BCP 47 tag such as es or pt-BR.'),
   TITLES: truth.default(true).describe('Whether a model makes the title of a conversation that nobody named, after its first answer.'),
   TITLE_MODEL: text(100).optional().describe('The model that makes titles. Without it the one that answers in the conversation.'),
   SUMMARIES: truth.default(true).describe('Whether a model summarises what it cannot be shown of a long conversation any more.'),

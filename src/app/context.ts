@@ -20,13 +20,15 @@ const ofLiving = { conversation: { deletedAt: null } };
 export function createContexts(database: Database, { services, shares }: Pick<Composition, 'services' | 'shares'>) {
   const db = database.prisma;
   const approvals = createApprovalRows(db);
+  const ofConversations = largeColumnsOf(database);
   const newLoaders = prepareLoaders({
     query: database.query,
     log: services.log,
     messages: createMessageRows(db),
     toolCalls: createCallRows(db),
     columns: {
-      conversationMetadata: largeColumnsOf(database).metadata,
+      conversationMetadata: ofConversations.metadata,
+      systemPrompts: ofConversations.systemPrompts,
       usageMetadata: createUsageMetadata(database),
       editedArguments: approvals.editedArguments,
       turnContexts: createReports(database),

@@ -1,5 +1,7 @@
 /** What one call of the model was shown of its conversation, as stored with the attempt that made it. */
 export type ContextRecord = {
+  /** The instructions of the conversation as they were then; absent in records from before they could be changed. */
+  systemPrompt?: string;
   /** How many messages are before the oldest one that was included: all those were left out. */
   before: number;
   /** How many messages were looked at. */

@@ -39,6 +39,7 @@ export type LoaderSources = {
   toolCalls: MeasuredSource<'ToolCall', CallContents, 'byIds' | 'ofMessages' | 'ofTurns'>;
   columns: {
     conversationMetadata: LargeColumn<unknown>;
+    systemPrompts: LargeColumn<string>;
     usageMetadata: LargeColumn<unknown>;
     editedArguments: LargeColumn<unknown>;
     turnContexts: LargeColumn<ContextReport>;
@@ -131,6 +132,7 @@ export function prepareLoaders(sources: LoaderSources) {
     unfinishedTurns: () => batched(rowsOf.unfinishedTurns),
     turnContexts: ({ budget }: Reading) => large(budget, columns.turnContexts),
     conversationMetadata: ({ budget }: Reading) => large(budget, columns.conversationMetadata),
+    systemPrompts: ({ budget }: Reading) => large(budget, columns.systemPrompts),
     usageMetadata: ({ budget }: Reading) => large(budget, columns.usageMetadata),
     editedArguments: ({ budget }: Reading) => large(budget, columns.editedArguments),
     turnMessages: ({ messages: reader }: Reading) =>

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { parse } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import {
+  DeleteDocument,
   EditMessageDocument,
   type EditMessageInput,
   ForkDocument,
@@ -174,7 +176,7 @@ describeSettings('branches', ({ storage, redis }) => {
     expect(conversation.id).not.toBe(to);
     expect(await shown(conversation.id)).toEqual(['One', 'a1', 'Two otherwise', 'b2']);
     const copy = await tree(conversation.id);
-    expect(copy).toMatchObject({ messageCount: 4, totalTokens: '0', title: (await tree(to)).title });
+    expect(copy).toMatchObject({ messageCount: 4, totalTokens: '0' });
     expect(copy.messages.nodes.map(({ ordinal, parent }) => [ordinal, parent?.id])).toEqual(
       copy.messages.nodes.map((_, index) => [String(index + 1), copy.messages.nodes[index - 1]?.id]),
     );
@@ -182,6 +184,14 @@ describeSettings('branches', ({ storage, redis }) => {
     expect((await shown(conversation.id)).slice(3)).toEqual(['b2', 'Three', 'a3']);
     expect(await shown(to)).toEqual(['One', 'a1', 'Two otherwise', 'b2']);
     const half = expectType(await fork(nodes[0]!.id), 'ConversationSuccess');
+    const { title } = await tree(to);
+    expect([conversation, half.conversation]).toMatchObject([
+      { title: `${title} (2)`, titleSource: 'FALLBACK', forkedFrom: { id: expect.any(String) } },
+      { title: `${title} (3)`, titleSource: 'FALLBACK', forkedFrom: { id: nodes[0]!.id } },
+    ]);
+    await alice.request(DeleteDocument, { id: to });
+    const { data } = await alice.execute(parse(`{ conversation(id: "${half.conversation.id}") { forkedFrom { id } } }`) as never, {});
+    expect(data).toEqual({ conversation: { forkedFrom: null } }); // what it came from is gone
     expect(await shown(half.conversation.id)).toEqual(['One']);
   });
 

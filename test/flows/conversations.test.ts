@@ -15,6 +15,7 @@ import {
   EndDocument,
   GuestDocument,
   NodeDocument,
+  TurnContextDocument,
   TurnsDocument,
   type UpdateConversationInput,
   UpdateDocument,
@@ -180,6 +181,34 @@ describeSettings(
       expect(await tryUpdate(alice, { id })).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['input'] }] });
     });
 
+    it('take other instructions for the next turn, tell readers, and lose them where they are empty', async () => {
+      const { conversation, cursor, turn } = await ask(alice, 'Before [[say a]]', { conversation: { new: { systemPrompt: 'Be brief' } } });
+      const { id } = conversation;
+      const systemPrompt = 'Be long. nul \u0000';
+      expect(await update(alice, { id, systemPrompt })).toMatchObject({ systemPrompt: 'Be long. nul \ufffd' });
+      await ask(alice, 'After [[say b]]', { to: id });
+      expect(world.model.calls.at(-1)!.messages[0]).toEqual({ role: 'system', content: 'Be long. nul \ufffd' });
+      const reader = await follow(alice, { id, after: cursor }, (each) => each.finished.length === 2);
+      expect(reader.of('ConversationUpdatedEvent').map(({ changed }) => changed)).toContainEqual(['systemPrompt']);
+      const { turn: first } = await alice.request(TurnContextDocument, { id: turn.id });
+      expect(first!.context!.systemPrompt).toBe('Be brief'); // what it was made with stays with it
+      expect(await update(alice, { id, systemPrompt: '' })).toMatchObject({ systemPrompt: '' });
+      await ask(alice, 'Without [[say c]]', { to: id });
+      expect(world.model.calls.at(-1)!.messages[0]).toMatchObject({ role: 'user' });
+      expect(await tryUpdate(alice, { id, systemPrompt: 'x'.repeat(32_001) })).toMatchObject({
+        ...{ __typename: 'ValidationError', issues: [{ path: ['input', 'systemPrompt'], message: expect.stringMatching(/32000.*32001/) }] },
+      });
+    });
+
+    it('keep a language in its canonical form, and are found by it in whatever case', async () => {
+      const client = await someone();
+      expect(await create(client, { title: 'Chinese', language: 'ZH-hant-tw' })).toMatchObject({ language: 'zh-Hant-TW' });
+      expect(await titles(client, { language: 'zh-hant-TW' })).toEqual(['Chinese']);
+      expect(await tryCreate(client, { language: `en-${'a'.repeat(40)}` })).toMatchObject({
+        ...{ __typename: 'ValidationError', issues: [{ path: ['input', 'language'], message: expect.stringMatching(/at most 35 characters/) }] },
+      });
+    });
+
     it('in the archive take no messages and are not listed, and come out of it again', async () => {
       const client = await someone();
       const { id } = await create(client, { title: 'Put away' });
@@ -261,7 +290,7 @@ describeSettings(
     });
 
     describe('in pages', () => {
-      const orders: ConversationOrder[] = ['UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'];
+      const orders: ConversationOrder[] = ['LAST_MESSAGE_DESC', 'UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'];
       let client: TestClient;
       let total: number;
 
@@ -283,10 +312,36 @@ describeSettings(
         const whole = await client.request(ConversationsDocument, { first: 100, orderBy });
         expect(whole.conversations.edges.map(({ node }) => node.id)).toEqual(ids);
         const nodes = whole.conversations.edges.map(({ node }) => node);
-        const key = { UPDATED_DESC: 'updatedAt', CREATED_DESC: 'createdAt', TITLE_ASC: 'title', COST_DESC: 'totalCost' } as const;
-        const keys = nodes.map((node) => node[key[orderBy]]);
+        const keys = nodes.map((node) => {
+          const { updatedAt, createdAt, title, totalCost, lastMessageAt } = node;
+          const key: Record<ConversationOrder, string> = {
+            ...{ UPDATED_DESC: updatedAt, CREATED_DESC: createdAt, TITLE_ASC: title, COST_DESC: totalCost },
+            LAST_MESSAGE_DESC: lastMessageAt ?? createdAt,
+          };
+          return key[orderBy];
+        });
         if (orderBy !== 'TITLE_ASC') expect(keys).toEqual([...keys].sort().reverse());
         else expect(keys.filter((title) => title === 'a')).toHaveLength(3);
+      });
+
+      it('by the last thing said: an answer brings its conversation to the top, and a new name does not', async () => {
+        const user = await someone();
+        const [older, newer] = [(await ask(user, 'Older')).conversation.id, (await ask(user, 'Newer')).conversation.id];
+        const empty = await create(user);
+        const order = async () => {
+          const { conversations } = await user.request(ConversationsDocument, { first: 10, orderBy: 'LAST_MESSAGE_DESC' });
+          return conversations.edges.map(({ node }) => node);
+        };
+        expect((await order()).map(({ id }) => id)).toEqual([empty.id, newer, older]);
+        const asked = await send(user, 'Again [[hold]]', { to: older });
+        await ask(user, 'Between', { to: newer });
+        expect((await order()).map(({ id }) => id)).toEqual([newer, older, empty.id]);
+        world.model.release();
+        await follow(user, { id: older, after: asked.cursor }, (reader) => reader.finished.length === 1);
+        await update(user, { id: newer, title: 'Renamed' });
+        const last = await order();
+        expect(last.map(({ id }) => id)).toEqual([older, newer, empty.id]);
+        expect(last.map(({ lastMessageAt }) => lastMessageAt)).toEqual([expect.any(String), expect.any(String), null]);
       });
 
       it('the messages and turns of a conversation: everything once, in their order', async () => {

@@ -28,7 +28,7 @@ const short: Record<string, number> = {
   'MessageEdge.cursor': 500,
   'Conversation.sessionId': 255,
   'Conversation.title': 200,
-  'Conversation.language': 5,
+  'Conversation.language': 35,
   'Conversation.provider': 100,
   'Conversation.model': 100,
   'ConversationEdge.cursor': 500,

@@ -90,8 +90,8 @@ await inScratch(async (url) => {
     [deep],
   );
   const [leaf] = await database.query<{ id: string }>('SELECT active_leaf_id AS id FROM conversation WHERE id = $1', [deep]);
-  const [middle] = await database.query<{ updatedAt: Date; createdAt: Date; title: string; totalCost: string; id: string }>(
-    `SELECT id, updated_at AS "updatedAt", created_at AS "createdAt", title, total_cost AS "totalCost" FROM conversation WHERE id = $1`,
+  const [middle] = await database.query<{ updatedAt: Date; lastMessageAt: Date; createdAt: Date; title: string; totalCost: string; id: string }>(
+    `SELECT id, updated_at AS "updatedAt", last_message_at AS "lastMessageAt", created_at AS "createdAt", title, total_cost AS "totalCost" FROM conversation WHERE id = $1`,
     [many[1_500]],
   );
   const [account] = await database.query<{ id: string }>('SELECT id FROM usage WHERE conversation_id = $1 ORDER BY id OFFSET 10000 LIMIT 1', [deep]);
@@ -126,6 +126,12 @@ await inScratch(async (url) => {
       title: 'Conversations by their last change',
       why: '`conversation_owner_updated` holds the sidebar in its order for each owner, without what was deleted.',
       run: conversations(from('UPDATED_DESC', middle!.updatedAt.toISOString())),
+      pick: list,
+    },
+    {
+      title: 'Conversations by the last thing said',
+      why: '`conversation_owner_last_message` holds them by that, whatever else changed; where nothing was said their creation counts, so that no row is without a place.',
+      run: conversations(from('LAST_MESSAGE_DESC', middle!.lastMessageAt.toISOString())),
       pick: list,
     },
     {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { languageTag } from '../../kernel/text.ts';
 import { trustedProxies } from '../edge/client-address.ts';
 import { plainName } from '../edge/hosts.ts';
 
@@ -17,6 +18,9 @@ export const whole = (min: number, max: number) =>
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? value : undefined;
   });
+
+/** A language by its BCP 47 tag, in the canonical form. */
+export const language = kind('a BCP 47 language tag such as es or pt-BR', (text) => languageTag(text) ?? undefined);
 
 const roleNames = ['ANONYMOUS', 'USER', 'OPERATOR', 'ADMIN'] as const;
 

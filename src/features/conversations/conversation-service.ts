@@ -22,6 +22,7 @@ export type ConversationChanges = {
   language?: string | null;
   provider?: string | null;
   model?: string | null;
+  systemPrompt?: string | null;
   metadata?: unknown;
 };
 
@@ -36,6 +37,15 @@ type Deps = {
   /** Ends the turns of a conversation that is going away, in the same transaction; what it returns is done after it. Set by the turns room. */
   beforeDelete: ((tx: Tx, append: Append, conversationId: string) => Promise<() => void>)[];
 };
+
+/** What is said of the conversation beside its title. */
+function changedTexts({ language, systemPrompt, metadata }: ConversationChanges): ConversationChange {
+  const row: ConversationChange = {};
+  if (language != null) row.language = parseLanguage(language);
+  if (systemPrompt != null) row.systemPrompt = parseSystemPrompt(systemPrompt);
+  if (metadata != null) row.metadata = parseMetadata(metadata);
+  return row;
+}
 
 /** Creates, changes, archives, ends and deletes conversations. Each change is an event in the same transaction. */
 export function createConversationService({ log, clock, defaultLanguage, chooseModel, beforeDelete }: Deps) {
@@ -53,14 +63,12 @@ export function createConversationService({ log, clock, defaultLanguage, chooseM
   }
 
   function changedRow(viewer: Viewer, current: LockedConversation, changes: ConversationChanges): ConversationChange {
-    const { title, status, language, metadata, model, provider } = changes;
+    const { title, status, model, provider } = changes;
     if (status != null && current.status === 'COMPLETED' && status !== 'COMPLETED')
       throw new ConflictError('This conversation has ended for good: it cannot be reopened or put away.');
-    const row: ConversationChange = {};
+    const row: ConversationChange = changedTexts(changes);
     if (title != null) Object.assign(row, { title: parseTitle(title), titleSource: 'USER' });
     if (status != null) row.status = status;
-    if (language != null) row.language = parseLanguage(language);
-    if (metadata != null) row.metadata = parseMetadata(metadata);
     if (model != null || provider != null) Object.assign(row, chooseModel(viewer, { model: model ?? current.model, provider }));
     return row;
   }

@@ -23,6 +23,14 @@ export const findWholeConversation = (db: Db, viewer: Viewer, id: string) =>
 
 /** What may be large of conversations, for answers. */
 export const largeColumnsOf = ({ prisma, query }: Pick<Database, 'prisma' | 'query'>) => ({
+  systemPrompts: {
+    lengths: (ids: readonly string[]) =>
+      query<{ id: string; bytes: number }>('SELECT id, octet_length(system_prompt) AS bytes FROM conversation WHERE id = ANY($1::uuid[])', [ids]),
+    async values(ids: readonly string[]): Promise<Map<string, string>> {
+      const rows = await prisma.conversation.findMany({ where: { id: { in: [...ids] } }, select: { id: true, systemPrompt: true } });
+      return new Map(rows.map(({ id, systemPrompt }) => [id, systemPrompt]));
+    },
+  },
   metadata: {
     lengths: (ids: readonly string[]) =>
       query<{ id: string; bytes: number }>('SELECT id, octet_length(metadata::text) AS bytes FROM conversation WHERE id = ANY($1::uuid[])', [ids]),
@@ -113,24 +121,26 @@ export type ConversationRow = {
   model: string;
   systemPrompt: string;
   metadata: object;
+  /** The last message of another conversation that it begins with a copy of. */
+  forkedFromId?: string;
 };
 
 /** A conversation and its empty log. */
 export function insertConversation(tx: Transaction, row: ConversationRow): LockedConversation {
-  const { id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, metadata } = row;
+  const { id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, metadata, forkedFromId } = row;
   tx.tell(
     `WITH made AS (
-       INSERT INTO conversation (id, session_id, owner_id, title, title_source, language, provider, model, system_prompt, metadata)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+       INSERT INTO conversation (id, session_id, owner_id, title, title_source, language, provider, model, system_prompt, metadata, forked_from_id)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id
      )
      INSERT INTO conversation_log (conversation_id) SELECT id FROM made`,
-    [id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, JSON.stringify(metadata)],
+    [id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, JSON.stringify(metadata), forkedFromId],
   );
   return { id, status: 'ACTIVE', titleSource, provider, model, activeLeafId: null, isNew: true };
 }
 
 export type ConversationChange = Partial<
-  Pick<ConversationRow, 'title' | 'titleSource' | 'language' | 'provider' | 'model' | 'metadata'> & {
+  Pick<ConversationRow, 'title' | 'titleSource' | 'language' | 'provider' | 'model' | 'systemPrompt' | 'metadata'> & {
     status: LockedConversation['status'];
     isDeleted: true;
     activeLeafId: string;
@@ -138,16 +148,26 @@ export type ConversationChange = Partial<
 >;
 
 export async function updateConversation(tx: Tx, id: string, change: ConversationChange): Promise<void> {
-  const { title, titleSource, language, provider, model, metadata, status, isDeleted = false, activeLeafId } = change;
+  const { title, titleSource, language, provider, model, systemPrompt, metadata, status, isDeleted = false, activeLeafId } = change;
   await tx.query(
     `UPDATE conversation
      SET title = coalesce($2, title), title_source = coalesce($3, title_source), language = coalesce($4, language),
          provider = coalesce($5, provider), model = coalesce($6, model), metadata = coalesce($7, metadata), status = coalesce($8, status),
          deleted_at = CASE WHEN $9::boolean THEN now() ELSE deleted_at END,
-         active_leaf_id = coalesce($10, active_leaf_id), updated_at = now()
+         active_leaf_id = coalesce($10, active_leaf_id), system_prompt = coalesce($11, system_prompt), updated_at = now()
      WHERE id = $1`,
-    [id, title, titleSource, language, provider, model, metadata && JSON.stringify(metadata), status, isDeleted, activeLeafId],
+    [id, title, titleSource, language, provider, model, metadata && JSON.stringify(metadata), status, isDeleted, activeLeafId, systemPrompt],
   );
+}
+
+/** Titles of a user's conversations that begin so: the thousand newest. */
+export async function listTitles(tx: Tx, viewer: Viewer, beginning: string): Promise<string[]> {
+  const rows = await tx.query<{ title: string }>(
+    `SELECT title FROM conversation WHERE owner_id = $1::uuid AND deleted_at IS NULL AND starts_with(title, $2::text)
+     ORDER BY created_at DESC, id DESC LIMIT 1000`,
+    [viewer.userId, beginning],
+  );
+  return rows.map(({ title }) => title);
 }
 
 /** How many conversations each of these users has, and how many messages are in them. */

@@ -6,10 +6,10 @@ import type { Db } from '../../platform/db.ts';
 
 type Conversation = Rows['Conversation'];
 
-export const orders = ['UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'] as const;
+export const orders = ['LAST_MESSAGE_DESC', 'UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'] as const;
 export type ConversationOrder = (typeof orders)[number];
 
-type Column = 'updatedAt' | 'createdAt' | 'title' | 'totalCost';
+type Column = 'lastMessageAt' | 'updatedAt' | 'createdAt' | 'title' | 'totalCost';
 type Sorting = { column: Column; descending: boolean; toKey: (row: Conversation) => string; fromKey: (key: string) => Date | string; key: RegExp };
 
 const moment = {
@@ -19,6 +19,7 @@ const moment = {
 const verbatim = (key: string): string => key;
 
 const sortings: Record<ConversationOrder, Sorting> = {
+  LAST_MESSAGE_DESC: { column: 'lastMessageAt', descending: true, toKey: ({ lastMessageAt }) => lastMessageAt.toISOString(), ...moment },
   UPDATED_DESC: { column: 'updatedAt', descending: true, toKey: ({ updatedAt }) => updatedAt.toISOString(), ...moment },
   CREATED_DESC: { column: 'createdAt', descending: true, toKey: ({ createdAt }) => createdAt.toISOString(), ...moment },
   // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what PostgreSQL refuses

@@ -5,7 +5,7 @@ import { present } from '../../graph/loaders.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
 import { selects } from '../../graph/selection.ts';
 import { ValidationError } from '../../kernel/errors.ts';
-import { storable } from '../../kernel/text.ts';
+import { languageTag, storable } from '../../kernel/text.ts';
 import { visibleTo } from './access.ts';
 import { type ConversationOrder, findPage, keyPatterns, keysOf, listName } from './list.ts';
 import { findMessage } from './message-store.ts';
@@ -16,6 +16,7 @@ import { Conversation, ConversationConnection } from './types.ts';
 const ConversationOrderEnum = builder.enumType('ConversationOrder', {
   description: 'The order of a list of conversations.',
   values: {
+    LAST_MESSAGE_DESC: { description: 'What something was said in last comes first, answers included; where nothing was, its creation counts.' },
     UPDATED_DESC: { description: 'What changed last comes first.' },
     CREATED_DESC: { description: 'The newest comes first.' },
     TITLE_ASC: { description: 'By title.' },
@@ -28,7 +29,7 @@ const ConversationFilter = builder.inputType('ConversationFilter', {
   fields: (t) => ({
     status: t.field({ type: [ConversationStatus], description: 'Any of these. Without it: ACTIVE and COMPLETED, not ARCHIVED.' }),
     search: t.string({ description: 'Titles that contain this text, whatever their case; at most 200 characters.' }),
-    language: t.string({ description: 'This language tag.' }),
+    language: t.string({ description: 'This BCP 47 language tag, in whatever case.' }),
     updatedSince: t.field({ type: 'DateTime', description: 'Changed at this moment or later.' }),
   }),
 });
@@ -53,7 +54,7 @@ function parseSince(since: Date): Date {
 const where = ({ status, search, language, updatedSince }: Filter) => ({
   status: { in: status ?? (['ACTIVE', 'COMPLETED'] as const) },
   ...(search ? { title: { contains: parseSearch(search), mode: 'insensitive' as const } } : {}),
-  ...(language ? { language: storable(language) } : {}),
+  ...(language ? { language: { in: [storable(language), languageTag(language) ?? storable(language)] } } : {}),
   ...(updatedSince ? { updatedAt: { gte: parseSince(updatedSince) } } : {}),
 });
 

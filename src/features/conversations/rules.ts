@@ -1,6 +1,6 @@
 import { ValidationError } from '../../kernel/errors.ts';
 import { type JsonObject, storableJson } from '../../kernel/json.ts';
-import { storable, visible, wholeEnd } from '../../kernel/text.ts';
+import { languageTag, maxLanguageTag, storable, visible, wholeEnd } from '../../kernel/text.ts';
 
 export const maxTitle = 200;
 export const maxSystemPrompt = 32_000;
@@ -24,16 +24,34 @@ export function titleFrom(firstMessage: string): string {
   return line.length <= 50 ? line : `${line.slice(0, wholeEnd(line, 50)).trimEnd()}…`;
 }
 
+/**
+ * The title of a copy that is told from the others: "Tea (2)", or the next number that none of these titles has, which are those of its owner
+ * that begin alike.
+ */
+export function copyTitle(title: string, others: readonly string[]): string {
+  const base = baseTitle(title);
+  const numberOf = (other: string): number => {
+    const [, number = '1'] = / \((\d{1,6})\)$/.exec(other) ?? [];
+    return other === `${base} (${number})` ? Number(number) : 1;
+  };
+  return `${base} (${Math.max(1, ...others.map(numberOf)) + 1})`;
+}
+
+/** A title without its number, as long as leaves room for another. */
+export function baseTitle(title: string): string {
+  const base = title.replace(/ \(\d{1,6}\)$/, '');
+  const most = maxTitle - ' (1000000)'.length;
+  return base.length <= most ? base : base.slice(0, wholeEnd(base, most)).trimEnd();
+}
+
 /** The title of a conversation without messages. */
 export const datedTitle = (now: Date): string => `Conversation of ${now.toISOString().slice(0, 10)}`;
 
 export function parseLanguage(language: string): string {
-  if (!/^[A-Za-z]{2,3}(-[A-Za-z]{2})?$/.test(language) || language.length > 5)
-    throw ValidationError.of(
-      'input.language',
-      `must be a language tag of at most 5 characters such as "es" or "pt-BR", not "${language.slice(0, 20)}"`,
-    );
-  return language;
+  const tag = languageTag(language);
+  if (tag !== null) return tag;
+  const expected = `must be a BCP 47 language tag of at most ${maxLanguageTag} characters such as "es", "pt-BR" or "zh-Hant-TW"`;
+  throw ValidationError.of('input.language', `${expected}, not "${storable(language.slice(0, 50))}"`);
 }
 
 export function parseSystemPrompt(prompt: string): string {

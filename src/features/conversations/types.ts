@@ -36,12 +36,16 @@ export const Conversation = builder.prismaObject('Conversation', {
     }),
     title: t.exposeString('title', { description: 'What it is about, up to 200 characters.' }),
     titleSource: t.field({ type: TitleSource, description: 'Who made the title.', resolve: ({ titleSource }) => titleSource }),
-    language: t.exposeString('language', { description: 'Language tag of at most 5 characters.' }),
+    language: t.exposeString('language', { description: 'BCP 47 language tag, e.g. "es" or "pt-BR".' }),
     provider: t.exposeString('provider', { description: 'The provider that answers, unless a message names another model.' }),
     model: t.exposeString('model', { description: 'The model that answers, unless a message names another.' }),
     status: t.field({ type: ConversationStatus, description: 'Whether it takes messages.', resolve: ({ status }) => status }),
     isActive: t.boolean({ description: 'Whether it takes messages: status is ACTIVE.', resolve: ({ status }) => status === 'ACTIVE' }),
     isArchived: t.boolean({ description: 'Whether it is put away: status is ARCHIVED.', resolve: ({ status }) => status === 'ARCHIVED' }),
+    systemPrompt: t.string({
+      description: 'Instructions that precede every answer; empty where there are none.',
+      resolve: charged(async ({ id }, _args, { loaders }) => (await loaders.systemPrompts.load(id)) ?? ''),
+    }),
     metadata: t.field({
       type: 'JSON',
       description: 'Labels of the application.',
@@ -59,8 +63,8 @@ export const Conversation = builder.prismaObject('Conversation', {
     lastMessageAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When something was last said.',
-      resolve: ({ lastMessageAt }) => lastMessageAt,
+      description: 'When something was last said, answers included; null where nothing was.',
+      resolve: ({ lastMessageAt, lastOrdinal }) => (lastOrdinal > 0n ? lastMessageAt : null),
     }),
     messages: t.field({
       type: MessageConnection,

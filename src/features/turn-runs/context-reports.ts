@@ -49,7 +49,7 @@ async function reportsOf(tx: Tx, turnIds: readonly string[]): Promise<Map<string
 
 const reportOf = ({ systemPrompt, provider, model, context }: Row, shown: Parameters<typeof itemsOf>[0], summary: string | null): ContextReport => ({
   ...{ provider, model },
-  systemPrompt: summary === null ? systemPrompt : withSummary(systemPrompt, summary),
+  systemPrompt: withSummary(context.systemPrompt ?? systemPrompt, summary),
   items: itemsOf(shown, context),
   totalTokens: context.tokens,
   toolSchemasTokens: context.tools ?? 0,

@@ -58,8 +58,8 @@ export async function assemble(asked: Asked, messages: readonly Heard[], draft: 
 }
 
 /** The instructions with what was said before the messages that follow them. */
-export const withSummary = (systemPrompt: string, summary: string): string =>
-  `${systemPrompt ? `${systemPrompt}\n\n` : ''}What was said before, in short:\n${summary}`;
+export const withSummary = (systemPrompt: string, summary: string | null): string =>
+  summary === null ? systemPrompt : `${systemPrompt ? `${systemPrompt}\n\n` : ''}What was said before, in short:\n${summary}`;
 
 /** What fits, in full: what was called and told is read for that alone. Even the least that a model must be shown may be too much. */
 async function spoken(made: Fitted, { info, systemPrompt }: Asked, messages: readonly Heard[], tx: Tx): Promise<Assembled> {
@@ -140,7 +140,7 @@ export async function buildContext(
   const { inputMessageId, generation, systemPrompt } = turn;
   const messages = known ?? (inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : []);
   const made = await assemble({ generation, systemPrompt, ...wanted }, messages, null, deps, share);
-  return { messages: made.messages, record: made.record, summarise: worthSummarising(made.record, messages) };
+  return { messages: made.messages, record: { ...made.record, systemPrompt }, summarise: worthSummarising(made.record, messages) };
 }
 
 /**

@@ -70,7 +70,8 @@ WITH booked AS (
   VALUES ($1, $2::uuid, $3::uuid, $4, $5::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::int, $20::numeric)
   RETURNING input_tokens, output_tokens, total_tokens, cost_usd
 ), talk AS (
-  UPDATE conversation SET total_tokens = total_tokens + $19::int, total_cost = total_cost + coalesce($20::numeric, 0), updated_at = now()
+  UPDATE conversation SET total_tokens = total_tokens + $19::int, total_cost = total_cost + coalesce($20::numeric, 0), updated_at = now(),
+    last_message_at = CASE WHEN $8::usage_kind = 'CHAT' THEN now() ELSE last_message_at END
   WHERE id = $3::uuid RETURNING total_tokens::text AS tokens, total_cost::text AS cost
 ), of_turn AS (
   SELECT ${sums} FROM (

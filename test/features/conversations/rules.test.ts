@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
+  baseTitle,
+  copyTitle,
   datedTitle,
   maxMetadata,
   maxSystemPrompt,
@@ -44,13 +46,34 @@ describe('a title', () => {
   });
 });
 
+describe('the title of a copy', () => {
+  it('has the next number that no other has', () => {
+    expect(copyTitle('Tea', [])).toBe('Tea (2)');
+    expect(copyTitle('Tea', ['Tea', 'Tea (2)', 'Tea (7)', 'Teapot (9)', 'Coffee (30)'])).toBe('Tea (8)');
+    expect(copyTitle('Tea (7)', ['Tea (7)'])).toBe('Tea (8)');
+  });
+
+  it('fits its column, and cuts no character in two', () => {
+    for (const title of ['x'.repeat(maxTitle), `x${'🍵'.repeat(99)}`]) {
+      const copy = copyTitle(title, [`${baseTitle(title)} (999999)`]);
+      expect(copy.length).toBeLessThanOrEqual(maxTitle);
+      expect(copy).toMatch(/ \(1000000\)$/);
+      expect(copy.isWellFormed()).toBe(true);
+    }
+  });
+});
+
 describe('a language', () => {
-  it.each(['es', 'pt-BR', 'fil'])('may be %s', (tag) => {
+  it.each(['es', 'pt-BR', 'fil', 'fil-PH', 'zh-Hant-TW', 'sl-rozaj-biske', 'de-CH-1996', 'en-u-ca-buddhist'])('may be %s', (tag) => {
     expect(parseLanguage(tag)).toBe(tag);
   });
 
-  it.each(['', 'e', 'english', 'fil-PH', 'pt_BR', 'es ', "e'", 'é', 'es\n'])('may not be %j', (tag) => {
-    expect(() => parseLanguage(tag)).toThrow(/input.language: must be a language tag/);
+  it('is kept in its canonical form', () => {
+    expect(['PT-br', 'iw', 'ZH-hANT-tw'].map(parseLanguage)).toEqual(['pt-BR', 'he', 'zh-Hant-TW']);
+  });
+
+  it.each(['', 'e', 'english', 'pt_BR', 'es ', "e'", 'é', 'es\n', 'x-private', 'en-', `en-x-${'a-'.repeat(20)}a`])('may not be %j', (tag) => {
+    expect(() => parseLanguage(tag)).toThrow(/input.language: must be a BCP 47 language tag/);
   });
 });
 

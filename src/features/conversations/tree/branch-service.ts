@@ -4,7 +4,8 @@ import type { EventLog } from '../../../events/index.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import type { Db, Tx } from '../../../platform/db.ts';
-import { findWholeConversation, insertConversation, lockConversation, updateConversation } from '../conversation-store.ts';
+import { findWholeConversation, insertConversation, listTitles, lockConversation, updateConversation } from '../conversation-store.ts';
+import { baseTitle, copyTitle } from '../rules.ts';
 import { copyPath, measurePath, newestLeaf, requireInTree } from './path.ts';
 
 /** A conversation and one of its messages, each with the id as the caller gave it. */
@@ -37,7 +38,7 @@ export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
     async fork(viewer: Viewer, place: Place): Promise<string> {
       const source = await findWholeConversation(db, viewer, place.conversationId);
       if (!source) throw new NotFoundError('conversation', place.givenId);
-      const { title, titleSource, language, provider, model, systemPrompt } = source;
+      const { titleSource, language, provider, model, systemPrompt } = source;
       const id = uuidv7();
       await log.transact(async (tx) => {
         await lock(tx, viewer, place);
@@ -45,8 +46,11 @@ export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
         if (isUnfinished) throw new ConflictError('An answer up to this message is still to be written.', { retryable: true });
         if (count > maxCopied)
           throw ValidationError.of('fromMessageId', `must have at most ${maxCopied.toLocaleString('en-US')} messages up to it, but has ${count}`);
-        const like = { title, titleSource, language, provider, model, systemPrompt, metadata: source.metadata as JsonObject };
-        insertConversation(tx, { id, sessionId: uuidv7(), ownerId: viewer.userId, ...like });
+        const title = copyTitle(source.title, await listTitles(tx, viewer, baseTitle(source.title)));
+        // A title that nobody chose is made anew by what the fork comes to be about.
+        const own = { title, titleSource: titleSource === 'USER' ? titleSource : ('FALLBACK' as const), forkedFromId: place.messageId };
+        const like = { language, provider, model, systemPrompt, metadata: source.metadata as JsonObject };
+        insertConversation(tx, { id, sessionId: uuidv7(), ownerId: viewer.userId, ...own, ...like });
         await copyPath(tx, place.messageId, id);
       });
       return id;

@@ -32,7 +32,7 @@ builder.mutationFields((t) => ({
   forkConversation: t.field({
     type: ConversationResult,
     description:
-      'Makes a new conversation that begins with a copy of this one up to a message: at most 10,000 messages. What they cost is not copied.',
+      'Makes a new conversation that begins with a copy of this one up to a message: at most 10,000 messages. What they cost is not copied. Its title is that of this one with a number.',
     args: {
       id: t.arg.id({ required: true, description: 'Global id of the conversation to copy from.' }),
       fromMessageId: t.arg.id({ required: true, description: 'The last message to copy, with all that lead to it.' }),

@@ -11,6 +11,13 @@ const list = 'allMessages';
 const siblingsOf = async ({ parentId, conversationId }: Rows['Message'], { loaders }: Context): Promise<Rows['Message'][]> =>
   (parentId ? await loaders.messageChildren.load(parentId) : await loaders.firstMessages.load(conversationId)) ?? [];
 
+/** A message of another conversation, where that is still there for the viewer. */
+async function visibleMessage(id: string, { loaders, viewer }: Context): Promise<Rows['Message'] | null> {
+  const message = await loaders.messageRows.load(id);
+  const conversation = message && (await loaders.conversationRows.load(message.conversationId));
+  return conversation?.ownerId === viewer.userId ? message : null;
+}
+
 builder.prismaObjectFields('Message', (t) => ({
   parent: t.field({
     type: Message,
@@ -41,6 +48,13 @@ builder.prismaObjectFields('Conversation', (t) => ({
     nullable: true,
     description: 'The last message of the branch that is shown, which the next message will follow; null while there is none.',
     resolve: ({ activeLeafId }, _args, { loaders }) => (activeLeafId ? loaders.messageRows.load(activeLeafId) : null),
+  }),
+  forkedFrom: t.field({
+    type: Message,
+    nullable: true,
+    description:
+      'The message of another conversation that this one was forked at: it began with a copy of all up to it. Null where it was not forked, and where the other is gone.',
+    resolve: ({ forkedFromId }, _args, context) => (forkedFromId ? visibleMessage(forkedFromId, context) : null),
   }),
   allMessages: t.field({
     type: MessageConnection,
