@@ -5,7 +5,7 @@ import { SlowestFirst } from './test/kit/slowest-first.ts';
 const units = [
   'test/{architecture,coverage,dead-schema,docs,migrating,operations-page,proofs,schema}.test.ts',
   'test/{engine,kernel,mutants}/**/*.test.ts',
-  'test/graph/{answer-shares,charged-fields,ids,mask-errors,paging,selection,source}.test.ts',
+  'test/graph/{answer-shares,charged-fields,cost,ids,mask-errors,paging,selection,source}.test.ts',
   'test/app/{config,secret}.test.ts',
   'test/clients/maps.test.ts',
   'test/app/ops/meters.test.ts',

@@ -24,7 +24,13 @@ const manyEvents = 250;
 const fewObjects = 20;
 
 type Variables = Readonly<Record<string, unknown>>;
-type Walk = { fragments: Map<string, FragmentDefinitionNode>; variables: Variables; done: Map<string, Size> };
+type Walk = {
+  fragments: Map<string, FragmentDefinitionNode>;
+  variables: Variables;
+  done: Map<string, Size>;
+  /** Whether a list of branches stands above: what is within it may be as long as such a list can be. */
+  isWithinBranches: boolean;
+};
 type Size = { objects: number; depth: number };
 
 const nothing: Size = { objects: 0, depth: 0 };
@@ -41,7 +47,7 @@ export function refuseTooComplex(document: DocumentNode, maxObjects: number, var
   for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-    const walk: Walk = { fragments, variables: variables ? withDefaults(definition, variables) : {}, done: new Map() };
+    const walk: Walk = { fragments, variables: variables ? withDefaults(definition, variables) : {}, done: new Map(), isWithinBranches: false };
     const { objects, depth } = sizeOfSet(definition.selectionSet, walk, 0);
     if (depth > maxDepth) throw tooDeep(maxDepth);
     if (objects > maxObjects)
@@ -87,7 +93,7 @@ function measured(selection: SelectionNode, walk: Walk, level: number): [type: s
 
 /** Each fragment is measured once, however often it is spread; one that spreads itself is refused by validation. */
 function sizeOfFragment(name: string, walk: Walk, level: number): Size {
-  const key = `${name} ${level}`;
+  const key = `${name} ${level} ${walk.isWithinBranches}`;
   const known = walk.done.get(key);
   if (known) return known;
   walk.done.set(key, nothing);
@@ -102,8 +108,8 @@ function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
   // What is said once more under another name takes its room in the answer once more, and it may be a long text.
   if (!field.selectionSet) return field.alias ? anotherName : nothing;
   if (name === 'events') return sizeOfEvents(field.selectionSet, walk, level + 1);
-  const below = sizeOfSet(field.selectionSet, walk, level + 1);
-  const times = lengthOf(field, walk.variables);
+  const below = sizeOfSet(field.selectionSet, name in branches ? { ...walk, isWithinBranches: true } : walk, level + 1);
+  const times = lengthOf(field, walk);
   const own = wrappers.has(name) ? 0 : 1;
   return { objects: times * (own + below.objects), depth: 1 + below.depth };
 }
@@ -144,9 +150,9 @@ const introspected = (name: string): Size => (name === '__schema' ? wholeSchema 
 const wrappers = new Set(['edges', 'nodes', 'node', 'pageInfo']);
 
 /** Lists whose length is not their parent's, and that nobody can ask for by number. */
-const plainLists = new Set(['output', 'attempts', 'usage', 'parts', 'models', 'toolCalls', 'approvals', 'clientTools']);
+const plainLists = new Set(['output', 'attempts', 'usage', 'parts', 'toolCalls', 'approvals', 'clientTools']);
 
-function lengthOf({ name, arguments: given = [] }: FieldNode, variables: Variables): number {
+function lengthOf({ name, arguments: given = [] }: FieldNode, { variables, isWithinBranches }: Walk): number {
   const sizes = given
     .filter((argument) => ['first', 'last', 'ids'].includes(argument.name.value))
     .map(({ value }) => valueFromASTUntyped(value, variables as Record<string, unknown>))
@@ -155,13 +161,21 @@ function lengthOf({ name, arguments: given = [] }: FieldNode, variables: Variabl
   // What is beyond the largest page is refused by its own name, not here.
   if (sizes.length > 0) return Math.min(Math.max(...sizes), maxPageSize);
   if (pages.has(name.value)) return defaultPage;
+  if (name.value in branches) return isWithinBranches ? branches[name.value]! : fewBranches;
   if (name.value in longLists) return longLists[name.value]!;
   return plainLists.has(name.value) ? plainList : 1;
 }
 
 const pages = new Set(['messages', 'allMessages', 'conversations', 'turns', 'queuedTurns', 'pendingApprovals']);
-/** Lists that a few requests can make long: how long at the most. */
-const longLists: Readonly<Record<string, number>> = { siblings: 30, children: 30, items: 100 };
+/**
+ * What was said in one place of a conversation: how much at the most. Few places have more than one thing, and a whole page of places is
+ * asked for, so these count as a handful; one below another, where the most is multiplied with the most, as the most.
+ */
+const branches: Readonly<Record<string, number>> = { siblings: 30, children: 30 };
+const fewBranches = 6;
+/** Lists that are long wherever they are: how long about. */
+const longLists: Readonly<Record<string, number>> = { items: 100, models: 50 };
 
 /** Whether a list of this name is known here; one that is not counts as a single object. */
-export const isCounted = (name: string): boolean => name in longLists || [wrappers, plainLists, pages].some((names) => names.has(name));
+export const isCounted = (name: string): boolean =>
+  name in longLists || name in branches || [wrappers, plainLists, pages].some((names) => names.has(name));
