@@ -112,6 +112,11 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     }
   }
 
+  async function cutShort(request: SideRequest, entry: LedgerEntry | null): Promise<never> {
+    await giveBack(request, entry, true);
+    throw new CutShortError();
+  }
+
   /** `isAwaited`: somebody waits for it, however often it failed before. */
   async function make(request: SideRequest, signal: AbortSignal, isAwaited = false): Promise<void> {
     if (request.lostTokens !== null) await accountLost(request, request.lostTokens);
@@ -124,8 +129,9 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     const end = await callWithin(signal, { model: info.id, messages: prompt, generation: errand.generation }, promptTokens, provider);
     const entry = await entryOf(end.call, subject, named(info));
     if (!('error' in end)) return useAnswer(request, subject, end.call.generated, entry);
-    await giveBack(request, signal.aborted && !wasSent(end.call) ? null : entry, signal.aborted || isPassing(end.error));
-    throw signal.aborted ? new CutShortError() : end.error;
+    if (signal.aborted) return cutShort(request, wasSent(end.call) ? entry : null);
+    await giveBack(request, entry, isPassing(end.error));
+    throw end.error;
   }
 
   /** An answer that cannot be stored is paid for all the same, and would be no better if it were bought again. */
