@@ -117,10 +117,12 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     throw new CutShortError();
   }
 
+  const prepare = async (request: SideRequest, isAwaited: boolean) => (request.tries > maxTries && !isAwaited ? null : errand.prepare(request));
+
   /** `isAwaited`: somebody waits for it, however often it failed before. */
   async function make(request: SideRequest, signal: AbortSignal, isAwaited = false): Promise<void> {
     if (request.lostTokens !== null) await accountLost(request, request.lostTokens);
-    const prepared = request.tries > maxTries && !isAwaited ? null : await errand.prepare(request);
+    const prepared = await prepare(request, isAwaited);
     if (!prepared) return void (await endRequest(database, request));
     const { subject, prompt } = prepared;
     const { provider, info } = modelFor({ provider: subject.provider, model: subject.model, conversationId: subject.id });
