@@ -60,7 +60,9 @@ export const environment = z.object({
   GUEST_MAX_TOKENS: whole(1, 1_000_000).default(2_000).describe('Tokens that one answer for a guest may have at the most.'),
   GUESTS_PER_HOUR: whole(0, 1_000_000)
     .default(30)
-    .describe('Guest sessions that one address (of IPv6: one /64 network) may begin in an hour, and times that one guest may renew theirs; 0 is any number.'),
+    .describe(
+      'Guest sessions that one address (of IPv6: one /64 network) may begin in an hour, and times that one guest may renew theirs; 0 is any number.',
+    ),
   TURNS_PER_MINUTE: byRole(1_000_000)
     .default({ ANONYMOUS: 10, USER: 20, OPERATOR: 20, ADMIN: 20 })
     .describe(

@@ -11,7 +11,10 @@ describeSettings('rates', ({ storage, redis }) => {
   let apps: App[];
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, env: { TURNS_PER_MINUTE: 'ANONYMOUS:2,USER:5', OPENAI_MODELS: 'gpt-4o', GUEST_MAX_TOKENS: '300', GUESTS_PER_HOUR: '3' } });
+    world = await createWorld(storage, {
+      redis,
+      env: { TURNS_PER_MINUTE: 'ANONYMOUS:2,USER:5', OPENAI_MODELS: 'gpt-4o', GUEST_MAX_TOKENS: '300', GUESTS_PER_HOUR: '3' },
+    });
     // The embedded database has one process.
     apps = [await world.start(), ...(redis ? [await world.start()] : [])];
   });

@@ -54,7 +54,8 @@ export const createGuestService = ({ db, tokens, count, countRenewal, allowGuest
   async renew({ userId, roles }) {
     if (!allowGuests) throw noGuests();
     const guest = isGuest({ roles }) ? await findGuest(db, userId) : null;
-    if (!guest) throw new ValidationError([{ path: [], message: 'Only the token of a guest is renewed here: ask your identity provider for another.' }]);
+    if (!guest)
+      throw new ValidationError([{ path: [], message: 'Only the token of a guest is renewed here: ask your identity provider for another.' }]);
     await countRenewal(userId);
     const { anonymousId, displayName: name } = guest;
     const subject = guestSubject(anonymousId);

@@ -21,7 +21,8 @@ describeStatements('guest sessions', ({ create }) => {
   const now = new Date('2026-01-02T03:04:05Z');
   const clock = { ...systemClock, now: () => now };
   const tokens = createTokens({ secret: 's'.repeat(32), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
-  const guests = (allowGuests = true) => createGuestService({ db: database.prisma, tokens, count: async () => {}, countRenewal: async () => {}, allowGuests, hours: 24 });
+  const guests = (allowGuests = true) =>
+    createGuestService({ db: database.prisma, tokens, count: async () => {}, countRenewal: async () => {}, allowGuests, hours: 24 });
 
   it('signs a guest in, whom the token stands for from then on', async () => {
     const session = await guests().start('  Zoë ', null);
