@@ -153,7 +153,7 @@ describe.each(pages)('the page of %s', (page) => {
 });
 
 describe('the programs of the pages', () => {
-  it('agree with the types of the packages', async () => {
+  it('agree with the types of the packages', { timeout: 300_000 }, async () => {
     await writeFile(join(scratch, 'tsconfig.json'), JSON.stringify(tsconfig));
     const { stdout } = await run(bin('tsc'), ['--noEmit', '-p', scratch]).catch((fault: { stdout: string }) => fault);
     expect(stdout).toBe('');
