@@ -53,6 +53,7 @@ export const protocolCodes = {
   BAD_REQUEST: 'The request is not one of GraphQL, or cannot be read.',
   REQUEST_ENTITY_TOO_LARGE: 'The request has more bytes than it may have.',
   INTERNAL_SERVER_ERROR: 'A fault on our side, of an operation that has no answer: INTERNAL where one is told as data.',
+  PERSISTED_QUERY_NOT_SUPPORTED: 'The request has the hash of a query in place of its text. Send the text: none is kept here.',
 } as const;
 
 const ErrorCode = builder.enumType('ErrorCode', {

@@ -61,7 +61,7 @@ describe('200,000 characters without a break', () => {
     await countTokens('loaded');
     const { total, longest } = await measured(text);
     // Some 0.5 s and 15 ms on an idle machine; a busy one may need more, and the fault this guards against took 20 s.
-    expect(total).toBeLessThan(3_000);
+    expect(total).toBeLessThan(8_000);
     expect(longest).toBeLessThan(150);
   });
 
