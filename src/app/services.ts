@@ -162,7 +162,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     services: {
       ...{ decisions, outputs: createOutputs(waiting) },
       asked: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
-      ...{ conversations, turns, titles, guests, rates, log, maxReplay },
+      ...{ conversations, turns, titles, guests, rates, log, maxReplay, maxObjects: config.http.maxQueryObjects },
       models,
       previewContext: createContextPreview({
         ...{ database, findModel, countTokens, limits: config.turns.context },

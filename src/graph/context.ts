@@ -32,6 +32,8 @@ export type Services = {
   hub: Hub;
   /** Above this many events behind, a reader gets a snapshot instead of a replay. */
   maxReplay: number;
+  /** Objects that one operation may ask for. */
+  maxObjects: number;
   /** Is told of each frame that is handed to a reader, and whether that reader had caught up before. */
   onFrame(frame: Pick<Frame, 'replayed'> & { events: readonly { at: Date }[] }, isCaughtUp: boolean): void;
 };

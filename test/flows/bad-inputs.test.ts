@@ -350,7 +350,7 @@ describeSettings(
       it.each(bad)('%s is refused, with the same words as any other', async (_, make) => {
         const answer = await post({ query: '{ viewer { user { id } } }' }, await make());
         expect(answer.code).toBe('UNAUTHENTICATED');
-        expect(answer.message).toMatch(/^A valid bearer token is needed.* npm run token/);
+        expect(answer.message).toMatch(/^A valid bearer token is needed.*"npm run token/);
         expect(answer.data ?? null).toBeNull();
       });
 

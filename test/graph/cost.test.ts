@@ -20,7 +20,7 @@ const frame = `cursor caughtUp events { __typename
   ... on EventMeta { seq at turnId }
   ... on SnapshotEvent { conversation { ${page} } }
   ... on MessageAddedEvent { message { id role status parent { id } siblingIndex siblings { id } } }
-  ... on BranchSelectedEvent { leaf { id siblings { id } } conversation { id activeLeaf { id } } }
+  ... on BranchSelectedEvent { leaf { id } conversation { id messages(last: 50) { nodes { id siblings { id } } } } }
   ... on TextDeltaEvent { messageId partIndex offset text }
   ... on ToolCallStartedEvent { messageId toolCall { id toolName status } }
   ... on ApprovalRequestedEvent { approval { id status summary toolCall { id toolName argumentsText } } }

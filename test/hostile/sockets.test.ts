@@ -78,7 +78,7 @@ describeSettings(
         [{ query: 'query A { __typename } query B { __typename }' }, 'OPERATION_RESOLUTION_FAILURE'],
         [{ query: 'fragment A on Query { __typename }' }, 'GRAPHQL_VALIDATION_FAILED'],
         [{ query: '' }, 'GRAPHQL_PARSE_FAILED'],
-        [{ query: '{ node(id: "x") { id } }' }, 'VALIDATION_FAILED'],
+        [{ query: '{ conversationEvents(conversationId: "x") { cursor } }' }, 'VALIDATION_FAILED'],
         [{ query: 'subscription { turnEvents(turnId: "x") { cursor } }' }, 'VALIDATION_FAILED'],
       ];
       for (const [at, [payload, code]] of bad.entries()) {

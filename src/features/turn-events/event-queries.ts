@@ -2,11 +2,12 @@ import { encodeEventCursor, mergeDeltas, pageBytes, positionIn } from '../../eve
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
+import { eventsAtOnce } from '../../graph/limits/index.ts';
 import { type Info, timesNamed } from '../../graph/selection.ts';
 import { NotFoundError, StaleCursorError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { type SeenEvent, seen } from './frames.ts';
+import { piecesOf, runsOf, type SeenEvent, seen } from './frames.ts';
 import { ConversationFrame } from './subscriptions.ts';
 
 const maxLimit = 1_000;
@@ -33,11 +34,14 @@ builder.queryField('conversationEvents', (t) =>
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has. Without it the frame holds a SnapshotEvent.' }),
-      limit: t.arg.int({ defaultValue: 500, description: `How many events at the most, 1 to ${maxLimit}.` }),
+      limit: t.arg.int({
+        defaultValue: 500,
+        description: `How many events at the most, 1 to ${maxLimit}. Fewer come where each leads to many objects.`,
+      }),
     },
     resolve: async (_root, args, context, info) => {
       const { db, viewer, services } = context;
-      const { log, maxReplay } = services;
+      const { log, maxReplay, maxObjects } = services;
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
       const limit = parseLimit('limit', args.limit ?? 500);
       if (!(await findConversation(db, viewer, conversationId))) throw new NotFoundError('conversation', args.conversationId);
@@ -47,7 +51,8 @@ builder.queryField('conversationEvents', (t) =>
       if (after && after.epoch === epoch && after.seq > head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
       const whole = { conversationId, epoch, caughtUp: true, replayed: true };
       if (!after || after.epoch !== epoch || head - after.seq > maxReplay) return seen({ ...whole, seq: head, events: null });
-      return seen({ ...whole, seq: page.seq, events: mergeDeltas(page.events), caughtUp: !page.full });
+      const frame = { ...whole, seq: page.seq, events: mergeDeltas(page.events), caughtUp: !page.full };
+      return seen(piecesOf(frame, eventsAtOnce(info, maxObjects))[0]!);
     },
   }),
 );
@@ -80,20 +85,23 @@ builder.prismaObjectField('Turn', 'events', (t) =>
     type: ConversationEventConnection,
     description: 'The recorded log of this turn, page by page, for as long as the turn exists. Deltas of a turn that has ended are merged.',
     args: {
-      first: t.arg.int({ description: `How many from the start: 1 to ${maxLimit}; 100 when nothing is said.` }),
+      first: t.arg.int({
+        description: `How many from the start: 1 to ${maxLimit}; 100 when nothing is said. Fewer come where each leads to many objects.`,
+      }),
       after: t.arg({ type: 'EventCursor', description: 'Only what comes after this position.' }),
     },
     resolve: async ({ id, conversationId, logStart }, args, context, info) => {
-      const { log } = context.services;
+      const { log, maxObjects } = context.services;
       const limit = parseLimit('first', args.first ?? 100);
       const position = args.after == null ? null : positionIn(conversationId, args.after);
       const { events, full } = await readPage(context, info, () => log.readTurn(id, position?.seq ?? Number(logStart), limit));
       const epoch = position?.epoch ?? (await log.heads([conversationId])).get(conversationId)?.epoch ?? 1;
-      const edges = events.map((event) => ({
+      const [run = [], ...later] = runsOf(events, eventsAtOnce(info, maxObjects));
+      const edges = run.map((event) => ({
         node: { ...event, conversationId },
         cursor: encodeEventCursor({ conversationId, epoch, seq: event.seq }),
       }));
-      return { edges: edges.filter(({ node }) => isShown(node)), hasNextPage: full, hasPreviousPage: position !== null };
+      return { edges: edges.filter(({ node }) => isShown(node)), hasNextPage: full || later.length > 0, hasPreviousPage: position !== null };
     },
   }),
 );

@@ -13,6 +13,33 @@ export const withEvents = ({ conversationId, epoch, caughtUp, replayed }: Frame,
   ...{ conversationId, epoch, seq, events, caughtUp, replayed },
 });
 
+/** Runs of events, in order, with at most so many besides deltas of text in each. */
+export function runsOf(events: readonly LogEvent[], most: number): LogEvent[][] {
+  const runs: LogEvent[][] = [[]];
+  let room = most;
+  for (const event of events) {
+    const weight = isDelta(event.body) ? 0 : 1;
+    if (weight > room) {
+      runs.push([]);
+      room = most;
+    }
+    room -= weight;
+    runs.at(-1)!.push(event);
+  }
+  return runs;
+}
+
+/** The frame in pieces with at most so many events besides deltas of text. Only the last reaches as far as the frame did. */
+export function piecesOf(frame: Frame, most: number): Frame[] {
+  if (!frame.events || frame.events.length <= most) return [frame];
+  const runs = runsOf(frame.events, most);
+  if (runs.length === 1) return [frame];
+  return runs.map((run, at) => {
+    const isLast = at === runs.length - 1;
+    return { ...withEvents(frame, run, isLast ? frame.seq : run.at(-1)!.seq), caughtUp: isLast && frame.caughtUp };
+  });
+}
+
 /** A frame whose events were too many becomes one event: the conversation as it is. */
 export function seen(frame: Known): SeenFrame {
   if (frame.seen) return frame.seen;

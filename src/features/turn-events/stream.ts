@@ -2,7 +2,7 @@ import type { Frame } from '../../events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { AppError, UnauthenticatedError } from '../../kernel/errors.ts';
-import { type SeenFrame, seen } from './frames.ts';
+import { piecesOf, type SeenFrame, seen } from './frames.ts';
 
 /** The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it. */
 const maxTimer = 2 ** 31 - 1;
@@ -11,6 +11,9 @@ const maxTimer = 2 ** 31 - 1;
 export type Taken = { frame: Frame | null; isLast: boolean };
 export type Take = (frame: Frame) => Taken | Promise<Taken>;
 
+/** `first` goes before all others; no frame has more than `eventsAtOnce` events besides deltas of text. */
+type Options = { first?: Frame; eventsAtOnce?: number };
+
 const over = { done: true, value: undefined } as const;
 
 /** The frames of one reader, each counted. An object and no generator, as the tail that it reads: most streams wait. */
@@ -18,15 +21,22 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   private readonly context: Context;
   private readonly frames: AsyncIterator<Frame, undefined>;
   private readonly take: Take;
-  /** What goes before all others. */
-  private first: Frame | null;
+  private readonly eventsAtOnce: number;
+  /** What goes before the next of `frames`. */
+  private waiting: Frame[];
   private isCaughtUp = false;
 
-  constructor(context: Context, frames: AsyncIterator<Frame, undefined>, take: Take, first: Frame | null = null) {
+  constructor(
+    context: Context,
+    frames: AsyncIterator<Frame, undefined>,
+    take: Take,
+    { first, eventsAtOnce = Number.POSITIVE_INFINITY }: Options = {},
+  ) {
     this.context = context;
     this.frames = frames;
     this.take = take;
-    this.first = first;
+    this.waiting = first ? [first] : [];
+    this.eventsAtOnce = eventsAtOnce;
   }
 
   [Symbol.asyncIterator](): this {
@@ -34,24 +44,21 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   }
 
   async next(): Promise<IteratorResult<SeenFrame, undefined>> {
-    if (this.first) {
-      const frame = this.first;
-      this.first = null;
-      return this.give(frame);
-    }
     for (;;) {
+      const frame = this.waiting.shift();
+      if (frame) return this.give(frame);
       const { done, value } = await this.frames.next();
       if (done) return over;
       const taken = this.take(value);
-      const { frame, isLast } = taken instanceof Promise ? await this.taken(taken) : taken;
+      const { frame: next, isLast } = taken instanceof Promise ? await this.taken(taken) : taken;
       if (isLast) await this.frames.return?.();
-      if (frame) return this.give(frame);
-      if (isLast) return over;
+      if (next) this.waiting = piecesOf(next, this.eventsAtOnce);
+      else if (isLast) return over;
     }
   }
 
   async return(): Promise<IteratorReturnResult<undefined>> {
-    this.first = null;
+    this.waiting = [];
     await this.frames.return?.();
     return over;
   }

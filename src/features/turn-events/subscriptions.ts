@@ -3,12 +3,13 @@ import { encodeEventCursor, type Frame, positionIn, tail } from '../../events/in
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
+import { eventsAtOnce } from '../../graph/limits/index.ts';
 import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { type SeenFrame, seen, withEvents } from './frames.ts';
-import { longestGapMs, type Pacer, type Replay, replayFrames } from './replay.ts';
+import { piecesOf, type SeenFrame, seen, withEvents } from './frames.ts';
+import { longestGapMs, replayFrames } from './replay.ts';
 import { Stream, streamFor, type Taken } from './stream.ts';
 
 export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame').implement({
@@ -43,7 +44,8 @@ function parseSpeed(speed: number | null | undefined): number {
   return value;
 }
 
-type Source = { conversationId: string; after: { seq: number; epoch: number | null }; coalesceMs: number; maxReplay: number };
+type Reading = { coalesceMs: number; maxReplay: number; eventsAtOnce: number };
+type Source = Reading & { conversationId: string; after: { seq: number; epoch: number | null } };
 
 const open = ({ services: { log, hub } }: Context, source: Source) => tail(log, hub, source);
 
@@ -54,7 +56,7 @@ async function framesAfter(context: Context, source: Source): Promise<Stream | n
   frames.begin(); // the log is read while it is asked whether it may be shown
   let stream: Stream | null = null;
   try {
-    if (await isVisible) stream = new Stream(context, frames, untilDeleted);
+    if (await isVisible) stream = new Stream(context, frames, untilDeleted, { eventsAtOnce: source.eventsAtOnce });
   } finally {
     if (!stream) await frames.return();
   }
@@ -62,11 +64,14 @@ async function framesAfter(context: Context, source: Source): Promise<Stream | n
 }
 
 /** The same from its present state. */
-async function framesFromNow(context: Context, conversationId: string, options: Omit<Source, 'conversationId' | 'after'>): Promise<Stream | null> {
+async function framesFromNow(context: Context, conversationId: string, options: Reading): Promise<Stream | null> {
   if (!(await isVisibleTo(context, conversationId))) return null;
   const after = await headOf(context, conversationId);
   const present = { conversationId, ...after, events: null, caughtUp: true, replayed: true };
-  return new Stream(context, open(context, { conversationId, after, ...options }), untilDeleted, present);
+  return new Stream(context, open(context, { conversationId, after, ...options }), untilDeleted, {
+    first: present,
+    eventsAtOnce: options.eventsAtOnce,
+  });
 }
 
 const isVisibleTo = ({ services, viewer }: Context, id: string): Promise<boolean> => services.isVisible({ viewer, id });
@@ -87,7 +92,7 @@ const upTo = (frame: Frame, seq: number): Frame =>
 /** The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that. */
 function turnFrames(context: Context, source: Source, turnId: string): Stream {
   let isFirst = true;
-  return new Stream(context, open(context, source), (frame) => {
+  const take = (frame: Frame): Taken | Promise<Taken> => {
     // Null where the cursor is of another epoch: the reader gets the present state, as of a conversation.
     const events = frame.events?.filter((event) => event.turnId === turnId) ?? null;
     // A frame that is all of this turn is the one that other readers get.
@@ -97,7 +102,8 @@ function turnFrames(context: Context, source: Source, turnId: string): Stream {
     if (events?.some(({ body }) => body.type === 'turn-finished')) return { frame: told, isLast: true };
     if (!frame.replayed || !frame.caughtUp) return { frame: told, isLast: false };
     return hasEnded(context, turnId, frame.seq).then((isLast) => ({ frame: told, isLast }));
-  });
+  };
+  return new Stream(context, open(context, source), take, { eventsAtOnce: source.eventsAtOnce });
 }
 
 /** Whether the turn has ended, and its terminal event lies before the position: one that has just been committed is still to come. */
@@ -122,9 +128,10 @@ builder.subscriptionFields((t) => ({
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
       coalesceMs: t.arg.int({ defaultValue: 30, description: coalesceMs }),
     },
-    subscribe: async (_root, args, context) => {
+    subscribe: async (_root, args, context, info) => {
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
-      const options = { coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: context.services.maxReplay };
+      const { maxReplay, maxObjects } = context.services;
+      const options = { coalesceMs: parseCoalesce(args.coalesceMs), maxReplay, eventsAtOnce: eventsAtOnce(info, maxObjects) };
       const stream =
         args.after == null
           ? await framesFromNow(context, conversationId, options)
@@ -142,12 +149,13 @@ builder.subscriptionFields((t) => ({
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
       coalesceMs: t.arg.int({ defaultValue: 30, description: coalesceMs }),
     },
-    subscribe: async (_root, args, context) => {
+    subscribe: async (_root, args, context, info) => {
       const turn = await findTurn(context.db, context.viewer, idOf('Turn', args.turnId, 'turnId'));
       if (!turn) throw new NotFoundError('turn', args.turnId);
       const { id, conversationId, logStart } = turn;
       const after = args.after == null ? { seq: Number(logStart), epoch: null } : positionIn(conversationId, args.after);
-      const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), maxReplay: Number.POSITIVE_INFINITY };
+      const options = { maxReplay: Number.POSITIVE_INFINITY, eventsAtOnce: eventsAtOnce(info, context.services.maxObjects) };
+      const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), ...options };
       return streamFor(context, turnFrames(context, source, id));
     },
     resolve: (frame) => frame,
@@ -160,7 +168,8 @@ ${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objec
       turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }),
       speed: t.arg.float({ defaultValue: 1, description: `How many times faster: ${minSpeed} to ${maxSpeed}.` }),
     },
-    subscribe: async (_root, args, context) => {
+    subscribe: async (_root, args, context, info) => {
+      const most = eventsAtOnce(info, context.services.maxObjects);
       const speed = parseSpeed(args.speed);
       const turn = await findTurn(context.db, context.viewer, idOf('Turn', args.turnId, 'turnId'));
       if (!turn) throw new NotFoundError('turn', args.turnId);
@@ -171,7 +180,7 @@ ${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objec
       const replay = { conversationId, epoch, turnId, logStart: Number(logStart), speed };
       const frames = abortable(context.signal, (signal) => {
         const pacer = { now: () => performance.now(), until: (time: number) => pause(Math.max(0, time - performance.now()), signal) };
-        return replayed(context, replay, pacer, signal);
+        return replayed(most, replayFrames(context.services.log, replay, pacer, signal));
       });
       return streamFor(context, frames);
     },
@@ -179,6 +188,6 @@ ${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objec
   }),
 }));
 
-async function* replayed(context: Context, replay: Replay, pacer: Pacer, signal: AbortSignal): AsyncGenerator<SeenFrame, void> {
-  for await (const frame of replayFrames(context.services.log, replay, pacer, signal)) yield seen(frame);
+async function* replayed(most: number, frames: AsyncIterable<Frame>): AsyncGenerator<SeenFrame, void> {
+  for await (const frame of frames) for (const piece of piecesOf(frame, most)) yield seen(piece);
 }

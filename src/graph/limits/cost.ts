@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLResolveInfo,
   Kind,
   type OperationDefinitionNode,
   type SelectionNode,
@@ -19,7 +20,7 @@ const defaultPage = 20;
 const plainList = 5;
 /** Of many events, few lead to objects: deltas, the most of them, are text. */
 const eventObjects = 10;
-/** Of events that lead to more than a message or a turn, a quarter of the largest page counts. */
+/** Of events that lead to more than a message or a turn, no answer holds more than these: see `eventsAtOnce`. */
 const manyEvents = 250;
 const fewObjects = 20;
 
@@ -27,6 +28,7 @@ type Variables = Readonly<Record<string, unknown>>;
 type Walk = {
   fragments: Map<string, FragmentDefinitionNode>;
   variables: Variables;
+  maxObjects: number;
   done: Map<string, Size>;
   /** Whether a list of branches stands above: what is within it may be as long as such a list can be. */
   isWithinBranches: boolean;
@@ -47,7 +49,7 @@ export function refuseTooComplex(document: DocumentNode, maxObjects: number, var
   for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-    const walk: Walk = { fragments, variables: variables ? withDefaults(definition, variables) : {}, done: new Map(), isWithinBranches: false };
+    const walk = startWalk(fragments, variables ? withDefaults(definition, variables) : {}, maxObjects);
     const { objects, depth } = sizeOfSet(definition.selectionSet, walk, 0);
     if (depth > maxDepth) throw tooDeep(maxDepth);
     if (objects > maxObjects)
@@ -56,6 +58,10 @@ export function refuseTooComplex(document: DocumentNode, maxObjects: number, var
   }
   return most;
 }
+
+const startWalk = (fragments: Walk['fragments'], variables: Variables, maxObjects: number): Walk => ({
+  ...{ fragments, variables, maxObjects, done: new Map(), isWithinBranches: false },
+});
 
 /** A page whose size is left to the default of a variable is as large as one whose size is said. */
 function withDefaults({ variableDefinitions = [] }: OperationDefinitionNode, variables: Variables): Variables {
@@ -114,14 +120,40 @@ function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
   return { objects: times * (own + below.objects), depth: 1 + below.depth };
 }
 
+/**
+ * How many events besides deltas of text one answer may hold, so that what they lead to is half of what an operation may ask for, and one at the
+ * least. `info` is of a field that has events, or of such a list. Answers are cut there, so that this is also what is counted.
+ */
+export function eventsAtOnce({ fieldNodes, fragments, variableValues }: GraphQLResolveInfo, maxObjects: number): number {
+  const walk = startWalk(new Map(Object.entries(fragments)), variableValues, maxObjects);
+  const lists = fieldNodes.flatMap((node) => (node.name.value === 'events' ? [node] : listsOfEvents(node.selectionSet, walk, new Set())));
+  return Math.min(...lists.map(({ selectionSet }) => mostOf(sizesOfEvents(selectionSet!, walk, 0).ofOthers.objects, maxObjects)));
+}
+
+function listsOfEvents(set: SelectionSetNode | undefined, walk: Walk, seen: Set<string>): readonly FieldNode[] {
+  return (set?.selections ?? []).flatMap((selection) => {
+    if (selection.kind === Kind.FIELD) return selection.name.value === 'events' ? [selection] : [];
+    if (selection.kind === Kind.INLINE_FRAGMENT) return listsOfEvents(selection.selectionSet, walk, seen);
+    const name = selection.name.value;
+    return seen.has(name) ? [] : listsOfEvents(walk.fragments.get(name)?.selectionSet, walk, seen.add(name));
+  });
+}
+
+const mostOf = (objects: number, maxObjects: number): number => Math.max(1, Math.floor(maxObjects / 2 / (1 + objects)));
+
 /** A snapshot stands alone in its frame. Of other events many may come at once, and each may lead to the same long list again. */
 function sizeOfEvents(set: SelectionSetNode, walk: Walk, level: number): Size {
+  const { ofSnapshot, ofOthers } = sizesOfEvents(set, walk, level);
+  const times = ofOthers.objects > fewObjects ? Math.min(manyEvents, mostOf(ofOthers.objects, walk.maxObjects)) : eventObjects;
+  return { objects: Math.max(1 + ofSnapshot.objects, times * (1 + ofOthers.objects)), depth: 1 + Math.max(ofSnapshot.depth, ofOthers.depth) };
+}
+
+function sizesOfEvents(set: SelectionSetNode, walk: Walk, level: number): { ofSnapshot: Size; ofOthers: Size } {
   const selections = eventSelections(set, walk, new Set());
   const [ofSnapshot, ofOthers] = [true, false].map((wanted) =>
     sizeOfSet({ ...set, selections: selections.filter((each) => (conditionOf(each, walk) === 'SnapshotEvent') === wanted) }, walk, level),
   ) as [Size, Size];
-  const times = ofOthers.objects > fewObjects ? manyEvents : eventObjects;
-  return { objects: Math.max(1 + ofSnapshot.objects, times * (1 + ofOthers.objects)), depth: 1 + Math.max(ofSnapshot.depth, ofOthers.depth) };
+  return { ofSnapshot, ofOthers };
 }
 
 /** The selections on kinds of events, whatever edges and fragments on all of them stand around. */
