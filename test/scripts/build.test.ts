@@ -22,9 +22,9 @@ beforeAll(async () => {
     join(root, 'src/main.ts'),
     `import { word } from './word.ts';
      import { part } from './part.mjs';
-     console.log(JSON.stringify({ word, part, args: process.argv.slice(2) }));
-     if (process.argv[2] === 'fail') throw new Error('at this line');
      if (process.argv[2] === 'wait') { process.on('SIGTERM', () => process.exit(7)); setInterval(() => {}, 1_000); }
+     if (process.argv[2] === 'fail') throw new Error('at this line');
+     console.log(JSON.stringify({ word, part, args: process.argv.slice(2) }));
      if (process.argv[2] === 'code') process.exitCode = 3;\n`,
   );
 });
