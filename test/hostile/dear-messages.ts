@@ -95,6 +95,16 @@ const wrongBehindLines = (lines: number, count: number) => `{ viewer { ${'\n'.re
 const conflicts = (count: number) => `{ viewer { ${many(count, (at) => `a${at % 50}: user { a${at}: id b: id }`)} } }`;
 const fragments = (count: number) =>
   `{ ${many(count, (at) => `...F${at}`)} } ${many(count, (at) => `fragment F${at} on Query { viewer { user { id ${many(3, (n) => `x${n}: id`)} } } ...F${(at + 1) % count} }`)}`;
+const onEvents = (at: number, inner: string) => `fragment E${at} on ConversationEvent { ${inner} }`;
+/** Small enough that a server which measures every way through it comes to its end. */
+const events = () =>
+  `{ events { ...E0 } } ${many(9, (at) =>
+    onEvents(
+      at,
+      many(4, () => `events { ...E${at + 1} }`),
+    ),
+  )} ${onEvents(9, 'seq')}`;
+const schemaAgain = () => `{ __schema { types { fields { type { fields { ${many(190, (at) => `a${at}: name`)} } } } } } }`;
 const variables = (count: number) => `query (${many(count, (at) => `$a${at}: Strinq`)}) { __typename }`;
 
 const megabyte = 999_000;
@@ -185,6 +195,9 @@ export const attacks: readonly Attack[] = [
   },
   { name: 'HTTP: X-Forwarded-For', send: (url) => get(url, '/graphql?query={__typename}', { 'x-forwarded-for': '::1,'.repeat(3_500) }) },
   ...sizes.flatMap(([size, bytes]) => documents.map(([name, make]) => http(`a document of ${name}, ${size}`, () => ofQuery(make(bytes))))),
+  http('events that lead to events', () => ofQuery(events())),
+  http('the schema under many names', () => ofQuery(schemaAgain())),
+  late('events that lead to events', events),
   early('lists within lists', () => brackets(990_000)),
   early('as many lists within lists as fit', () => brackets(8_000)),
   early('objects within objects', () => objects(190_000)),

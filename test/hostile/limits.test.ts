@@ -53,6 +53,16 @@ const refused: [what: string, query: string, words: RegExp][] = [
     `{ viewer { user { id } } conversations { nodes { ...f0 } } } ${bomb(22, 'Conversation', (next) => `a: owner { id } b: activeTurn { conversation { ${next} } } c: activeTurn { conversation { ${next} } }`, 'id')}`,
     /levels|objects/,
   ],
+  [
+    'parts of the schema under many names',
+    `{ __schema { types { fields { type { fields { ${many(100, (at) => `a${at}: name`)} } } } } } }`,
+    /\d objects.*5000/,
+  ],
+  [
+    'parts of the schema in fragments',
+    `{ __type(name: "Query") { ${many(20, (at) => `a${at}: fields { ...F }`)} } } fragment F on __Field { type { fields { name type { fields { name } } } } }`,
+    /\d objects.*5000/,
+  ],
   ['the schema six times', `{ ${many(6, (at) => `a${at}: __schema { types { fields { name } } }`)} }`, /6000 objects/],
 ];
 
@@ -155,6 +165,7 @@ describe('a document that asks for too much', () => {
 
   it('is told from one that does not: the whole schema, and fragments that are spread often', async () => {
     expect((await overHttp(getIntrospectionQuery({ inputValueDeprecation: true, specifiedByUrl: true }))).errors).toBeUndefined();
+    expect((await overHttp('{ a: __type(name: "Query") { name fields { n: name type { of: name } } } }')).errors).toBeUndefined();
     expect((await overHttp(`{ ...f0 } ${bomb(22, 'Query', (next) => `${next} ${next}`, '__typename')}`)).errors).toBeUndefined();
   });
 

@@ -23,17 +23,24 @@ const eventObjects = 10;
 /** Of events that lead to more than a message or a turn, no answer holds more than these: see `eventsAtOnce`. */
 const manyEvents = 250;
 const fewObjects = 20;
+/** More types than the schema has of events. */
+const maxEventTypes = 100;
 
 type Variables = Readonly<Record<string, unknown>>;
 type Walk = {
   fragments: Map<string, FragmentDefinitionNode>;
   variables: Variables;
   maxObjects: number;
+  /** Fragments that were measured, by their name and level. */
   done: Map<string, Size>;
+  /** The same of those on events. */
+  doneEvents: Map<string, EventSizes>;
   /** Whether a list of branches stands above: what is within it may be as long as such a list can be. */
   isWithinBranches: boolean;
 };
 type Size = { objects: number; depth: number };
+/** What selections on events ask for: of a snapshot, of every event, and of the other kinds. */
+type EventSizes = { snapshot: number; plain: number; byType: Map<string, number>; depth: number };
 
 const nothing: Size = { objects: 0, depth: 0 };
 const anotherName: Size = { objects: 1, depth: 0 };
@@ -60,7 +67,7 @@ export function refuseTooComplex(document: DocumentNode, maxObjects: number, var
 }
 
 const startWalk = (fragments: Walk['fragments'], variables: Variables, maxObjects: number): Walk => ({
-  ...{ fragments, variables, maxObjects, done: new Map(), isWithinBranches: false },
+  ...{ fragments, variables, maxObjects, done: new Map(), doneEvents: new Map(), isWithinBranches: false },
 });
 
 /** A page whose size is left to the default of a variable is as large as one whose size is said. */
@@ -110,7 +117,7 @@ function sizeOfFragment(name: string, walk: Walk, level: number): Size {
 
 function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
   const name = field.name.value;
-  if (name.startsWith('__')) return introspected(name);
+  if (name.startsWith('__')) return introspected(field, walk);
   // What is said once more under another name takes its room in the answer once more, and it may be a long text.
   if (!field.selectionSet) return field.alias ? anotherName : nothing;
   if (name === 'events') return sizeOfEvents(field.selectionSet, walk, level + 1);
@@ -127,7 +134,7 @@ function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
 export function eventsAtOnce({ fieldNodes, fragments, variableValues }: GraphQLResolveInfo, maxObjects: number): number {
   const walk = startWalk(new Map(Object.entries(fragments)), variableValues, maxObjects);
   const lists = fieldNodes.flatMap((node) => (node.name.value === 'events' ? [node] : listsOfEvents(node.selectionSet, walk, new Set())));
-  return Math.min(...lists.map(({ selectionSet }) => mostOf(sizesOfEvents(selectionSet!, walk, 0).ofOthers.objects, maxObjects)));
+  return Math.min(...lists.map(({ selectionSet }) => mostOf(othersOf(sizesOfEvents(selectionSet, walk, 0)), maxObjects)));
 }
 
 function listsOfEvents(set: SelectionSetNode | undefined, walk: Walk, seen: Set<string>): readonly FieldNode[] {
@@ -139,34 +146,66 @@ function listsOfEvents(set: SelectionSetNode | undefined, walk: Walk, seen: Set<
   });
 }
 
+/** What one event that is no snapshot leads to, at the most. */
+const othersOf = ({ plain, byType }: EventSizes): number => plain + Math.max(0, ...byType.values());
+
 const mostOf = (objects: number, maxObjects: number): number => Math.max(1, Math.floor(maxObjects / 2 / (1 + objects)));
 
 /** A snapshot stands alone in its frame. Of other events many may come at once, and each may lead to the same long list again. */
 function sizeOfEvents(set: SelectionSetNode, walk: Walk, level: number): Size {
-  const { ofSnapshot, ofOthers } = sizesOfEvents(set, walk, level);
-  const times = ofOthers.objects > fewObjects ? Math.min(manyEvents, mostOf(ofOthers.objects, walk.maxObjects)) : eventObjects;
-  return { objects: Math.max(1 + ofSnapshot.objects, times * (1 + ofOthers.objects)), depth: 1 + Math.max(ofSnapshot.depth, ofOthers.depth) };
+  const sizes = sizesOfEvents(set, walk, level);
+  const others = othersOf(sizes);
+  const times = others > fewObjects ? Math.min(manyEvents, mostOf(others, walk.maxObjects)) : eventObjects;
+  return { objects: Math.min(Math.max(1 + sizes.snapshot, times * (1 + others)), Number.MAX_SAFE_INTEGER), depth: 1 + sizes.depth };
 }
 
-function sizesOfEvents(set: SelectionSetNode, walk: Walk, level: number): { ofSnapshot: Size; ofOthers: Size } {
-  const selections = eventSelections(set, walk, new Set());
-  const [ofSnapshot, ofOthers] = [true, false].map((wanted) =>
-    sizeOfSet({ ...set, selections: selections.filter((each) => (conditionOf(each, walk) === 'SnapshotEvent') === wanted) }, walk, level),
-  ) as [Size, Size];
-  return { ofSnapshot, ofOthers };
+/** Of the selections on kinds of events, whatever edges and fragments on all of them stand around. */
+function sizesOfEvents(set: SelectionSetNode | undefined, walk: Walk, level: number): EventSizes {
+  const sizes: EventSizes = { snapshot: 0, plain: 0, byType: new Map(), depth: level > maxDepth ? 1 : 0 };
+  if (!set || level > maxDepth + 1) return sizes;
+  for (const selection of set.selections) {
+    if (isOfAllEvents(selection, walk)) addSizes(sizes, sizesWithin(selection, walk, level));
+    else {
+      const [type, { objects, depth }] = measured(selection, walk, level);
+      sizes.depth = Math.max(sizes.depth, depth);
+      if (type === null) sizes.plain += objects;
+      else if (type === 'SnapshotEvent') sizes.snapshot += objects;
+      else addOfType(sizes, type, objects);
+    }
+  }
+  return sizes;
 }
 
-/** The selections on kinds of events, whatever edges and fragments on all of them stand around. */
-function eventSelections(set: SelectionSetNode | undefined, walk: Walk, seen: Set<string>): readonly SelectionNode[] {
-  return (set?.selections ?? []).flatMap((selection) => {
-    const condition = conditionOf(selection, walk);
-    if (selection.kind === Kind.FIELD && wrappers.has(selection.name.value)) return eventSelections(selection.selectionSet, walk, seen);
-    if (selection.kind === Kind.FIELD || (condition && !['ConversationEvent', 'EventMeta'].includes(condition))) return [selection];
-    if (selection.kind === Kind.INLINE_FRAGMENT) return eventSelections(selection.selectionSet, walk, seen);
-    const name = selection.name.value;
-    if (seen.has(name)) return [];
-    return eventSelections(walk.fragments.get(name)?.selectionSet, walk, seen.add(name));
-  });
+/** Each fragment is measured once at each level: they lead to further events, and fifteen levels of ten each, a kilobyte of text, would be measured for ever. */
+function sizesWithin(selection: SelectionNode, walk: Walk, level: number): EventSizes {
+  if (selection.kind !== Kind.FRAGMENT_SPREAD) return sizesOfEvents(selection.selectionSet, walk, level);
+  const name = selection.name.value;
+  const key = `${name} ${level}`;
+  const known = walk.doneEvents.get(key);
+  if (known) return known;
+  walk.doneEvents.set(key, sizesOfEvents(undefined, walk, 0)); // one that spreads itself is refused by validation
+  const sizes = sizesOfEvents(walk.fragments.get(name)?.selectionSet, walk, level);
+  walk.doneEvents.set(key, sizes);
+  return sizes;
+}
+
+function isOfAllEvents(selection: SelectionNode, walk: Walk): boolean {
+  if (selection.kind === Kind.FIELD) return wrappers.has(selection.name.value);
+  const condition = conditionOf(selection, walk);
+  return condition === null || condition === 'ConversationEvent' || condition === 'EventMeta';
+}
+
+function addSizes(sizes: EventSizes, { snapshot, plain, byType, depth }: EventSizes): void {
+  sizes.snapshot += snapshot;
+  sizes.plain += plain;
+  sizes.depth = Math.max(sizes.depth, depth);
+  for (const [type, objects] of byType) addOfType(sizes, type, objects);
+}
+
+function addOfType({ byType }: EventSizes, type: string, objects: number): void {
+  byType.set(type, (byType.get(type) ?? 0) + objects);
+  if (byType.size > maxEventTypes)
+    throw refusal(`The query has more than ${maxEventTypes} types of events, which is the limit: there are not as many.`);
 }
 
 function conditionOf(selection: SelectionNode, walk: Walk): string | null {
@@ -175,8 +214,43 @@ function conditionOf(selection: SelectionNode, walk: Walk): string | null {
   return walk.fragments.get(selection.name.value)?.typeCondition.name.value ?? null;
 }
 
-/** The schema is an answer of some hundred kilobytes, which need not be given many times in one. */
-const introspected = (name: string): Size => (name === '__schema' ? wholeSchema : name === '__type' ? oneType : nothing);
+/** The schema is an answer of some hundred kilobytes, which need not be given many times in one, nor any part of it. */
+function introspected({ name, selectionSet }: FieldNode, walk: Walk): Size {
+  const { objects } = name.value === '__schema' ? wholeSchema : name.value === '__type' ? oneType : nothing;
+  return { objects: objects + repeatedIn(selectionSet, walk, false), depth: 0 };
+}
+
+/** How often something of the schema is said once more: under another name, or below one. `isRepeated`: all of it is. */
+function repeatedIn(set: SelectionSetNode | undefined, walk: Walk, isRepeated: boolean): number {
+  let times = 0;
+  for (const selection of set?.selections ?? []) {
+    if (selection.kind === Kind.FRAGMENT_SPREAD) times += repeatedInFragment(selection.name.value, walk, isRepeated);
+    else if (selection.kind === Kind.INLINE_FRAGMENT) times += repeatedIn(selection.selectionSet, walk, isRepeated);
+    else times += repeatedByField(selection, walk, isRepeated);
+  }
+  return Math.min(times, Number.MAX_SAFE_INTEGER);
+}
+
+function repeatedByField({ name, alias, selectionSet }: FieldNode, walk: Walk, isRepeated: boolean): number {
+  const isAgain = isRepeated || alias !== undefined;
+  const length = schemaLists.get(name.value) ?? 1;
+  return length * ((isAgain ? 1 : 0) + repeatedIn(selectionSet, walk, isAgain));
+}
+
+function repeatedInFragment(name: string, walk: Walk, isRepeated: boolean): number {
+  const key = `${name} ${isRepeated ? 'repeated' : 'schema'}`;
+  const known = walk.done.get(key);
+  if (known) return known.objects;
+  walk.done.set(key, nothing);
+  const objects = repeatedIn(walk.fragments.get(name)?.selectionSet, walk, isRepeated);
+  walk.done.set(key, { objects, depth: 0 });
+  return objects;
+}
+
+/** About how long the lists of the schema are. */
+const schemaLists = new Map(
+  Object.entries({ types: 100, fields: 10, args: 2, inputFields: 5, enumValues: 5, possibleTypes: 3, interfaces: 2, directives: 5 }),
+);
 
 /** What only stands between a list and its objects. */
 const wrappers = new Set(['edges', 'nodes', 'node', 'pageInfo']);
