@@ -48,6 +48,32 @@ it.each([
   expect(lines.join('')).not.toContain('hunter2');
 });
 
+it.each([
+  'eyJhbGciOi.eyJzdWI.c2ln',
+  'token-eyJhbGciOi.eyJzdWI.c2ln',
+  'a.b eyJh-_Oi.eyJ.',
+  'x.eyJhbGciOi.eyJzdWI.c2ln',
+  'eyJx.eyJhbGciOi.eyJzdWI.c2ln',
+])('leaves nothing of a token that stands in words: %s', (words) => {
+  const { logger, last } = captured();
+  logger.warn({ err: new Error(`refused: ${words}, and more`) }, 'failed');
+  expect(last().err.message).toMatch(/^refused: [\w.-]* ?\[redacted\][\w.-]*, and more$/);
+  expect(last().err.message).not.toMatch(/hbGciOi|zdWI/);
+});
+
+it('scrubs what a hostile server said in a time that follows its length', () => {
+  const { logger } = captured();
+  const timeOf = (words: string) => {
+    const started = process.cpuUsage().user;
+    logger.warn({ err: new Error(words) }, 'failed');
+    return (process.cpuUsage().user - started) / 1_000;
+  };
+  for (const unit of ['eyJ-', 'eyJa.', 'eyJ.eyJ', '://a:', 'Bearer ', 'sk-', 'a.b-']) {
+    timeOf(unit.repeat(1_000));
+    expect(timeOf(unit.repeat(64_000 / unit.length)), unit).toBeLessThan(200);
+  }
+});
+
 it('survives causes in a circle, and shows what an aggregate holds', () => {
   const { logger, last } = captured();
   const error = new AggregateError([new Error('first address')], '');
