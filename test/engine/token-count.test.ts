@@ -71,3 +71,19 @@ describe('200,000 characters without a break', () => {
     expect(Math.abs((await countTokens(text)) - truth) / truth).toBeLessThan(0.005);
   });
 });
+
+it('a hundred counts at once hold the event loop no longer than one', async () => {
+  const text = '語'.repeat(4_000);
+  await countTokens(text);
+  const many = await longestSlice(() => Promise.all(Array.from({ length: 100 }, () => countTokens(text))));
+  const one = await longestSlice(() => countTokens(text));
+  expect(many).toBeLessThan(Math.max(100, 4 * one));
+});
+
+it('a short count waits for no long one: each has its turn', async () => {
+  const ended: string[] = [];
+  const long = countTokens('語'.repeat(60_000)).then(() => ended.push('long'));
+  await countTokens('Hello, world!').then(() => ended.push('short'));
+  await long;
+  expect(ended).toEqual(['short', 'long']);
+});
