@@ -40,6 +40,20 @@ describeSettings('rates', ({ storage, redis }) => {
     expect((await send(client!, 'Once', { key })).turn.id).toBe(first.turn.id);
   });
 
+  it('come before what is dear: what is refused for them, and a repeat, counts no tokens and compiles no schema', async () => {
+    const [client] = await clientsOf('dear');
+    const key = randomUUID();
+    const text = '語'.repeat(30_000);
+    await send(client!, text, { key });
+    for (let n = 0; n < 4; n++) await send(client!, `Another ${n}`);
+    const started = process.cpuUsage().user;
+    for (let n = 0; n < 10; n++) expect(await trySend(client!, text)).toMatchObject({ __typename: 'RateLimitedError' });
+    for (let n = 0; n < 10; n++) await send(client!, text, { key });
+    expect((process.cpuUsage().user - started) / 1_000).toBeLessThan(1_000);
+    const unusable = { responseFormat: { type: 'object', properties: { a: { type: 'spoon' } } } };
+    expect(await trySend(client!, 'Hi', { generation: unusable })).toMatchObject({ __typename: 'RateLimitedError' });
+  });
+
   it('let guests use the default model alone, for short answers', async () => {
     const guest = createTestClient(apps[0]!.url!, await tokenFor('a guest', { roles: ['ANONYMOUS'] }));
     const marker = randomUUID();

@@ -6,7 +6,16 @@ import type { Database } from '../../platform/db.ts';
 import { findWholeConversation, listForContext, measureForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
 import { assemble, type ContextDeps } from '../turn-runs/index.ts';
-import { type Content, countable, type GenerationRequest, modelFor, parseGeneration, readContent, readFormat } from '../turns/index.ts';
+import {
+  type Content,
+  countable,
+  type GenerationRequest,
+  modelFor,
+  parseGeneration,
+  readContent,
+  readFormat,
+  refuseUnusableFormat,
+} from '../turns/index.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;
@@ -30,7 +39,9 @@ export const createContextPreview =
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
     const info = findModel(viewer, modelFor(generation, conversation));
-    const parsed = parseGeneration(await readFormat(generation, json, 'generation'), info, tools, ['generation']);
+    const wanted = readFormat(generation, 'generation');
+    await refuseUnusableFormat(wanted, json, 'generation');
+    const parsed = parseGeneration(wanted, info, tools, ['generation']);
     const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
     const draft = content && countable(readContent(content, maxMessageChars));
     // As many of those that are there as the next message leaves room for.

@@ -11,8 +11,8 @@ import { type LockedConversation, lockConversation, type NewConversation, supers
 import { findLastTurn, type Take, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, countable, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
-import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat } from './input.ts';
-import { type Admitted, createOnce } from './once.ts';
+import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat, refuseUnusableFormat } from './input.ts';
+import { type Admitted, createOnce, nothingToPrepare } from './once.ts';
 import { createRewrites } from './rewrites.ts';
 import { makeWay, type WhenBusy } from './when-busy.ts';
 
@@ -52,8 +52,7 @@ export function createAdmission(deps: AdmissionDeps) {
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
       check(request);
-      const wanted = await readFormat(request.generation, json);
-      const tokenCount = await countTokens(countable(read));
+      const wanted = readFormat(request.generation);
       const hash = sha256(
         stableStringify({
           ...request,
@@ -64,7 +63,11 @@ export function createAdmission(deps: AdmissionDeps) {
         }),
       );
       const named = { viewer, key, hash, take };
-      return once(named, async (tx, append) => {
+      const prepare = async () => {
+        await refuseUnusableFormat(wanted, json);
+        return countTokens(countable(read));
+      };
+      return once(named, prepare, async (tx, append, tokenCount) => {
         const conversation = await open(tx, viewer, request.conversation);
         refuseStaleParent(conversation, request.parentId);
         const info = findModel(viewer, modelFor(wanted, conversation));
@@ -91,7 +94,7 @@ export function createAdmission(deps: AdmissionDeps) {
       const key = parseKey(idempotencyKey, 'idempotencyKey');
       const hash = sha256(stableStringify({ retry: turn.id }));
       const named = { viewer, key, hash, take };
-      return once(named, async (tx, append) => {
+      return once(named, nothingToPrepare, async (tx, append) => {
         const conversation = await lockConversation(tx, viewer, turn.conversationId);
         if (!conversation) throw new NotFoundError('turn', givenId);
         takesMessages(conversation);

@@ -7,7 +7,7 @@ export type { SendMessage } from './admission.ts';
 export { modelFor } from './admit.ts';
 export { type Content, countable, readContent } from './content/content.ts';
 export { ContentInput, contentIn } from './content/inputs.ts';
-export { type GenerationRequest, parseGeneration, parseText, readFormat } from './input.ts';
+export { type GenerationRequest, parseGeneration, parseText, readFormat, refuseUnusableFormat } from './input.ts';
 export { GenerationInput } from './inputs.ts';
 export { TurnResult } from './mutations.ts';
 export type { Admitted } from './once.ts';

@@ -22,20 +22,26 @@ const maxSchema = 16_384;
 export type ReadGeneration = Omit<GenerationRequest, 'responseFormat'> & { responseFormat?: ResponseFormat };
 
 /**
- * Reads the format that a JSON Schema asks for, named by its title. Before any transaction, since the schema is compiled where that can be killed,
- * and before the request is hashed: what is nested without end could not even be measured.
+ * Reads the format that a JSON Schema asks for, named by its title. Before the request is hashed: what is nested without end could not even be
+ * measured.
  */
-export async function readFormat(
-  { responseFormat: given, ...rest }: GenerationRequest,
-  json: Pick<JsonChecker, 'faultOfSchema'>,
-  place = 'input.generation',
-): Promise<ReadGeneration> {
+export function readFormat({ responseFormat: given, ...rest }: GenerationRequest, place = 'input.generation'): ReadGeneration {
   if (given == null) return rest;
   const path = `${place}.responseFormat`;
   const schema = ValidationError.within(path, () => storableJson(given));
-  const fault = faultOfFormat(schema) ?? (await json.faultOfSchema(schema as JsonObject));
+  const fault = faultOfFormat(schema);
   if (fault !== null) throw ValidationError.of(path, fault);
   return { ...rest, responseFormat: { name: nameOf(schema as JsonObject), schema: schema as JsonObject } };
+}
+
+/** Refuses a format that cannot be used. Before any transaction, since the schema is compiled where that can be killed, and behind the rate. */
+export async function refuseUnusableFormat(
+  { responseFormat }: ReadGeneration,
+  json: Pick<JsonChecker, 'faultOfSchema'>,
+  place = 'input.generation',
+): Promise<void> {
+  const fault = responseFormat ? await json.faultOfSchema(responseFormat.schema) : null;
+  if (fault !== null) throw ValidationError.of(`${place}.responseFormat`, fault);
 }
 
 /** What tells a request from another with the same key: as it came, but for what cannot be stored. */

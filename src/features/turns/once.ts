@@ -28,15 +28,22 @@ type Deps = { database: Pick<Database, 'query'>; log: EventLog; rates: Pick<Rate
  * A repeat is found first: it is answered, and counts for nothing. Then one transaction that the database lets through once a key. It begins with a lock, or with a new conversation, which would be there and empty
  * were the rest not: its messages are refused without their turn, and that without them. Whatever it fails for, the key decides first: what the
  * earlier request did may be what this one is refused for, and a commit whose answer was lost has admitted the turn all the same.
+ * `prepare` is what takes the processor's time and no lock, such as the counting of tokens. It comes behind the rate: a request that is refused
+ * for that, or is a repeat, costs next to nothing.
  */
 export const createOnce =
   ({ database, log, rates }: Deps) =>
-  async ({ viewer, key, hash }: Request, admit: (tx: Transaction, append: Append) => Promise<Admitted>): Promise<Admitted> => {
+  async <T>(
+    { viewer, key, hash }: Request,
+    prepare: () => Promise<T>,
+    admit: (tx: Transaction, append: Append, prepared: T) => Promise<Admitted>,
+  ): Promise<Admitted> => {
     const before = await findAdmitted(database, viewer, key);
     if (before) return repeated(before, hash);
     await rates.turn(viewer);
     try {
-      return await log.transact(admit, { eager: true });
+      const prepared = await prepare();
+      return await log.transact((tx, append) => admit(tx, append, prepared), { eager: true });
     } catch (error) {
       const earlier = await findAdmitted(database, viewer, key).catch(() => null);
       if (!earlier) throw error;
@@ -44,6 +51,9 @@ export const createOnce =
       return repeated(earlier, hash);
     }
   };
+
+/** Of a request that has nothing to prepare. */
+export const nothingToPrepare = async (): Promise<void> => {};
 
 export type Once = ReturnType<typeof createOnce>;
 

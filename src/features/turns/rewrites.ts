@@ -7,7 +7,7 @@ import { type LockedConversation, lockConversation, requireInTree, type TreeMess
 import type { Take } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, countable, nameOf, readContent, toParts } from './content/content.ts';
-import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat } from './input.ts';
+import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat, refuseUnusableFormat } from './input.ts';
 import type { Admitted, Once } from './once.ts';
 
 /** A message that somebody wants otherwise: with the id as the caller gave it, for the refusal. */
@@ -33,28 +33,35 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
     /** Answers a question once more, beside the answers that it has. */
     async regenerate(viewer: Viewer, request: Regenerate, take: Take | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
-      const wanted = await readFormat(request.generation, json);
+      const wanted = readFormat(request.generation);
       const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: hashable(request.generation, wanted) }));
       const named = { viewer, key, hash, take };
-      return once(named, async (tx, append) => {
-        const [conversation, message] = await find(tx, viewer, request.target);
-        const behind = questionOf(message);
-        const info = findModel(viewer, modelFor(wanted, conversation));
-        const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(wanted, info, tools), behind, question: null } as const;
-        return admitTurn(tx, append, named, conversation, turn);
-      });
+      return once(
+        named,
+        () => refuseUnusableFormat(wanted, json),
+        async (tx, append) => {
+          const [conversation, message] = await find(tx, viewer, request.target);
+          const behind = questionOf(message);
+          const info = findModel(viewer, modelFor(wanted, conversation));
+          const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(wanted, info, tools), behind, question: null } as const;
+          return admitTurn(tx, append, named, conversation, turn);
+        },
+      );
     },
 
     /** Says something else in place of a message of the user, beside it. */
     async edit(viewer: Viewer, request: EditMessage, take: Take | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
-      const tokenCount = await countTokens(countable(read));
       const { target, rerun: isAnswered } = request;
-      const wanted = await readFormat(request.generation, json);
+      const wanted = readFormat(request.generation);
       const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: hashable(request.generation, wanted) }));
       const named = { viewer, key, hash, take };
-      return once(named, async (tx, append) => {
+      const prepare = async () => {
+        await refuseUnusableFormat(wanted, json);
+        return countTokens(countable(read));
+      };
+      return once(named, prepare, async (tx, append, tokenCount) => {
         const [conversation, message] = await find(tx, viewer, target);
         if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
         const info = findModel(viewer, modelFor(wanted, conversation));

@@ -1,8 +1,12 @@
 import { expect, it } from 'vitest';
-import { readFormat } from '../../../src/features/turns/input.ts';
+import { readFormat, refuseUnusableFormat } from '../../../src/features/turns/input.ts';
 import { inlineChecker } from '../../kit/json-checker.ts';
 
-const parse = async (responseFormat: unknown) => (await readFormat({ responseFormat }, inlineChecker)).responseFormat;
+const parse = async (responseFormat: unknown) => {
+  const read = readFormat({ responseFormat });
+  await refuseUnusableFormat(read, inlineChecker);
+  return read.responseFormat;
+};
 const object = { type: 'object', properties: { pattern: { type: 'string' }, format: { enum: ['pattern'] } }, required: ['pattern'] };
 
 it('takes a JSON Schema of an object, whatever its properties are called, and names it by its title', async () => {
