@@ -131,3 +131,28 @@ describe('a foreign body', () => {
     expect(translation.fault()).toEqual({ kind: 'garbage' });
   });
 });
+
+describe('an event that is dear to parse', () => {
+  const megabyte = 1_000_000;
+  const timeOf = (data: string): number => {
+    const started = process.cpuUsage().user;
+    const translation = createTranslation();
+    translation.feed(`data: ${data}\n\n`);
+    expect(translation.fault()).toEqual({ kind: 'garbage' });
+    return (process.cpuUsage().user - started) / 1_000;
+  };
+
+  it.each([
+    ['lists within lists', `{"a":${'['.repeat(megabyte / 2)}${']'.repeat(megabyte / 2)}}`],
+    ['objects within objects', `${'{"a":'.repeat(megabyte / 7)}1${'}'.repeat(megabyte / 7)}`],
+    ['more values than any answer has', `{"choices":[${'{},'.repeat(megabyte / 4)}{}]}`],
+  ])('is garbage, found before it is parsed: %s', (_, data) => {
+    timeOf(data);
+    expect(Math.min(timeOf(data), timeOf(data), timeOf(data))).toBeLessThan(40);
+  });
+
+  it('is read where it is only long', () => {
+    const text = 'x'.repeat(900_000);
+    expect(textOf(translate(chunk({ content: text }), finish('stop'), done), 'text-delta')).toBe(text);
+  });
+});
