@@ -26,6 +26,7 @@ import { bind } from './delivery/wire.ts';
 import type { Edge } from './edge/edge.ts';
 import { misdirected, targetOf } from './edge/hosts.ts';
 import { type MessageLimits, maxMessageBytes, messageLimits, ofGreeting } from './edge/limits.ts';
+import { holdLess } from './sockets/held.ts';
 import { createSocketLimits } from './sockets/limits.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
@@ -114,9 +115,9 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
   /** Like a request over HTTP. A bad operation is answered; the socket and its other operations go on. */
   function begin(extra: Connected, id: string, payload: SubscribePayload): ExecutionArgs | GraphQLError[] {
     try {
-      const { query, operationName, variables } = payload;
+      const { query, operationName } = payload;
       refuseTooLong(query, extra.limits.tokens);
-      const { schema, parse, validate, execute } = graphql.yoga.getEnveloped({ params: { query, operationName, variables } });
+      const { schema, parse, validate, execute } = graphql.yoga.getEnveloped({ params: { query, operationName, variables: payload.variables } });
       const document = parse(query);
       const errors = validate(schema, document);
       if (errors.length > 0)
@@ -124,11 +125,12 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       const operation = getOperationAST(document, operationName);
       if (!operation) return [unknownOperation(operationName)];
       // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
+      holdLess(payload, operation);
       Object.assign(payload, { query: document.loc?.source.body ?? query });
       const facts = { endsWithToken: true, address: extra.address, delivery: deliveryBy(extra.socket) };
       const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), facts);
       if (operation.operation !== 'subscription') extra.answers.set(id, contextValue);
-      const args = { schema, operationName, document, variableValues: variables, contextValue, id, extra };
+      const args = { schema, operationName, document, variableValues: payload.variables, contextValue, id, extra };
       return (operation.operation === 'subscription' ? args : { execute, ...args }) as ExecutionArgs;
     } catch (error) {
       return [mask(error)];

@@ -129,4 +129,31 @@ describe('the size and depth of a message', () => {
     raw.say(`{"type":"ping","payload":${nested(100_000)}}`);
     expect(await raw.end()).toBe(4400);
   });
+
+  it('of an operation may have an id of 255 characters: it stands in every answer', async () => {
+    const raw = await openAs(app.url!, await tokenFor('alice'));
+    expect(await raw.ask('x'.repeat(255), { query: '{ __typename }' })).toMatchObject({ type: 'next' });
+    raw.say({ id: 'x'.repeat(256), type: 'subscribe', payload: { query: '{ __typename }' } });
+    expect(await raw.end()).toBe(4400);
+    expect(raw.closed!.reason).toContain('255');
+  });
+
+  it('of a subscription is not held beyond what it uses, and refused where that is large', async () => {
+    const raw = await openAs(app.url!, await tokenFor('alice'));
+    const query = 'subscription ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }';
+    const id = 'Q29udmVyc2F0aW9uOjAwMDAwMDAwLTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMA';
+    const codesOf = async (name: string, payload: object) =>
+      (await raw.ask(name, payload)).payload as { extensions: { code: string } }[] | { errors?: { extensions: { code: string } }[] };
+    const large = 'x'.repeat(70_000);
+    expect(await codesOf('large variables', { query, variables: { id: large } })).toMatchObject([{ extensions: { code: 'QUERY_TOO_COMPLEX' } }]);
+    expect(await codesOf('large document', { query: `${query} #${large}`, variables: { id } })).toMatchObject([
+      { extensions: { code: 'QUERY_TOO_COMPLEX' } },
+    ]);
+    for (const payload of [
+      { query, variables: { id, other: large } },
+      { query, variables: { id }, extensions: { large } },
+    ])
+      expect(JSON.stringify(await codesOf(JSON.stringify(Object.keys(payload)), payload))).not.toContain('QUERY_TOO_COMPLEX');
+    expect(raw.closed).toBeNull();
+  });
 });

@@ -22,6 +22,8 @@ export function readMessage(data: Buffer, limits: MessageLimits): Read {
       if (isGreeting(limits)) return { code: CloseCode.BadRequest, reason: `A ping may have ${pingBytes} bytes${limits.whose}` };
       delete (message as { payload?: unknown }).payload;
     }
+    if ('id' in message && typeof message.id === 'string' && message.id.length > maxId)
+      return { code: CloseCode.BadRequest, reason: `An id may have ${maxId} characters` };
     // graphql-ws keeps what it is given for as long as the operation lasts: the message, then, and not its text too.
     return { message: message as string & object };
   } catch {
@@ -31,6 +33,9 @@ export function readMessage(data: Buffer, limits: MessageLimits): Read {
 
 /** Before anybody was let in there is no operation that could be answered. */
 const isGreeting = ({ tokens }: MessageLimits): boolean => tokens === 0;
+
+/** Characters of the id of an operation: it is held while that lasts, and stands in each message that answers it. */
+const maxId = 255;
 
 /** Of RFC 6455: the message is too big. */
 const tooBig = 1009;
