@@ -2,6 +2,7 @@ import type { ContextReport } from '../../contracts/context.ts';
 import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { ModelInfo } from '../../contracts/model-provider.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
+import { createLines } from '../../kernel/lines.ts';
 import type { Database } from '../../platform/db.ts';
 import { findWholeConversation, listForContext, measureForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
@@ -30,17 +31,22 @@ export type ReadKnown = <T>(bytes: number, read: () => Promise<T>) => Promise<T>
 
 export type Draft = { conversationId: string; content: Content | null; generation: GenerationRequest };
 
-/** Says what the next message would show the model, without sending it. */
-export const createContextPreview =
-  ({ database, findModel, maxMessageChars, tools, json, ...deps }: Deps) =>
+/**
+ * Says what the next message would show the model, without sending it. No rate bounds that, so what takes the processor's time is done one at a
+ * time for a user: one request with forty long drafts took ten seconds of it, and all others who count tokens were behind each of them.
+ */
+export const createContextPreview = ({ database, findModel, maxMessageChars, tools, json, ...deps }: Deps) => {
+  const { inLine } = createLines();
+
   /** Null where the conversation does not exist for this viewer. */
-  async (viewer: Viewer, { conversationId, content, generation }: Draft, within: ReadKnown): Promise<ContextReport | null> => {
+  return async (viewer: Viewer, { conversationId, content, generation }: Draft, within: ReadKnown): Promise<ContextReport | null> => {
+    const countTokens = (text: string) => inLine(viewer.userId, () => deps.countTokens(text));
     const conversation = await findWholeConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
     const info = findModel(viewer, modelFor(generation, conversation));
     const wanted = readFormat(generation, 'generation');
-    await refuseUnusableFormat(wanted, json, 'generation');
+    await inLine(viewer.userId, () => refuseUnusableFormat(wanted, json, 'generation'));
     const parsed = parseGeneration(wanted, info, tools, ['generation']);
     const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
     const draft = content && countable(readContent(content, maxMessageChars));
@@ -52,11 +58,12 @@ export const createContextPreview =
       const earlier = leafId ? await listForContext(database, leafId, room) : [];
       const before = earlier[0] ? earlier[0].before + 1 : 0;
       const said = [{ role: 'user' as const, content: draft ?? '' }];
-      const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await deps.countTokens(draft), before };
-      const { items, record, systemPrompt: shown } = await assemble(asked, earlier, next, { ...deps, database });
+      const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await countTokens(draft), before };
+      const { items, record, systemPrompt: shown } = await assemble(asked, earlier, next, { ...deps, countTokens, database });
       const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
       return { systemPrompt: shown, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
     });
   };
+};
 
 export type ContextPreview = ReturnType<typeof createContextPreview>;
