@@ -45,6 +45,8 @@ type State = {
   usage: ModelUsage | null;
   isCounted: boolean;
   units: number;
+  /** How often the kind of delta changed, or the call. */
+  changes: number;
   reason: FinishReason | null;
   isDescribed: boolean;
   isDone: boolean;
@@ -58,6 +60,11 @@ type State = {
 /** One event of a stream is a few hundred bytes. What runs on for so long without an end is no event stream. */
 const maxEventLength = 1_048_576;
 
+/** UTF-16 units of an answer, several times what any model may write in one; a worker holds all of it, and each reader gets all of it. */
+const maxUnits = 4_000_000;
+/** Deltas of one answer that continue no other of its read: each is an event of its own. An answer with a thousand calls has as many. */
+const maxChanges = 2_000;
+
 /** An event of a few hundred bytes needs no look before it is parsed. A megabyte of brackets held the event loop for a tenth of a second. */
 const maxUnchecked = 16_384;
 const bounds = { depth: 128, values: 50_000 };
@@ -70,6 +77,7 @@ export function createTranslation(): Translation {
     usage: null,
     isCounted: false,
     units: 0,
+    changes: 0,
     reason: null,
     isDescribed: false,
     isDone: false,
@@ -167,6 +175,7 @@ function onChunk(state: State, chunk: Chunk): void {
   const choice = firstOf(chunk.choices);
   if (choice) onChoice(state, choice);
   readUsage(state, chunk);
+  if (state.units > maxUnits || state.changes > maxChanges) state.fault ??= { kind: 'garbage' };
 }
 
 /** Of several answers in one stream the one that was asked for, which is number 0, wherever it stands; servers may leave the number out. */
@@ -227,7 +236,10 @@ function append(state: State, kind: Delta['kind'], text: unknown, index = 0): vo
     state.run.pieces = (state.run.pieces ?? 1) + 1;
     return;
   }
-  if (state.run) closeRun(state, false);
+  if (state.run) {
+    closeRun(state, false);
+    state.changes += 1;
+  }
   state.run = { kind, index, text, pieces: undefined };
 }
 

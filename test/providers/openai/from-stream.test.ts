@@ -156,3 +156,24 @@ describe('an event that is dear to parse', () => {
     expect(textOf(translate(chunk({ content: text }), finish('stop'), done), 'text-delta')).toBe(text);
   });
 });
+
+describe('an answer without end', () => {
+  const faultOf = (body: string) => {
+    const translation = createTranslation();
+    translation.feed(body);
+    return { fault: translation.fault(), units: translation.units() };
+  };
+
+  it('is garbage once it is longer than any model writes', () => {
+    const part = chunk({ content: 'x'.repeat(50_000) });
+    expect(faultOf(part.repeat(80))).toEqual({ fault: null, units: 4_000_000 });
+    expect(faultOf(part.repeat(400))).toEqual({ fault: { kind: 'garbage' }, units: 4_050_000 });
+  });
+
+  it('is garbage once it has changed between text and reasoning more often than any model does', () => {
+    const both = chunk({ reasoning: 'a', content: 'b' });
+    expect(faultOf(both.repeat(900)).fault).toBeNull();
+    expect(faultOf(both.repeat(10_000))).toEqual({ fault: { kind: 'garbage' }, units: 2_002 });
+    expect(faultOf(chunk({ content: 'b' }).repeat(10_000)).fault).toBeNull();
+  });
+});
