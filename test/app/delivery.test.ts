@@ -120,6 +120,17 @@ describe('a frame of text', () => {
 });
 
 describe('a frame of anything else', () => {
+  it('is not compiled where fragments lead to many times the document: the compiler has each in the place of each spread', () => {
+    const compiledAfter = (levels: number) => {
+      const fragments = Array.from({ length: levels }, (_, at) => `fragment F${at} on EventMeta { seq ...F${at + 1} ...F${at + 1} }`);
+      const query = `subscription { conversationEvents(conversationId: "x") { events { ...F0 } } } ${fragments.join(' ')} fragment F${levels} on EventMeta { seq }`;
+      const compiler = createCompiler(schema, parse(query));
+      return Array.from({ length: 30 }, compiler).at(-1);
+    };
+    expect(compiledAfter(3)).toBeTypeOf('function');
+    expect(compiledAfter(14)).toBeNull();
+  });
+
   it('is executed for each reader, with what that reader may see and nothing that was read before', async () => {
     const answer = createAnswers();
     const query = 'subscription($id: ID!) { conversationEvents(conversationId: $id) { events { ... on TurnStartedEvent { turn { status } } } } }';
