@@ -180,7 +180,7 @@ function sizesOfEvents(set: SelectionSetNode | undefined, walk: Walk, level: num
 function sizesWithin(selection: SelectionNode, walk: Walk, level: number): EventSizes {
   if (selection.kind !== Kind.FRAGMENT_SPREAD) return sizesOfEvents(selection.selectionSet, walk, level);
   const name = selection.name.value;
-  const key = `${name} ${level}`;
+  const key = `${name} ${level} ${walk.isWithinBranches}`;
   const known = walk.doneEvents.get(key);
   if (known) return known;
   walk.doneEvents.set(key, sizesOfEvents(undefined, walk, 0)); // one that spreads itself is refused by validation
