@@ -66,7 +66,7 @@ export const environment = z.object({
   TURNS_PER_MINUTE: byRole(1_000_000)
     .default({ ANONYMOUS: 10, USER: 20, OPERATOR: 20, ADMIN: 20 })
     .describe(
-      'Turns and titles that one user may ask for in a minute, over all processes: one number, or by role as in ANONYMOUS:10,USER:20; 0 is any number.',
+      'Turns, titles and forks that one user may ask for in a minute, over all processes: one number, or by role as in ANONYMOUS:10,USER:20; 0 is any number.',
     ),
 
   OPENAI_API_KEY: text(1_000).optional().describe('The key of the model provider. Without key and base URL a scripted model answers, offline.'),

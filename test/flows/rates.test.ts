@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { GuestDocument, RenewGuestDocument } from '../generated/graphql.ts';
+import { ForkDocument, GuestDocument, RenewGuestDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';
 import { ask, expectType, send, trySend } from '../kit/story.ts';
@@ -52,6 +52,14 @@ describeSettings('rates', ({ storage, redis }) => {
     expect((process.cpuUsage().user - started) / 1_000).toBeLessThan(1_000);
     const unusable = { responseFormat: { type: 'object', properties: { a: { type: 'spoon' } } } };
     expect(await trySend(client!, 'Hi', { generation: unusable })).toMatchObject({ __typename: 'RateLimitedError' });
+  });
+
+  it('count a fork as a turn, since it may copy ten thousand messages', async () => {
+    const [client] = await clientsOf('forks');
+    const { conversation, userMessage } = await ask(client!, 'A first word');
+    const fork = async () => (await client!.request(ForkDocument, { id: conversation.id, fromMessageId: userMessage!.id })).forkConversation;
+    for (let n = 0; n < 4; n++) expect((await fork()).__typename).toBe('ConversationSuccess');
+    expect(await fork()).toMatchObject({ __typename: 'RateLimitedError' });
   });
 
   it('let guests use the default model alone, for short answers', async () => {

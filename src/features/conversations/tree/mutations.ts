@@ -32,14 +32,16 @@ builder.mutationFields((t) => ({
   forkConversation: t.field({
     type: ConversationResult,
     description:
-      'Makes a new conversation that begins with a copy of this one up to a message: at most 10,000 messages. What they cost is not copied. Its title is that of this one with a number.',
+      'Makes a new conversation that begins with a copy of this one up to a message: at most 10,000 messages. What they cost is not copied. Its title is that of this one with a number. It counts as a turn for the rate of turns.',
     args: {
       id: t.arg.id({ required: true, description: 'Global id of the conversation to copy from.' }),
       fromMessageId: t.arg.id({ required: true, description: 'The last message to copy, with all that lead to it.' }),
     },
     resolve: (_root, { id, fromMessageId }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => ({
-        conversationId: await services.branches.fork(viewer, placeOf(['id', id], ['fromMessageId', fromMessageId])),
-      })) as Promise<Success>,
+      orRefusal(context, refusals, async ({ viewer, services }) => {
+        const place = placeOf(['id', id], ['fromMessageId', fromMessageId]);
+        await services.rates.turn(viewer); // it may copy 10,000 messages
+        return { conversationId: await services.branches.fork(viewer, place) };
+      }) as Promise<Success>,
   }),
 }));
