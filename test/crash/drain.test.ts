@@ -29,7 +29,7 @@ describeSettings(
     let there: TestClient;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, env: { LEASE_MS: '1500', LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) } });
+      world = await createWorld(storage, { redis, env: { LEASE_MS: '3000', LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) } });
       processes = createProcesses();
       other = await world.start({ ROLE: 'api', LOG_LEVEL: 'silent' });
       there = await world.client(other);
