@@ -9,7 +9,7 @@ import { checkFinishedTurn } from '../kit/finished-turn.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { createReader, type Reader } from '../kit/reader.ts';
 import { defaultOrFull } from '../kit/run-mode.ts';
-import { follow, send, textSoFar } from '../kit/story.ts';
+import { follow, send, textSoFar, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 const drainSeconds = defaultOrFull(7, 28);
@@ -29,7 +29,7 @@ describeSettings(
     let there: TestClient;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, env: { LEASE_MS: '3000', LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) } });
+      world = await createWorld(storage, { redis, env: { LEASE_MS: '1500', LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) } });
       processes = createProcesses();
       other = await world.start({ ROLE: 'api', LOG_LEVEL: 'silent' });
       there = await world.client(other);
@@ -107,6 +107,11 @@ describeSettings(
       expect(text).toMatch(/SERVICE_UNAVAILABLE[^\n]*\n\nevent: complete\n/);
       expect(await waiting).toMatchObject({ data: { sendMessage: { waitTimedOut: true, turn: { isTerminal: false } } } });
       expect(await process.exited).toEqual({ code: 0, signal: null });
+
+      const worker = await world.start({ ROLE: 'worker', LOG_LEVEL: 'silent' });
+      await until(() => world.model.calls.length === before + 2 && world.model.release(), 'the next worker to ask the model again');
+      await until(async () => (await turnOf(there, turn!.id)).isTerminal, 'the turn to end');
+      await worker.close(0);
     });
 
     it('ends at once when it is asked a second time, and loses nothing by it', async () => {
