@@ -69,7 +69,7 @@ describe('a schema and an answer of strangers', () => {
       expect.soft(first < 200 ? first : Math.min(await once(), await once()), name).toBeLessThan(200);
       expect.soft(checked, name).toSatisfy((result) => 'fault' in (result as object) || 'part' in (result as object));
     }
-  });
+  }, 180_000);
 
   it('do not take the checks of others along', async () => {
     const killed = json.check(twice('anyOf'), nested(60, '5'));
