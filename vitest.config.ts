@@ -41,6 +41,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Tests wait more than they compute, and the machines that run them are small.
     maxWorkers: 3,
+    // Such a machine stands still for a moment now and then, and what is measured or leased in that moment is red. A fault is red twice.
+    retry: Number(process.env.TEST_RETRIES ?? (process.env.CI ? 1 : 0)),
     globalSetup: 'test/kit/global-setup.ts',
     sequence: { sequencer: SlowestFirst },
     projects: [

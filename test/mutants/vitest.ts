@@ -62,7 +62,7 @@ const isWhole = (expected: readonly string[], files: readonly FileResult[]): boo
  */
 export function createRunner({ full, workers, signal }: { full: boolean; workers: number; signal: AbortSignal }): RunTests {
   const { TEST_FULL: _, ...inherited } = process.env;
-  const settings = { CI: 'true', HOSTILE_COUNT: '200', VITEST_MAX_WORKERS: String(workers), ...(full ? { TEST_FULL: '1' } : {}) };
+  const settings = { CI: 'true', TEST_RETRIES: '0', HOSTILE_COUNT: '200', VITEST_MAX_WORKERS: String(workers), ...(full ? { TEST_FULL: '1' } : {}) };
   return async (copy, { files, limitMs, flags = [], env = {} }) => {
     signal.throwIfAborted();
     const folder = join(copy, tempFolder);
