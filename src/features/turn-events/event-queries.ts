@@ -7,7 +7,7 @@ import { type Info, timesNamed } from '../../graph/selection.ts';
 import { NotFoundError, StaleCursorError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { piecesOf, runsOf, type SeenEvent, seen } from './frames.ts';
+import { type SeenEvent, seen, splitEvents, splitFrame } from './frames.ts';
 import { ConversationFrame } from './subscriptions.ts';
 
 const maxLimit = 1_000;
@@ -52,7 +52,7 @@ builder.queryField('conversationEvents', (t) =>
       const whole = { conversationId, epoch, caughtUp: true, replayed: true };
       if (!after || after.epoch !== epoch || head - after.seq > maxReplay) return seen({ ...whole, seq: head, events: null });
       const frame = { ...whole, seq: page.seq, events: mergeDeltas(page.events), caughtUp: !page.full };
-      return seen(piecesOf(frame, eventsAtOnce(info, maxObjects))[0]!);
+      return seen(splitFrame(frame, eventsAtOnce(info, maxObjects))[0]!);
     },
   }),
 );
@@ -96,7 +96,7 @@ builder.prismaObjectField('Turn', 'events', (t) =>
       const position = args.after == null ? null : positionIn(conversationId, args.after);
       const { events, full } = await readPage(context, info, () => log.readTurn(id, position?.seq ?? Number(logStart), limit));
       const epoch = position?.epoch ?? (await log.heads([conversationId])).get(conversationId)?.epoch ?? 1;
-      const [run = [], ...later] = runsOf(events, eventsAtOnce(info, maxObjects));
+      const [run = [], ...later] = splitEvents(events, eventsAtOnce(info, maxObjects));
       const edges = run.map((event) => ({
         node: { ...event, conversationId },
         cursor: encodeEventCursor({ conversationId, epoch, seq: event.seq }),

@@ -14,7 +14,7 @@ export const withEvents = ({ conversationId, epoch, caughtUp, replayed }: Frame,
 });
 
 /** Runs of events, in order, with at most so many besides deltas of text in each. */
-export function runsOf(events: readonly LogEvent[], most: number): LogEvent[][] {
+export function splitEvents(events: readonly LogEvent[], most: number): LogEvent[][] {
   const runs: LogEvent[][] = [[]];
   let room = most;
   for (const event of events) {
@@ -29,10 +29,13 @@ export function runsOf(events: readonly LogEvent[], most: number): LogEvent[][] 
   return runs;
 }
 
+/** Whether a frame certainly has no more than so many events besides deltas of text, without a look at each. */
+export const isShort = ({ events }: Frame, most: number): boolean => !events || events.length <= most;
+
 /** The frame in pieces with at most so many events besides deltas of text. Only the last reaches as far as the frame did. */
-export function piecesOf(frame: Frame, most: number): Frame[] {
-  if (!frame.events || frame.events.length <= most) return [frame];
-  const runs = runsOf(frame.events, most);
+export function splitFrame(frame: Frame, most: number): Frame[] {
+  if (isShort(frame, most)) return [frame];
+  const runs = splitEvents(frame.events!, most);
   if (runs.length === 1) return [frame];
   return runs.map((run, at) => {
     const isLast = at === runs.length - 1;

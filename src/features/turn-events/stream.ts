@@ -2,7 +2,7 @@ import type { Frame } from '../../events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { AppError, UnauthenticatedError } from '../../kernel/errors.ts';
-import { piecesOf, type SeenFrame, seen } from './frames.ts';
+import { isShort, type SeenFrame, seen, splitFrame } from './frames.ts';
 
 /** The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it. */
 const maxTimer = 2 ** 31 - 1;
@@ -44,16 +44,16 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   }
 
   async next(): Promise<IteratorResult<SeenFrame, undefined>> {
+    const waiting = this.waiting.shift();
+    if (waiting) return this.give(waiting);
     for (;;) {
-      const frame = this.waiting.shift();
-      if (frame) return this.give(frame);
       const { done, value } = await this.frames.next();
       if (done) return over;
       const taken = this.take(value);
-      const { frame: next, isLast } = taken instanceof Promise ? await this.taken(taken) : taken;
+      const { frame, isLast } = taken instanceof Promise ? await this.taken(taken) : taken;
       if (isLast) await this.frames.return?.();
-      if (next) this.waiting = piecesOf(next, this.eventsAtOnce);
-      else if (isLast) return over;
+      if (frame) return this.give(this.firstOf(frame));
+      if (isLast) return over;
     }
   }
 
@@ -76,6 +76,14 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
       await this.frames.return?.();
       throw error;
     }
+  }
+
+  /** As much of a frame as one answer may hold; the rest waits for the next. */
+  private firstOf(frame: Frame): Frame {
+    if (isShort(frame, this.eventsAtOnce)) return frame;
+    const [first, ...rest] = splitFrame(frame, this.eventsAtOnce);
+    this.waiting = rest;
+    return first!;
   }
 
   private give(frame: Frame): IteratorYieldResult<SeenFrame> {

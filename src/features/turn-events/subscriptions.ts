@@ -8,7 +8,7 @@ import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { piecesOf, type SeenFrame, seen, withEvents } from './frames.ts';
+import { type SeenFrame, seen, splitFrame, withEvents } from './frames.ts';
 import { longestGapMs, replayFrames } from './replay.ts';
 import { Stream, streamFor, type Taken } from './stream.ts';
 
@@ -189,5 +189,5 @@ ${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objec
 }));
 
 async function* replayed(most: number, frames: AsyncIterable<Frame>): AsyncGenerator<SeenFrame, void> {
-  for await (const frame of frames) for (const piece of piecesOf(frame, most)) yield seen(piece);
+  for await (const frame of frames) for (const piece of splitFrame(frame, most)) yield seen(piece);
 }

@@ -140,7 +140,7 @@ export async function buildContext(
   const { inputMessageId, generation, systemPrompt } = turn;
   const messages = known ?? (inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : []);
   const made = await assemble({ generation, systemPrompt, ...wanted }, messages, null, deps, share);
-  return { messages: made.messages, record: { ...made.record, systemPrompt }, summarise: worthSummarising(made.record, messages) };
+  return { messages: made.messages, record: { systemPrompt, ...made.record }, summarise: worthSummarising(made.record, messages) };
 }
 
 /**
