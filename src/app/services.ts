@@ -15,7 +15,7 @@ import { createContextPreview } from '../features/turn-context/index.ts';
 import { createWorker, type LaunchIsolated, type Worker } from '../features/turn-runs/index.ts';
 import { createDecisions, createOutputs } from '../features/turn-tools/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
-import { createHeartbeat, type Heartbeat, removeLost } from '../features/workers/index.ts';
+import { createHeartbeat, deleteStaleWorkers, type Heartbeat } from '../features/workers/index.ts';
 import { AnswerShares } from '../graph/budget/index.ts';
 import type { Services } from '../graph/context.ts';
 import { fromGlobalId } from '../graph/ids.ts';
@@ -121,7 +121,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency, perUser: config.turns.perUser },
           json: answers,
           tools: { ...config.tools, registry, json: toolValues, lookUp: createLookUp(database.prisma) },
-          sweeps: () => Promise.all([decisions.expire(50), removeLost(database)]),
+          sweeps: () => Promise.all([decisions.expire(50), deleteStaleWorkers(database)]),
           worker: `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`,
           providerOf: (turn) => {
             const { provider, info } = resolve(turn);

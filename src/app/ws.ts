@@ -26,8 +26,8 @@ import { bind } from './delivery/wire.ts';
 import type { Edge } from './edge/edge.ts';
 import { misdirected, targetOf } from './edge/hosts.ts';
 import { type MessageLimits, maxMessageBytes, messageLimits, ofGreeting } from './edge/limits.ts';
-import { holdLess } from './sockets/held.ts';
 import { createSocketLimits } from './sockets/limits.ts';
+import { trimPayload } from './sockets/trim-payload.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
 type Deps = { config: Config['http']; logger: Logger; graphql: GraphQLServer; viewers: Viewers; contexts: Contexts; edge: Edge };
@@ -125,7 +125,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       const operation = getOperationAST(document, operationName);
       if (!operation) return [unknownOperation(operationName)];
       // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
-      holdLess(payload, operation);
+      trimPayload(payload, operation);
       Object.assign(payload, { query: document.loc?.source.body ?? query });
       const facts = { endsWithToken: true, address: extra.address, delivery: deliveryBy(extra.socket) };
       const contextValue = contexts(extra.viewer ?? null, () => leaving(extra), facts);

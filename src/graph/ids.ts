@@ -15,15 +15,15 @@ export function fromGlobalId(globalId: string): { type: string; id: string } | n
 }
 
 /** A key that no object has. */
-const nobodysKey = '00000000-0000-0000-0000-000000000000';
+const unknownKey = '00000000-0000-0000-0000-000000000000';
 
 /**
  * The key in a global id of this very type, for a field that is null where nothing exists: anything else is looked for as an id that nobody has,
  * so that it is answered, and costs, what an unknown one does.
  */
-export function keyOrNobodys(type: string, globalId: string): string {
+export function keyOrUnknown(type: string, globalId: string): string {
   const decoded = fromGlobalId(globalId);
-  return decoded?.type === type ? decoded.id : nobodysKey;
+  return decoded?.type === type ? decoded.id : unknownKey;
 }
 
 /** The key in a global id of this very type; anything else is refused, naming the argument. */

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createCompiler } from '../../scripts/build.mjs';
+import { createCompiler, distPath } from '../../scripts/build.mjs';
 import type { Mutation } from './mutations.ts';
-import { distPath } from './scratch.ts';
 
 /** The files in `dist` that are not what their source says: then processes of the product would run something else than is tested. */
 export async function staleFiles(checkout: string, mutations: readonly Mutation[]): Promise<string[]> {

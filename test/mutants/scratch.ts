@@ -3,6 +3,7 @@ import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, s
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { distPath } from '../../scripts/build.mjs';
 import { applyMutations, type Mutation } from './mutations.ts';
 
 /** Made by the build, and so not in the list of files that Git knows. */
@@ -80,6 +81,3 @@ export async function mutateCopy(
     for (const [file, text] of originals) await writeFile(join(copy, file), text);
   };
 }
-
-/** Where the build puts a file of `src`. */
-export const distPath = (file: string): string => file.replace(/^src\//, 'dist/').replace(/\.ts$/, '.js');

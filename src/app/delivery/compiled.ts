@@ -1,5 +1,6 @@
-import { type DocumentNode, type ExecutionResult, type FragmentDefinitionNode, type GraphQLSchema, Kind, type SelectionSetNode } from 'graphql';
+import { type DocumentNode, type ExecutionResult, type GraphQLSchema, Kind, type SelectionSetNode } from 'graphql';
 import { compileQuery, isCompiledQuery } from 'graphql-jit';
+import { fragmentsOf } from '../../graph/limits/index.ts';
 
 /** A payload of a subscription, executed: the result, and the JSON text of it. */
 export type Compiled = (payload: unknown, variables: Record<string, unknown>) => ExecutionResult;
@@ -39,9 +40,8 @@ export function createCompiler(schema: GraphQLSchema, document: DocumentNode, op
 }
 
 /** How many selections all operations of a document have with their fragments in place. Each fragment is counted once, however often it is spread. */
-function selectionsIn({ definitions }: DocumentNode): number {
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+function selectionsIn(document: DocumentNode): number {
+  const fragments = fragmentsOf(document);
   const counted = new Map<string, number>();
 
   function ofFragment(name: string): number {
@@ -58,5 +58,5 @@ function selectionsIn({ definitions }: DocumentNode): number {
       count += 1 + (selection.kind === Kind.FRAGMENT_SPREAD ? ofFragment(selection.name.value) : ofSet(selection.selectionSet));
     return Math.min(count, Number.MAX_SAFE_INTEGER);
   }
-  return definitions.reduce((sum, each) => sum + (each.kind === Kind.OPERATION_DEFINITION ? ofSet(each.selectionSet) : 0), 0);
+  return document.definitions.reduce((sum, each) => sum + (each.kind === Kind.OPERATION_DEFINITION ? ofSet(each.selectionSet) : 0), 0);
 }

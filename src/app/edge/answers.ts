@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import { GraphQLError } from 'graphql';
 import type { FetchAPI, Plugin } from 'graphql-yoga';
-import { acceptsGzip, wishFor } from './accept.ts';
+import { acceptsGzip, acceptWeight } from './accept.ts';
 
 const streamType = 'text/event-stream';
 /** In which there are answers. */
@@ -24,14 +24,14 @@ export function useAnswers(): Plugin {
   return {
     onRequestParse({ request, endResponse, fetchAPI }) {
       const accept = request.headers.get('accept');
-      if (types.some((type) => wishFor(accept, type) > 0)) return;
+      if (types.some((type) => acceptWeight(accept, type) > 0)) return;
       const error = notAcceptable(`There are answers in ${types.join(', ')}`, accept!);
-      endResponse(said(fetchAPI, 406, error));
+      endResponse(errorResponse(fetchAPI, 406, error));
     },
     onSubscribe({ args }) {
       const { request } = args.contextValue as { request: Request };
       const accept = request.headers.get('accept');
-      if (wishFor(accept, streamType) === 0) throw notAcceptable(`A subscription is answered in ${streamType}, or over a WebSocket`, accept!);
+      if (acceptWeight(accept, streamType) === 0) throw notAcceptable(`A subscription is answered in ${streamType}, or over a WebSocket`, accept!);
     },
     onResponse({ request, response, setResponse, fetchAPI }) {
       const { headers, status } = response;
@@ -42,7 +42,8 @@ export function useAnswers(): Plugin {
         headers.append('vary', 'accept-encoding');
         const isSmall = Number(headers.get('content-length')) < minPacked;
         if (!isSmall && acceptsGzip(request.headers.get('accept-encoding'))) return packed(response, fetchAPI).then(setResponse);
-      } else if (!response.body && unsaid[status]) setResponse(said(fetchAPI, status, new GraphQLError(unsaid[status], badRequest)));
+      } else if (!response.body && defaultMessages[status])
+        setResponse(errorResponse(fetchAPI, status, new GraphQLError(defaultMessages[status], badRequest)));
       return undefined; // at once: most answers are small, and a promise would cost each of them
     },
   };
@@ -51,12 +52,12 @@ export function useAnswers(): Plugin {
 const badRequest = { extensions: { code: 'BAD_REQUEST' } };
 
 /** What Yoga refuses without a word. */
-const unsaid: Record<number, string> = {
+const defaultMessages: Record<number, string> = {
   406: `There is no answer in a type that the request accepts, in utf-8: ${types.join(', ')}.`,
   415: 'The body is of a type that is not read: send application/json.',
 };
 
-const said = (fetchAPI: FetchAPI, status: number, { message, extensions: { code } }: GraphQLError): Response =>
+const errorResponse = (fetchAPI: FetchAPI, status: number, { message, extensions: { code } }: GraphQLError): Response =>
   new fetchAPI.Response(JSON.stringify({ errors: [{ message, extensions: { code } }] }), {
     status,
     headers: { 'content-type': 'application/json; charset=utf-8' },

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { constants, createGunzip, gzip } from 'node:zlib';
 import { invariant } from '../../kernel/assert.ts';
-import { acceptsGzip, names, wishFor } from '../edge/accept.ts';
+import { acceptsGzip, acceptWeight, names } from '../edge/accept.ts';
 import { exampleTabs, keyPlaceholder } from './example-operations.ts';
 import { pageScript } from './page-script.ts';
 
@@ -13,7 +13,9 @@ type Page = { etag: string; gzip: Buffer };
 
 /** Whether this is a browser that opens the endpoint (also with a query to show), not a client that queries it. */
 export const wantsGraphiQL = ({ method, headers }: IncomingMessage): boolean =>
-  method === 'GET' && names(headers.accept, 'text/html') && wishFor(headers.accept, 'text/html') >= wishFor(headers.accept, 'application/json');
+  method === 'GET' &&
+  names(headers.accept, 'text/html') &&
+  acceptWeight(headers.accept, 'text/html') >= acceptWeight(headers.accept, 'application/json');
 
 /**
  * The workbench as one page without any reference to another host. Nine megabytes, which come with thirty of memory: loaded, made and packed

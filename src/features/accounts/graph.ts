@@ -1,9 +1,14 @@
 import { builder } from '../../graph/builder.ts';
+import type { Context } from '../../graph/context.ts';
 import { Role, ViewerAction } from '../../graph/enums.ts';
 import { orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { RateLimitedError, ValidationError } from '../../kernel/errors.ts';
 import { may } from './roles.ts';
+
+type Counting = (user: { id: string }, args: object, context: Context) => Promise<number>;
+const countConversations: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0;
+const countMessages: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0;
 
 export const User = builder.prismaObject('User', {
   description: 'Somebody who talks to assistants: a signed-in person, or a guest.',
@@ -21,21 +26,21 @@ export const User = builder.prismaObject('User', {
     }),
     conversationCount: t.int({
       description: 'How many conversations the user has.',
-      resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0,
+      resolve: countConversations,
     }),
     messageCount: t.int({
       description: 'How many messages these conversations have.',
-      resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0,
+      resolve: countMessages,
     }),
     conversationsCount: t.int({
       description: 'The earlier name of `conversationCount`.',
       deprecationReason: 'Use conversationCount.',
-      resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0,
+      resolve: countConversations,
     }),
     messagesCount: t.int({
       description: 'The earlier name of `messageCount`.',
       deprecationReason: 'Use messageCount.',
-      resolve: async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0,
+      resolve: countMessages,
     }),
     lastUsedAt: t.field({
       type: 'DateTime',

@@ -33,6 +33,10 @@ type Deps = {
   hours: number;
 };
 
+/** A token for this guest. */
+const signGuest = (tokens: Tokens, { anonymousId, name, hours }: { anonymousId: string; name: string | null; hours: number }) =>
+  tokens.sign({ subject: guestSubject(anonymousId), roles: ['ANONYMOUS'], name, ttlSeconds: hours * 3_600, anonymousId });
+
 /** The `sub` claim of a guest. */
 export const guestSubject = (anonymousId: string): string => `guest:${anonymousId}`;
 
@@ -44,7 +48,7 @@ export const createGuestService = ({ db, tokens, count, countRenewal, allowGuest
     // Random rather than ordered by time: by this id an account can claim the guest's conversations, so it must not be guessed.
     const anonymousId = randomUUID();
     const subject = guestSubject(anonymousId);
-    const { token, expiresAt } = await tokens.sign({ subject, roles: ['ANONYMOUS'], name, ttlSeconds: hours * 3_600, anonymousId });
+    const { token, expiresAt } = await signGuest(tokens, { anonymousId, name, hours });
     await insertAccount(db, { subject, displayName: name ?? 'Guest', email: null, roles: ['ANONYMOUS'], anonymousId });
     const account = await findAccount(db, subject);
     invariant(account, 'a guest that was inserted is found');
@@ -58,9 +62,7 @@ export const createGuestService = ({ db, tokens, count, countRenewal, allowGuest
       throw new ValidationError([{ path: [], message: 'Only the token of a guest is renewed here: ask your identity provider for another.' }]);
     await countRenewal(userId);
     const { anonymousId, displayName: name } = guest;
-    const subject = guestSubject(anonymousId);
-    const { token, expiresAt } = await tokens.sign({ subject, roles: ['ANONYMOUS'], name, ttlSeconds: hours * 3_600, anonymousId });
-    return { token, expiresAt, anonymousId, userId };
+    return { ...(await signGuest(tokens, { anonymousId, name, hours })), anonymousId, userId };
   },
 });
 

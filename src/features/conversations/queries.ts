@@ -1,6 +1,6 @@
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus } from '../../graph/enums.ts';
-import { keyOrNobodys } from '../../graph/ids.ts';
+import { keyOrUnknown } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
 import { selects } from '../../graph/selection.ts';
@@ -64,7 +64,7 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'A conversation by its id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
-    resolve: (_root, { id }, context, info) => readVisible(context, { id: keyOrNobodys('Conversation', id) }, info),
+    resolve: (_root, { id }, context, info) => readVisible(context, { id: keyOrUnknown('Conversation', id) }, info),
   }),
   conversationBySessionId: t.field({
     type: Conversation,
@@ -107,7 +107,7 @@ builder.queryFields((t) => ({
     description: 'A message by its id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
     resolve: async (_root, { id }, { db, viewer, loaders }) => {
-      const found = await findMessage(db, viewer, keyOrNobodys('Message', id));
+      const found = await findMessage(db, viewer, keyOrUnknown('Message', id));
       return found && loaders.messageRows.load(found.id);
     },
   }),

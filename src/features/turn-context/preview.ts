@@ -2,7 +2,7 @@ import type { ContextReport } from '../../contracts/context.ts';
 import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { ModelInfo } from '../../contracts/model-provider.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
-import { createLines } from '../../kernel/lines.ts';
+import { createKeyedQueue } from '../../kernel/keyed-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import { findWholeConversation, listForContext, measureForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
@@ -36,17 +36,17 @@ export type Draft = { conversationId: string; content: Content | null; generatio
  * time for a user: one request with forty long drafts took ten seconds of it, and all others who count tokens were behind each of them.
  */
 export const createContextPreview = ({ database, findModel, maxMessageChars, tools, json, ...deps }: Deps) => {
-  const { inLine } = createLines();
+  const { enqueue } = createKeyedQueue();
 
   /** Null where the conversation does not exist for this viewer. */
   return async (viewer: Viewer, { conversationId, content, generation }: Draft, within: ReadKnown): Promise<ContextReport | null> => {
-    const countTokens = (text: string) => inLine(viewer.userId, () => deps.countTokens(text));
+    const countTokens = (text: string) => enqueue(viewer.userId, () => deps.countTokens(text));
     const conversation = await findWholeConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
     const { systemPrompt, activeLeafId } = conversation;
     const info = findModel(viewer, modelFor(generation, conversation));
     const wanted = readFormat(generation, 'generation');
-    await inLine(viewer.userId, () => refuseUnusableFormat(wanted, json, 'generation'));
+    await enqueue(viewer.userId, () => refuseUnusableFormat(wanted, json, 'generation'));
     const parsed = parseGeneration(wanted, info, tools, ['generation']);
     const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
     const draft = content && countable(readContent(content, maxMessageChars));

@@ -9,9 +9,9 @@ import { sha256 } from '../../kernel/text.ts';
 import type { Transaction, Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, type NewConversation, supersedeAnswers } from '../conversations/index.ts';
 import { findLastTurn, type Take, TurnNotActiveError } from '../turn-runs/index.ts';
-import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
-import { type Content, countable, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
-import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat, refuseUnusableFormat } from './input.ts';
+import { type AdmissionDeps, admitTurn, modelFor, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
+import { type Content, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
+import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat } from './input.ts';
 import { type Admitted, createOnce, nothingToPrepare } from './once.ts';
 import { createRewrites } from './rewrites.ts';
 import { makeWay, type WhenBusy } from './when-busy.ts';
@@ -63,26 +63,26 @@ export function createAdmission(deps: AdmissionDeps) {
         }),
       );
       const named = { viewer, key, hash, take };
-      const prepare = async () => {
-        await refuseUnusableFormat(wanted, json);
-        return countTokens(countable(read));
-      };
-      return once(named, prepare, async (tx, append, tokenCount) => {
-        const conversation = await open(tx, viewer, request.conversation);
-        refuseStaleParent(conversation, request.parentId);
-        const info = findModel(viewer, modelFor(wanted, conversation));
-        const generation = parseGeneration(wanted, info, tools);
-        const { parts, events } = await toParts(tx, conversation.id, read);
-        const way = await makeWay(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
-        if (request.steers !== undefined && way.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
-        refuseTooLongText(contentOf(way.question.parts) ?? '', maxMessageChars, request.content.path);
-        refuseTooLong(way.question.tokenCount, { info, generation }, limits);
-        const turn = await admitTurn(tx, append, named, conversation, {
-          ...{ trigger: 'SEND', info, generation, ...way },
-          events: [...events, ...way.events],
-        });
-        return { stopping: way.stopping, ...turn };
-      });
+      return once(
+        named,
+        () => prepareMessage({ json, countTokens }, wanted, read),
+        async (tx, append, tokenCount) => {
+          const conversation = await open(tx, viewer, request.conversation);
+          refuseStaleParent(conversation, request.parentId);
+          const info = findModel(viewer, modelFor(wanted, conversation));
+          const generation = parseGeneration(wanted, info, tools);
+          const { parts, events } = await toParts(tx, conversation.id, read);
+          const way = await makeWay(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
+          if (request.steers !== undefined && way.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
+          refuseTooLongText(contentOf(way.question.parts) ?? '', maxMessageChars, request.content.path);
+          refuseTooLong(way.question.tokenCount, { info, generation }, limits);
+          const turn = await admitTurn(tx, append, named, conversation, {
+            ...{ trigger: 'SEND', info, generation, ...way },
+            events: [...events, ...way.events],
+          });
+          return { stopping: way.stopping, ...turn };
+        },
+      );
     },
 
     /** Answers again what a failed or stopped turn did not: a new turn for the same message, whose answer takes the old one's place. */

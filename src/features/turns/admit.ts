@@ -12,7 +12,8 @@ import { appendMessages, type ConversationService, type LockedConversation, type
 import type { Rates } from '../quotas/index.ts';
 import type { ToolRegistry } from '../tools/index.ts';
 import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../turn-runs/index.ts';
-import type { GenerationRequest } from './input.ts';
+import { countable, type ReadContent } from './content/content.ts';
+import { type GenerationRequest, type ReadGeneration, refuseUnusableFormat } from './input.ts';
 import type { Admitted, Request } from './once.ts';
 
 /** What admissions need. */
@@ -30,6 +31,16 @@ export type AdmissionDeps = {
   /** Compiles the schemas of answers. */
   json: JsonChecker;
 };
+
+/** What takes the processor's time of a message and needs no lock: the tokens of what was read, once its format was found usable. */
+export async function prepareMessage(
+  { json, countTokens }: Pick<AdmissionDeps, 'json' | 'countTokens'>,
+  wanted: ReadGeneration,
+  read: ReadContent,
+): Promise<number> {
+  await refuseUnusableFormat(wanted, json);
+  return countTokens(countable(read));
+}
 
 /** Turns that may wait in one conversation. */
 const maxWaiting = 100;

@@ -5,8 +5,8 @@ import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, requireInTree, type TreeMessage } from '../conversations/index.ts';
 import type { Take } from '../turn-runs/index.ts';
-import { type AdmissionDeps, admitTurn, modelFor, refuseTooLong, takesMessages } from './admit.ts';
-import { type Content, countable, nameOf, readContent, toParts } from './content/content.ts';
+import { type AdmissionDeps, admitTurn, modelFor, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
+import { type Content, nameOf, readContent, toParts } from './content/content.ts';
 import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat, refuseUnusableFormat } from './input.ts';
 import type { Admitted, Once } from './once.ts';
 
@@ -57,20 +57,20 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
       const wanted = readFormat(request.generation);
       const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: hashable(request.generation, wanted) }));
       const named = { viewer, key, hash, take };
-      const prepare = async () => {
-        await refuseUnusableFormat(wanted, json);
-        return countTokens(countable(read));
-      };
-      return once(named, prepare, async (tx, append, tokenCount) => {
-        const [conversation, message] = await find(tx, viewer, target);
-        if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
-        const info = findModel(viewer, modelFor(wanted, conversation));
-        const generation = parseGeneration(wanted, info, tools);
-        refuseTooLong(tokenCount, { info, generation }, limits);
-        const { parts, events } = await toParts(tx, conversation.id, read);
-        const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
-        return admitTurn(tx, append, named, conversation, turn);
-      });
+      return once(
+        named,
+        () => prepareMessage({ json, countTokens }, wanted, read),
+        async (tx, append, tokenCount) => {
+          const [conversation, message] = await find(tx, viewer, target);
+          if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
+          const info = findModel(viewer, modelFor(wanted, conversation));
+          const generation = parseGeneration(wanted, info, tools);
+          refuseTooLong(tokenCount, { info, generation }, limits);
+          const { parts, events } = await toParts(tx, conversation.id, read);
+          const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
+          return admitTurn(tx, append, named, conversation, turn);
+        },
+      );
     },
   };
 }

@@ -1,6 +1,6 @@
 import { builder } from '../../graph/builder.ts';
 import { TurnStatus } from '../../graph/enums.ts';
-import { keyOrNobodys } from '../../graph/ids.ts';
+import { keyOrUnknown } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
 import { orderKey } from '../../graph/window.ts';
@@ -51,7 +51,7 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'A turn by its id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
-    resolve: (_root, { id }, { db, viewer }) => findTurn(db, viewer, keyOrNobodys('Turn', id)),
+    resolve: (_root, { id }, { db, viewer }) => findTurn(db, viewer, keyOrUnknown('Turn', id)),
   }),
   turnByIdempotencyKey: t.field({
     type: Turn,

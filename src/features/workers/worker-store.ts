@@ -41,7 +41,7 @@ export async function readWorkers(db: Db): Promise<Workforce> {
 }
 
 /** Forgets workers that were lost long ago. Of several processes that do it at once, none waits for another. */
-export async function removeLost(db: Db): Promise<void> {
+export async function deleteStaleWorkers(db: Db): Promise<void> {
   await db.query(
     `DELETE FROM worker WHERE id IN (
        SELECT id FROM worker WHERE heartbeat_at < now() - $1::int * interval '1 millisecond' LIMIT $2::int FOR UPDATE SKIP LOCKED)`,

@@ -52,8 +52,7 @@ const oneType: Size = { objects: 100, depth: 0 };
  */
 export function refuseTooComplex(document: DocumentNode, maxObjects: number, variables?: Variables): number {
   let most = 0;
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  const fragments = fragmentsOf(document);
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
     const walk = startWalk(fragments, variables ? withDefaults(definition, variables) : {}, maxObjects);
@@ -69,6 +68,10 @@ export function refuseTooComplex(document: DocumentNode, maxObjects: number, var
 const startWalk = (fragments: Walk['fragments'], variables: Variables, maxObjects: number): Walk => ({
   ...{ fragments, variables, maxObjects, done: new Map(), doneEvents: new Map(), isWithinBranches: false },
 });
+
+/** The fragments of a document by their names. */
+export const fragmentsOf = ({ definitions }: DocumentNode): Map<string, FragmentDefinitionNode> =>
+  new Map(definitions.flatMap((each) => (each.kind === Kind.FRAGMENT_DEFINITION ? [[each.name.value, each] as const] : [])));
 
 /** A page whose size is left to the default of a variable is as large as one whose size is said. */
 function withDefaults({ variableDefinitions = [] }: OperationDefinitionNode, variables: Variables): Variables {
@@ -134,7 +137,7 @@ function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
 export function eventsAtOnce({ fieldNodes, fragments, variableValues }: GraphQLResolveInfo, maxObjects: number): number {
   const walk = startWalk(new Map(Object.entries(fragments)), variableValues, maxObjects);
   const lists = fieldNodes.flatMap((node) => (node.name.value === 'events' ? [node] : listsOfEvents(node.selectionSet, walk, new Set())));
-  return Math.min(...lists.map(({ selectionSet }) => mostOf(othersOf(sizesOfEvents(selectionSet, walk, 0)), maxObjects)));
+  return Math.min(...lists.map(({ selectionSet }) => maxEvents(othersOf(sizesOfEvents(selectionSet, walk, 0)), maxObjects)));
 }
 
 function listsOfEvents(set: SelectionSetNode | undefined, walk: Walk, seen: Set<string>): readonly FieldNode[] {
@@ -149,13 +152,13 @@ function listsOfEvents(set: SelectionSetNode | undefined, walk: Walk, seen: Set<
 /** What one event that is no snapshot leads to, at the most. */
 const othersOf = ({ plain, byType }: EventSizes): number => plain + Math.max(0, ...byType.values());
 
-const mostOf = (objects: number, maxObjects: number): number => Math.max(1, Math.floor(maxObjects / 2 / (1 + objects)));
+const maxEvents = (objects: number, maxObjects: number): number => Math.max(1, Math.floor(maxObjects / 2 / (1 + objects)));
 
 /** A snapshot stands alone in its frame. Of other events many may come at once, and each may lead to the same long list again. */
 function sizeOfEvents(set: SelectionSetNode, walk: Walk, level: number): Size {
   const sizes = sizesOfEvents(set, walk, level);
   const others = othersOf(sizes);
-  const times = others > fewObjects ? Math.min(manyEvents, mostOf(others, walk.maxObjects)) : eventObjects;
+  const times = others > fewObjects ? Math.min(manyEvents, maxEvents(others, walk.maxObjects)) : eventObjects;
   return { objects: Math.min(Math.max(1 + sizes.snapshot, times * (1 + others)), Number.MAX_SAFE_INTEGER), depth: 1 + sizes.depth };
 }
 

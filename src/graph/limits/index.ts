@@ -1,5 +1,5 @@
 import { type DocumentNode, type ExecutionArgs, GraphQLError } from 'graphql';
-import { eventsAtOnce, maxDepth, refuseTooComplex } from './cost.ts';
+import { eventsAtOnce, fragmentsOf, maxDepth, refuseTooComplex } from './cost.ts';
 import { tooDeep } from './refusal.ts';
 import { refuseTooWide } from './shape.ts';
 import { refuseTooLong, tooMany } from './source.ts';
@@ -9,7 +9,7 @@ import { refuseWrongVariables } from './variables.ts';
  * What one operation may ask for: everything here follows from `maxObjects` or is a constant, is found in time that follows the length of
  * the document, and is refused before validation and before anything is read.
  */
-export { eventsAtOnce, refuseTooComplex, refuseTooLong };
+export { eventsAtOnce, fragmentsOf, refuseTooComplex, refuseTooLong };
 
 /** What can be said only when the values of the variables are known: before anything is read. Gives how many objects are asked for. */
 export function refuseTooMuch(args: ExecutionArgs, maxObjects: number): number {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { acceptsGzip, names, wishFor } from '../../../src/app/edge/accept.ts';
+import { acceptsGzip, acceptWeight, names } from '../../../src/app/edge/accept.ts';
 
 describe('what a client accepts', () => {
   it.each<[accept: string | undefined, type: string, wish: number]>([
@@ -16,7 +16,7 @@ describe('what a client accepts', () => {
     ['application/json;q=much', 'application/json', 0],
     [',;,', 'application/json', 0],
   ])('is read by what it says most precisely: %s', (accept, type, wish) => {
-    expect(wishFor(accept, type)).toBe(wish);
+    expect(acceptWeight(accept, type)).toBe(wish);
   });
 
   it('is packed by gzip only where it says so', () => {

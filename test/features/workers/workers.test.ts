@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { createHeartbeat, type Heartbeat, readWorkers, removeLost } from '../../../src/features/workers/index.ts';
+import { createHeartbeat, deleteStaleWorkers, type Heartbeat, readWorkers } from '../../../src/features/workers/index.ts';
 import type { Database } from '../../../src/platform/db.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStorages } from '../../kit/databases.ts';
@@ -83,7 +83,7 @@ describeStorages('the register of workers', (storage) => {
     await database.query(
       `INSERT INTO worker SELECT age::text, 'a host', 7, 100, now() - interval '1 day', now() - age * interval '1 minute' FROM unnest(ARRAY[0, 59, 61, 600]) age`,
     );
-    await Promise.all([removeLost(database), removeLost(database)]);
+    await Promise.all([deleteStaleWorkers(database), deleteStaleWorkers(database)]);
     expect((await rows()).map(({ id }) => id)).toEqual(['0', '59']);
   });
 

@@ -2,11 +2,11 @@
  * Does the work of one key one after another, in the order that it came, and that of others beside it: whoever asks for much waits behind
  * themselves. Of a key without work nothing is kept.
  */
-export function createLines() {
+export function createKeyedQueue() {
   const ends = new Map<string, Promise<unknown>>();
 
   return {
-    inLine<T>(key: string, work: () => Promise<T>): Promise<T> {
+    enqueue<T>(key: string, work: () => Promise<T>): Promise<T> {
       const done = (ends.get(key) ?? Promise.resolve()).then(work, work);
       ends.set(key, done);
       const leave = () => {
@@ -22,4 +22,4 @@ export function createLines() {
   };
 }
 
-export type Lines = ReturnType<typeof createLines>;
+export type KeyedQueue = ReturnType<typeof createKeyedQueue>;
