@@ -390,7 +390,7 @@ describe('the pages', async () => {
     expect(links.filter((path) => !existsSync(join(root, dirname(page), path)))).toEqual([]);
     expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
     const variables = [...text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`/g)].map(([, name]) => name!);
-    const known = `${read('.env.example')}\n${read('schema.graphql')}\n${read('src/graph/limits/refusal.ts')}\n${read('src/graph/mask-errors.ts')}\n${read('src/app/edge/body.ts')}\nTEST_DATABASE_URL TEST_REDIS_URL BENCH_DATABASE_URL BENCH_REDIS_URL`;
+    const known = `${read('.env.example')}\n${read('schema.graphql')}\n${read('src/graph/limits/refusal.ts')}\n${read('src/graph/mask-errors.ts')}\n${read('src/app/edge/body.ts')}\nTEST_DATABASE_URL TEST_REDIS_URL BENCH_DATABASE_URL BENCH_REDIS_URL TEST_RETRIES`;
     const names = new Set(known.match(/[A-Z]+(?:_[A-Z]+)+/g));
     expect(variables.filter((name) => !names.has(name))).toEqual([]);
   });

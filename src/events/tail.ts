@@ -92,8 +92,9 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
         }
       }
     } catch (error) {
+      const hasLeft = this.isOver; // who has left is told nothing, and nobody may be there to hear it
       this.end();
-      throw error;
+      if (!hasLeft) throw error;
     }
     this.end();
     return over;

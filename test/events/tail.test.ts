@@ -160,4 +160,15 @@ describe('a stream', () => {
     expect((await next).done).toBe(true);
     expect(hub.size).toBe(0);
   });
+
+  it('tells a reader who has left nothing of what fails afterwards', async () => {
+    const reader = new AbortController();
+    const failing = () => {
+      reader.abort();
+      throw new Error('the pool is closed');
+    };
+    const { frames, hub } = follow([failing], reader.signal);
+    expect((await frames.next()).done).toBe(true);
+    expect(hub.size).toBe(0);
+  });
 });
