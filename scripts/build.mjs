@@ -3,8 +3,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, dirname, join, relative, resolve, sep } from 'node:path';
-import { checkout, clientFingerprint, filesIn, isBuilt, sourcesFingerprint, stamp } from './sources.mjs';
+import { basename, delimiter, dirname, join, relative, resolve } from 'node:path';
+import { transformSync } from 'rolldown/utils';
+import { archive, archiveStamp } from './empty-database.mjs';
+import { checkout, clientFingerprint, databaseVersion, filesIn, isBuilt, sourcesFingerprint, stamp } from './sources.mjs';
 
 const generated = join('src', 'generated');
 const clientStamp = join(checkout, generated, '.prisma-from');
@@ -17,51 +19,52 @@ export async function generateClient() {
   const of = clientFingerprint();
   if (existsSync(clientStamp) && readFileSync(clientStamp, 'utf8') === of) return;
   rmSync(clientStamp, { force: true });
-  await prismaGenerate();
+  const bin = join(checkout, 'node_modules', '.bin');
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` }; // its generators are commands of packages
+  await run([join(checkout, 'node_modules', 'prisma', 'build', 'index.js'), 'generate'], env);
   writeFileSync(clientStamp, of);
 }
 
-/** Says what the tool says only where it fails. */
-async function prismaGenerate() {
-  const bin = join(checkout, 'node_modules', '.bin');
-  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` }; // its generators are commands of packages
-  const child = spawn(process.execPath, [join(checkout, 'node_modules', 'prisma', 'build', 'index.js'), 'generate'], { cwd: checkout, env });
+/** What a new embedded database begins with: PostgreSQL takes seconds to make one, of which every first start would pay. */
+async function archiveDatabase() {
+  const of = databaseVersion();
+  if (existsSync(archive) && existsSync(archiveStamp) && readFileSync(archiveStamp, 'utf8') === of) return;
+  rmSync(archiveStamp, { force: true });
+  await run([join(import.meta.dirname, 'empty-database.mjs')]);
+  writeFileSync(archiveStamp, of);
+}
+
+/** Runs a script, and says what it said only where it fails. */
+async function run(/** @type {string[]} */ command, env = process.env) {
+  const child = spawn(process.execPath, command, { cwd: checkout, env });
   /** @type {Buffer[]} */
   const said = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => said.push(bytes));
   const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`prisma generate failed:\n${Buffer.concat(said)}`);
+  if (code !== 0) throw new Error(`node ${relative(checkout, command.join(' '))} failed:\n${Buffer.concat(said)}`);
 }
 
-/** A compiler of single files, which knows nothing of types. @returns {Promise<(text: string, source: string) => { code: string, map: string }>} */
-export async function createCompiler() {
-  const { default: ts } = await import('typescript');
-  const path = join(checkout, 'tsconfig.build.json');
-  const { config } = ts.readConfigFile(path, (name) => readFileSync(name, 'utf8'));
-  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, checkout, undefined, path);
-  // A file that is compiled alone is in no package that says `"type": "module"`.
-  const compilerOptions = { ...options, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler };
-  return (text, source) => {
-    const { outputText, sourceMapText } = ts.transpileModule(text, { compilerOptions, fileName: source.split('/').at(-1) ?? source });
-    const map = JSON.parse(sourceMapText ?? '{}');
-    map.sources = [relative(dirname(join(checkout, distPath(source))), join(checkout, source))];
-    return { code: outputText, map: JSON.stringify(map) };
-  };
+/** Compiles a file by itself, knowing nothing of types. @returns {{ code: string, map: string }} */
+export function compile(/** @type {string} */ text, /** @type {string} */ source) {
+  const typescript = /** @type {const} */ ({ onlyRemoveTypeImports: true, rewriteImportExtensions: 'rewrite' });
+  const { code, map, errors } = transformSync(source, text, { target: 'es2023', sourcemap: true, tsconfig: false, typescript });
+  if (errors[0] || !map) throw new Error(`${source} cannot be compiled: ${errors[0]?.message}`);
+  const target = distPath(source);
+  map.sources = [relative(dirname(target), source)];
+  map.sourcesContent = undefined;
+  return { code: `${code}//# sourceMappingURL=${basename(target)}.map\n`, map: JSON.stringify(map) };
 }
 
-/** @returns {Promise<string[]>} the files written, as paths from the checkout */
-async function compile(/** @type {string[]} */ sources) {
-  const compiled = await createCompiler();
-  const written = [];
-  for (const source of sources) {
-    const { code, map } = compiled(readFileSync(join(checkout, source), 'utf8'), source);
+/** @returns {string[]} the files written, as paths from the checkout */
+function compileAll(/** @type {string[]} */ sources) {
+  return sources.flatMap((source) => {
+    const { code, map } = compile(readFileSync(join(checkout, source), 'utf8'), source);
     const target = distPath(source);
     mkdirSync(dirname(join(checkout, target)), { recursive: true });
     writeFileSync(join(checkout, target), code);
     writeFileSync(join(checkout, `${target}.map`), map);
-    written.push(target, `${target}.map`);
-  }
-  return written;
+    return [target, `${target}.map`];
+  });
 }
 
 const isCode = (/** @type {string} */ file) => /\.m?ts$|\.mjs$/.test(file);
@@ -73,9 +76,9 @@ export async function build(say = (/** @type {string} */ _line) => {}) {
   say('Building Colloquy. This is done once, and again after its sources have changed.');
   const of = sourcesFingerprint();
   rmSync(stamp, { force: true });
-  const isGenerated = (/** @type {string} */ file) => file.startsWith(generated + sep);
-  const [own] = await Promise.all([compile(filesIn('src').filter((file) => isCode(file) && !isGenerated(file))), generateClient()]);
-  const all = new Set([...own, ...(await compile(filesIn(generated).filter(isCode)))]);
+  mkdirSync(join(checkout, 'dist'), { recursive: true });
+  await Promise.all([generateClient(), archiveDatabase()]);
+  const all = new Set([...compileAll(filesIn('src').filter(isCode)), ...[archive, archiveStamp].map((path) => relative(checkout, path))]);
   for (const file of filesIn('dist')) if (!all.has(file)) rmSync(join(checkout, file));
   writeFileSync(stamp, of);
   say(`Built in ${((performance.now() - began) / 1_000).toFixed(1)} s.`);

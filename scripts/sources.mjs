@@ -12,7 +12,7 @@ export const stamp = join(dist, '.built-from');
 
 const generated = join('src', 'generated');
 const client = ['package-lock.json', 'prisma.config.ts', join('prisma', 'schema')];
-const everything = [...client, 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts', 'src'];
+const everything = [...client, 'package.json', 'scripts', 'src'];
 
 /** Paths from the checkout of all files in a directory, or of the file itself. */
 export function filesIn(/** @type {string} */ path) {
@@ -39,6 +39,12 @@ export const sourcesFingerprint = () => fingerprint(everything);
 
 /** Of what the database's client is generated from. */
 export const clientFingerprint = () => fingerprint(client);
+
+/** Of the embedded database, which its files are of. */
+export function databaseVersion() {
+  const manifest = join(checkout, 'node_modules', '@electric-sql', 'pglite', 'package.json');
+  return String(JSON.parse(readFileSync(manifest, 'utf8')).version);
+}
 
 /** Whether `dist` is of the present sources. A copy that came without sources, such as a container's, is as it should be. */
 export function isBuilt() {

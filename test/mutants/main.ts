@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createCompiler } from '../../scripts/build.mjs';
+import { compile } from '../../scripts/build.mjs';
 import { staleFiles } from './compile.ts';
 import { draw, readSources } from './draw.ts';
 import { candidatesOf, type Mutation } from './mutations.ts';
@@ -54,7 +54,7 @@ function openReport(): Report {
 }
 
 async function requireBuilt(mutations: readonly Mutation[]): Promise<void> {
-  const stale = await staleFiles(checkout, mutations);
+  const stale = staleFiles(checkout, mutations);
   if (stale.length > 0) throw new Error(`Not built as they are: ${stale.join(', ')}. Run npm run build first.`);
 }
 
@@ -76,7 +76,6 @@ const report = openReport();
 const path = resolve(values.report ?? values.resume ?? join(mkdtempSync(join(tmpdir(), 'mutants-report-')), 'report.json'));
 requireCurrent(report.mutants);
 await requireBuilt(report.mutants);
-const compile = await createCompiler();
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
 const end = Date.now() + Number(values.minutes) * 60_000;

@@ -4,6 +4,7 @@ import { access, cp, mkdir, mkdtemp, readFile, realpath, rm, stat, symlink, utim
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPool } from '../../src/platform/pg-pool.ts';
 
 const checkout = join(import.meta.dirname, '../..');
 let root: string;
@@ -11,10 +12,11 @@ let root: string;
 /** A small product that is built and run as this one is. */
 beforeAll(async () => {
   root = await realpath(await mkdtemp(join(tmpdir(), 'colloquy-build-')));
-  for (const path of ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'prisma.config.ts', 'prisma/schema', 'scripts'])
+  for (const path of ['package.json', 'package-lock.json', 'prisma.config.ts', 'prisma/schema', 'scripts'])
     await cp(join(checkout, path), join(root, path), { recursive: true });
   await mkdir(join(root, 'src/generated/prisma'), { recursive: true });
   await cp(join(checkout, 'src/generated/.prisma-from'), join(root, 'src/generated/.prisma-from'));
+  for (const kept of ['empty-database.tar.gz', '.database-from']) await cp(join(checkout, 'dist', kept), join(root, 'dist', kept));
   await symlink(join(checkout, 'node_modules'), join(root, 'node_modules'));
   await writeFile(join(root, 'src/word.ts'), 'export const word: string = "one";\n');
   await writeFile(join(root, 'src/part.mjs'), 'export const part = 1;\n');
@@ -87,7 +89,7 @@ describe('what is run from the sources', () => {
   });
 
   it('is not run where it cannot be built', async () => {
-    const file = join(root, 'tsconfig.build.json');
+    const file = join(root, 'package.json');
     const kept = await readFile(file, 'utf8');
     await rm(join(root, 'node_modules'));
     await writeFile(file, `${kept}\n`);
@@ -95,4 +97,21 @@ describe('what is run from the sources', () => {
     await symlink(join(checkout, 'node_modules'), join(root, 'node_modules'));
     expect(await run()).toMatchObject({ code: 0 });
   });
+});
+
+it('has an empty database packed once for each version of PostgreSQL, with which a new data directory begins', async () => {
+  const packed = join(root, 'dist/empty-database.tar.gz');
+  const before = (await stat(packed)).mtimeMs;
+  await run();
+  expect((await stat(packed)).mtimeMs).toBe(before);
+  const { openPglite } = (await import(join(checkout, 'dist/platform/embedded/pglite.js'))) as typeof import('../../src/platform/embedded/pglite.ts');
+  const identify = async (name: string): Promise<string> => {
+    const server = await openPglite(join(root, name));
+    const pool = createPool({ to: { socket: () => server.socket() }, max: 1, log: { info: () => {}, warn: () => {} } });
+    const { rows } = await pool.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
+    await pool.end();
+    await server.close();
+    return rows[0]!.id;
+  };
+  expect(await identify('one')).toBe(await identify('another')); // PostgreSQL draws another one for each database that it makes
 });

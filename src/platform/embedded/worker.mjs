@@ -7,7 +7,7 @@
  * for each answer, `{ snapshot }` where that is the task, and `{ fault }` with the reason where the database cannot go on.
  */
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 import { joined } from './joined.mjs';
@@ -35,11 +35,15 @@ const options = {
   },
 };
 
+/** An empty database that the build has packed, which is opened in a tenth of the time in which PostgreSQL makes one; sources have none. */
+const packed = new URL('../../empty-database.tar.gz', import.meta.url);
+
 /** Made beside its place and moved there whole: a process killed in between would otherwise leave half a database that nobody can open. */
 async function initialize(/** @type {string} */ directory) {
   const draft = `${directory}.new`;
   await rm(draft, { recursive: true, force: true });
-  await (await PGlite.create({ ...options, dataDir: draft })).close();
+  const files = existsSync(packed) ? { loadDataDir: new Blob([await readFile(packed)]) } : {};
+  await (await PGlite.create({ ...options, ...files, dataDir: draft })).close();
   await rename(draft, directory);
 }
 
