@@ -28,18 +28,40 @@ export function verdictOf({ state, files, errors, output }: Outcome): Verdict {
   return { state: 'killed', by: 'an error outside of tests', test: errors[0] ?? output.slice(-300) };
 }
 
-/** Makes the fault in a copy and runs the files that reach it, but for the slow ones: the quickest first. */
+/** How many files run before all others, because they have noticed most faults so far; and how long each may take, in milliseconds. */
+const [favourites, favouriteMs] = [4, 10_000];
+
+/** How many faults each file has noticed. */
+export type Noticed = Readonly<Record<string, number>>;
+
+/**
+ * Rounds of files: those that have noticed most faults, then the quick ones, then all but the slow, each file once. Vitest runs the slowest of
+ * a round first, so that a good guess has to be a round of its own.
+ */
+export function roundsOf(
+  files: readonly string[],
+  { durations, noticed, tiers }: { durations: Durations; noticed: Noticed; tiers: number },
+): string[][] {
+  const quick = files.filter((file) => noticed[file] && (durations[file] ?? 0) < favouriteMs);
+  const first = quick.sort((a, b) => noticed[b]! - noticed[a]!).slice(0, favourites);
+  const others = files.filter((file) => !first.includes(file));
+  const rest = costs.slice(0, tiers).map((cost, index) => between(others, durations, costs[index - 1] ?? 0, cost));
+  return [first, ...rest].filter(({ length }) => length > 0);
+}
+
+type Tools = { run: RunTests; durations: Durations; noticed: Noticed; tiers: number };
+
+/** Makes the fault in a copy and runs the files that reach it, but for the slow ones, until one notices it. */
 export async function tryMutation(
   copy: string,
   mutation: Mutation,
   files: readonly string[],
-  { run, durations, tiers: count }: { run: RunTests; durations: Durations; tiers: number },
+  { run, durations, noticed, tiers }: Tools,
 ): Promise<Verdict> {
-  const tiers = costs.slice(0, count).map((cost, index) => between(files, durations, costs[index - 1] ?? 0, cost));
   const restore = await mutateCopy(copy, [mutation]);
   try {
-    for (const tier of tiers.filter(({ length }) => length > 0)) {
-      const outcome = await run(copy, { files: tier, limitMs: limitFor(tier, durations), flags: ['--bail=1'] });
+    for (const round of roundsOf(files, { durations, noticed, tiers })) {
+      const outcome = await run(copy, { files: round, limitMs: limitFor(round, durations), flags: ['--bail=1'] });
       if (outcome.state !== 'green') return verdictOf(outcome);
     }
     return { state: 'alive' };

@@ -19,10 +19,12 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '21' },
     /** Copies that are tested at the same time; they share the processors. */
     jobs: { type: 'string', default: '2' },
-    /** Faults that are made together for the tests that start processes. */
+    /** Faults that are made together for slow tests, and for those that start processes. */
     group: { type: 'string', default: '6' },
     /** Only the quickest tests, within some minutes: what they leave is alive, and goes on with --resume. */
     quick: { type: 'boolean', default: false },
+    /** Faults are made together from the beginning: where few will be noticed, such as those that have survived, that takes fewer runs. */
+    together: { type: 'boolean', default: false },
     /** The full run of every test, as `npm run test:full`. */
     full: { type: 'boolean', default: false },
     /** A report: only what survived in it is tried, which may have been with fewer tests. */
@@ -65,7 +67,7 @@ async function runStages(parts: Omit<MutantRun, 'copies' | 'scratch'>): Promise<
     const copies = await Promise.all(names.map((name) => scratch.copy(name)));
     const whole = { ...parts, scratch, copies };
     await reachStage(whole);
-    await killStage(whole, values.quick ? 1 : 2);
+    if (!values.together) await killStage(whole, values.quick ? 1 : 2);
     if (!values.quick) await groupStage(whole, Number(values.group));
   } finally {
     await scratch.remove();

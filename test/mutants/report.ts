@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { groupBy } from '../../src/kernel/group.ts';
 import type { Verdict } from './kill.ts';
 import type { Mutation } from './mutations.ts';
 
@@ -41,6 +42,10 @@ export function writeReport(path: string, report: Report): void {
 
 export const isSurvivor = ({ state }: Entry): boolean => state === 'survived' || state === 'not reached';
 export const isKilled = ({ state }: Entry): boolean => state === 'killed' || state === 'timed out';
+
+/** How many faults each test file has noticed so far. */
+export const noticedBy = ({ mutants }: Report): Record<string, number> =>
+  Object.fromEntries([...groupBy(mutants.filter(isKilled), ({ by }) => by ?? '')].map(([file, entries]) => [file, entries.length]));
 
 /** After the runs in process, and at the end. */
 export function applyVerdict(entry: Entry, { state, ...noticed }: Verdict, isLast: boolean): void {

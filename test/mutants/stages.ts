@@ -3,7 +3,7 @@ import { groupsOf, tryGroup } from './groups.ts';
 import { slowFiles, tryMutation } from './kill.ts';
 import type { Mutation } from './mutations.ts';
 import { mapReach } from './reach.ts';
-import { applyVerdict, type Entry, isKilled, lineOf, type Report } from './report.ts';
+import { applyVerdict, type Entry, isKilled, lineOf, noticedBy, type Report } from './report.ts';
 import { mutateCopy, type Scratch } from './scratch.ts';
 import type { TestFiles } from './test-files.ts';
 import type { RunTests } from './vitest.ts';
@@ -59,7 +59,11 @@ export async function killStage(whole: MutantRun, tiers: 1 | 2): Promise<void> {
   const { report, run, save } = whole;
   const untried = report.mutants.filter(({ state }) => state === 'untried' || (tiers > 1 && state === 'alive'));
   await forEachCopy(whole, untried, async (copy, entry) => {
-    applyVerdict(entry, await tryMutation(copy, entry, entry.reachedBy ?? [], { run, durations: report.durations, tiers }), false);
+    applyVerdict(
+      entry,
+      await tryMutation(copy, entry, entry.reachedBy ?? [], { run, durations: report.durations, noticed: noticedBy(report), tiers }),
+      false,
+    );
     logProgress(report, entry);
     save();
   });
@@ -69,16 +73,20 @@ export async function killStage(whole: MutantRun, tiers: 1 | 2): Promise<void> {
 const limitMs = (files: readonly string[], durations: Readonly<Record<string, number>>): number =>
   60_000 + 3 * files.reduce((sum, file) => sum + (durations[file] ?? 60_000), 0);
 
-/** Third: what is alive, in groups, with the slow ones of these files, and with those that start processes of the product. */
+/**
+ * Third: what is alive, in groups, with the slow ones of these files, and with those that start processes of the product. What has not been tried
+ * alone runs with the quick ones, too.
+ */
 export async function groupStage(whole: MutantRun, size: number): Promise<void> {
   const { report, tests, run, compile, save } = whole;
-  const alive = report.mutants.filter(({ state }) => state === 'alive');
+  const alive = report.mutants.filter(({ state }) => state === 'alive' || state === 'untried');
   const groups = groupsOf(alive, size);
   console.error(`groups: ${groups.length}, of ${alive.length} faults`);
   const filesFor = (group: readonly Mutation[]): string[] => {
     const ids = new Set(group.map(({ id }) => id));
     const reaching = new Set(alive.filter(({ id }) => ids.has(id)).flatMap(({ reachedBy }) => reachedBy ?? []));
-    return [...slowFiles([...reaching], report.durations), ...tests.spawning];
+    const isNew = alive.some(({ id, state }) => ids.has(id) && state === 'untried');
+    return [...(isNew ? reaching : slowFiles([...reaching], report.durations)), ...tests.spawning];
   };
   await forEachCopy(whole, groups, async (copy, group) => {
     const runGroup: RunGroup = async (mutations, files) => {
