@@ -35,9 +35,12 @@ async function isolatedPids(): Promise<number[]> {
   return rows.map(({ worker }) => Number(worker.split(':')[1]));
 }
 
+const kills = { workers: 0, isolated: 0 };
+const killed = (): number => kills.workers + kills.isolated;
 const ids: string[] = [];
+/** Goes on beyond so many turns until all kills are done: one that strikes a worker without work proves nothing. */
 async function sendAll(): Promise<void> {
-  while (ids.length < count && Date.now() < end) {
+  while ((ids.length < count || killed() < most) && Date.now() < end) {
     // As many unfinished turns as the workers can carry: they are to be struck in the middle, at any moment.
     const [{ n }] = (await query<{ n: number }>('SELECT count(*)::int AS n FROM turn WHERE finished_at IS NULL')) as [{ n: number }];
     if (n > 40) {
@@ -51,12 +54,11 @@ async function sendAll(): Promise<void> {
   }
 }
 
-const kills = { workers: 0, isolated: 0 };
 async function killAll(): Promise<void> {
   await pause(2_000);
-  while (kills.workers + kills.isolated < most && Date.now() < end) {
+  while (killed() < most && Date.now() < end) {
     await pause(random.whole(300, 2_000));
-    const isAimed = every > 0 && (kills.workers + kills.isolated + 1) % every === 0;
+    const isAimed = every > 0 && (killed() + 1) % every === 0;
     const pids = isAimed ? await isolatedPids() : [];
     if (pids.length > 0) {
       process.kill(random.pick(pids), 'SIGKILL');
