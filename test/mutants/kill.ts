@@ -51,6 +51,20 @@ export function roundsOf(
 
 type Tools = { run: RunTests; durations: Durations; noticed: Noticed; tiers: number };
 
+/** Runs files until one notices the fault, twice: a test that was red by chance would hide a fault that no test notices. */
+async function tryRound(copy: string, files: readonly string[], { run, durations }: Pick<Tools, 'run' | 'durations'>): Promise<Verdict> {
+  const look = (some: readonly string[]) => run(copy, { files: some, limitMs: limitFor(some, durations), flags: ['--bail=1'] });
+  for (let rest = files; rest.length > 0; ) {
+    const outcome = await look(rest);
+    const red = outcome.files.find(({ ok }) => !ok)?.file;
+    if (!red) return verdictOf(outcome);
+    const again = await look([red]);
+    if (again.state !== 'green') return verdictOf(again);
+    rest = rest.filter((file) => file !== red);
+  }
+  return { state: 'alive' };
+}
+
 /** Makes the fault in a copy and runs the files that reach it, but for the slow ones, until one notices it. */
 export async function tryMutation(
   copy: string,
@@ -61,8 +75,8 @@ export async function tryMutation(
   const restore = await mutateCopy(copy, [mutation]);
   try {
     for (const round of roundsOf(files, { durations, noticed, tiers })) {
-      const outcome = await run(copy, { files: round, limitMs: limitFor(round, durations), flags: ['--bail=1'] });
-      if (outcome.state !== 'green') return verdictOf(outcome);
+      const verdict = await tryRound(copy, round, { run, durations });
+      if (verdict.state !== 'alive') return verdict;
     }
     return { state: 'alive' };
   } finally {
