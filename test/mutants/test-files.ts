@@ -5,8 +5,8 @@ import ts from 'typescript';
 /** Test files, by whether they start processes of the product, in which no probe tells what was reached. */
 export type TestFiles = { inProcess: string[]; spawning: string[] };
 
-/** They read the repository as text, build images of it or test its commands: a fault in a turn is not what they look for. */
-const unfit = /^test\/(mutants|app\/doctor)\/|^test\/(containers|readme|architecture)\.test\.ts$/;
+/** They read the repository as text, check its types, build images of it or test its commands: a fault in a turn is not what they look for. */
+const unfit = /^test\/(mutants|app\/doctor)\/|^test\/(containers|readme|architecture|types)\.test\.ts$/;
 /** How a file of the tests starts the product. */
 const starts = /dist\/(main|app\/)|(spawn|execFile)\(process\.execPath/;
 
