@@ -20,14 +20,14 @@ async function writeProbes(copy: string, mutations: readonly Mutation[]): Promis
 }
 
 /** The notes of `probe.mjs`: lines of a test file and the id of a fault. */
-async function readNotes(copy: string, folder: string): Promise<Map<string, string[]>> {
+async function readNotes(copy: string, folder: string, without: readonly string[]): Promise<Map<string, string[]>> {
   const reachedBy = new Map<string, Set<string>>();
   for (const name of await readdir(folder)) {
     const lines = (await readFile(join(folder, name), 'utf8')).split('\n').filter((line) => line !== '');
     for (const line of lines) {
       const [file, id] = line.split('\t') as [string, string];
       if (!reachedBy.has(id)) reachedBy.set(id, new Set());
-      reachedBy.get(id)!.add(relative(copy, file));
+      if (!without.includes(relative(copy, file))) reachedBy.get(id)!.add(relative(copy, file));
     }
   }
   return new Map([...reachedBy].map(([id, files]) => [id, [...files].sort()]));
@@ -38,9 +38,12 @@ const failuresOf = ({ files, errors, output }: Outcome): string => {
   return lines.length + errors.length > 0 ? [...lines, ...errors].join('\n') : output;
 };
 
+/** So many files may be red without any fault: on a machine that is busy with something else a test of time may be. */
+const maxUnstable = 3;
+
 /**
- * Runs the test files once in a copy whose faults are all probed and none made. Fails where they are not green: then every fault would
- * seem to be noticed. What is red once and green when repeated is mentioned, and counts as green.
+ * Runs the test files once in a copy whose faults are all probed and none made. What is red once and green when repeated is mentioned, and counts
+ * as green. What is red twice looks for no fault, since it would seem to notice each; where that are many, the run fails.
  */
 export async function mapReach(copy: string, mutations: readonly Mutation[], files: readonly string[], run: RunTests): Promise<Reach> {
   await writeProbes(copy, mutations);
@@ -52,13 +55,16 @@ export async function mapReach(copy: string, mutations: readonly Mutation[], fil
   const durations = Object.fromEntries(outcome.files.map(({ file, ms }) => [file, ms]));
   const red = isStray(outcome, files) ? [] : redFiles(outcome, files);
   if (outcome.errors.length > 0) console.error(`errors outside of tests, in the instrumented run:\n${outcome.errors.join('\n')}`);
+  let unstable: string[] = [];
   if (red.length > 0) {
     console.error(`red in the instrumented run, and run again:\n${failuresOf(outcome)}`);
     const again = await run(copy, { files: red, limitMs: limitFor(red, durations), flags: isolated, env });
-    if (again.state !== 'green' && !isStray(again, red)) throw new Error(`The tests are not green without any fault:\n${failuresOf(again)}`);
+    unstable = isStray(again, red) ? [] : redFiles(again, red);
+    if (unstable.length > maxUnstable) throw new Error(`The tests are not green without any fault:\n${failuresOf(again)}`);
+    if (unstable.length > 0) console.error(`red again, and left out: ${unstable.join(', ')}`);
     for (const { file, ms } of again.files) durations[file] = ms;
   }
-  const reachedBy = await readNotes(copy, folder);
+  const reachedBy = await readNotes(copy, folder, unstable);
   await rm(folder, { recursive: true });
   return { reachedBy, durations };
 }
