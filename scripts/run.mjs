@@ -15,6 +15,22 @@ if (!isBuilt()) {
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, 'build.mjs')], { stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) process.exit(status ?? 1);
 }
+
+/**
+ * npm runs a script in a shell, which passes no signal on: when npm is told to end, this process is left without a parent. It ends then as if it
+ * had been told.
+ */
+function endWithNpm() {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500);
+  timer.unref();
+}
+if (process.env.npm_lifecycle_event) endWithNpm();
+
 const script = join(dist, file);
 process.argv.splice(1, 2, script);
 await import(pathToFileURL(script).href);

@@ -21,6 +21,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const scratch = join(root, 'test/generated');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
+const curlPage = 'docs/how-to/stream-with-curl.md';
+const socketPage = 'docs/how-to/follow-an-answer.md';
+
 /** The code that follows `<!-- test: name -->` in a page. */
 function snippet(page: string, name: string): string {
   const [, code] = new RegExp(`<!-- test: ${name} -->\\n\`\`\`\\w+\\n([\\s\\S]*?)\`\`\``).exec(read(page)) ?? [];
@@ -109,7 +112,7 @@ beforeAll(async () => {
   await writeFile(toolsFile, snippet('docs/TOOLS.md', 'tools'));
   world = await createWorld(storages[0]!, { tokensPerSecond: 100, env: { TOOLS: `samples,${toolsFile}` } });
   app = await world.start();
-  const code = snippet('README.md', 'setup').replaceAll('http://127.0.0.1:4000', app.url!);
+  const code = snippet(curlPage, 'setup').replaceAll('http://127.0.0.1:4000', app.url!);
   const [url, made] = (await bash(`${code}\nprintf '%s\\n' "$URL" "$TOKEN"`, world.env)).split('\n');
   token = made!;
   env = { URL: url!, TOKEN: token };
@@ -119,20 +122,22 @@ afterAll(async () => {
   await rm(toolsFile, { force: true });
 });
 
-describe('the README with curl', () => {
+describe('the page on curl', () => {
   let sent: Sent;
   let text: string;
   let middle: { cursor: string; text: string };
 
   it('sends a message', async () => {
-    ({ sendMessage: sent } = (JSON.parse(await bash(snippet('README.md', 'send'), env)) as { data: { sendMessage: Sent } }).data);
+    ({ sendMessage: sent } = (JSON.parse(await bash(snippet(curlPage, 'send'), env)) as { data: { sendMessage: Sent } }).data);
+    const kept = await bash(`${snippet(curlPage, 'keep')}\nprintf '%s ' "$CURSOR" "$TURN" "$CONVERSATION"`, env);
+    expect(kept.trim().split(' ')).toEqual([sent.cursor, sent.turn.id, sent.conversation.id]);
     env = { ...env, CURSOR: sent.cursor, TURN: sent.turn.id, CONVERSATION: sent.conversation.id };
-    const again = JSON.parse(await bash(snippet('README.md', 'send'), env)) as { data: { sendMessage: Sent } };
+    const again = JSON.parse(await bash(snippet(curlPage, 'send'), env)) as { data: { sendMessage: Sent } };
     expect(again.data.sendMessage).toEqual(sent);
   });
 
   it('streams the answer to its end, and the hash agrees', async () => {
-    const frames = framesOf(await bash(snippet('README.md', 'stream'), env));
+    const frames = framesOf(await bash(snippet(curlPage, 'stream'), env));
     text = textOf(frames);
     const events = frames.flatMap(({ events }) => events);
     expect(events.at(-1)).toMatchObject({ __typename: 'TurnFinishedEvent', status: 'COMPLETED' });
@@ -143,20 +148,20 @@ describe('the README with curl', () => {
   });
 
   it('resumes the stream at a cursor', async () => {
-    const rest = framesOf(await bash(snippet('README.md', 'stream'), { ...env, CURSOR: middle.cursor }));
+    const rest = framesOf(await bash(snippet(curlPage, 'stream'), { ...env, CURSOR: middle.cursor }));
     expect(middle.text + textOf(rest)).toBe(text);
     expect(rest[0]?.events[0]).toMatchObject({ __typename: 'TextDeltaEvent', offset: middle.text.length });
   });
 
   it('polls the same from the same cursor', async () => {
-    const answer = JSON.parse(await bash(snippet('README.md', 'poll'), { ...env, CURSOR: middle.cursor }));
+    const answer = JSON.parse(await bash(snippet(curlPage, 'poll'), { ...env, CURSOR: middle.cursor }));
     const frame = (answer as { data: { conversationEvents: Frame & { caughtUp: boolean } } }).data.conversationEvents;
     expect(middle.text + textOf([frame])).toBe(text);
     expect(frame.caughtUp).toBe(true);
   });
 
   it('gets one answer from one request', async () => {
-    const answer = JSON.parse(await bash(snippet('README.md', 'ask'), env)) as { data: { sendMessage: { turn: object } } };
+    const answer = JSON.parse(await bash(snippet(curlPage, 'ask'), env)) as { data: { sendMessage: { turn: object } } };
     expect(answer.data.sendMessage.turn).toMatchObject({
       status: 'COMPLETED',
       finalMessage: { content: expect.stringContaining('What is a durable answer?') },
@@ -165,11 +170,11 @@ describe('the README with curl', () => {
   });
 });
 
-describe('the README with graphql-ws', () => {
+describe('the page on graphql-ws', () => {
   it('follows an answer through a broken connection and a server that is away, and proves it by its hash', async () => {
     const file = join(scratch, `watch-${process.pid}.mjs`);
     const net = await network(app.url!);
-    await writeFile(file, snippet('README.md', 'watch'));
+    await writeFile(file, snippet(socketPage, 'watch'));
     try {
       const child = spawn(process.execPath, [file], { env: { ...process.env, URL: net.url, TOKEN: token } });
       let out = '';
@@ -337,9 +342,9 @@ describe('the pages on tools', () => {
     turn: { isTerminal: boolean; finalMessage: { content: string; toolsExecuted: string[] }; toolCalls: { status: string; resultJson: object }[] };
   };
 
-  /** The document of the README, one of its operations. */
+  /** One of the operations of the page. */
   const operation = (name: 'Asked' | 'Allow') => {
-    const [asked, allow] = snippet('README.md', 'decide').split(/\n\n(?=mutation)/);
+    const [asked, allow] = snippet('docs/TOOLS.md', 'decide').split(/\n\n(?=mutation)/);
     return name === 'Asked' ? asked! : allow!;
   };
 
@@ -369,7 +374,7 @@ describe('the pages on tools', () => {
   });
 
   it('asks before it books, with the samples, and books when it is allowed', async () => {
-    const [, text] = /try `("Book me in .*")`/.exec(read('README.md'))!;
+    const [, text] = /Send `("Book me in .*")`/.exec(read('README.md'))!;
     const { asked, turn } = await play(JSON.parse(text!) as string);
     expect(asked).toEqual(['Book an appointment at 14:00: teeth']);
     expect(turn).toMatchObject({ finalMessage: { content: 'Done.' }, toolCalls: [{ status: 'SUCCEEDED', resultJson: { booked: true } }] });

@@ -14,8 +14,14 @@ export async function welcome(config: Config, { url }: App): Promise<string[]> {
     lines.push(`A token, good for ${hours} hours:  ${token}`);
     if (config.http.graphiql) lines.push(`GraphiQL, with that token:  ${url}/graphql#token=${token}`);
   } else if (config.http.graphiql) lines.push(`GraphiQL:  ${url}/graphql`);
-  if (config.providers.openai.scripted) lines.push('The model is a scripted one, until OPENAI_API_KEY or OPENAI_BASE_URL is set.');
+  lines.push(modelLine(config));
   return lines;
+}
+
+function modelLine({ providers: { openai } }: Config): string {
+  if (openai.scripted) return 'The model is a scripted one, until OPENAI_API_KEY or OPENAI_BASE_URL is set.';
+  const place = openai.baseUrl === null ? 'OpenAI' : new URL(openai.baseUrl).host;
+  return `The model is ${openai.defaultModel}, at ${place}. "npm run doctor" says whether it answers.`;
 }
 
 /** Only on a laptop: with a shared database, or in production, a token on the console would be a way in. */

@@ -96,7 +96,8 @@ const useContext = (make: (given: Given) => Context): Plugin<Given> => ({
 });
 
 /** How somebody who tries Colloquy gets a token; in production tokens come from elsewhere. */
-const developmentHint = ' In development "npm run token -- --user alice", run where the server was started, prints one.';
+const developmentHint =
+  ' In development, "npm run token -- --user alice", run where the server was started, prints one, and a link that opens GraphiQL with it.';
 
 type Given = YogaInitialContext & Requested;
 

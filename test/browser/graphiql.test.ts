@@ -1,19 +1,25 @@
-import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import type { Browser, BrowserContext, Page, Request, Response } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import type { App } from '../../src/app/build-app.ts';
 import { createWorld, tokenFor, type World } from '../kit/app.ts';
 import { describeInChromium, openChromium } from '../kit/chromium.ts';
 import { storages } from '../kit/databases.ts';
 import { until } from '../kit/until.ts';
 
+/** Without the breaks that a pane makes. */
+const plain = (text: string): string => text.replaceAll(/\s+/g, '');
+
 describeInChromium('GraphiQL in Chromium', () => {
   let world: World;
+  let app: App;
   let url: string;
   let browser: Browser;
   let context: BrowserContext;
 
   beforeAll(async () => {
-    [world, browser] = await Promise.all([createWorld(storages[0]!), openChromium()]);
-    url = `${(await world.start()).url}/graphql`;
+    [world, browser] = await Promise.all([createWorld(storages[0]!, { env: { TOOLS: 'samples' } }), openChromium()]);
+    app = await world.start();
+    url = `${app.url}/graphql`;
   });
   afterEach(() => context.close());
   afterAll(async () => {
@@ -38,20 +44,43 @@ describeInChromium('GraphiQL in Chromium', () => {
   /** GraphiQL changes to no other tab until it has shown the last answer. */
   async function open(page: Page, name: string): Promise<void> {
     const tab = page.getByRole('tab', { name });
+    const isOpen = async () => (await tab.getAttribute('aria-selected')) === 'true';
     await until(async () => {
-      await tab.click();
-      return (await tab.getAttribute('aria-selected')) === 'true';
+      if (!(await isOpen())) await tab.click(); // a click on the open one would put back what was in it
+      return isOpen();
     }, `the tab ${name}`);
+  }
+
+  /** What the page shows of the last answer: the lines for which there is room. */
+  const shown = (page: Page): Promise<string> => page.locator('.graphiql-response').innerText();
+
+  /** Presses the button of a tab, and once more each second: GraphiQL asks for the operation of the tab before, until it has looked at this one. */
+  async function execute(page: Page, name: string, isAsked: () => boolean | Promise<boolean>): Promise<void> {
+    await open(page, name);
+    for (let tries = 1; ; tries++) {
+      await page.locator('.graphiql-execute-button').click();
+      const wasAsked = await until(isAsked, `${name} to be asked`, 1_000).catch((error: unknown) => {
+        if (tries === 10) throw error;
+      });
+      if (wasAsked) return;
+    }
   }
 
   /** What a tab sends, and is answered. */
   async function run(page: Page, name: string) {
-    await open(page, name);
-    const answered = page.waitForResponse((response) => operationOf(response.request()) === name);
-    await page.locator('.graphiql-execute-button').click();
-    const response = await answered;
-    return { variables: response.request().postDataJSON().variables, answer: await response.json() };
+    let response: Response | null = null;
+    const take = (came: Response) => {
+      if (operationOf(came.request()) === name) response = came;
+    };
+    page.on('response', take);
+    await execute(page, name, () => response !== null);
+    page.off('response', take);
+    return { variables: response!.request().postDataJSON().variables, answer: await response!.json() };
   }
+
+  /** Follows what was sent last. */
+  const stream = (page: Page) => execute(page, 'Stream', async () => (await shown(page)).includes('soFar'));
+
   const operationOf = (request: Request): unknown => (request.method() === 'POST' ? request.postDataJSON().operationName : null);
   /** Whom the page is signed in as; null for nobody. */
   const userOf = async (page: Page): Promise<string | null> => (await run(page, 'Conversations')).answer.data?.viewer.user.displayName ?? null;
@@ -70,25 +99,53 @@ describeInChromium('GraphiQL in Chromium', () => {
     const page = await newTab();
     await visit(page, await linkOf('alice'));
     expect(page.url()).toBe(url);
-    expect(await tabsOf(page)).toEqual(['Send', 'Stream', 'Approvals', 'Ask', 'Conversations', 'Stop']);
+    expect(await tabsOf(page)).toEqual(['Send', 'Stream', 'Approvals', 'Allow', 'Ask', 'Conversations', 'Stop']);
     expect(await page.locator('.graphiql-editor-tool').innerText()).toContain('idempotencyKey');
     expect(await userOf(page)).toBe('alice');
   });
 
-  it('makes a key for each run, and shows the answer as it comes once its id and cursor are in the variables', async () => {
+  it('makes a key for each run, and shows the whole answer to what was sent last, with nothing to copy', async () => {
     const page = await newTab();
     await visit(page, await linkOf('alice'));
     const [one, two] = [await run(page, 'Send'), await run(page, 'Send')];
     for (const { variables } of [one, two]) expect(variables.idempotencyKey).toMatch(/^[0-9a-f]{32}$/);
     expect(one.variables.idempotencyKey).not.toBe(two.variables.idempotencyKey);
     for (const { answer } of [one, two]) expect(answer.data.sendMessage).toMatchObject({ __typename: 'SendMessageSuccess', deduplicated: false });
-    const { conversation, cursor } = two.answer.data.sendMessage;
-    const frames: string[] = [];
-    page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => void frames.push(String(payload))));
-    await open(page, 'Stream');
-    await write(page, 'variables', { conversation: conversation.id, after: cursor });
-    await page.locator('.graphiql-execute-button').click();
-    await until(() => frames.some((frame) => frame.includes('"TurnFinishedEvent"')), 'the end of the answer');
+    await stream(page);
+    await until(async () => (await shown(page)).includes('TurnFinishedEvent'), 'the end of the answer');
+    const { conversations } = (await run(page, 'Conversations')).answer.data;
+    const answer = conversations.nodes.find(({ id }: { id: string }) => id === two.answer.data.sendMessage.conversation.id).messages.nodes.at(-1);
+    await stream(page);
+    await until(async () => plain(await shown(page)).includes(plain(JSON.stringify(answer.content).slice(0, 80))), 'the beginning of its text');
+  });
+
+  it('goes on at the last cursor when the server is gone for a moment in mid-answer, and takes back what is taken back', async () => {
+    const page = await newTab();
+    await visit(page, await linkOf('alice'));
+    await open(page, 'Send');
+    await write(page, 'variables', { text: 'Wait [[tokens 12]] [[hold]]', idempotencyKey: 'new at each run' });
+    await run(page, 'Send');
+    await stream(page);
+    await until(async () => (await shown(page)).includes('word1'), 'the first words');
+    await app.close(0);
+    const { port } = new URL(url);
+    app = await world.start({ PORT: port });
+    await until(async () => {
+      world.model.release(); // whichever call of it waits
+      return (await shown(page)).includes('TurnFinishedEvent');
+    }, 'the end of the answer');
+    expect(plain(await shown(page))).toContain('word1word2');
+  });
+
+  it('lets somebody allow what waits for it, with nothing to copy', async () => {
+    const page = await newTab();
+    await visit(page, await linkOf('alice'));
+    await open(page, 'Send');
+    const text = 'Book me in [[call book_appointment {"topic": "teeth", "time": "14:00"}]] [[then]] [[say Done.]]';
+    await write(page, 'variables', { text, idempotencyKey: 'new at each run' });
+    await run(page, 'Send');
+    await until(async () => (await run(page, 'Approvals')).answer.data.pendingApprovals.nodes.length === 1, 'the tool to be asked for');
+    expect((await run(page, 'Allow')).answer.data.decideApprovals).toMatchObject({ resumed: true });
   });
 
   it('stays signed in when it is loaded again, with the tabs that there were', async () => {
@@ -147,6 +204,7 @@ describeInChromium('GraphiQL in Chromium', () => {
     expect((await run(page, 'Asked')).answer).toEqual({ data: { __typename: 'Query' } });
     const tabs = await tabsOf(page);
     expect(tabs.filter((tab) => tab === 'Asked')).toHaveLength(1);
+    await until(() => page.evaluate(() => sessionStorage.getItem('graphiql:tabState')?.includes('Asked')), 'GraphiQL to keep its tabs');
     await page.reload();
     await page.locator('.graphiql-execute-button').waitFor();
     expect(await tabsOf(page)).toEqual(tabs);

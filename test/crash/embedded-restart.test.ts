@@ -11,7 +11,7 @@ import { createProcesses, type Process, type Processes } from '../kit/processes.
 import { createReader } from '../kit/reader.ts';
 import { until } from '../kit/until.ts';
 
-/** What the README says of a server that is killed and started again. */
+/** What docs/GUARANTEES.md says of a server that is killed and started again. */
 const promisedMs = 10_000;
 
 let folder: string;

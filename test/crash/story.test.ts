@@ -8,7 +8,7 @@ import { createProcesses, type Processes } from '../kit/processes.ts';
 import { createReader } from '../kit/reader.ts';
 import { until } from '../kit/until.ts';
 
-/** What the README says of a worker that is killed. */
+/** What docs/GUARANTEES.md says of a worker that is killed. */
 const promisedMs = 10_000;
 
 describeSettings(

@@ -88,6 +88,14 @@ describe('what is run from the sources', () => {
     expect((await once(child, 'exit'))[0]).toBe(7);
   });
 
+  it('ends when npm, whose shell passes no signal on, is told to', async () => {
+    const args = ['-c', '"$0" "$1" main.js wait; true', process.execPath, join(root, 'scripts/run.mjs')];
+    const shell = spawn('sh', args, { env: { ...process.env, npm_lifecycle_event: 'start' } });
+    await once(shell.stdout, 'data');
+    shell.kill('SIGTERM');
+    await once(shell.stdout, 'close'); // nobody writes to it any more
+  });
+
   it('is not run where it cannot be built', async () => {
     const file = join(root, 'package.json');
     const kept = await readFile(file, 'utf8');

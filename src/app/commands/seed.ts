@@ -2,9 +2,10 @@ import { DataDirInUseError } from '../../platform/data-dir-lock.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createTokens } from '../../platform/tokens.ts';
 import { startApp } from '../build-app.ts';
-import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { ConfigError, loadConfig } from '../config.ts';
 import { resolveSecret } from '../secret.ts';
 import { isCommand } from './is-command.ts';
+import { serverAddress } from './server-address.ts';
 
 const user = 'dev';
 const questions = ['How do I brew a good cup of tea?', 'What is a durable answer?', '¿Qué es un cursor?'];
@@ -42,17 +43,11 @@ async function seed(print: (line: string) => void): Promise<void> {
       print(`${deduplicated ? 'was there' : 'made     '}  ${conversation.id}  ${conversation.title}`);
     }
     print(`\nA token of "${user}", good for 24 hours:\n${token}\n\nWith the server running:`);
-    print(`curl -s ${addressOf(http)}/graphql -H 'content-type: application/json' -H 'authorization: Bearer ${token}' \\`);
+    print(`curl -s ${serverAddress(http)}/graphql -H 'content-type: application/json' -H 'authorization: Bearer ${token}' \\`);
     print(`  -d '{"query":"{ conversations { nodes { id title messageCount totalCost } } }"}'`);
   } finally {
     await app.close(0);
   }
-}
-
-/** Where the server of this configuration will be; a server on every address is on loopback, too. A port of 0 is known when it runs. */
-export function addressOf({ host, port }: Pick<Config['http'], 'host' | 'port'>): string {
-  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
-  return `http://${name}:${port || '<the port that it prints>'}`;
 }
 
 async function send(url: string, token: string, text: string, key: string) {

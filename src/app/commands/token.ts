@@ -4,6 +4,7 @@ import { createTokens, maxTokenAgeSeconds } from '../../platform/tokens.ts';
 import { type Config, ConfigError, loadConfig, mayMakeSecret } from '../config.ts';
 import { findSecret, pathOf } from '../secret.ts';
 import { isCommand } from './is-command.ts';
+import { serverAddress } from './server-address.ts';
 
 const usage = 'Usage: npm run token -- --user <name> [--admin] [--hours <1 to 744>]';
 const maxHours = maxTokenAgeSeconds / 3_600;
@@ -20,6 +21,7 @@ export async function printToken(args: string[], { env, out, note }: Terminal): 
     const tokens = createTokens({ secret, jwksUrl: null, issuer, audience });
     const { token, expiresAt } = await tokens.sign({ subject: user, roles, name: user, ttlSeconds: hours * 3_600 });
     note(`For ${user} (${roles.join(', ')}), good until ${expiresAt.toISOString()}. Send it as "Authorization: Bearer <token>".`);
+    if (config.http.graphiql) note(`GraphiQL, signed in with it: ${serverAddress(config.http)}/graphql#token=${token}`);
     out(token);
     return 0;
   } catch (error) {

@@ -1,12 +1,18 @@
 /** The operations that GraphiQL opens with. Tests hold each of them to the schema and to the limits of a query. */
 export const examples = {
-  send: `# 1. Send a message. The answer is durable from here on, whether or not anybody watches.
-#    Open the tab "Stream" with the conversation's id and the cursor to see it come. Each run has an idempotency key of its own,
-#    unless you write one into the variables: a message that is sent again with its key is the same message.
-mutation Send($idempotencyKey: String!) {
+  send: `# 1. Send a message. From then on a model
+#    answers it, whether or not anybody
+#    watches. Each run makes a key of its
+#    own, unless you write one into the
+#    variables: what is sent again with its
+#    key is the same message.
+mutation Send(
+  $text: String!
+  $idempotencyKey: String!
+) {
   sendMessage(input: {
     conversation: { new: {} }
-    content: { text: "How do I brew a good cup of tea?" }
+    content: { text: $text }
     idempotencyKey: $idempotencyKey
   }) {
     __typename
@@ -20,45 +26,101 @@ mutation Send($idempotencyKey: String!) {
   }
 }
 `,
-  stream: `# 2. Watch it. Kill the server in mid-answer, start it again, and run this again with the last cursor that you saw:
-#    nothing is missing and nothing comes twice. Without \`after\` it begins with the present state.
-subscription Stream($conversation: ID!, $after: EventCursor) {
-  conversationEvents(conversationId: $conversation, after: $after) {
+  stream: `# 2. Watch the answer to what was sent
+#    last. "data" has the newest events;
+#    what came so far, this page puts into
+#    "extensions". Kill the server in
+#    mid-answer and start it again: the
+#    page goes on at the last cursor.
+subscription Stream(
+  $turn: ID!
+  $after: EventCursor
+) {
+  turnEvents(turnId: $turn, after: $after) {
     cursor
     caughtUp
     events {
       __typename
-      ... on EventMeta { seq turnId }
-      ... on TextDeltaEvent { messageId partIndex offset text }
-      ... on PartReplacedEvent { messageId partIndex keepLength }
-      ... on MessageCompletedEvent { finishReason contentLength contentSha256 }
-      ... on TurnFinishedEvent { status finishReason totals { totalTokens costUsd } error { code message } }
+      ... on EventMeta { seq }
+      ... on TextDeltaEvent {
+        messageId
+        partIndex
+        offset
+        text
+      }
+      ... on PartReplacedEvent {
+        messageId
+        partIndex
+        keepLength
+      }
+      ... on MessageCompletedEvent {
+        finishReason
+        contentLength
+        contentSha256
+      }
+      ... on TurnFinishedEvent {
+        status
+        finishReason
+        totals { totalTokens costUsd }
+        error { code message }
+      }
     }
   }
 }
 `,
-  approvals: `# What waits until you allow it, on whatever device. Send this to make a tool wait:
-#    Book me in [[call book_appointment {"topic": "teeth", "time": "14:00"}]] [[then]] [[say Done.]]
+  approvals: `# What waits until you allow it, on
+# whatever device. To make a tool wait,
+# send this as the text (in one line):
+#
+# Book me in [[call book_appointment
+# {\\"topic\\": \\"teeth\\",
+# \\"time\\": \\"14:00\\"}]]
+# [[then]] [[say Done.]]
 query Approvals {
   pendingApprovals {
-    nodes { id summary risk argumentsSha256 expiresAt toolCall { toolName argumentsJson } conversation { id title } }
+    nodes {
+      id
+      summary
+      risk
+      argumentsSha256
+      expiresAt
+      toolCall { toolName argumentsJson }
+      conversation { id title }
+    }
   }
 }
-
-# Put id and argumentsSha256 into the variables. Nothing but what was shown can be allowed; deny: true says no.
-mutation Allow($approval: ID!, $argumentsSha256: String!) {
-  decideApprovals(decisions: [{ approvalId: $approval, argumentsSha256: $argumentsSha256, decision: { approve: true } }]) {
+`,
+  allow: `# Allows the first of what Approvals showed
+# last, and nothing but that: the hash is
+# of its arguments. { deny: true } says no.
+# What came of it, Conversations shows.
+mutation Allow(
+  $approval: ID!
+  $argumentsSha256: String!
+) {
+  decideApprovals(decisions: [{
+    approvalId: $approval
+    argumentsSha256: $argumentsSha256
+    decision: { approve: true }
+  }]) {
     ... on ApprovalSuccess { resumed turn { id status } }
-    ... on ApprovalStaleError { message current { status argumentsSha256 } }
+    ... on ApprovalStaleError {
+      message
+      current { status argumentsSha256 }
+    }
     ... on ApiError { code message }
   }
 }
 `,
-  ask: `# One answer from one request, for those who need no stream.
-mutation Ask($idempotencyKey: String!) {
+  ask: `# One answer from one request, for those
+# who need no stream.
+mutation Ask(
+  $text: String!
+  $idempotencyKey: String!
+) {
   sendMessage(input: {
     conversation: { new: { title: "A short question" } }
-    content: { text: "What is a durable answer?" }
+    content: { text: $text }
     idempotencyKey: $idempotencyKey
     waitFor: FINISHED
   }) {
@@ -86,31 +148,44 @@ query Conversations {
       totalTokens
       totalCost
       activeTurn { id status }
-      messages(last: 2) { nodes { id role status content } }
+      messages(last: 2) {
+        nodes { id role status content }
+      }
     }
   }
 }
 `,
-  stop: `# Stop what runs in a conversation. What is there of the answer is kept.
+  stop: `# Stop what runs in the conversation of
+# what was sent last. What there is of the
+# answer is kept.
 mutation Stop($conversation: ID!) {
-  stopTurn(input: { target: { conversationId: $conversation } }) {
-    ... on TurnSuccess { turn { status finishReason finalMessage { content } } }
+  stopTurn(input: {
+    target: { conversationId: $conversation }
+  }) {
+    ... on TurnSuccess {
+      turn {
+        status
+        finishReason
+        finalMessage { content }
+      }
+    }
     ... on ApiError { code message }
   }
 }
 `,
 } as const;
 
-/** Stands for a key that the page makes anew at each run (page-script.ts). */
-export const keyPlaceholder = 'new at each run';
-
-const samples: Record<string, unknown> = {
-  idempotencyKey: keyPlaceholder,
-  conversation: '<paste an id>',
-  after: null,
-  approval: '<paste an id>',
-  argumentsSha256: '<paste it, too>',
+/** What stands in a variable until the page puts something in its place at each run (page-script.ts). */
+export const placeholders: Record<string, string> = {
+  idempotencyKey: 'new at each run',
+  turn: 'what was sent last',
+  after: 'the cursor of that',
+  conversation: 'what was sent last',
+  approval: 'what Approvals showed first',
+  argumentsSha256: 'the hash of that',
 };
+
+const samples: Record<string, string> = { text: 'How do I brew a good cup of tea?', ...placeholders };
 
 /** What the variables panel holds at first: each variable that the operations declare. */
 function variablesOf(text: string): string | null {

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { constants, createGunzip, gzip } from 'node:zlib';
 import { invariant } from '../../kernel/assert.ts';
 import { acceptsGzip, acceptWeight, names } from '../edge/accept.ts';
-import { exampleTabs, keyPlaceholder } from './example-operations.ts';
+import { exampleTabs, placeholders } from './example-operations.ts';
 import { pageScript } from './page-script.ts';
 
 type Page = { etag: string; gzip: Buffer };
@@ -59,7 +59,7 @@ const options = {
   defaultTabs: exampleTabs,
   /** The examples are filled in there. */
   defaultEditorToolsVisibility: 'variables',
-  keyPlaceholder,
+  placeholders,
 };
 
 async function render(): Promise<string> {

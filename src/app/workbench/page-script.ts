@@ -1,3 +1,5 @@
+import { streamScript } from './stream-script.ts';
+
 /**
  * What the page does before GraphiQL, and GraphiQL does not do by itself:
  *
@@ -9,10 +11,18 @@
  *   outlives everything: what is left of them is removed.
  * - Of what it kept, GraphiQL opens the last query, variables and headers as one more tab, unless they are to the letter those of a tab. So
  *   they are made those of the tab that was open.
- * - A message needs a key that is new for each message and the same for each try to send it. Where the key of the example still stands in the
- *   variables, each run puts a random one in its place. Somebody who wants to send a message twice writes a key there.
+ * - A message needs a key that is new for each message and the same for each try to send it. Where the placeholder of the example still stands
+ *   in the variables, each run puts a random one in its place. Somebody who wants to send a message twice writes a key there.
+ * - Ids and cursors are long. Where their placeholders still stand in the variables, each run puts in their place what the last answer that had
+ *   one said: so the example that streams follows the message that was sent last.
+ * - Streams are shown as a reader has them, and go on after a lost connection: see stream-script.ts.
  */
 export const pageScript = `
+${streamScript}
+// GraphiQL looks for the class when it is loaded, before it asks for its options.
+let fillVariables = () => {};
+window.WebSocket = resumingSockets(window.WebSocket, (variables) => fillVariables(variables));
+
 function prepared(options) {
   const tokenName = 'colloquy:token';
   const kept = window.sessionStorage;
@@ -59,8 +69,30 @@ function prepared(options) {
   const bearer = () => (kept.getItem(tokenName) ? 'Bearer ' + kept.getItem(tokenName) : null);
   // crypto.randomUUID is there on secure pages only, and this one may be served over plain HTTP.
   const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  const withNewKey = (body) =>
-    typeof body === 'string' ? body.replaceAll(JSON.stringify(options.keyPlaceholder), () => JSON.stringify(newKey())) : body;
+  const lastName = 'colloquy:last';
+  const last = () => JSON.parse(kept.getItem(lastName) || '{}');
+  // What is remembered of an answer, by the name of the variable that takes it.
+  function remember({ sendMessage, pendingApprovals } = {}) {
+    const [approval] = pendingApprovals?.nodes ?? [];
+    const sent = sendMessage?.turn && { turn: sendMessage.turn.id, after: sendMessage.cursor, conversation: sendMessage.conversation?.id };
+    const asked = approval && { approval: approval.id, argumentsSha256: approval.argumentsSha256 };
+    if (sent || asked) kept.setItem(lastName, JSON.stringify({ ...last(), ...sent, ...asked }));
+  }
+  function fill(variables) {
+    const known = { ...last(), idempotencyKey: newKey() };
+    for (const [name, value] of Object.entries(variables ?? {}))
+      if (value === options.placeholders[name] && known[name]) variables[name] = known[name];
+  }
+  function filled(body) {
+    try {
+      const request = JSON.parse(body);
+      fill(request.variables);
+      return JSON.stringify(request);
+    } catch {
+      return body;
+    }
+  }
+  fillVariables = fill;
   let written = null; // the authorization that somebody wrote into the headers: those do not reach a socket by themselves
   const send = window.fetch;
   window.fetch = (input, init = {}) => {
@@ -68,7 +100,9 @@ function prepared(options) {
     const headers = new Headers(init.headers);
     written = headers.get('authorization');
     if (!written && bearer()) headers.set('authorization', bearer());
-    return send(input, { ...init, headers, body: withNewKey(init.body) });
+    const answered = send(input, { ...init, headers, body: typeof init.body === 'string' ? filled(init.body) : init.body });
+    answered.then((response) => response.clone().json()).then(({ data }) => remember(data ?? {})).catch(() => {});
+    return answered;
   };
   const connectionParams = () => {
     const authorization = written || bearer();

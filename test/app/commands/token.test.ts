@@ -19,11 +19,12 @@ async function run(args: string[], env: NodeJS.ProcessEnv = {}) {
   return { code, out, notes: notes.join('\n') };
 }
 
-it('prints a token that the server of this data directory accepts, and nothing else', async () => {
+it('prints a token that the server of this data directory accepts, and nothing else; a link to GraphiQL is a note beside it', async () => {
   await keptSecret(dir);
-  const { code, out } = await run(['--user', 'alice', '--admin', '--hours', '2']);
+  const { code, out, notes } = await run(['--user', 'alice', '--admin', '--hours', '2']);
   expect(code).toBe(0);
   expect(out).toHaveLength(1);
+  expect(notes).toContain(`http://127.0.0.1:4000/graphql#token=${out[0]}`);
   const tokens = createTokens({ secret: await keptSecret(dir), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy' });
   const facts = await tokens.verify(out[0]!);
   expect(facts).toMatchObject({ subject: 'alice', name: 'alice', roles: ['USER', 'ADMIN'], anonymousId: null });

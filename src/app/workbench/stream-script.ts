@@ -1,0 +1,75 @@
+/**
+ * What the page does with streams. GraphiQL shows the newest payload alone, which is a word or two, and gives up when a connection is lost.
+ *
+ * `resumingSockets` makes a class of WebSockets for the graphql-ws client of the page:
+ * - Beside each payload stands what the reader has by then, in `extensions`: the text so far, and the names of all events that are not text.
+ * - A connection that is refused ends as a closed one, which the client of the page tries again for half a minute; then the page says what it
+ *   was, of which an event of the browser shows nothing.
+ * - A subscription that the client begins again on a new connection goes on after the last cursor that it had.
+ */
+export const streamScript = `
+function resumingSockets(Plain, fill) {
+  const streams = new Map(); // by the id of the operation, which stays the same when it is tried again
+
+  function begin({ id, payload }) {
+    const stream = streams.get(id);
+    if (stream) payload.variables = { ...stream.variables, ...(stream.cursor && 'after' in stream.variables ? { after: stream.cursor } : {}) };
+    else {
+      fill(payload.variables);
+      streams.set(id, { variables: payload.variables ?? {}, cursor: null, texts: new Map(), events: [] });
+    }
+  }
+
+  function apply(stream, event) {
+    const part = event.messageId + ' ' + event.partIndex;
+    const text = stream.texts.get(part) ?? '';
+    if (event.__typename === 'TextDeltaEvent') {
+      stream.texts.set(part, text + event.text.slice(Math.max(0, text.length - event.offset)));
+      return;
+    }
+    if (event.__typename === 'PartReplacedEvent') stream.texts.set(part, text.slice(0, event.keepLength));
+    stream.events.push(event.__typename);
+  }
+
+  // The first field of a payload, where that is a frame of events.
+  const frameOf = ({ data }) => Object.values(data ?? {}).find((field) => field && Array.isArray(field.events));
+
+  function shown(message) {
+    const stream = streams.get(message.id);
+    const frame = stream && message.type === 'next' ? frameOf(message.payload) : null;
+    if (message.type === 'complete' || message.type === 'error') streams.delete(message.id);
+    if (!frame) return message;
+    stream.cursor = frame.cursor ?? stream.cursor;
+    for (const event of frame.events) apply(stream, event);
+    const soFar = { events: stream.events.slice(-20), text: [...stream.texts.values()].join(' ') };
+    return { ...message, payload: { extensions: { soFar }, ...message.payload } };
+  }
+
+  const rewritten = (text, change) => {
+    try {
+      return JSON.stringify(change(JSON.parse(text)));
+    } catch {
+      return text;
+    }
+  };
+
+  return class extends Plain {
+    send(text) {
+      super.send(
+        rewritten(text, (message) => {
+          if (message.type === 'subscribe') begin(message);
+          if (message.type === 'complete') streams.delete(message.id);
+          return message;
+        }),
+      );
+    }
+    set onmessage(listener) {
+      super.onmessage = (event) => listener(new MessageEvent('message', { data: rewritten(event.data, shown) }));
+    }
+    set onerror(_listener) {} // a close event follows, which says as much and is tried again
+    set onclose(listener) {
+      super.onclose = ({ code, reason, wasClean }) => listener({ code, reason: reason || 'The connection was lost.', wasClean });
+    }
+  };
+}
+`;
