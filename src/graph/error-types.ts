@@ -1,5 +1,5 @@
 import {
-  AppError,
+  type AppError,
   ConflictError,
   ContentFilteredError,
   ContextTooLongError,
@@ -13,7 +13,6 @@ import {
 } from '../kernel/errors.ts';
 import { charged } from './budget/index.ts';
 import { builder } from './builder.ts';
-import type { Context } from './context.ts';
 
 const codeDescriptions: Partial<Record<string, string>> = {
   UNAUTHENTICATED: 'No valid token came with the request.',
@@ -166,32 +165,6 @@ builder.objectType(InternalError, {
   description: 'A fault on our side, without its insides.',
   interfaces: [ApiError],
 });
-
-type Refusals =
-  | 'ValidationError'
-  | 'NotFoundError'
-  | 'ForbiddenError'
-  | 'ConflictError'
-  | 'ProviderError'
-  | 'RateLimitedError'
-  | 'IdempotencyConflictError'
-  | 'TurnInProgressError'
-  | 'ContextTooLongError'
-  | 'ApprovalStaleError';
-
-/**
- * Runs a mutation: refusals that its result union lists become data, everything else is an error of the operation. What it answers is
- * read anew, also where an earlier mutation of the same document had read it.
- */
-export async function orRefusal<T>(context: Context, listed: readonly Refusals[], work: (context: Context) => Promise<T>): Promise<T | AppError> {
-  context.renewLoaders();
-  try {
-    return await work(context);
-  } catch (error) {
-    if (error instanceof AppError && (listed as readonly string[]).includes(refusalType(error))) return asData(error);
-    throw error;
-  }
-}
 
 /** The type in the schema: the error's own class, or the one it specialises. */
 export const refusalType = (error: AppError): string => (error instanceof ConflictError ? 'ConflictError' : error.constructor.name);

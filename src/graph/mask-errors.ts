@@ -20,10 +20,14 @@ export const createErrorMask = (logger: Logger, showsSchema = true, isOutage: (e
     return masked(isOutage(reason) ? new UnavailableError() : new InternalError(), place, requestId);
   };
 
-/** An error that GraphQL itself made, bare or around another such one. */
+/**
+ * An error that GraphQL itself made, bare or around another such one, and the caller can mend. Of those that have a place in the answer, these are
+ * only the ones that a resolver threw on purpose, with a code, and those of the values of arguments. The others say that a resolver gave what its
+ * type does not allow.
+ */
 function faultOfQuery(error: unknown): GraphQLError | null {
-  if (!(error instanceof GraphQLError)) return null;
-  return !error.originalError || error.originalError instanceof GraphQLError ? error : null;
+  if (!(error instanceof GraphQLError) || (error.originalError && !(error.originalError instanceof GraphQLError))) return null;
+  return !error.path || error.extensions.code || /^(Argument|Variable) "/.test(error.message) ? error : null;
 }
 
 /** GraphQL proposes names that are like the wrong one, and so tells the schema bit by bit. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { PreviewDocument, RegenerateDocument, TreeDocument, TurnContextDocument } from '../generated/graphql.ts';
+import { PreviewDocument, RegenerateDocument, SteerDocument, TreeDocument, TurnContextDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { ask, expectType, follow, send, trySend, turnOf } from '../kit/story.ts';
+import { ask, expectType, follow, send, stop, trySend, turnOf } from '../kit/story.ts';
 
 /** 8,192 tokens, of which a quarter is kept for the answer and 500 for differences. */
 const small = 'gpt-4';
@@ -119,6 +119,13 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
     expect(messageCount).toBe(2);
     await expect(preview(to, words(6_000, 'Long'))).rejects.toThrow('CONTEXT_TOO_LONG');
     expect((await preview(to, words(6_000, 'Long'), { model: 'gpt-4o-mini' })).items).toHaveLength(3);
+  });
+
+  it('is refused where what a turn that runs is told is too long, with the numbers', async () => {
+    const { turn } = await send(alice, 'Go on [[hold]]', { conversation: { new: { model: small } } });
+    const input = { turnId: turn.id, content: { text: words(6_000, 'Long') }, idempotencyKey: randomUUID() };
+    expect((await alice.request(SteerDocument, { input })).steerTurn).toMatchObject({ __typename: 'ContextTooLongError', code: 'CONTEXT_TOO_LONG' });
+    await stop(alice, turn.id);
   });
 
   it('is refused by the worker where instructions and message are too long together', async () => {

@@ -73,7 +73,7 @@ it('has an id for what fails outside of any request', () => {
 it.each([
   ['Syntax Error: Unexpected Name', undefined, 'GRAPHQL_PARSE_FAILED'],
   ['Cannot query field "x"', undefined, 'GRAPHQL_VALIDATION_FAILED'],
-  ['Int cannot represent "x"', ['turn'], 'VALIDATION_FAILED'],
+  ['Argument "first" has invalid value "x".', ['turn'], 'VALIDATION_FAILED'],
 ])('leaves the words of GraphQL to GraphQL, with a code: %s', (message, path, code) => {
   const { mask, logged } = createMask();
   const shown = mask(new GraphQLError(message, { path }));
@@ -81,8 +81,20 @@ it.each([
   expect(logged).toEqual([]);
 });
 
+it.each([
+  'Runtime Object type "ContextTooLongError" is not a possible type for "TurnResult".',
+  'Int cannot represent non 32-bit signed integer value: 1e21',
+  'Subscription field must return Async Iterable. Received: null.',
+])('takes what a resolver may not give for a fault of its own, and blames no caller: %s', (message) => {
+  const { mask, logged } = createMask();
+  const shown = mask(new GraphQLError(message, { path: ['steerTurn'] }), 'request-1');
+  expect(shown.message).not.toContain(message);
+  expect(shown.extensions).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', requestId: 'request-1', http: { status: 500 } });
+  expect(logged).toHaveLength(1);
+});
+
 it('keeps a code that is there', () => {
-  const error = new GraphQLError('no', { extensions: { code: 'OWN' } });
+  const error = new GraphQLError('no', { path: ['turn'], extensions: { code: 'OWN' } });
   expect(createMask().mask(error).extensions.code).toBe('OWN');
   expect(createMask().mask(located(error)).extensions.code).toBe('OWN');
 });

@@ -1,8 +1,8 @@
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { Role, ViewerAction } from '../../graph/enums.ts';
-import { orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
+import { resultUnion } from '../../graph/results.ts';
 import { RateLimitedError, ValidationError } from '../../kernel/errors.ts';
 import { may } from './roles.ts';
 
@@ -97,26 +97,23 @@ const GuestSessionSuccess = builder.objectRef<GuestSession>('GuestSessionSuccess
   }),
 });
 
-const refusals = ['RateLimitedError', 'ValidationError'] as const;
-
-const GuestSessionResult = builder.unionType('GuestSessionResult', {
+const GuestSessionResult = resultUnion('GuestSessionResult', {
   description: 'A guest session, or why there is none.',
-  types: [GuestSessionSuccess, RateLimitedError, ValidationError],
-  resolveType: (value) => typeOfRefusal(value) ?? 'GuestSessionSuccess',
+  success: GuestSessionSuccess,
+  errors: [RateLimitedError, ValidationError],
 });
 
 builder.mutationFields((t) => ({
   createGuestSession: t.field({
-    type: GuestSessionResult,
+    type: GuestSessionResult.type,
     description: 'A token for a visitor without an account, whose conversations are theirs alone.',
     args: { displayName: t.arg.string({ description: 'The name to show; "Guest" when nothing is said.' }) },
     resolve: (_root, { displayName }, context) =>
-      orRefusal(context, refusals, ({ services, address }) => services.guests.start(displayName, address)) as Promise<GuestSession>,
+      GuestSessionResult.run(context, ({ services, address }) => services.guests.start(displayName, address)),
   }),
   renewGuestSession: t.field({
-    type: GuestSessionResult,
+    type: GuestSessionResult.type,
     description: 'A fresh token for the guest whose token this is, before that ends. The earlier one stays good until its own end.',
-    resolve: (_root, _args, context) =>
-      orRefusal(context, refusals, ({ services, viewer }) => services.guests.renew(viewer)) as Promise<GuestSession>,
+    resolve: (_root, _args, context) => GuestSessionResult.run(context, ({ services, viewer }) => services.guests.renew(viewer)),
   }),
 }));

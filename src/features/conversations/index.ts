@@ -35,7 +35,7 @@ export {
   updateParts,
 } from './message-store.ts';
 export { toolsRun } from './message-types.ts';
-export { ConversationResult, CreateConversationInput, refusals as conversationRefusals, type Success as ConversationSuccess } from './mutations.ts';
+export { ConversationResult, CreateConversationInput } from './mutations.ts';
 export { WidgetPart, withIndex } from './parts-types.ts';
 export { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';

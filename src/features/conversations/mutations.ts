@@ -1,7 +1,7 @@
 import { builder } from '../../graph/builder.ts';
 import { ConversationStatus } from '../../graph/enums.ts';
-import { orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
 import { idOf, toGlobalId } from '../../graph/ids.ts';
+import { resultUnion } from '../../graph/results.ts';
 import { ConflictError, ForbiddenError, NotFoundError, ProviderError, RateLimitedError, ValidationError } from '../../kernel/errors.ts';
 import { readConversation } from './read.ts';
 import { Conversation } from './types.ts';
@@ -48,78 +48,73 @@ const DeleteSuccess = builder.objectRef<{ deletedId: string }>('DeleteSuccess').
   fields: (t) => ({ deletedId: t.exposeID('deletedId', { description: 'The global id of what was deleted.' }) }),
 });
 
-const typeOr = (success: string) => (value: unknown) => typeOfRefusal(value) ?? success;
-
-export const ConversationResult = builder.unionType('ConversationResult', {
+export const ConversationResult = resultUnion('ConversationResult', {
   description: 'The conversation, or why nothing was changed.',
-  types: [ConversationSuccess, ValidationError, NotFoundError, ForbiddenError, RateLimitedError, ConflictError, ProviderError],
-  resolveType: typeOr('ConversationSuccess'),
+  success: ConversationSuccess,
+  errors: [ValidationError, NotFoundError, ForbiddenError, RateLimitedError, ConflictError, ProviderError],
 });
 
-const DeleteResult = builder.unionType('DeleteResult', {
+const DeleteResult = resultUnion('DeleteResult', {
   description: 'What was deleted, or why nothing was.',
-  types: [DeleteSuccess, NotFoundError, ForbiddenError, ConflictError, ValidationError],
-  resolveType: typeOr('DeleteSuccess'),
+  success: DeleteSuccess,
+  errors: [NotFoundError, ForbiddenError, ConflictError, ValidationError],
 });
-
-export const refusals = ['ValidationError', 'NotFoundError', 'ForbiddenError', 'RateLimitedError', 'ConflictError', 'ProviderError'] as const;
-export type Success = { conversationId: string };
 
 builder.mutationFields((t) => ({
   createConversation: t.field({
-    type: ConversationResult,
+    type: ConversationResult.type,
     description: 'Creates a conversation. `sendMessage` can do it on the way.',
     args: { input: t.arg({ type: CreateConversationInput, required: true, description: 'What it is like.' }) },
     resolve: (_root, { input }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => ({
+      ConversationResult.run(context, async ({ viewer, services }) => ({
         conversationId: (await services.conversations.create(viewer, input)).id,
-      })) as Promise<Success>,
+      })),
   }),
   updateConversation: t.field({
-    type: ConversationResult,
+    type: ConversationResult.type,
     description: 'Changes what a conversation says of itself.',
     args: { input: t.arg({ type: UpdateConversationInput, required: true, description: 'What to change.' }) },
     resolve: (_root, { input: { id, ...changes } }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => {
+      ConversationResult.run(context, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'input.id');
         await services.conversations.update(viewer, conversationId, id, changes);
         return { conversationId };
-      }) as Promise<Success>,
+      }),
   }),
   archiveConversation: t.field({
-    type: ConversationResult,
+    type: ConversationResult.type,
     description: 'Puts a conversation away, or takes it out again. In the archive it takes no messages.',
     args: {
       id: t.arg.id({ required: true, description: 'Its global id.' }),
       archived: t.arg.boolean({ defaultValue: true, description: 'False takes it out of the archive.' }),
     },
     resolve: (_root, { id, archived }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => {
+      ConversationResult.run(context, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'id');
         await services.conversations.archive(viewer, conversationId, id, archived ?? true);
         return { conversationId };
-      }) as Promise<Success>,
+      }),
   }),
   endConversation: t.field({
-    type: ConversationResult,
+    type: ConversationResult.type,
     description: 'Ends a conversation for good: it can be read, and takes no messages any more.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
     resolve: (_root, { id }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => {
+      ConversationResult.run(context, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'id');
         await services.conversations.end(viewer, conversationId, id);
         return { conversationId };
-      }) as Promise<Success>,
+      }),
   }),
   deleteConversation: t.field({
-    type: DeleteResult,
+    type: DeleteResult.type,
     description: 'Deletes a conversation with all its messages. A turn that runs is stopped. The account of what it cost stays.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
     resolve: (_root, { id }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => {
+      DeleteResult.run(context, async ({ viewer, services }) => {
         const conversationId = idOf('Conversation', id, 'id');
         await services.conversations.remove(viewer, conversationId, id);
         return { deletedId: toGlobalId('Conversation', conversationId) };
-      }) as Promise<{ deletedId: string }>,
+      }),
   }),
 }));

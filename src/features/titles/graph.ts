@@ -1,19 +1,18 @@
 import { builder } from '../../graph/builder.ts';
-import { orRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
-import { ConversationResult, type ConversationSuccess, conversationRefusals } from '../conversations/index.ts';
+import { ConversationResult } from '../conversations/index.ts';
 
 builder.mutationField('generateTitle', (t) =>
   t.field({
-    type: ConversationResult,
+    type: ConversationResult.type,
     description: 'Has a model make a title of what was said last, in place of whatever there is, and answers when it is there.',
     args: { id: t.arg.id({ required: true, description: 'Global id of the conversation.' }) },
     resolve: (_root, { id }, context) =>
-      orRefusal(context, conversationRefusals, async ({ viewer, services, signal }) => {
+      ConversationResult.run(context, async ({ viewer, services, signal }) => {
         const conversationId = idOf('Conversation', id, 'id');
         await services.rates.turn(viewer);
         await services.titles.generate(viewer, conversationId, id, signal);
         return { conversationId };
-      }) as Promise<ConversationSuccess>,
+      }),
   }),
 );

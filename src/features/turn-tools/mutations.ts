@@ -1,8 +1,9 @@
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
-import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
+import { isRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
+import { resultUnion } from '../../graph/results.ts';
 import { ApprovalStaleError, ForbiddenError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { Approval } from '../tools/index.ts';
 import { Turn, TurnResult } from '../turns/index.ts';
@@ -83,19 +84,19 @@ const ApprovalSuccess = builder.objectRef<Decided>('ApprovalSuccess').implement(
   }),
 });
 
-const ApprovalResult = builder.unionType('ApprovalResult', {
+const ApprovalResult = resultUnion('ApprovalResult', {
   description: 'What was decided, or why nothing was.',
-  types: [ApprovalSuccess, ValidationError, NotFoundError, ForbiddenError, ApprovalStaleError],
-  resolveType: (value) => typeOfRefusal(value) ?? 'ApprovalSuccess',
+  success: ApprovalSuccess,
+  errors: [ValidationError, NotFoundError, ForbiddenError, ApprovalStaleError],
 });
 
 builder.mutationFields((t) => ({
   decideApprovals: t.field({
-    type: ApprovalResult,
+    type: ApprovalResult.type,
     description: 'Decides whether tools may be called: all that is named, which must belong to one turn, or nothing. Sent twice it is done once.',
     args: { decisions: t.arg({ type: [ApprovalDecisionInput], required: true, description: 'The decisions: 1 to 50.' }) },
     resolve: (_root, { decisions }, context) =>
-      orRefusal(context, ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ApprovalStaleError'], ({ viewer, services }) =>
+      ApprovalResult.run(context, ({ viewer, services }) =>
         services.decisions.decide(
           viewer,
           decisions.map(({ approvalId, ...decision }, index) => ({
@@ -104,17 +105,17 @@ builder.mutationFields((t) => ({
             givenId: approvalId,
           })),
         ),
-      ) as Promise<Decided>,
+      ),
   }),
   submitToolOutputs: t.field({
-    type: TurnResult,
+    type: TurnResult.type,
     description: 'Brings the outputs of tools that run at the client. The turn goes on when the last one is there. Sent twice it is done once.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the turn that waits.' }),
       outputs: t.arg({ type: [ToolOutputInput], required: true, description: 'The outputs: 1 to 100.' }),
     },
     resolve: (_root, { turnId, outputs }, context) =>
-      orRefusal(context, ['ValidationError', 'NotFoundError', 'ForbiddenError', 'ConflictError'], ({ viewer, services }) =>
+      TurnResult.run(context, ({ viewer, services }) =>
         services.outputs.submit(
           viewer,
           { turnId: idOf('Turn', turnId, 'turnId'), givenId: turnId },
@@ -123,6 +124,6 @@ builder.mutationFields((t) => ({
             toolCallId: idOf('ToolCall', toolCallId, `outputs.${index}.toolCallId`),
           })),
         ),
-      ) as never,
+      ),
   }),
 }));

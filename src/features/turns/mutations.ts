@@ -1,8 +1,9 @@
 import { encodeEventCursor } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
-import { isRefusal, orRefusal, typeOfRefusal } from '../../graph/error-types.ts';
+import { isRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
+import { resultUnion } from '../../graph/results.ts';
 import type { Rows } from '../../graph/rows.ts';
 import { type Info, selectsIdOnly } from '../../graph/selection.ts';
 import {
@@ -108,52 +109,30 @@ export const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: s
   }),
 });
 
-const typeOr = (success: string) => (value: unknown) => typeOfRefusal(value) ?? success;
+const turnRefusals = [
+  ValidationError,
+  NotFoundError,
+  ForbiddenError,
+  RateLimitedError,
+  TurnInProgressError,
+  IdempotencyConflictError,
+  ContextTooLongError,
+  ProviderError,
+  ConflictError,
+];
 
-const SendMessageResult = builder.unionType('SendMessageResult', {
+const SendMessageResult = resultUnion('SendMessageResult', {
   description: 'The admitted turn, or why there is none.',
-  types: [
-    SendMessageSuccess,
-    ValidationError,
-    NotFoundError,
-    ForbiddenError,
-    RateLimitedError,
-    TurnInProgressError,
-    IdempotencyConflictError,
-    ContextTooLongError,
-    ProviderError,
-    ConflictError,
-  ],
-  resolveType: typeOr('SendMessageSuccess'),
+  success: SendMessageSuccess,
+  errors: turnRefusals,
 });
 
-export const TurnResult = builder.unionType('TurnResult', {
+export const TurnResult = resultUnion('TurnResult', {
   description: 'The turn, or why nothing was done.',
-  types: [
-    TurnSuccess,
-    ValidationError,
-    NotFoundError,
-    ForbiddenError,
-    RateLimitedError,
-    TurnInProgressError,
-    ConflictError,
-    IdempotencyConflictError,
-    ProviderError,
-  ],
-  resolveType: typeOr('TurnSuccess'),
+  success: TurnSuccess,
+  errors: turnRefusals,
 });
 
-const refusals = [
-  'ValidationError',
-  'NotFoundError',
-  'ForbiddenError',
-  'RateLimitedError',
-  'TurnInProgressError',
-  'IdempotencyConflictError',
-  'ProviderError',
-  'ConflictError',
-  'ContextTooLongError',
-] as const;
 const started = ({ logStart, ...turn }: Admitted, waitTimedOut = false): Started => ({ from: logStart, waitTimedOut, ...turn });
 
 type Sending = typeof SendMessageInput.$inferInput;
@@ -174,56 +153,56 @@ const existing = (givenId: string) => ({ id: idOf('Conversation', givenId, 'inpu
 
 builder.mutationFields((t) => ({
   sendMessage: t.field({
-    type: SendMessageResult,
+    type: SendMessageResult.type,
     description: 'Sends a message. A worker answers it, whether or not anybody watches; a turn that runs already is waited for in the queue.',
     args: { input: t.arg({ type: SendMessageInput, required: true, description: 'What, where, and how to answer.' }) },
     resolve: (_root, { input }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services: { turns }, signal }) => {
+      SendMessageResult.run(context, async ({ viewer, services: { turns }, signal }) => {
         const { waitFor, timeoutMs } = input;
         const wait = timeoutMs ?? defaultWaitMs;
         turns.checkWait(wait);
         const admitted = await turns.send(viewer, requestOf(input));
         return started(admitted, waitFor === 'FINISHED' && !(await turns.finished(admitted.turnId, wait, signal)));
-      }) as Promise<Started>,
+      }),
   }),
   regenerate: t.field({
-    type: SendMessageResult,
+    type: SendMessageResult.type,
     description: 'Answers a question once more. The new answer stands beside the old one, on a branch that is shown from now on.',
     args: { input: t.arg({ type: RegenerateInput, required: true, description: 'Which answer, and how to make the new one.' }) },
     resolve: (_root, { input: { messageId, idempotencyKey, generation } }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services: { turns } }) => {
+      SendMessageResult.run(context, async ({ viewer, services: { turns } }) => {
         const target = { messageId: idOf('Message', messageId, 'input.messageId'), givenId: messageId };
         return started(await turns.regenerate(viewer, { ...target, idempotencyKey, generation: generation ?? {} }));
-      }) as Promise<Started>,
+      }),
   }),
   editMessage: t.field({
-    type: SendMessageResult,
+    type: SendMessageResult.type,
     description: 'Says something else in place of a message of the user. What was said stays, with all that followed, on a branch of its own.',
     args: { input: t.arg({ type: EditMessageInput, required: true, description: 'Which message, and what it says instead.' }) },
     resolve: (_root, { input: { messageId, content, idempotencyKey, rerun, generation } }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services: { turns } }) => {
+      SendMessageResult.run(context, async ({ viewer, services: { turns } }) => {
         const target = { messageId: idOf('Message', messageId, 'input.messageId'), givenId: messageId };
         const request = { content: contentIn(content), rerun: rerun ?? true, idempotencyKey, generation: generation ?? {} };
         return started(await turns.edit(viewer, { ...target, ...request }));
-      }) as Promise<Started>,
+      }),
   }),
   steerTurn: t.field({
-    type: TurnResult,
+    type: TurnResult.type,
     description:
       'Tells a turn that runs something. It reads it before its next step, once its tools are done (TurnSteeredEvent); where it has no further step, a turn of its own answers it.',
     args: { input: t.arg({ type: SteerTurnInput, required: true, description: 'Which turn, and what it is told.' }) },
     resolve: (_root, { input: { turnId, content, idempotencyKey } }, context) =>
-      orRefusal(context, refusals, ({ viewer, services: { turns } }) =>
+      TurnResult.run(context, ({ viewer, services: { turns } }) =>
         turns.steer(viewer, { turnId: idOf('Turn', turnId, 'input.turnId'), givenId: turnId, content: contentIn(content), idempotencyKey }),
-      ) as never,
+      ),
   }),
   stopTurn: t.field({
-    type: TurnResult,
+    type: TurnResult.type,
     description: `Stops a turn, wherever it runs, and aborts the request to the model. Answers with the settled turn; where its worker takes more than a few
 seconds, with the turn as it is.`,
     args: { input: t.arg({ type: StopTurnInput, required: true, description: 'Which turn, and what to keep.' }) },
     resolve: (_root, { input: { target, seen, keepPartial, clearQueue } }, context) =>
-      orRefusal(context, refusals, ({ viewer, services: { turns }, signal }) => {
+      TurnResult.run(context, ({ viewer, services: { turns }, signal }) => {
         const what =
           target.turnId == null
             ? { conversationId: idOf('Conversation', target.conversationId!, 'input.target.conversationId'), givenId: target.conversationId! }
@@ -235,19 +214,17 @@ seconds, with the turn as it is.`,
           { target: what, request: { keepPartial: keepPartial ?? true, seen: position }, clearQueue: clearQueue ?? false },
           signal,
         );
-      }) as Promise<Started>,
+      }),
   }),
   cancelQueuedTurn: t.field({
-    type: TurnResult,
+    type: TurnResult.type,
     description: 'Cancels a turn that waits for its turn in the queue. Its message stays; turns after it move up.',
     args: { turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }) },
     resolve: (_root, { turnId }, context) =>
-      orRefusal(context, refusals, ({ viewer, services: { turns } }) =>
-        turns.cancelQueued(viewer, idOf('Turn', turnId, 'turnId'), turnId),
-      ) as Promise<Started>,
+      TurnResult.run(context, ({ viewer, services: { turns } }) => turns.cancelQueued(viewer, idOf('Turn', turnId, 'turnId'), turnId)),
   }),
   retryTurn: t.field({
-    type: TurnResult,
+    type: TurnResult.type,
     description:
       'Runs the newest turn of a conversation again, if it failed or was stopped: a new turn for the same message, whose answer takes the place of the old one.',
     args: {
@@ -255,8 +232,8 @@ seconds, with the turn as it is.`,
       idempotencyKey: t.arg.string({ required: true, description: 'Made by the client, 1 to 255 characters; the same key never retries twice.' }),
     },
     resolve: (_root, { turnId, idempotencyKey }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services: { turns } }) =>
+      TurnResult.run(context, async ({ viewer, services: { turns } }) =>
         started(await turns.retry(viewer, { turnId: idOf('Turn', turnId, 'turnId'), givenId: turnId, idempotencyKey })),
-      ) as Promise<Started>,
+      ),
   }),
 }));

@@ -1,7 +1,6 @@
 import { builder } from '../../../graph/builder.ts';
-import { orRefusal } from '../../../graph/error-types.ts';
 import { idOf } from '../../../graph/ids.ts';
-import { ConversationResult, refusals, type Success } from '../mutations.ts';
+import { ConversationResult } from '../mutations.ts';
 import type { Place } from './branch-service.ts';
 
 const placeOf = (conversation: [argument: string, id: string], message: [argument: string, id: string]): Place => ({
@@ -13,7 +12,7 @@ const placeOf = (conversation: [argument: string, id: string], message: [argumen
 
 builder.mutationFields((t) => ({
   selectBranch: t.field({
-    type: ConversationResult,
+    type: ConversationResult.type,
     description: 'Shows another branch: to everybody who reads the conversation, and as what the next message follows.',
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
@@ -23,14 +22,14 @@ builder.mutationFields((t) => ({
       }),
     },
     resolve: (_root, { conversationId, leafId }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => {
+      ConversationResult.run(context, async ({ viewer, services }) => {
         const place = placeOf(['conversationId', conversationId], ['leafId', leafId]);
         await services.branches.select(viewer, place);
         return { conversationId: place.conversationId };
-      }) as Promise<Success>,
+      }),
   }),
   forkConversation: t.field({
-    type: ConversationResult,
+    type: ConversationResult.type,
     description:
       'Makes a new conversation that begins with a copy of this one up to a message: at most 10,000 messages. What they cost is not copied. Its title is that of this one with a number. It counts as a turn for the rate of turns.',
     args: {
@@ -38,10 +37,10 @@ builder.mutationFields((t) => ({
       fromMessageId: t.arg.id({ required: true, description: 'The last message to copy, with all that lead to it.' }),
     },
     resolve: (_root, { id, fromMessageId }, context) =>
-      orRefusal(context, refusals, async ({ viewer, services }) => {
+      ConversationResult.run(context, async ({ viewer, services }) => {
         const place = placeOf(['id', id], ['fromMessageId', fromMessageId]);
         await services.rates.turn(viewer); // it may copy 10,000 messages
         return { conversationId: await services.branches.fork(viewer, place) };
-      }) as Promise<Success>,
+      }),
   }),
 }));
