@@ -17,6 +17,7 @@ const units = [
   'test/providers/registry.test.ts',
   'test/providers/openai/{from-stream,to-error,to-request,usage}.test.ts',
   'test/providers/scripted/script.test.ts',
+  'test/scripts/breaking-changes.test.ts',
 ];
 /** These change what belongs to the whole process: the tracer, the environment. */
 const alone = ['test/app/{otel,ops/tracing}.test.ts'];
