@@ -268,7 +268,7 @@ await inScratch(async (url) => {
   );
   const head = `# What the indexes are for
 
-Each list, filter and claim with the plan that PostgreSQL ${version.split(' ')[0]} makes of it, with the rows that it really read. Made by
+For whoever looks at the load of the database: each list, filter and claim with the plan that PostgreSQL ${version.split(' ')[0]} makes of it, with the rows that it really read. Made by
 \`npx tsx test/kit/explain-docs.ts\`, which fills a database of its own; \`test/flows/deep-pages.test.ts\` holds the pages to it on both storages.
 Rows: ${sizes.map(({ name, rows }) => `${name} ${rows.toLocaleString('en')}`).join(', ')}.
 `;

@@ -60,7 +60,7 @@ export function chronicle(reports: readonly Report[], { at, first, leaseMs, faul
   return [
     '# Chaos',
     '',
-    'The last long run of the harness in `test/crash/chaos`. It is written by `npm run chaos`, not by hand.',
+    'For whoever asks what came of random kills, freezes and cuts: the last long run of the harness in `test/crash/chaos`. It is written by `npm run chaos`, not by hand.',
     '',
     'Two API processes and two workers run on a PostgreSQL and a Redis of their own, each process behind fault proxies of its own, with the scripted model. Clients send (some messages several times in parallel, with one key), stop, read over WebSocket, SSE and polling, and are cut at random. A third of the turns call tools (some that may be repeated, some that never may, some side by side), and where a person is asked, one or two devices decide at once. One to three faults strike in the first seconds. When all is quiet, every invariant is checked from outside: the rows of the database, the journal of the model, the journal of what tools did, and what each client was told.',
     '',
