@@ -18,10 +18,10 @@ try {
   const app = await startApp(config, logger, { only, launchIsolated: only ? null : createLauncher(fileURLToPath(import.meta.url)) });
   // From the signal to the end, whatever hangs: whoever is killed by an orchestrator cannot say why.
   const { deadlineMs } = config.drain;
-  let asked = false;
+  let isEnding = false;
   const stop = (signal: NodeJS.Signals): void => {
-    if (asked) process.exit(1); // the second time means now
-    asked = true;
+    if (isEnding) process.exit(1); // the second time means now
+    isEnding = true;
     if (!only) logger.info({ signal }, 'draining; once more ends at once');
     setTimeout(() => {
       logger.error({ waitingFor: app.closing }, `could not drain in ${deadlineMs / 1_000} seconds; ends anyway, and others recover what it held`);
@@ -38,7 +38,7 @@ try {
   process.on('SIGTERM', stop).on('SIGINT', stop);
   const end = (err?: unknown): void => {
     if (err) logger.error({ err }, 'the turn of this process was not begun');
-    if (!asked) stop('SIGTERM');
+    if (!isEnding) stop('SIGTERM');
   };
   void app.ran?.then(() => end(), end);
   // After the lines before: whoever reads the greeting may ask for the end at once.

@@ -117,6 +117,13 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: { 'kernel/utils.ts': '', 'kernel/string-helper.ts': '', 'graph/common/a.ts': '', 'kernel/turnStore.ts': '', 'kernel/utility.ts': '' },
     offences: 4,
   },
+  'names are words of the field': {
+    house: {
+      'kernel/a.ts': 'const told = 1; function judge() {} type Way = { left: number }; const f = ({ asked }: T, taken: number) => asked + taken;',
+      'kernel/b.ts': 'rows.findMany({ take: 1 }); const { take: limit } = options; // told, heard',
+    },
+    offences: 6,
+  },
   'importing starts nothing': {
     house: {
       'kernel/a.ts': 'export const timer = setInterval(() => {}, 1000);',

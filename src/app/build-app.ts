@@ -70,7 +70,7 @@ export async function startApp(given: Config, logger: Logger, { only = null, lau
     isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])),
     workers: createWorkersCheck(database),
   };
-  const place: Place = { config, logger, composition, database, health };
+  const place: ServerDeps = { config, logger, composition, database, health };
   let front: Front | null = null;
   if (config.role !== 'worker') front = await listen(place).catch(abandon);
   const ops = config.metrics.port === null ? null : await tellHow(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
@@ -132,9 +132,9 @@ const withModel = (config: Config, baseUrl: string): Config => ({
 type Composed = ReturnType<typeof compose>;
 type Opened = Awaited<ReturnType<typeof openDatabase>>;
 
-type Place = { config: Config; logger: Logger; composition: Composed; database: Opened; health: Health };
+type ServerDeps = { config: Config; logger: Logger; composition: Composed; database: Opened; health: Health };
 
-async function listen({ config, logger, composition, database, health }: Place) {
+async function listen({ config, logger, composition, database, health }: ServerDeps) {
   const contexts = createContexts(database, composition);
   const { viewers, metrics } = composition;
   const graphql = createGraphQLServer({ config, logger, metrics, viewers, contexts });
@@ -160,7 +160,7 @@ const anyHost =
   'requests may name any host, since neither PUBLIC_URL nor ALLOWED_HOSTS is set: a page elsewhere whose name is made to lead here (DNS rebinding) can use this server as whoever looks at it could. Set one of them';
 
 /** The port for those who watch over the process. */
-async function tellHow({ config, logger, composition, database, health }: Place, at: { host: string; port: number }, front: Front | null) {
+async function tellHow({ config, logger, composition, database, health }: ServerDeps, at: { host: string; port: number }, front: Front | null) {
   const { metrics, frames, worker, bus } = composition;
   const { concurrency, perUser } = config.turns;
   const sockets = () => front?.sockets() ?? 0;

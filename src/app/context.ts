@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
-import { countsOfUsers, createMessageRows, largeColumnsOf, lengthsOfWays, pagesOfWays } from '../features/conversations/index.ts';
+import { countsOfUsers, createMessageRows, largeColumnsOf, pathLengths, pathPages } from '../features/conversations/index.ts';
 import { createSummaryTexts } from '../features/summaries/index.ts';
 import { createApprovalRows, createCallRows } from '../features/tools/index.ts';
 import { createReports } from '../features/turn-runs/index.ts';
@@ -41,7 +41,7 @@ export function createContexts(database: Database, { services, shares }: Pick<Co
       approvals: (ids) => db.approval.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
       usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
     },
-    waysTo: { pages: (ids, page) => pagesOfWays(database, ids, page), lengths: (ids) => lengthsOfWays(database, ids) },
+    ancestorPaths: { pages: (ids, page) => pathPages(database, ids, page), lengths: (ids) => pathLengths(database, ids) },
     totalsOfConversations: (ids) => sumByConversation(database, ids),
     totalsOfTurns: (ids) => sumByTurn(database, ids),
     countsOfUsers: (ids) => countsOfUsers(db, ids),

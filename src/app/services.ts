@@ -161,7 +161,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
   return {
     services: {
       ...{ decisions, outputs: createOutputs(waiting) },
-      asked: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
+      pendingApprovals: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
       ...{ conversations, turns, titles, guests, rates, log, maxReplay, maxObjects: config.http.maxQueryObjects },
       models,
       previewContext: createContextPreview({
@@ -220,11 +220,11 @@ function openBus({ stores }: Config, logger: Logger): Bus {
 }
 
 /** A Redis that is away fails hundreds of commands a second: one line every ten seconds says it. */
-function quietly(tell: (error: unknown) => void): (error: unknown) => void {
+function quietly(onFault: (error: unknown) => void): (error: unknown) => void {
   let toldAt = Number.NEGATIVE_INFINITY;
   return (error) => {
     if (systemClock.elapsed() - toldAt < 10_000) return;
     toldAt = systemClock.elapsed();
-    tell(error);
+    onFault(error);
   };
 }

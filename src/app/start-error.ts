@@ -19,7 +19,7 @@ export function databaseFault(url: string, error: unknown): StartError {
 
 /** The address to listen on cannot be had. */
 export function listenFault({ host, port }: { host: string; port: number }, error: unknown, variable: 'PORT' | 'METRICS_PORT' = 'PORT'): StartError {
-  const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-  const what = taken ? `is in use by another process: stop it, or choose another ${variable}` : `cannot be listened on (${wordsOf(error)})`;
+  const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+  const what = isTaken ? `is in use by another process: stop it, or choose another ${variable}` : `cannot be listened on (${wordsOf(error)})`;
   return new StartError(`${variable}: ${host}:${port} ${what}.`, { cause: error });
 }

@@ -194,8 +194,8 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       extra.limits = messageLimits(viewer, config.maxQueryObjects);
       limitPayload(extra.socket, extra.limits.bytes);
       if (viewer) {
-        const left = viewer.expiresAt.getTime() - Date.now();
-        extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(left, maxTimer));
+        const remainingMs = viewer.expiresAt.getTime() - Date.now();
+        extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(remainingMs, maxTimer));
         extra.expiry.unref();
       }
       return true;

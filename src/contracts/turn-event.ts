@@ -42,11 +42,11 @@ export type DeltaBody = {
   /** Of the arguments of a call: which one. */
   toolCallId?: string;
   /** Where compaction merged several rows: what each of them was. */
-  marks?: Marks;
+  marks?: MergedRowIndex;
 };
 
 /** The rows that a compacted delta stands for: triples of seq (from the one before), length (UTF-16 units) and milliseconds (from the one before). */
-export type Marks = { seq: number; at: number; steps: number[] };
+export type MergedRowIndex = { seq: number; at: number; steps: number[] };
 
 export type TotalsRecord = {
   inputTokens: number;

@@ -49,10 +49,10 @@ export const cutPart = (parts: readonly ViewPart[], partIndex: number, keepLengt
 /** What is no text is taken back whole, or stays. */
 function cut(part: ViewPart, keepLength: number): ViewPart {
   if (isTextual(part)) return part.text.length > keepLength ? { ...part, text: part.text.slice(0, keepLength) } : part;
-  return keepLength === 0 ? nothing : part;
+  return keepLength === 0 ? emptyPart : part;
 }
 
-const nothing: ViewPart = { type: 'text', text: '' };
+const emptyPart: ViewPart = { type: 'text', text: '' };
 export const isTextual = (part: { type: string }): part is TextualPart =>
   part.type === 'text' || part.type === 'reasoning' || part.type === 'refusal';
 /** Whether a part is only a place for what may come. */
@@ -69,7 +69,7 @@ const withParts = (view: TurnView, messageId: string, parts: readonly ViewPart[]
 /** Puts a part at its place, unless something is there already. Places before it that nothing has come to yet are made. */
 function placed(view: TurnView, { messageId, partIndex }: { messageId: string; partIndex: number }, part: ViewPart): TurnView {
   const parts = [...(view.messages[messageId] ?? [])];
-  while (parts.length <= partIndex) parts.push(nothing);
+  while (parts.length <= partIndex) parts.push(emptyPart);
   if (!isEmpty(parts[partIndex]!)) return view;
   parts[partIndex] = part;
   return withParts(view, messageId, parts);

@@ -9,4 +9,4 @@ export const callModel = (
   promptTokens: number,
   ports: Pick<EnginePorts, 'provider' | 'clock'>,
   signal: AbortSignal,
-): Promise<StepEnd> => runStep(request, 0, promptTokens, createTranscript(''), { ...ports, emit: async () => {}, mark: () => {} }, signal);
+): Promise<StepEnd> => runStep(request, 0, promptTokens, createTranscript(''), { ...ports, emit: async () => {}, reportPoint: () => {} }, signal);

@@ -24,7 +24,7 @@ export type Window = {
   /** How much of what is left may be used, from 0 to 1: less where the provider has found it too long. */
   share?: number;
   /** Tokens that the prompt has whatever is left out: descriptions of tools, and what the turn itself has said already. */
-  taken?: number;
+  reserved?: number;
 };
 
 /** What the wire format adds to each message, as OpenAI documents it. */
@@ -39,9 +39,9 @@ export type Fitted = { messages: ModelMessage[]; kept: readonly Candidate[]; ite
  * `record.tokens` exceed `record.limit`: even the least did not fit.
  */
 export function fitToWindow(systemPrompt: { content: string; tokens: number } | null, candidates: readonly Candidate[], window: Window): Fitted {
-  const { contextWindow, maxTokens, maxMessages, tokenBuffer, share = 1, taken = 0 } = window;
+  const { contextWindow, maxTokens, maxMessages, tokenBuffer, share = 1, reserved = 0 } = window;
   const limit = Math.floor((contextWindow - maxTokens - tokenBuffer) * share);
-  let tokens = taken + (systemPrompt ? systemPrompt.tokens + perMessage : 0);
+  let tokens = reserved + (systemPrompt ? systemPrompt.tokens + perMessage : 0);
   const kept: Candidate[] = [];
   let because: ContextRecord['because'] = null;
   for (const exchange of exchangesOf(candidates)) {

@@ -35,7 +35,7 @@ export type EnginePorts = {
   tools: ToolPorts;
   /** Checks answers that are to have a format. */
   json: JsonChecker;
-  mark(point: TurnPoint): void;
+  reportPoint(point: TurnPoint): void;
   clock: Clock;
   random(): number;
   maxRetries: number;

@@ -8,7 +8,7 @@ import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
 import { checkAnswer, repairOf } from './structured.ts';
 import { createToolRun, type LeftCalls, type ToolRun } from './tools/tool-run.ts';
-import { createTranscript, type Left, type Transcript } from './transcript.ts';
+import { createTranscript, type RecoveredParts, type Transcript } from './transcript.ts';
 import { failed, finished, interrupted, isStopped, type TurnEnd, withCall } from './turn-end.ts';
 
 export type TurnWork = {
@@ -18,7 +18,7 @@ export type TurnWork = {
   /** Number of the attempt that begins. */
   attempt: number;
   /** What an earlier worker left of the answer; nothing on a first attempt. */
-  recovered: Left & LeftCalls;
+  recovered: RecoveredParts & LeftCalls;
 };
 
 /** How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer counts otherwise. */
@@ -56,7 +56,7 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
   const { work, transcript, tools, ports, signal } = run;
   const own = tools.messages;
   const { tools: _offered, toolChoice: _choice, ...generation } = work.generation;
-  let tried: Tried = { tries: 1, context: await told(await ports.context(1, own), ports), own, repair: [] };
+  let tried: StepAttempt = { tries: 1, context: await emitTruncation(await ports.context(1, own), ports), own, repair: [] };
   for (let attempt = first; ; ) {
     const { context, repair } = tried;
     const offer = tools.offer;
@@ -82,7 +82,7 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
 }
 
 /** What the model is shown, told to readers where something had to be left out. */
-async function told(context: Context, ports: EnginePorts): Promise<Context> {
+async function emitTruncation(context: Context, ports: EnginePorts): Promise<Context> {
   const { before, summary, tokens, limit } = context.record;
   const summarisedMessages = summary?.covers ?? 0;
   const droppedMessages = Math.max(before - summarisedMessages, 0);
@@ -91,12 +91,12 @@ async function told(context: Context, ports: EnginePorts): Promise<Context> {
 }
 
 /** What the last call was made with. `repair` follows the context where an answer did not have the format that was asked for. */
-type Tried = { tries: number; context: Context; own: readonly ModelMessage[]; repair: readonly ModelMessage[] };
-type Again = { retryIn: number } & Partial<Pick<Tried, 'context' | 'repair'>>;
-type Next = { end: TurnEnd } | { attempt: number } | Again;
+type StepAttempt = { tries: number; context: Context; own: readonly ModelMessage[]; repair: readonly ModelMessage[] };
+type RetryStep = { retryIn: number } & Partial<Pick<StepAttempt, 'context' | 'repair'>>;
+type StepDecision = { end: TurnEnd } | { attempt: number } | RetryStep;
 
 /** What a call that is over means for the turn: its end, calls of tools, or another try. */
-async function decide(step: StepEnd, tried: Tried, isLast: boolean, run: Run): Promise<Next> {
+async function decide(step: StepEnd, tried: StepAttempt, isLast: boolean, run: Run): Promise<StepDecision> {
   const { transcript, ports, signal } = run;
   // An answer that is whole is settled, also by a worker that is being drained; only a user's stop goes before it.
   if ('finishReason' in step && !isStopped(signal)) return finish(step, tried, isLast, run);
@@ -117,13 +117,13 @@ async function takeBack(transcript: Transcript, ports: EnginePorts): Promise<voi
 type Finish = Extract<StepEnd, { finishReason: unknown }>;
 
 /** An answer that is whole: its calls are stored, or it is settled, unless it was to have a format and has not. The model may mend that once. */
-async function finish(end: Finish, tried: Tried, isLast: boolean, run: Run): Promise<Next> {
+async function finish(end: Finish, tried: StepAttempt, isLast: boolean, run: Run): Promise<StepDecision> {
   const { transcript, ports, tools, work } = run;
   const { finishReason, call, calls, hasMore } = end;
   if (calls.length > 0 && finishReason !== 'CONTENT_FILTER') {
     if (isLast) return { end: await failed(tooMany(ports), transcript, call, ports) };
     await ports.flushed();
-    return { attempt: await tools.asked(call, calls, hasMore) };
+    return { attempt: await tools.commitToolCalls(call, calls, hasMore) };
   }
   const format = work.generation.responseFormat;
   const isData = finishReason === 'STOP' || finishReason === 'LENGTH';
@@ -131,7 +131,7 @@ async function finish(end: Finish, tried: Tried, isLast: boolean, run: Run): Pro
   return checkFormat(format, finishReason, call, tried, run);
 }
 
-async function checkFormat(format: ResponseFormat, finishReason: FinishReason, call: Call, tried: Tried, run: Run): Promise<Next> {
+async function checkFormat(format: ResponseFormat, finishReason: FinishReason, call: Call, tried: StepAttempt, run: Run): Promise<StepDecision> {
   const { transcript, ports } = run;
   const said = transcript.parts.slice(transcript.finished.length);
   const checked = await checkAnswer(format, said, ports.json);
@@ -156,12 +156,12 @@ const tooMany = ({ provider }: EnginePorts): ProviderError =>
 const isTooLong = (error: unknown): boolean => error instanceof ProviderError && error.code === 'CONTEXT_TOO_LONG';
 
 /** Shows the model less, once; where that is no less, or was done before, the turn fails with the numbers. */
-async function shorten(call: Call, { context, own }: Tried, transcript: Transcript, ports: EnginePorts): Promise<Next> {
+async function shorten(call: Call, { context, own }: StepAttempt, transcript: Transcript, ports: EnginePorts): Promise<StepDecision> {
   const { tokens, limit } = context.record;
   const less = await ports.context(lesserShare, own).catch((error: unknown) => {
     if (error instanceof ContextTooLongError) return null;
     throw error;
   });
-  if (less && less.record.tokens < tokens) return { retryIn: 0, context: await told(less, ports) };
+  if (less && less.record.tokens < tokens) return { retryIn: 0, context: await emitTruncation(less, ports) };
   return { end: await failed(new ContextTooLongError(tokens, limit, null), transcript, call, ports) };
 }

@@ -20,7 +20,7 @@ export type StepEnd = { call: Call; finishReason: FinishReason; calls: StreamedC
 type Begin = (call: { callId: string; name: string }) => Promise<Omit<StreamedCall, 'text'>>;
 
 /** `maxCalls`: how many calls of one answer are stored; the others are passed over. */
-type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'mark' | 'clock'> & { begin?: Begin; maxCalls?: number };
+type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'reportPoint' | 'clock'> & { begin?: Begin; maxCalls?: number };
 
 /**
  * One call of the model: its events become the turn's. Returns how it ended, with the account of the call, whatever happened; only a
@@ -40,11 +40,11 @@ export async function runStep(
   const generated: string[] = [];
   let finishReason: FinishReason | null = null;
   const calls = new Map<number, Begun>();
-  const taking: Taking = { call, transcript, generated, calls, ports, hasMore: false, sinceStart: () => Math.round(clock.elapsed() - start) };
+  const run: StepRun = { call, transcript, generated, calls, ports, hasMore: false, sinceStart: () => Math.round(clock.elapsed() - start) };
   const end = (): Call => ({ ...call, generated: generated.join(''), durationMs: Math.round(clock.elapsed() - start) });
 
   const batches = ports.provider.stream(request, signal, progressOf(call))[Symbol.asyncIterator]();
-  ports.mark('request-sent');
+  ports.reportPoint('request-sent');
   for (;;) {
     let batch: readonly ModelEvent[];
     try {
@@ -55,7 +55,7 @@ export async function runStep(
       return { call: end(), error };
     }
     try {
-      finishReason = (await takeAll(batch, taking)) ?? finishReason;
+      finishReason = (await takeAll(batch, run)) ?? finishReason;
     } catch (error) {
       // A turn that cannot store must not leave the provider's connection open behind it.
       await batches.return?.().catch(() => {});
@@ -64,7 +64,7 @@ export async function runStep(
   }
   if (!finishReason) return { call: end(), error: new Error('A model adapter ended without a finish reason and without an error.') };
   const streamed = [...calls.values()].map(({ pieces, ...begun }) => ({ ...begun, text: pieces.join('') }));
-  return { call: end(), finishReason, calls: streamed, hasMore: taking.hasMore };
+  return { call: end(), finishReason, calls: streamed, hasMore: run.hasMore };
 }
 
 /** A refusal is the last word, whenever the rest of the request is said to have left. */
@@ -80,7 +80,7 @@ const progressOf = (call: Call): RequestProgress => ({
 
 type Begun = Omit<StreamedCall, 'text'> & { pieces: string[]; length: number };
 
-type Taking = {
+type StepRun = {
   call: Call;
   transcript: Transcript;
   generated: string[];
@@ -92,49 +92,49 @@ type Taking = {
 };
 
 /** Takes a batch: what it says is told together, but for the beginnings of calls, which are stored one by one. Returns the reason of the end. */
-async function takeAll(batch: readonly ModelEvent[], taking: Taking): Promise<FinishReason | null> {
+async function takeAll(batch: readonly ModelEvent[], run: StepRun): Promise<FinishReason | null> {
   let reason: FinishReason | null = null;
   let bodies: EventBody[] = [];
   for (const event of batch) {
     if (event.kind === 'finish') reason = event.reason;
     else if (event.kind === 'tool-call') {
-      if (bodies.length > 0) await tell(bodies, taking, 1);
+      if (bodies.length > 0) await emitPaced(bodies, run, 1);
       bodies = [];
-      await begin(event, taking);
-    } else take(event, bodies, taking);
+      await begin(event, run);
+    } else applyEvent(event, bodies, run);
   }
-  if (bodies.length > 0) await tell(bodies, taking, piecesIn(batch));
+  if (bodies.length > 0) await emitPaced(bodies, run, piecesIn(batch));
   return reason;
 }
 
 /** How many words of the model came together. */
 const piecesIn = (batch: readonly ModelEvent[]): number => batch.reduce((sum, event) => sum + ('text' in event ? (event.pieces ?? 1) : 0), 0);
 
-function tell(bodies: readonly EventBody[], taking: Taking, words: number): Promise<void> {
-  seen(taking);
-  return taking.ports.emit(bodies, words);
+function emitPaced(bodies: readonly EventBody[], run: StepRun, words: number): Promise<void> {
+  reportFirstToken(run);
+  return run.ports.emit(bodies, words);
 }
 
 /** Something of the answer is there. */
-function seen({ call, ports, sinceStart }: Taking): void {
-  ports.mark(call.firstTokenMs === null ? 'first-delta' : 'delta');
+function reportFirstToken({ call, ports, sinceStart }: StepRun): void {
+  ports.reportPoint(call.firstTokenMs === null ? 'first-delta' : 'delta');
   call.firstTokenMs ??= sinceStart();
 }
 
-async function begin({ index, callId, name }: Extract<ModelEvent, { kind: 'tool-call' }>, taking: Taking): Promise<void> {
-  taking.generated.push(name);
-  taking.call.generatedLength += name.length;
-  if (!taking.ports.begin) return;
-  if (taking.calls.size >= (taking.ports.maxCalls ?? Number.POSITIVE_INFINITY)) {
-    taking.hasMore = true;
+async function begin({ index, callId, name }: Extract<ModelEvent, { kind: 'tool-call' }>, run: StepRun): Promise<void> {
+  run.generated.push(name);
+  run.call.generatedLength += name.length;
+  if (!run.ports.begin) return;
+  if (run.calls.size >= (run.ports.maxCalls ?? Number.POSITIVE_INFINITY)) {
+    run.hasMore = true;
     return;
   }
-  seen(taking);
-  taking.calls.set(index, { ...(await taking.ports.begin({ callId, name })), pieces: [], length: 0 });
+  reportFirstToken(run);
+  run.calls.set(index, { ...(await run.ports.begin({ callId, name })), pieces: [], length: 0 });
 }
 
-function take(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodies: EventBody[], taking: Taking): void {
-  const { call, transcript, generated } = taking;
+function applyEvent(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodies: EventBody[], run: StepRun): void {
+  const { call, transcript, generated } = run;
   if ('text' in event) call.generatedLength += event.text.length;
   switch (event.kind) {
     case 'accepted':
@@ -154,7 +154,7 @@ function take(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodi
       transcript.refuse(event.text);
       return;
     case 'tool-arguments':
-      argue(event, bodies, taking);
+      argue(event, bodies, run);
       return;
     case 'text-delta':
     case 'reasoning-delta':
@@ -167,7 +167,7 @@ function take(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodi
 function argue(
   { index, text }: Extract<ModelEvent, { kind: 'tool-arguments' }>,
   bodies: EventBody[],
-  { calls, call, transcript, generated }: Taking,
+  { calls, call, transcript, generated }: StepRun,
 ): void {
   const begun = calls.get(index);
   if (!begun || begun.length > maxArguments) return;

@@ -12,15 +12,15 @@ const kinds = { 'text-delta': 'text', 'reasoning-delta': 'reasoning' } as const;
 type Live = { type: 'text' | 'reasoning' | 'tool-call'; call: number; pieces: string[]; length: number };
 
 /** What an earlier worker left of an answer: the parts of steps that are finished, and all that readers have. */
-export type Left = { finished: readonly MessagePart[]; seen: readonly ViewPart[] };
+export type RecoveredParts = { finished: readonly MessagePart[]; shown: readonly ViewPart[] };
 
 /**
  * The parts of the message being written, and the events that tell readers of each change. What a step has finished stays; what the present
  * step writes can be taken back. Text is held as pieces and joined when it is read, so that a delta costs its own length.
  */
-export function createTranscript(messageId: string, left: Left = { finished: [], seen: [] }) {
-  let finished: MessagePart[] = [...left.finished];
-  let live: Live[] = left.seen.slice(finished.length).map(toLive);
+export function createTranscript(messageId: string, recovered: RecoveredParts = { finished: [], shown: [] }) {
+  let finished: MessagePart[] = [...recovered.finished];
+  let live: Live[] = recovered.shown.slice(finished.length).map(toLive);
   let open = 0;
   let refusal = '';
 

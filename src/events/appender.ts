@@ -17,9 +17,9 @@ export class FencedError extends Error {
 export type Writer = { readonly conversationId: string; readonly turnId: string; readonly fence: number };
 
 /** A writer, how many batches of it were numbered, and why no more of it may be stored: after the gap that a lost batch left. */
-type Line = { writer: Writer; batches: number; fault: { error: unknown } | null };
-type Pending = { line: Line; bodies: EventBody[]; done: Deferred<void> };
-type Slot = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
+type WriterState = { writer: Writer; batches: number; fault: { error: unknown } | null };
+type Pending = { line: WriterState; bodies: EventBody[]; done: Deferred<void> };
+type AppendRow = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
 
 /** Is told how long, in seconds, each statement took that stored a group. */
 export type OnStored = (seconds: number) => void;
@@ -38,7 +38,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
    * being collected with what is young.
    */
   let waiting = new Map<string, Pending[]>();
-  const lines = new WeakMap<Writer, Line>();
+  const lines = new WeakMap<Writer, WriterState>();
   /** Conversations whose first batch waits for a row that somebody else holds; what comes after it waits behind it. */
   const held = new Set<string>();
   let busy = false;
@@ -58,12 +58,12 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   /** The first batch of each conversation that is not held up: one statement takes at most one a conversation. */
   function takeHeads(): Pending[] {
     const heads: Pending[] = [];
-    const left = new Map<string, Pending[]>();
+    const remaining = new Map<string, Pending[]>();
     for (const [conversationId, queue] of waiting) {
       if (!held.has(conversationId)) heads.push(queue.shift()!);
-      if (queue.length > 0) left.set(conversationId, queue);
+      if (queue.length > 0) remaining.set(conversationId, queue);
     }
-    waiting = left;
+    waiting = remaining;
     return heads;
   }
 
@@ -72,18 +72,18 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     pending.done.reject(error);
   }
 
-  function number({ line, bodies }: Pending): Slot {
+  function number({ line, bodies }: Pending): AppendRow {
     const { conversationId, turnId, fence } = line.writer;
     line.batches += 1;
     return { conversation: conversationId, turn: turnId, fence, batch: line.batches, bodies };
   }
 
-  async function store(taken: Pending[]): Promise<void> {
-    const pendings = taken.filter(({ line: { fault }, done }) => !fault || done.reject(fault.error));
+  async function store(group: Pending[]): Promise<void> {
+    const pendings = group.filter(({ line: { fault }, done }) => !fault || done.reject(fault.error));
     if (pendings.length === 0) return;
     const slots = pendings.map(number);
     try {
-      const heads = await insist(slots);
+      const heads = await appendWithRetry(slots);
       pendings.forEach((pending, index) => {
         settle(pending, slots[index]!, heads);
       });
@@ -102,7 +102,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   type Heads = { stored: Map<string, Head>; repeated: boolean };
 
   /** The statement, again while the database is away: the batch number keeps what was stored unheard from being stored twice. */
-  async function insist(slots: Slot[]): Promise<Heads> {
+  async function appendWithRetry(slots: AppendRow[]): Promise<Heads> {
     const end = Date.now() + patienceMs;
     for (let tries = 1; ; tries++) {
       try {
@@ -118,11 +118,11 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     }
   }
 
-  function settle(pending: Pending, slot: Slot, { stored, repeated }: Heads): void {
+  function settle(pending: Pending, slot: AppendRow, { stored, repeated }: Heads): void {
     const { line, done, bodies } = pending;
     const { writer } = line;
     const row = stored.get(writer.conversationId);
-    if (row?.head === null) void waitOut(pending, slot, repeated);
+    if (row?.head === null) void retryUntilUnlocked(pending, slot, repeated);
     else if (row) {
       const { head, at } = row;
       bus.publish({
@@ -137,7 +137,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   }
 
   /** One transaction that keeps its row must not hold up all other conversations: this one goes on by itself until the row is free. */
-  async function waitOut(pending: Pending, slot: Slot, repeated: boolean): Promise<void> {
+  async function retryUntilUnlocked(pending: Pending, slot: AppendRow, repeated: boolean): Promise<void> {
     const id = pending.line.writer.conversationId;
     held.add(id);
     try {
@@ -152,12 +152,12 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   }
 
   /** `repeated` stays true once it was: any of the tries may have stored the batch unheard. */
-  async function whenFree(slot: Slot, sentBefore: boolean): Promise<Heads> {
+  async function whenFree(slot: AppendRow, sentBefore: boolean): Promise<Heads> {
     let repeated = sentBefore;
     const end = performance.now() + patienceMs;
     for (let tries = 1; ; tries++) {
       await pause(backoff(tries, { baseMs: 2, maxMs: 50 }));
-      const heads = await insist([slot]);
+      const heads = await appendWithRetry([slot]);
       repeated ||= heads.repeated;
       if (heads.stored.get(slot.conversation)?.head !== null) return { ...heads, repeated };
       if (performance.now() > end)
@@ -166,7 +166,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
   }
 
   /** A batch that was sent again and not stored: either the first try had stored it unheard (readers find it in the log), or it is fenced. */
-  async function confirm({ conversation, turn, fence, batch }: Slot): Promise<void> {
+  async function confirm({ conversation, turn, fence, batch }: AppendRow): Promise<void> {
     const rows = await database.query(
       'SELECT 1 FROM conversation_log WHERE conversation_id = $1::uuid AND writer_turn_id = $2::uuid AND writer_fence = $3 AND writer_batch >= $4',
       [conversation, turn, fence, batch],
@@ -188,7 +188,7 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     return pending.done.promise;
   };
 
-  function lineOf(writer: Writer): Line {
+  function lineOf(writer: Writer): WriterState {
     const known = lines.get(writer);
     if (known) return known;
     const made = { writer, batches: 0, fault: null };

@@ -7,7 +7,7 @@ const maxWaitingEvents = 1_000;
 /** What has come for one reader. Bounded: a reader that does not keep up loses its place in memory, never its place in the log. */
 export class Inbox implements Listener {
   /** Whether the log holds something for this reader that the inbox does not. */
-  behind = true;
+  isBehind = true;
   private batches: Batch[] = [];
   private size = 0;
   private newest = 0;
@@ -17,8 +17,8 @@ export class Inbox implements Listener {
     this.newest = Math.max(this.newest, batch.to);
     this.size += batch.events?.length ?? 1; // numbers without events take room, too
     if (this.size > maxWaitingEvents) {
-      this.behind = true;
-      this.take();
+      this.isBehind = true;
+      this.drain();
     } else this.batches.push(batch);
     this.wake();
   }
@@ -26,7 +26,7 @@ export class Inbox implements Listener {
   onHead(head: number): void {
     if (head <= this.newest) return;
     this.newest = head;
-    this.behind = true;
+    this.isBehind = true;
     this.wake();
   }
 
@@ -35,11 +35,11 @@ export class Inbox implements Listener {
     this.newest = Math.max(this.newest, head);
   }
 
-  take(): Batch[] {
-    const taken = this.batches;
+  drain(): Batch[] {
+    const batches = this.batches;
     this.batches = [];
     this.size = 0;
-    return taken.length > 1 ? taken.sort((a, b) => a.from - b.from) : taken;
+    return batches.length > 1 ? batches.sort((a, b) => a.from - b.from) : batches;
   }
 
   /**

@@ -6,7 +6,7 @@ import type { Database, Transaction, TransactOptions } from '../platform/db.ts';
 import { appendOne, readAfter, readTurn, readTurns } from './append.sql.ts';
 import { createAppender, numbered, type OnStored } from './appender.ts';
 import type { Batch, Bus } from './bus.ts';
-import { eventAfter, eventsIn } from './compaction/marks.ts';
+import { eventAfter, eventsIn } from './compaction/merged-rows.ts';
 
 export type LogPage = {
   events: LogEvent[];

@@ -43,7 +43,7 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
   const send = (channel: string, text: string) => void commands.publish(channel, text).catch(onFault);
 
   /** What Redis says of its listeners holds until one joins; an answer that is older than its word is not believed. */
-  function heard(channel: string, listeners: number): void {
+  function onSubscribed(channel: string, listeners: number): void {
     if (performance.now() - connectedAt < returningMs) return;
     const here = confirmed.has(channel) && subscriber.status === 'ready' ? 1 : 0;
     if (listeners <= here && !audience.get(channel)?.hasJoined) audience.set(channel, { hasJoined: false, skipped: null });
@@ -96,7 +96,7 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
         known.skipped = batch.to;
         return;
       }
-      commands.publish(channel, encodeBatch(sender, batch)).then((listeners) => heard(channel, listeners), onFault);
+      commands.publish(channel, encodeBatch(sender, batch)).then((listeners) => onSubscribed(channel, listeners), onFault);
     },
     async listen(conversationId, onBatch) {
       const channel = channelOf(conversationId);
@@ -107,8 +107,8 @@ export function createRedisBus({ url, prefix, onFault }: { url: string; prefix: 
       if (subscriber.status === 'ready') await Promise.race([joined, pause(confirmMs)]);
       return () => {
         unlisten();
-        const left = (readers.get(channel) ?? 1) - 1;
-        if (left > 0) readers.set(channel, left);
+        const remaining = (readers.get(channel) ?? 1) - 1;
+        if (remaining > 0) readers.set(channel, remaining);
         else {
           readers.delete(channel);
           confirmed.delete(channel);

@@ -103,9 +103,9 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   /** What there is to tell, once it is time; null after a wait for something new, or where a look at the log brought nothing. */
   private async look(): Promise<Frame | null> {
     const due = this.lastStreamedAt + this.hub.pace.interval(this.options.coalesceMs);
-    if (due > performance.now() && !this.inbox.behind) await this.until(due);
-    const frame = this.inbox.behind ? await this.replay() : this.live();
-    if (!frame && !this.inbox.behind && !this.isOver) await this.rest();
+    if (due > performance.now() && !this.inbox.isBehind) await this.until(due);
+    const frame = this.inbox.isBehind ? await this.replay() : this.live();
+    if (!frame && !this.inbox.isBehind && !this.isOver) await this.rest();
     return frame;
   }
 
@@ -162,7 +162,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   /** One page of the log after the reader's position, or the word that it is too far behind. Null where there is nothing new to tell. */
   private async replay(): Promise<Frame | null> {
     const { conversationId, maxReplay } = this.options;
-    this.inbox.behind = false; // before the read: what arrives during it is kept, and a gap sets it again
+    this.inbox.isBehind = false; // before the read: what arrives during it is kept, and a gap sets it again
     const page = await this.readPage();
     if (!page) return null;
     const { head, epoch, full } = page;
@@ -177,7 +177,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     }
     this.seq = page.seq;
     this.inbox.seen(head);
-    if (full) this.inbox.behind = true;
+    if (full) this.inbox.isBehind = true;
     if (page.events.length === 0 && !isFirst) return null;
     return { conversationId, epoch, seq: this.seq, events: mergeDeltas(page.events), caughtUp: !full, replayed: true };
   }
@@ -203,10 +203,10 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
   private live(): Frame | null {
     const batches: Batch[] = [];
     const from = this.seq;
-    for (const batch of this.inbox.take()) {
+    for (const batch of this.inbox.drain()) {
       if (batch.to <= this.seq) continue;
       if (batch.from > this.seq || !batch.events) {
-        this.inbox.behind = true;
+        this.inbox.isBehind = true;
         break;
       }
       batches.push(batch);
@@ -220,10 +220,10 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
 /** Whether more like it is to be expected at once. */
 const isOfStream = ({ events }: Frame): boolean => events?.some(({ body }) => isDelta(body) || body.type === 'tool-progress') ?? false;
 
-type Place = { conversationId: string; epoch: number; from: number };
+type FramePosition = { conversationId: string; epoch: number; from: number };
 
 /** Readers at the same place get the same frame, made once: it is kept with the last of its batches. */
-function frameOf(batches: readonly Batch[], last: Batch, { conversationId, epoch, from }: Place): Frame {
+function frameOf(batches: readonly Batch[], last: Batch, { conversationId, epoch, from }: FramePosition): Frame {
   if (last.frame?.from === from && last.frame.made.epoch === epoch) return last.frame.made;
   const events =
     batches.length === 1 && last.from === from ? last.events! : batches.flatMap((batch) => batch.events!).filter(({ seq }) => seq > from);

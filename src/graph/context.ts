@@ -24,7 +24,7 @@ export type Services = {
   decisions: Decisions;
   outputs: Outputs;
   /** What a user is asked, page by page. */
-  asked: { list(userId: string, after: string | null, limit: number): Promise<string[]>; count(userId: string): Promise<number> };
+  pendingApprovals: { list(userId: string, after: string | null, limit: number): Promise<string[]>; count(userId: string): Promise<number> };
   guests: GuestService;
   rates: Rates;
   models: Models;

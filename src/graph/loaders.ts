@@ -61,7 +61,7 @@ export type LoaderSources = {
     approvals(ids: readonly string[]): Promise<Rows['Approval'][]>;
   };
   /** What leads to messages from the beginnings of their conversations. */
-  waysTo: { pages: Pages; lengths(messageIds: readonly string[]): Promise<Map<string, number>> };
+  ancestorPaths: { pages: Pages; lengths(messageIds: readonly string[]): Promise<Map<string, number>> };
   totalsOfConversations(conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   totalsOfTurns(turnIds: readonly string[]): Promise<Map<string, TotalsRecord>>;
   countsOfUsers(userIds: readonly string[]): Promise<Map<string, { conversations: number; messages: number }>>;
@@ -86,7 +86,7 @@ class Reading {
  * asks for: few ask for more than two of these, and a subscription does with every frame.
  */
 export function prepareLoaders(sources: LoaderSources) {
-  const { query, log, messages, toolCalls, columns, rowsOf, rowsById, waysTo } = sources;
+  const { query, log, messages, toolCalls, columns, rowsOf, rowsById, ancestorPaths: waysTo } = sources;
   const ofConversation = { parent: 'conversation_id', descending: false } as const;
   const makers = {
     /** Messages of one branch, and how many it has. */

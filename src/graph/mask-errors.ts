@@ -38,12 +38,12 @@ export function withoutSuggestion<E extends Error>(error: E): E {
 
 export type MaskError = ReturnType<typeof createErrorMask>;
 
-type Place = Pick<GraphQLErrorOptions, 'nodes' | 'path'>;
+type ErrorLocation = Pick<GraphQLErrorOptions, 'nodes' | 'path'>;
 
-const placeOf = (error: unknown): Place => (error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {});
+const placeOf = (error: unknown): ErrorLocation => (error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {});
 
 /** One sentence for whatever happened, with the id that it has in the log. */
-function masked({ message, code, retryable }: AppError, place: Place, requestId: string): GraphQLError {
+function masked({ message, code, retryable }: AppError, place: ErrorLocation, requestId: string): GraphQLError {
   const shown = code === 'INTERNAL' ? 'INTERNAL_SERVER_ERROR' : code;
   return new GraphQLError(message, {
     ...place,
@@ -51,7 +51,7 @@ function masked({ message, code, retryable }: AppError, place: Place, requestId:
   });
 }
 
-function refusal(error: AppError, place: Place, hint: string): GraphQLError {
+function refusal(error: AppError, place: ErrorLocation, hint: string): GraphQLError {
   const issues = 'issues' in error ? { issues: error.issues } : {};
   const extensions = {
     code: error.code,

@@ -7,13 +7,13 @@ type Selections = SelectionSetNode | undefined;
 
 /** Whether any field below the one that `info` is about is such a field; `below` looks at the fields under it. Fragments count, conditions do not. */
 function someField(info: Info, isSuch: (field: FieldNode, below: (set: Selections) => boolean) => boolean): boolean {
-  const seen = new Set<string>();
+  const visited = new Set<string>();
   const inSet = (set: Selections): boolean =>
     set?.selections.some((selection) => {
       if (selection.kind === 'Field') return isSuch(selection, inSet);
       if (selection.kind === 'InlineFragment') return inSet(selection.selectionSet);
-      if (seen.has(selection.name.value)) return false;
-      seen.add(selection.name.value);
+      if (visited.has(selection.name.value)) return false;
+      visited.add(selection.name.value);
       return inSet(info.fragments[selection.name.value]?.selectionSet);
     }) ?? false;
   return info.fieldNodes.some((node) => inSet(node.selectionSet));
@@ -30,7 +30,7 @@ export const selectsIdOnly = (info: Info): boolean => !someField(info, ({ name }
  * How often a field is selected at exactly this way below the field that `info` is about, whatever aliases it has. What a directive may leave
  * out does not count.
  */
-export function timesSelected(info: Info, way: readonly string[]): number {
+export function timesSelected(info: Info, path: readonly string[]): number {
   /** Each fragment is looked at once for each place on the way. */
   const known = new Map<string, number>();
   const inFragment = (name: string, place: number): number => {
@@ -43,8 +43,8 @@ export function timesSelected(info: Info, way: readonly string[]): number {
     if (selection.directives && selection.directives.length > 0) return 0;
     if (selection.kind === 'InlineFragment') return inSet(selection.selectionSet, place);
     if (selection.kind === 'FragmentSpread') return inFragment(selection.name.value, place);
-    if (selection.name.value !== way[place]) return 0;
-    return place === way.length - 1 ? 1 : inSet(selection.selectionSet, place + 1);
+    if (selection.name.value !== path[place]) return 0;
+    return place === path.length - 1 ? 1 : inSet(selection.selectionSet, place + 1);
   };
   const inSet = (set: Selections, place: number): number => (set?.selections ?? []).reduce((sum, each) => sum + timesOf(each, place), 0);
   return info.fieldNodes.reduce((sum, node) => sum + inSet(node.selectionSet, 0), 0);

@@ -30,13 +30,13 @@ export function createBatcher<K, V>(
     while (waiting.size > 0) {
       const ms = waiting.size < max ? gather() : 0;
       if (ms > 0) await pause(ms);
-      const groups = take(); // another load may have taken them all meanwhile
+      const groups = takeBatch(); // another load may have taken them all meanwhile
       if (groups.length > 0) await loadAll(groups);
     }
     loads -= 1;
   }
 
-  function take(): Waiting<K, V>[][] {
+  function takeBatch(): Waiting<K, V>[][] {
     const all = [...waiting];
     waiting = new Map(all.slice(max));
     return all.slice(0, max).map(([, group]) => group);

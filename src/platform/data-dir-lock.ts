@@ -31,7 +31,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
   if (heldHere.has(path)) throw inUse(dataDir, process.pid);
   heldHere.add(path);
   try {
-    await take(path, dataDir);
+    await acquire(path, dataDir);
   } catch (error) {
     heldHere.delete(path);
     throw error;
@@ -42,7 +42,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
   };
 }
 
-async function take(path: string, dataDir: string): Promise<void> {
+async function acquire(path: string, dataDir: string): Promise<void> {
   const mine = `${path}.${randomUUID()}`;
   await writeFile(mine, JSON.stringify({ pid: process.pid, birth: birthOf(process.pid) } satisfies Holder));
   try {

@@ -41,12 +41,12 @@ type Reason = { code: string; message: string };
 /** Codes and messages along the causes of an error: Prisma wraps what the driver said, at places that depend on how the statement was made. */
 function reasons(error: unknown): Reason[] {
   const found: Reason[] = [];
-  const seen = new Set<unknown>();
+  const visited = new Set<unknown>();
   const queue = [error];
   while (queue.length > 0) {
     const next = queue.pop();
-    if (next === null || typeof next !== 'object' || seen.has(next)) continue;
-    seen.add(next);
+    if (next === null || typeof next !== 'object' || visited.has(next)) continue;
+    visited.add(next);
     const { cause, meta, driverAdapterError } = next as Record<string, unknown>;
     queue.push(cause, meta, driverAdapterError);
     found.push(...said(next as Record<string, unknown>));

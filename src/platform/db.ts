@@ -67,7 +67,7 @@ export type DatabaseOptions = {
   log?: DatabaseLog;
 };
 
-const silent: DatabaseLog = { info: () => {}, warn: () => {} };
+const noLog: DatabaseLog = { info: () => {}, warn: () => {} };
 /** Any number, as long as every version of this program uses it. */
 const migrationLock = 7_265_585_681;
 
@@ -75,7 +75,7 @@ const migrationLock = 7_265_585_681;
 export const openDatabase = (options: DatabaseOptions): Promise<Database> =>
   options.url === null ? openEmbedded(options) : openServer(options.url, options);
 
-async function openServer(url: string, { poolSize = 10, log = silent }: DatabaseOptions): Promise<Database> {
+async function openServer(url: string, { poolSize = 10, log = noLog }: DatabaseOptions): Promise<Database> {
   // Transactions hold a connection while they compute; appends and reads of the log must not queue behind them.
   const rawSize = poolSize < 3 ? 0 : Math.max(1, Math.floor(poolSize / 3));
   const pulse = createPulse(url, log);
@@ -101,7 +101,7 @@ async function openServer(url: string, { poolSize = 10, log = silent }: Database
   return assemble('postgres', { pool, raw, disk, exclusively, release, nameOf: createStatementNames(url) });
 }
 
-async function openEmbedded({ dataDir, log = silent }: DatabaseOptions): Promise<Database> {
+async function openEmbedded({ dataDir, log = noLog }: DatabaseOptions): Promise<Database> {
   const server = await openPglite(dataDir, { log, statementMs });
   const disk = createDiskWatch(log);
   const pool = createPool({ to: { socket: () => server.socket() }, log, max: 1, onError: disk.onError });

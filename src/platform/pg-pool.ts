@@ -63,7 +63,7 @@ export function createPool({ max, log, to, unlimited = false, pulse, onError }: 
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection was lost'));
   // A connection may fail while it is lent and nothing is under way on it: an error that nobody listens to would end the process.
   pool.on('connect', (client) => {
-    tellStatements(client).on('error', () => {});
+    publishStatements(client).on('error', () => {});
     pulse?.watch(client);
     if (onError) (client as pg.PoolClient & { connection: NodeJS.EventEmitter }).connection.on('errorMessage', onError);
   });
@@ -86,14 +86,14 @@ function refusingWhileSilent(pool: pg.Pool, pulse: Pulse): pg.Pool {
 
 type Given = string | { text?: string; values?: unknown[] };
 
-function tellStatements(client: pg.PoolClient): pg.PoolClient {
+function publishStatements(client: pg.PoolClient): pg.PoolClient {
   const query = client.query.bind(client) as (...given: unknown[]) => unknown;
-  const told = (given: Given, values?: unknown, ...more: unknown[]): unknown => {
+  const publishedQuery = (given: Given, values?: unknown, ...more: unknown[]): unknown => {
     if (statements.hasSubscribers)
       statements.publish(typeof given === 'string' ? { text: given, values } : { text: given.text, values: given.values });
     return query(given, values, ...more);
   };
-  return Object.assign(client, { query: told as pg.PoolClient['query'] });
+  return Object.assign(client, { query: publishedQuery as pg.PoolClient['query'] });
 }
 
 const settings = (timed: boolean): string =>

@@ -103,7 +103,7 @@ export function createPulse(url: string, log: DatabaseLog): Pulse {
 async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, application_name: 'colloquy' });
   client.on('error', () => {});
-  const asked = client
+  const answered = client
     .connect()
     .then(() => client.query('SELECT 1'))
     .then(
@@ -111,7 +111,7 @@ async function answers(url: string): Promise<boolean> {
       (error: unknown) => error instanceof pg.DatabaseError,
     );
   const patience = new AbortController();
-  const lives = await Promise.race([asked, silence(patience.signal)]);
+  const lives = await Promise.race([answered, silence(patience.signal)]);
   patience.abort();
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
   return lives;

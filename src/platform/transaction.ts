@@ -11,7 +11,7 @@ export type Tx = { query<Row>(text: string, params?: readonly unknown[]): Promis
 /** One that is not only asked, but told. What a statement that was told fails with is what the transaction fails with. */
 export type Transaction = Tx & {
   /** Sends a statement whose answer nobody needs: the next one goes out at once behind it. */
-  tell(text: string, params: readonly unknown[]): void;
+  pipeline(text: string, params: readonly unknown[]): void;
   /** One that goes out together with the commit: `hear` is given its answer when all is committed, and nothing where it is not. */
   withCommit<Row>(text: string, params: readonly unknown[], hear: (rows: Row[]) => void): void;
   /** One that nobody needs the answer of, after all others: for a row that many want at once, which is then locked for a moment only. */
@@ -76,7 +76,7 @@ function createLine(client: pg.PoolClient) {
     broken: undefined as Error | undefined,
     pipeline,
     /** What is sent from now on is held back until it is let go, and then goes out in one write. */
-    hold(): void {
+    cork(): void {
       if (pipeline && !isHeld) connection.stream.cork();
       isHeld = true;
     },
@@ -111,7 +111,7 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
   type Statement = [text: string, params: readonly unknown[]];
   const closing: { given: Statement; hear: (rows: never[]) => void }[] = [];
   const putOff: Statement[] = [];
-  const told: Promise<unknown>[] = [];
+  const pipelined: Promise<unknown>[] = [];
   let fault: Error | null = null;
   let ended = false;
 
@@ -128,7 +128,7 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
   let opening: Promise<void> | null = null;
   /** Goes out with what is sent next. */
   function begin(): void {
-    line.hold();
+    line.cork();
     opening = line.send('BEGIN').then(() => {
       opening = null;
       onBegun();
@@ -143,12 +143,12 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
 
   function sendLater(given: Statement): Promise<pg.QueryResult | undefined> {
     refuseLate(); // before anything is held back: nobody would let it go
-    line.hold();
+    line.cork();
     const answer = statement(...given).catch(note);
-    told.push(answer);
+    pipelined.push(answer);
     return answer;
   }
-  const tell = (...given: Statement): void => void sendLater(given);
+  const pipeline = (...given: Statement): void => void sendLater(given);
 
   const tx: Transaction = {
     async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
@@ -158,7 +158,7 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
       if (opening) await opening;
       return rows as Row[];
     },
-    tell,
+    pipeline: pipeline,
     withCommit(text, params, hear) {
       refuseLate();
       closing.push({ given: [text, params], hear });
@@ -172,26 +172,26 @@ function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: s
   /** Sent behind what was told: where a part of that fails, the server undoes it all. */
   async function commit(): Promise<void> {
     const begun = opening;
-    const heard = closing.map(({ given, hear }) => ({ answer: sendLater(given), hear }));
-    for (const given of putOff) tell(...given);
+    const awaited = closing.map(({ given, hear }) => ({ answer: sendLater(given), hear }));
+    for (const given of putOff) pipeline(...given);
     ended = true;
     // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on; where
     // one statement waits for the other, when all are answered.
-    await (line.pipeline ? new Promise((resolve) => process.nextTick(resolve)) : Promise.all(told));
+    await (line.pipeline ? new Promise((resolve) => process.nextTick(resolve)) : Promise.all(pipelined));
     if (fault) throw fault;
     const committed = line.send('COMMIT');
     line.letGo();
-    const [{ command }] = await Promise.all([committed, begun, ...told]);
+    const [{ command }] = await Promise.all([committed, begun, ...pipelined]);
     // The server answers so, and with no error, where a statement had failed and the work went on all the same.
     if (command !== 'COMMIT') throw new Error('The transaction was undone: one of its statements had failed.');
-    for (const { answer, hear } of heard) hear((await answer)!.rows as never[]);
+    for (const { answer, hear } of awaited) hear((await answer)!.rows as never[]);
   }
 
   /** Returns what was wrong with what was told. */
   async function rollBack(): Promise<Error | null> {
     ended = true;
     line.letGo();
-    await Promise.all(told);
+    await Promise.all(pipelined);
     if (!line.broken) await line.send('ROLLBACK').catch(() => {}); // then the connection is thrown away, which undoes it too
     return fault;
   }

@@ -11,7 +11,7 @@ import { bind } from '../../src/app/delivery/wire.ts';
 import { messageLimits } from '../../src/app/edge/limits.ts';
 import { schema } from '../../src/app/schema.ts';
 import type { LogEvent } from '../../src/contracts/turn-event.ts';
-import { seen } from '../../src/features/turn-events/frames.ts';
+import { toGraphQLFrame } from '../../src/features/turn-events/frames.ts';
 import { AnswerBudget, AnswerShares } from '../../src/graph/budget/index.ts';
 import { until } from '../kit/until.ts';
 
@@ -26,7 +26,8 @@ const delta = (text: string, seq = 1): LogEvent => ({
   turnId,
   body: { type: 'text-delta', messageId, partIndex: 0, offset: 0, text, attempt: 1 },
 });
-const frameOf = (events: LogEvent[]) => seen({ conversationId, epoch: 1, seq: events.at(-1)?.seq ?? 0, events, caughtUp: true, replayed: false });
+const frameOf = (events: LogEvent[]) =>
+  toGraphQLFrame({ conversationId, epoch: 1, seq: events.at(-1)?.seq ?? 0, events, caughtUp: true, replayed: false });
 
 /** A reader's context: whoever reads anything of it leaves a trace. */
 function contextOf(name: string) {

@@ -116,7 +116,7 @@ describe('a turn that another worker left', () => {
   it('is written anew, after what was there is taken back', async () => {
     const { ports, told } = createPorts([saying([[text('Hello'), finish()]])]);
     const recovered: TextualPart[] = [{ type: 'text', text: 'Hal' }];
-    const end = await run(ports, undefined, { attempt: 2, recovered: { ...none, seen: recovered } });
+    const end = await run(ports, undefined, { attempt: 2, recovered: { ...none, shown: recovered } });
     expect(told.events[0]).toMatchObject({ type: 'part-replaced', partIndex: 0, keepLength: 0 });
     expect(foldAll(told.events, { messages: { m: recovered }, finished: null, hole: null }).messages.m).toEqual(end.parts);
     expect(end).toMatchObject({ status: 'COMPLETED', parts: [{ text: 'Hello' }], call: { attempt: 2 } });
@@ -124,7 +124,7 @@ describe('a turn that another worker left', () => {
 
   it('keeps what there was when it is stopped before it goes on', async () => {
     const { ports, told } = createPorts([saying([[finish()]])]);
-    const end = await run(ports, aborted(stopped), { recovered: { ...none, seen: [{ type: 'text', text: 'Hal' }] } });
+    const end = await run(ports, aborted(stopped), { recovered: { ...none, shown: [{ type: 'text', text: 'Hal' }] } });
     expect(end).toMatchObject({ status: 'CANCELLED', finishReason: 'USER_STOPPED', parts: [{ text: 'Hal' }], call: null });
     expect(told.requests).toEqual([]);
     expect(told.events).toEqual([]);

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ModelEvent } from '../../src/contracts/model-event.ts';
 import { type AnyTool, defineTool, type ToolCallRecord, type ToolOutcome } from '../../src/contracts/tool.ts';
 import { foldAll } from '../../src/contracts/turn-fold.ts';
-import { type Interruption, type JudgedCall, runTurn, type ToolPorts } from '../../src/engine/index.ts';
+import { type Interruption, type ResolvedCall, runTurn, type ToolPorts } from '../../src/engine/index.ts';
 import { defer } from '../../src/kernel/async.ts';
 import { beginning } from '../../src/kernel/text.ts';
 import { accepted, createPorts, finish, none, noTools, type Script, saying, text } from '../kit/engine.ts';
@@ -19,8 +19,8 @@ const topic = z.object({ topic: z.string().default('') });
 /** A turn with these tools, over ports that keep calls in memory. `during` happens when calls are stored. */
 function turnWith(tools: readonly AnyTool[], scripts: readonly Script[], { during = () => {}, more = {} as Partial<ToolPorts> } = {}) {
   const stopping = new AbortController();
-  const kept: { judged: JudgedCall[]; outcomes: ToolOutcome[]; widgets: unknown[]; started: number } = {
-    judged: [],
+  const kept: { resolved: ResolvedCall[]; outcomes: ToolOutcome[]; widgets: unknown[]; started: number } = {
+    resolved: [],
     outcomes: [],
     widgets: [],
     started: 0,
@@ -32,8 +32,8 @@ function turnWith(tools: readonly AnyTool[], scripts: readonly Script[], { durin
       offered: tools.map(({ name, description }) => ({ name, description, parameters: {} })),
       find: (name) => tools.find((tool) => tool.name === name) ?? null,
       begin: async () => `call-${++begun}`,
-      async asked(made, _parts, calls) {
-        kept.judged.push(...calls);
+      async commitToolCalls(made, _parts, calls) {
+        kept.resolved.push(...calls);
         during();
         return made.attempt + 1;
       },
@@ -151,7 +151,7 @@ describe('a tool', () => {
     for (const summary of [`${'x'.repeat(499)}😀`, 'a\u0000b', 7, undefined]) {
       const turn = turnWith([asks(summary)], [calling(...call('send', `{"topic":"${'y'.repeat(486)}😀"}`))], { more: { wait: async () => null } });
       expect(await turn.run()).toBeNull();
-      const [{ approval }] = turn.kept.judged as [JudgedCall];
+      const [{ approval }] = turn.kept.resolved as [ResolvedCall];
       expect(approval!.summary).toBe(beginning(approval!.summary, 500));
       expect(approval!.summary.isWellFormed()).toBe(true);
       expect(approval!.summary).not.toBe('');
@@ -164,7 +164,7 @@ describe('a tool', () => {
     };
     const turn = turnWith([letter(() => 'x', { approval: rule } as never)], [calling(...call('send', '{}'))], { more: { wait: async () => null } });
     await turn.run();
-    expect(turn.kept.judged).toMatchObject([{ status: 'PENDING_APPROVAL', approval: { risk: 'HIGH' } }]);
+    expect(turn.kept.resolved).toMatchObject([{ status: 'PENDING_APPROVAL', approval: { risk: 'HIGH' } }]);
   });
 });
 
@@ -188,9 +188,9 @@ describe('a model that goes on calling', () => {
     const begin = async () => `call-${++stored}`;
     const turn = turnWith([letter(() => 'x')], [calling(...many), answer], { more: { begin } });
     expect(await turn.run()).toMatchObject({ status: 'COMPLETED' });
-    expect([stored, turn.kept.judged.length]).toEqual([100, 100]);
-    expect(turn.kept.judged.filter(({ status }) => status === 'READY')).toHaveLength(32);
-    expect(turn.kept.judged.at(-1)).toMatchObject({ outcome: { message: expect.stringMatching(/Too many calls.*those that came after it/) } });
+    expect([stored, turn.kept.resolved.length]).toEqual([100, 100]);
+    expect(turn.kept.resolved.filter(({ status }) => status === 'READY')).toHaveLength(32);
+    expect(turn.kept.resolved.at(-1)).toMatchObject({ outcome: { message: expect.stringMatching(/Too many calls.*those that came after it/) } });
     expect(turn.told.events.length).toBeLessThan(250);
     expect(turn.told.requests.at(-1)).toMatchObject({ toolChoice: 'none' });
   });
@@ -200,15 +200,15 @@ describe('a model that goes on calling', () => {
     const limits = { ...noTools.limits, calls: 5 };
     const turn = turnWith([letter(() => 'x')], [calling(...many), answer], { more: { limits } });
     await turn.run();
-    expect(turn.kept.judged.map(({ status }) => status)).toEqual(['READY', 'READY', 'READY', 'READY', 'FAILED']);
+    expect(turn.kept.resolved.map(({ status }) => status)).toEqual(['READY', 'READY', 'READY', 'READY', 'FAILED']);
   });
 
   it('with more calls at once than are taken is told so of the others', async () => {
     const many = Array.from({ length: 40 }, (_, index) => call('send', '{}', index)).flat();
     const turn = turnWith([letter(() => 'x')], [calling(...many), answer]);
     await turn.run();
-    expect(turn.kept.judged.filter(({ status }) => status === 'READY')).toHaveLength(32);
-    expect(turn.kept.judged.at(-1)).toMatchObject({ status: 'FAILED', outcome: { message: expect.stringContaining('Too many calls') } });
+    expect(turn.kept.resolved.filter(({ status }) => status === 'READY')).toHaveLength(32);
+    expect(turn.kept.resolved.at(-1)).toMatchObject({ status: 'FAILED', outcome: { message: expect.stringContaining('Too many calls') } });
   });
 });
 

@@ -45,7 +45,7 @@ it('holds what a reader of its events holds, whatever is said, taken back and cu
 it('goes on from what another worker left, and takes it back when the step is done again', () => {
   const transcript = createTranscript('m', {
     finished: [],
-    seen: [
+    shown: [
       { type: 'reasoning', text: 'hm' },
       { type: 'text', text: 'Hal' },
     ],

@@ -62,7 +62,7 @@ describeStatements('a claim among ten thousand turns that wait behind others', (
       const booking = { ...turn, turnId: turn.id };
       const end = { status: 'COMPLETED', finishReason: 'STOP', parts: [], call: null, error: null } as const;
       await settle(log, {
-        booking,
+        subject: booking,
         fence: turn.fence,
         attempt: turn.attempt,
         end: { ...end, parts: [] },

@@ -73,7 +73,7 @@ const graphFile = /^(graph|types|.+-types|queries|.+-queries|mutations|subscript
 const speaksGraphQL = (file: string): boolean =>
   topOf(file) === 'graph' || floorOf(file) === 5 || (featureOf(file) !== null && graphFile.test(nameOf(file)));
 
-const told = ({ from, to, typeOnly }: House['edges'][number]): string => `${from} imports ${typeOnly ? 'types of ' : ''}${to}`;
+const formatImport = ({ from, to, typeOnly }: House['edges'][number]): string => `${from} imports ${typeOnly ? 'types of ' : ''}${to}`;
 const lines = (source: ts.SourceFile): number => source.text.split('\n').length - 1;
 const matching = ({ files }: House, pattern: RegExp, except: RegExp): string[] =>
   [...files].filter(([file, { text }]) => pattern.test(text) && !except.test(file)).map(([file]) => file);
@@ -121,22 +121,49 @@ export function cyclesOf(edges: readonly { from: string; to: string }[]): string
   return found;
 }
 
+/** Names that say nothing to a stranger, or too many things: docs/GLOSSARY.md has the words to use. */
+const banned = new Set(
+  'told tell heard spoken unheard taken take taking asked left insist mark judge judged book booking errand way ways behind silent broken'
+    .concat(' Take Taken Heard Left Remains Errand Booking Marks Way Behind Line Slot Tried Again Next Place')
+    .split(' '),
+);
+const isNamed = (node: ts.Node): node is ts.NamedDeclaration =>
+  ts.isVariableDeclaration(node) ||
+  ts.isBindingElement(node) ||
+  ts.isParameter(node) ||
+  ts.isFunctionDeclaration(node) ||
+  ts.isTypeAliasDeclaration(node) ||
+  ts.isInterfaceDeclaration(node) ||
+  ts.isClassElement(node) ||
+  ts.isTypeElement(node);
+
+/** The banned names that a file declares: of variables, parameters, functions, types and members. */
+function bannedIn(source: ts.SourceFile): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (isNamed(node) && node.name && ts.isIdentifier(node.name) && banned.has(node.name.text)) found.push(node.name.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
 /** Each rule of the house: what breaks it. */
 export const rules = {
   'no import goes upstairs': ({ edges }) =>
-    edges.filter(({ from, to, typeOnly }) => floorOf(to) > floorOf(from) && !(from === 'graph/context.ts' && typeOnly)).map(told),
+    edges.filter(({ from, to, typeOnly }) => floorOf(to) > floorOf(from) && !(from === 'graph/context.ts' && typeOnly)).map(formatImport),
   'every folder has a floor': ({ files }) => [...files.keys()].filter((file) => floorOf(file) < 0),
   'machines never know one another': ({ edges }) =>
-    edges.filter(({ from, to }) => floorOf(from) === 3 && floorOf(to) === 3 && topOf(from) !== topOf(to)).map(told),
+    edges.filter(({ from, to }) => floorOf(from) === 3 && floorOf(to) === 3 && topOf(from) !== topOf(to)).map(formatImport),
   'of the two drivers, only graph knows the other, and only its types': ({ edges }) =>
     edges
       .filter(
         ({ from, to, typeOnly }) =>
           (topOf(from) === 'platform' && topOf(to) === 'graph') || (topOf(from) === 'graph' && topOf(to) === 'platform' && !typeOnly),
       )
-      .map(told),
+      .map(formatImport),
   'the engine is pure': ({ edges, packages }) => [
-    ...edges.filter(({ from, to }) => topOf(from) === 'engine' && !['engine', 'kernel', 'contracts'].includes(topOf(to))).map(told),
+    ...edges.filter(({ from, to }) => topOf(from) === 'engine' && !['engine', 'kernel', 'contracts'].includes(topOf(to))).map(formatImport),
     ...packages
       .filter(({ from, what }) => topOf(from) === 'engine' && !/^(node:perf_hooks|gpt-tokenizer\/.+)$/.test(what))
       .map(({ from, what }) => `${from} imports ${what}`),
@@ -147,23 +174,23 @@ export const rules = {
         ({ from, to }) =>
           featureOf(to) && featureOf(from) !== featureOf(to) && nameOf(to) !== 'index.ts' && !(topOf(from) === 'app' && nameOf(to) === 'graph.ts'),
       )
-      .map(told),
+      .map(formatImport),
   'features know only earlier features': ({ edges }) =>
     edges
       .filter(({ from, to }) => featureOf(from) && featureOf(to) && featureOf(from) !== featureOf(to))
       .filter(({ from, to }) => featureOrder.indexOf(featureOf(to)!) >= featureOrder.indexOf(featureOf(from)!))
-      .map(told),
+      .map(formatImport),
   'every feature has a place in the order': ({ files }) =>
     [...new Set([...files.keys()].map(featureOf))].filter((feature) => feature !== null && !featureOrder.includes(feature)) as string[],
   'machines are entered by their front doors': ({ edges }) =>
-    edges.filter(({ from, to }) => floorOf(to) === 3 && topOf(from) !== topOf(to) && nameOf(to) !== 'index.ts').map(told),
+    edges.filter(({ from, to }) => floorOf(to) === 3 && topOf(from) !== topOf(to) && nameOf(to) !== 'index.ts').map(formatImport),
   // The context names the services, whose rooms use the builder, whose type names the context: types alone, and the one exception.
   'no import leads back to itself': ({ edges }) => cyclesOf(edges.filter(({ from }) => from !== 'graph/context.ts')),
   'the environment is read in one place': (house) => matching(house, /process\.env\b/, /^(app\/config\.ts|main\.ts|app\/commands\/[^/]+)$/),
   'only drivers and stores hold the database client': ({ edges, packages }) => [
     ...edges
       .filter(({ from, to, typeOnly }) => to.startsWith('generated/prisma') && !typeOnly && topOf(from) !== 'platform' && !from.endsWith('-store.ts'))
-      .map(told),
+      .map(formatImport),
     ...packages
       .filter(({ from, what, typeOnly }) => /^(@prisma\/|pg$|@electric-sql\/)/.test(what) && !typeOnly && topOf(from) !== 'platform')
       .map(({ from, what }) => `${from} imports ${what}`),
@@ -173,7 +200,7 @@ export const rules = {
   'only its adapter speaks to OpenAI': (house) => outside(house, /^openai/, (file) => file.startsWith('providers/openai/')),
   'only graph files speak GraphQL': (house) => [
     ...outside(house, /^(graphql|@pothos|@graphql-yoga|dataloader)/, speaksGraphQL),
-    ...house.edges.filter(({ from, to, typeOnly }) => topOf(to) === 'graph' && !typeOnly && !speaksGraphQL(from)).map(told),
+    ...house.edges.filter(({ from, to, typeOnly }) => topOf(to) === 'graph' && !typeOnly && !speaksGraphQL(from)).map(formatImport),
   ],
   'files are short': ({ files }) => [...files].filter(([, source]) => lines(source) > 300).map(([file, source]) => `${file}: ${lines(source)} lines`),
   'rooms are small': ({ files }) =>
@@ -183,6 +210,7 @@ export const rules = {
       .map(({ room, count, length }) => `${room}: ${count} files, ${length} lines`),
   'names say what is inside': ({ files }) =>
     [...files.keys()].filter((file) => /(^|[/.-])(utils?|helpers?|common|misc|managers?)([/.-]|$)/i.test(file) || /[^a-z0-9./-]/.test(file)),
+  'names are words of the field': ({ files }) => [...files].flatMap(([file, source]) => bannedIn(source).map((name) => `${file} declares ${name}`)),
   'importing starts nothing': ({ files }) =>
     [...files].filter(([file]) => !entrances.test(file)).flatMap(([file, source]) => onImport(source).map((what) => `${file}: ${what}`)),
   'nothing knows that it is tested': (house) => matching(house, /NODE_ENV\s*[!=]==?\s*['"]test['"]|VITEST/, /^$/),

@@ -38,7 +38,7 @@ export const noTools: ToolPorts = {
   limits: { rounds: 10, calls: 100, wallMs: 600_000, tokens: 1_000_000 },
   ...{
     begin: never,
-    asked: never,
+    commitToolCalls: never,
     started: never,
     ended: never,
     displayed: never,
@@ -51,7 +51,7 @@ export const noTools: ToolPorts = {
 };
 
 /** Nothing is left of an earlier worker. */
-export const none: TurnWork['recovered'] = { finished: [], seen: [], calls: [], steering: [], spent: 0 };
+export const none: TurnWork['recovered'] = { finished: [], shown: [], calls: [], steering: [], spent: 0 };
 
 /** The end of a turn that does not wait for anybody. */
 export async function endOf(...run: Parameters<typeof runTurn>): Promise<TurnEnd> {
@@ -107,7 +107,7 @@ export function createPorts(scripts: readonly Script[], more: Partial<EnginePort
     },
     tools: noTools,
     json: inlineChecker,
-    mark: (point) => void told.marks.push(point),
+    reportPoint: (point) => void told.marks.push(point),
     clock: {
       now: () => new Date(0),
       elapsed: () => {

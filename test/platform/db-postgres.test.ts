@@ -53,7 +53,7 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
       const heard = await new Promise((resolve, reject) => {
         const work = far.transact(
           async (tx) => {
-            tx.tell('INSERT INTO note VALUES ($1, $2)', [10, 'told']);
+            tx.pipeline('INSERT INTO note VALUES ($1, $2)', [10, 'told']);
             tx.withCommit('SELECT body FROM note WHERE id = $1', [10], resolve);
             tx.last('DELETE FROM note WHERE id = $1', [10]);
           },

@@ -138,8 +138,8 @@ describeStorages('the database', ({ create }) => {
   it('keeps what it is told in order, and what is put off behind all of it', async () => {
     const result = await database.transact(async (tx) => {
       tx.last("UPDATE note SET body = body || ' last' WHERE id = $1", [1]);
-      tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'told']);
-      tx.tell("UPDATE note SET body = body || ' twice' WHERE id = $1", [1]);
+      tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'told']);
+      tx.pipeline("UPDATE note SET body = body || ' twice' WHERE id = $1", [1]);
       const [row] = await tx.query<{ body: string }>("UPDATE note SET body = body || ', asked' WHERE id = 1 RETURNING body");
       return row!.body;
     });
@@ -178,9 +178,9 @@ describeStorages('the database', ({ create }) => {
   it('does the same where it begins together with its first statement', async () => {
     const eager = { eager: true };
     expect(await database.transact(async () => 'nothing was asked', eager)).toBe('nothing was asked');
-    await database.transact(async (tx) => tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'told']), eager);
+    await database.transact(async (tx) => tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'told']), eager);
     const asked = await database.transact(async (tx) => {
-      tx.tell('INSERT INTO note VALUES ($1, $2)', [2, 'told']);
+      tx.pipeline('INSERT INTO note VALUES ($1, $2)', [2, 'told']);
       return tx.query('UPDATE note SET body = $2 WHERE id = $1 RETURNING (SELECT count(*)::int FROM note) AS n', [2, 'asked']);
     }, eager);
     expect(asked).toEqual([{ n: 2 }]);
@@ -196,24 +196,27 @@ describeStorages('the database', ({ create }) => {
     ]);
   });
 
-  it.each(['tell', 'last', 'withCommit'] as const)('undoes it all where a statement fails that it was told by “%s”, and says why', async (how) => {
-    const work = (end: 'asks' | 'returns') =>
-      database.transact(async (tx) => {
-        tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
-        tx[how]('INSERT INTO note VALUES ($1, $2)', [1, 'b'], () => expect.unreachable('it was not committed'));
-        tx.tell('INSERT INTO note VALUES ($1, $2)', [2, 'c']);
-        if (end === 'asks') await tx.query('SELECT 1');
-        return end;
-      });
-    for (const end of ['asks', 'returns'] as const) await expect(work(end)).rejects.toMatchObject({ code: '23505' });
-    expect(await notes()).toEqual([]);
-  });
+  it.each(['pipeline', 'last', 'withCommit'] as const)(
+    'undoes it all where a statement fails that it was told by “%s”, and says why',
+    async (how) => {
+      const work = (end: 'asks' | 'returns') =>
+        database.transact(async (tx) => {
+          tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
+          tx[how]('INSERT INTO note VALUES ($1, $2)', [1, 'b'], () => expect.unreachable('it was not committed'));
+          tx.pipeline('INSERT INTO note VALUES ($1, $2)', [2, 'c']);
+          if (end === 'asks') await tx.query('SELECT 1');
+          return end;
+        });
+      for (const end of ['asks', 'returns'] as const) await expect(work(end)).rejects.toMatchObject({ code: '23505' });
+      expect(await notes()).toEqual([]);
+    },
+  );
 
-  it.each(['tell', 'last', 'withCommit'] as const)('undoes it all where the driver cannot send what it was told by “%s”', async (how) => {
+  it.each(['pipeline', 'last', 'withCommit'] as const)('undoes it all where the driver cannot send what it was told by “%s”', async (how) => {
     const work = database.transact(async (tx) => {
-      tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
+      tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
       tx[how]('INSERT INTO note VALUES ($1, $2)', [2, { n: 1n }], () => expect.unreachable('it was not committed'));
-      if (how === 'tell') tx.tell('INSERT INTO note VALUES ($1, $2)', [3, 'c']);
+      if (how === 'pipeline') tx.pipeline('INSERT INTO note VALUES ($1, $2)', [3, 'c']);
     });
     await expect(work).rejects.toThrow('BigInt');
     expect(await notes()).toEqual([]);
@@ -224,7 +227,7 @@ describeStorages('the database', ({ create }) => {
     await database.transact(async (tx) => {
       late = tx;
     });
-    expect(() => late!.tell('SELECT 1', [])).toThrow('had ended');
+    expect(() => late!.pipeline('SELECT 1', [])).toThrow('had ended');
     expect(() => late!.last('SELECT 1', [])).toThrow('had ended');
     expect(() => late!.withCommit('SELECT 1', [], () => {})).toThrow('had ended');
     for (let n = 0; n < 20; n++) expect(await database.transact((tx) => tx.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
@@ -233,7 +236,7 @@ describeStorages('the database', ({ create }) => {
   it('fails with what its work was refused for, and not with what that left behind', async () => {
     const work = database.transact(async (tx) => {
       const asked = tx.query('SELEKT');
-      tx.tell('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
+      tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
       await asked;
     });
     await expect(work).rejects.toMatchObject({ code: '42601' });

@@ -30,7 +30,7 @@ export const ask = (content: string, rest: Partial<ModelRequest> = {}): ModelReq
   ...rest,
 });
 
-export type Heard = {
+export type ContextMessage = {
   batches: (readonly ModelEvent[])[];
   events: ModelEvent[];
   /** The text deltas, joined. */
@@ -40,7 +40,7 @@ export type Heard = {
 };
 
 /** All that a call says, and the error that it ends with. */
-export async function hear(provider: ModelProvider, request: ModelRequest, signal = new AbortController().signal): Promise<Heard> {
+export async function hear(provider: ModelProvider, request: ModelRequest, signal = new AbortController().signal): Promise<ContextMessage> {
   const batches: (readonly ModelEvent[])[] = [];
   let error: unknown = null;
   try {

@@ -7,7 +7,7 @@ export function describeConfig(config: Config): string[] {
     typeof value === 'string' ? [[group, value] as [string, unknown]] : leaves(group, value),
   );
   const width = Math.max(...lines.map(([name]) => name.length));
-  return lines.map(([name, value]) => `${name.padEnd(width)}  ${spoken(name, value)}`);
+  return lines.map(([name, value]) => `${name.padEnd(width)}  ${describeValue(name, value)}`);
 }
 
 const leaves = (prefix: string, value: object): [string, unknown][] =>
@@ -17,7 +17,7 @@ const leaves = (prefix: string, value: object): [string, unknown][] =>
       : [[`${prefix}.${key}`, inner] as [string, unknown]],
   );
 
-function spoken(name: string, value: unknown): string {
+function describeValue(name: string, value: unknown): string {
   if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
   if (name.endsWith('.secret') || name.endsWith('.apiKey')) return masked(String(value));
   if (name.endsWith('Url')) return maskedUrl(String(value));

@@ -10,7 +10,7 @@ import {
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
-import { isTextOnly, type SeenFrame, textBytesOf } from '../../features/turn-events/index.ts';
+import { type GraphQLFrame, isTextOnly, textBytesOf } from '../../features/turn-events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { schema } from '../schema.ts';
@@ -74,7 +74,7 @@ export function createAnswers(): Answer {
   };
 }
 
-const hasEvents = (payload: unknown): payload is SeenFrame => typeof payload === 'object' && payload !== null && 'events' in payload;
+const hasEvents = (payload: unknown): payload is GraphQLFrame => typeof payload === 'object' && payload !== null && 'events' in payload;
 
 /** What a frame of text may have without being counted: there is one of it at a time for each stream, and most readers share theirs. */
 const freeBytes = 64_000;
@@ -93,7 +93,7 @@ async function large(args: ExecutionArgs, bytes: number, make: () => ExecutionRe
 type Shareable = { isIndependent: boolean; copies: number; compiled: () => Compiled | null };
 
 /** A frame with what was made of it, by operation: kept with the frame, since a WeakMap costs every collection of garbage. */
-type Known = SeenFrame & { results?: Map<Shareable, SharedResult> };
+type Known = GraphQLFrame & { results?: Map<Shareable, SharedResult> };
 
 function shared(shareable: Shareable, args: ExecutionArgs, frame: Known): SharedResult | null {
   const found = frame.results?.get(shareable);

@@ -29,7 +29,7 @@ export function createServerEnd() {
     /** Ends what is under way at a server that takes no more connections, and waits until it is answered, for a moment. */
     async end(server: Server): Promise<void> {
       ending.abort(new UnavailableError(restart));
-      for (let left = lastAnswersMs; left > 0 && (await connectionsOf(server)) > 0; left -= lookMs) {
+      for (let remainingMs = lastAnswersMs; remainingMs > 0 && (await connectionsOf(server)) > 0; remainingMs -= lookMs) {
         server.closeIdleConnections();
         await pause(lookMs);
       }

@@ -25,16 +25,16 @@ const over = { done: true, value: undefined } as const;
  */
 export class SocketStream implements AsyncIterableIterator<ExecutionResult, undefined> {
   private readonly delivery: Delivery;
-  private readonly asked: Asked;
+  private readonly operation: Asked;
   private readonly start = performance.now();
   private frames = 0;
   private errors: readonly GraphQLError[] = [];
   private isOpen = true;
 
-  constructor(delivery: Delivery, asked: Asked) {
+  constructor(delivery: Delivery, operation: Asked) {
     this.delivery = delivery;
-    this.asked = asked;
-    asked.beside.push(this);
+    this.operation = operation;
+    operation.beside.push(this);
   }
 
   [Symbol.asyncIterator](): this {
@@ -42,7 +42,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
   }
 
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
-    const { source, args, id, socket } = this.asked;
+    const { source, args, id, socket } = this.operation;
     try {
       for (;;) {
         (args.contextValue as Context).nextAnswer(); // the last has been sent
@@ -66,7 +66,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
 
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.end(this.errors);
-    await this.asked.source.return?.();
+    await this.operation.source.return?.();
     return over;
   }
 
@@ -76,7 +76,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
   }
 
   private mask(error: unknown): GraphQLError {
-    return this.delivery.maskError(error, (this.asked.args.contextValue as Context).requestId);
+    return this.delivery.maskError(error, (this.operation.args.contextValue as Context).requestId);
   }
 
   private masked(result: ExecutionResult): ExecutionResult {
@@ -88,7 +88,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
   private end(errors: readonly GraphQLError[]): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    const { args, beside } = this.asked;
+    const { args, beside } = this.operation;
     beside.splice(beside.indexOf(this), 1);
     (args.contextValue as Context).endAnswer();
     this.delivery.tellStream(args, this.start, this.frames, errors);

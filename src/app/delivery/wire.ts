@@ -41,13 +41,13 @@ export function bind<E extends Connection>(
         protocol: socket.protocol,
         send: (message) => send(socket, message),
         close: (code, reason) => socket.close(code, reason),
-        onMessage: (take) =>
+        onMessage: (onMessage) =>
           socket.on('message', (data) => {
             if (socket.readyState !== socket.OPEN) return; // what came with the message that it is closed for
             const read = readMessage(data as Buffer, extra.limits);
             if ('code' in read) return socket.close(read.code, read.reason);
             if ('error' in read) return void send(socket, refused(read.id, read.error));
-            Promise.resolve(take(read.message)).catch((error: unknown) => {
+            Promise.resolve(onMessage(read.message)).catch((error: unknown) => {
               options.onFault(error);
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });

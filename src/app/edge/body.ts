@@ -26,9 +26,9 @@ export function readBody(request: IncomingMessage, limits: MessageLimits): Promi
       }
     });
     request.once('end', () => resolve(Buffer.concat(chunks)));
-    const broken = () => reject(badRequest('The request broke off before its end.'));
-    request.once('error', broken);
-    request.once('close', broken);
+    const rejectCut = () => reject(badRequest('The request broke off before its end.'));
+    request.once('error', rejectCut);
+    request.once('close', rejectCut);
   });
 }
 

@@ -64,8 +64,8 @@ export function createHostRule(boundTo: string, { publicUrl, allowedHosts }: Set
       if (own && origin === own.origin) return true;
       if (host === null || !URL.canParse(origin)) return false;
       const page = new URL(origin);
-      const asked = `${page.protocol}//${host}`;
-      return page.origin === origin && URL.canParse(asked) && new URL(asked).host === page.host;
+      const ownOrigin = `${page.protocol}//${host}`;
+      return page.origin === origin && URL.canParse(ownOrigin) && new URL(ownOrigin).host === page.host;
     },
   };
 }

@@ -32,7 +32,7 @@ export function createObserver(deps: Deps): (provider: ModelProvider, turn: Turn
         try {
           const step = await span.within(() => batches.next());
           if (step.done) end({ isWhole: true });
-          else call.take(step.value, span);
+          else call.record(step.value, span);
           return step;
         } catch (error) {
           end({ isWhole: false, error });
@@ -77,7 +77,7 @@ function measure({ metrics, logger, models }: Deps, provider: string, model: str
 
   return {
     /** Once for each read of the network; what is not text is rare in it. */
-    take(batch: Batch, span: Traced): void {
+    record(batch: Batch, span: Traced): void {
       for (const event of batch) {
         if (!isText(event)) takeEvent(event, span);
         else if (firstToken === null) {

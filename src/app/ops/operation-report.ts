@@ -28,7 +28,7 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
   const started = new WeakMap<Request, number>();
   const reports = new WeakMap<Request, Report | 'streams'>();
 
-  function tell(report: Report, start: number, facts: object = {}): void {
+  function logOperation(report: Report, start: number, facts: object = {}): void {
     const { operation, field, outcome } = report;
     const elapsed = performance.now() - start;
     metrics.operations.inc({ operation, field, outcome });
@@ -45,10 +45,10 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
       const start = started.get(request) ?? performance.now();
       const { status } = response;
       if (report === 'streams') return;
-      if (report) return tell(report, start, { transport: 'http', status });
+      if (report) return logOperation(report, start, { transport: 'http', status });
       if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
       const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
-      tell({ ...unread, requestId: serverContext?.requestId ?? '' }, start, { transport: 'http', status });
+      logOperation({ ...unread, requestId: serverContext?.requestId ?? '' }, start, { transport: 'http', status });
     },
     onExecute({ args }) {
       const start = performance.now();
@@ -57,7 +57,7 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
           const report = describe(args, outcomeOf(result as ExecutionResult));
           const request = requestOf(args);
           if (request) reports.set(request, report);
-          else tell(report, start, { transport: 'socket' });
+          else logOperation(report, start, { transport: 'socket' });
         },
       };
     },
@@ -72,14 +72,14 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
           }
           reports.set(request, 'streams');
           const source = (result as AsyncIterable<ExecutionResult>)[Symbol.asyncIterator]();
-          setResult(watched(source, (frames, errors) => tell(describe(args, outcomeOf({ errors })), start, { transport: 'sse', frames })));
+          setResult(watched(source, (frames, errors) => logOperation(describe(args, outcomeOf({ errors })), start, { transport: 'sse', frames })));
         },
       };
     },
   };
   return {
     plugin,
-    tellStream: (args, start, frames, errors) => tell(describe(args, outcomeOf({ errors })), start, { transport: 'socket', frames }),
+    tellStream: (args, start, frames, errors) => logOperation(describe(args, outcomeOf({ errors })), start, { transport: 'socket', frames }),
   };
 }
 

@@ -25,8 +25,8 @@ const patienceMs = 2_000;
 export function createScrape({ metrics, database, frames, worker, concurrency, perUser, isConnected, sockets }: Deps): () => Promise<string> {
   async function readDatabase(): Promise<void> {
     const sent = Date.now();
-    const asked = Promise.all([readBacklog(database, perUser), readWorkers(database)]).catch(() => null);
-    const [backlog, workers] = (await Promise.race([asked, pause(patienceMs).then(() => null)])) ?? [];
+    const reading = Promise.all([readBacklog(database, perUser), readWorkers(database)]).catch(() => null);
+    const [backlog, workers] = (await Promise.race([reading, pause(patienceMs).then(() => null)])) ?? [];
     metrics.databaseUp.set(backlog ? 1 : 0);
     metrics.workers.set(workers?.running ?? Number.NaN);
     metrics.turns.reset();

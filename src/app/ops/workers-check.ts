@@ -9,7 +9,7 @@ export type WorkersFinding = { isGood: boolean; says: string };
 const freshMs = 1_000;
 const patienceMs = 2_000;
 
-const silent: WorkersFinding = { isGood: false, says: 'The database does not answer, so nobody knows whether a worker runs.' };
+const unknownFinding: WorkersFinding = { isGood: false, says: 'The database does not answer, so nobody knows whether a worker runs.' };
 
 const how = 'Start a process with ROLE=worker or ROLE=all, and look why the last one ended.';
 
@@ -26,14 +26,14 @@ export function createWorkersCheck(database: Pick<Database, 'query'>): () => Pro
 
   const ask = (): Promise<WorkersFinding> =>
     (asking ??= readWorkers(database)
-      .then(describeWorkers, () => silent)
+      .then(describeWorkers, () => unknownFinding)
       .finally(() => {
         asking = null;
       }));
 
   return () => {
     const now = performance.now();
-    if (!last || now - last.at > freshMs) last = { at: now, finding: Promise.race([ask(), pause(patienceMs).then(() => silent)]) };
+    if (!last || now - last.at > freshMs) last = { at: now, finding: Promise.race([ask(), pause(patienceMs).then(() => unknownFinding)]) };
     return last.finding;
   };
 }

@@ -23,8 +23,8 @@ export function createTally(limit: number) {
     isFull: (name: string): boolean => limit > 0 && (counts.get(name) ?? 0) >= limit,
     add: (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1),
     remove(name: string): void {
-      const left = (counts.get(name) ?? 1) - 1;
-      if (left > 0) counts.set(name, left);
+      const remaining = (counts.get(name) ?? 1) - 1;
+      if (remaining > 0) counts.set(name, remaining);
       else counts.delete(name);
     },
     get size(): number {

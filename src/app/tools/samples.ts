@@ -39,7 +39,7 @@ const form = defineTool({
   },
 });
 
-const booking = defineTool({
+const bookAppointment = defineTool({
   name: 'book_appointment',
   description: 'Books an appointment (a sample: nothing is booked anywhere). The user is asked first.',
   input: z.object({ topic: z.string().min(1).max(100), time: z.string().regex(/^\d\d:\d\d$/, 'must be a time such as 14:00') }),
@@ -52,4 +52,4 @@ const booking = defineTool({
   },
 });
 
-export const samples: readonly AnyTool[] = [weather, form, booking];
+export const samples: readonly AnyTool[] = [weather, form, bookAppointment];

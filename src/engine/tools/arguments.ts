@@ -25,13 +25,13 @@ async function check(tool: AnyTool, text: string, { caller, json }: Checking): P
   try {
     const shown = await json.check(parametersOf(tool), text);
     given = objectOf(shown.value);
-    const unknown = Object.keys(given ?? {}).filter((key) => !isTaken(tool, key));
+    const unknown = Object.keys(given ?? {}).filter((key) => !acceptsKey(tool, key));
     if (unknown.length > 0) return { given, fault: `There is no argument ${unknown.slice(0, 5).map(quoted).join(', ')}.` };
     if (!given) return { given, fault: `The arguments are not one JSON object${'fault' in shown ? `: ${shown.fault}` : ''}.` };
     if ('fault' in shown) return { given, fault: `The arguments do not fit: ${shown.fault}.` };
     const injected = Object.fromEntries(Object.entries(tool.inject ?? {}).map(([name, value]) => [name, value(caller)]));
     const checked = await tool.input['~standard'].validate({ ...given, ...injected });
-    return checked.issues ? { given, fault: checked.issues.slice(0, 5).map(told).join('; ') } : { given, input: checked.value };
+    return checked.issues ? { given, fault: checked.issues.slice(0, 5).map(formatIssue).join('; ') } : { given, input: checked.value };
   } catch (error) {
     return { given, fault: `The arguments could not be checked: ${error instanceof Error ? error.message.slice(0, 200) : 'the check failed'}.` };
   }
@@ -42,13 +42,19 @@ const objectOf = (value: Json | undefined): JsonObject | null =>
 
 const quoted = (key: string): string => JSON.stringify(key.slice(0, 60));
 
-const told = ({ path = [], message }: { message: string; path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }): string => {
+const formatIssue = ({
+  path = [],
+  message,
+}: {
+  message: string;
+  path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}): string => {
   const place = path.map((each) => String(typeof each === 'object' ? each.key : each)).join('.');
   return `${place || 'the whole'}: ${message}`;
 };
 
 /** What the model may say: what the schema names, unless it takes anything. */
-function isTaken(tool: AnyTool, key: string): boolean {
+function acceptsKey(tool: AnyTool, key: string): boolean {
   const { properties, additionalProperties } = parametersOf(tool);
   if (Object.hasOwn(tool.inject ?? {}, key)) return false;
   return Object.hasOwn((properties ?? {}) as JsonObject, key) || (additionalProperties !== false && additionalProperties !== undefined);

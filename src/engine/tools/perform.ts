@@ -13,7 +13,7 @@ const maxRuns = 3;
 /** Progress that comes faster is told in part: readers want to see it move, not every step of it. */
 const progressMs = 100;
 
-type Ports = Pick<EnginePorts, 'emit' | 'mark' | 'clock' | 'tools'>;
+type Ports = Pick<EnginePorts, 'emit' | 'reportPoint' | 'clock' | 'tools'>;
 
 /**
  * Makes one call, at most so often as its tool allows, and stores what came of it. A call that an earlier worker had begun is made again with
@@ -23,7 +23,7 @@ export async function perform(call: ToolCallRecord, transcript: Transcript, port
   const outcome = await outcomeOf(call, transcript, ports, signal);
   if (!outcome) return null;
   await ports.tools.ended(call, outcome, resultIndexOf(transcript, call.number));
-  ports.mark('tool-stored');
+  ports.reportPoint('tool-stored');
   return outcome;
 }
 
@@ -52,14 +52,14 @@ export const unknownOutcome = (toolName: string): ToolOutcome => ({
 });
 
 async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript, ports: Ports, signal: AbortSignal): Promise<ToolOutcome | null> {
-  const { tools, mark } = ports;
+  const { tools, reportPoint } = ports;
   const read = await checkArguments(tool, call.arguments ?? {}, tools);
   if ('fault' in read) return failed(read.fault);
   // A turn that is to end begins nothing any more; what it has begun is begun durably first.
   if (signal.aborted) return null;
   const attempt = call.attempts + 1;
   await tools.started(call, attempt);
-  mark('tool-started');
+  reportPoint('tool-started');
   if (signal.aborted) return null;
   const end = openEnd(tool, signal);
   const { context, close } = openContext(call, attempt, transcript, ports, end.signal);
@@ -69,7 +69,7 @@ async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript,
     given.catch(() => {});
     const value = await Promise.race([given, end.over]);
     if (value === stopped) return null;
-    mark('tool-done');
+    reportPoint('tool-done');
     return value === late ? tooLate(tool) : await toOutcome(value, tool, tools.json);
   } catch (error) {
     if (signal.aborted) return null;

@@ -21,7 +21,7 @@ export type ToolLimits = {
 export type BegunCall = { number: number; step: number; callId: string; toolName: string; partIndex: number };
 
 /** A call whose arguments are whole, and what is to become of it. */
-export type JudgedCall = {
+export type ResolvedCall = {
   id: string;
   number: number;
   argumentsText: string;
@@ -54,7 +54,7 @@ export type ToolPorts = {
   /** Stores a call that the model begins, and returns its id. */
   begin(call: BegunCall): Promise<string>;
   /** Ends a step: books its call of the model, stores what it wrote and asks for, and begins the next attempt, whose number it returns. */
-  asked(call: Call, parts: readonly MessagePart[], calls: readonly JudgedCall[]): Promise<number>;
+  commitToolCalls(call: Call, parts: readonly MessagePart[], calls: readonly ResolvedCall[]): Promise<number>;
   /** Says that a call is about to be made, for the `attempt`th time. */
   started(call: ToolCallRecord, attempt: number): Promise<void>;
   ended(call: ToolCallRecord, outcome: ToolOutcome, resultIndex: number): Promise<void>;

@@ -9,10 +9,10 @@ import type { Steering } from './ports.ts';
  */
 export function toModelMessages(parts: readonly MessagePart[], calls: readonly ToolCallRecord[], steering: readonly Steering[] = []): ModelMessage[] {
   const known = new Map(calls.map((call) => [call.number, call]));
-  const steps: Step[] = [{ told: toldAt(steering, 0), texts: [], calls: [] }];
+  const steps: Step[] = [{ steering: toldAt(steering, 0), texts: [], calls: [] }];
   for (const [index, part] of parts.entries()) {
-    const told = index > 0 ? toldAt(steering, index) : [];
-    if (told.length > 0) steps.push({ told, texts: [], calls: [] });
+    const steered = index > 0 ? toldAt(steering, index) : [];
+    if (steered.length > 0) steps.push({ steering: steered, texts: [], calls: [] });
     const last = steps.at(-1)!;
     if (part.type === 'text') stepFor(steps, last.calls.length > 0).texts.push(part);
     const call = part.type === 'tool-call' ? known.get(part.call) : undefined;
@@ -26,16 +26,16 @@ const toldAt = (steering: readonly Steering[], index: number): string[] => steer
 const toUser = (content: string): ModelMessage => ({ role: 'user', content });
 
 /** What the model said and called in one go, and what it was told before. */
-type Step = { told: string[]; texts: TextPart[]; calls: ToolCallRecord[] };
+type Step = { steering: string[]; texts: TextPart[]; calls: ToolCallRecord[] };
 
 function stepFor(steps: Step[], isNext: boolean): Step {
-  if (isNext) steps.push({ told: [], texts: [], calls: [] });
+  if (isNext) steps.push({ steering: [], texts: [], calls: [] });
   return steps.at(-1)!;
 }
 
-function stepMessages({ told, texts, calls }: Step): ModelMessage[] {
+function stepMessages({ steering, texts, calls }: Step): ModelMessage[] {
   const content = contentOf(texts) ?? '';
-  const before = told.map(toUser);
+  const before = steering.map(toUser);
   if (calls.length === 0) return content === '' ? before : [...before, { role: 'assistant', content }];
   return [
     ...before,

@@ -4,12 +4,12 @@ import { type Call, tokensOf } from '../call.ts';
 import type { EnginePorts } from '../ports.ts';
 import type { StreamedCall } from '../step.ts';
 import type { Transcript } from '../transcript.ts';
-import { judge } from './judge.ts';
 import { perform, resultIndexOf } from './perform.ts';
-import type { JudgedCall, Steering } from './ports.ts';
+import type { ResolvedCall, Steering } from './ports.ts';
+import { resolveCalls } from './resolve-calls.ts';
 import { toModelMessages } from './to-messages.ts';
 
-type Ports = Pick<EnginePorts, 'emit' | 'flushed' | 'mark' | 'clock' | 'tools'>;
+type Ports = Pick<EnginePorts, 'emit' | 'flushed' | 'reportPoint' | 'clock' | 'tools'>;
 
 /** What an earlier worker left of the calls of a turn. */
 export type LeftCalls = {
@@ -21,12 +21,12 @@ export type LeftCalls = {
 };
 
 /** The calls of one turn, from the first to the last, also those that an earlier worker left. */
-export function createToolRun(transcript: Transcript, ports: Ports, left: LeftCalls) {
+export function createToolRun(transcript: Transcript, ports: Ports, recovered: LeftCalls) {
   const { tools, clock } = ports;
   const { limits } = tools;
-  let calls = [...left.calls];
-  let steering = left.steering;
-  let spent = left.spent;
+  let calls = [...recovered.calls];
+  let steering = recovered.steering;
+  let spent = recovered.spent;
   const start = clock.elapsed();
 
   const change = (id: string, facts: Partial<ToolCallRecord>): void => {
@@ -83,15 +83,15 @@ export function createToolRun(transcript: Transcript, ports: Ports, left: LeftCa
      * The model is done with a step that calls tools: what it asks for is judged and stored. `hasMore`: it asked for more than is stored, and is
      * to know so. Returns the number of the next attempt.
      */
-    async asked(call: Call, streamed: readonly StreamedCall[], hasMore: boolean): Promise<number> {
+    async commitToolCalls(call: Call, streamed: readonly StreamedCall[], hasMore: boolean): Promise<number> {
       transcript.finish();
       spent += tokensOf(call);
       const earlier = calls.length - streamed.length;
-      const judging = { ...tools, hasMore, left: limits.calls - earlier, resultIndexOf: (number: number) => resultIndexOf(transcript, number) };
-      const judged = await judge(streamed, judging);
-      const next = await tools.asked(call, transcript.finished, judged);
-      for (const one of judged) change(one.id, factsOf(one));
-      ports.mark('calls-stored');
+      const judging = { ...tools, hasMore, remaining: limits.calls - earlier, resultIndexOf: (number: number) => resultIndexOf(transcript, number) };
+      const resolved = await resolveCalls(streamed, judging);
+      const next = await tools.commitToolCalls(call, transcript.finished, resolved);
+      for (const one of resolved) change(one.id, factsOf(one));
+      ports.reportPoint('calls-stored');
       return next;
     },
 
@@ -132,7 +132,7 @@ const unwritten = {
   errorMessage: null,
 } as const;
 
-const factsOf = ({ argumentsText, arguments: given, status, replay, outcome }: JudgedCall): Partial<ToolCallRecord> => ({
+const factsOf = ({ argumentsText, arguments: given, status, replay, outcome }: ResolvedCall): Partial<ToolCallRecord> => ({
   ...{ argumentsText, arguments: given, status, replay },
   errorMessage: outcome && outcome.status !== 'SUCCEEDED' ? outcome.message : null,
 });

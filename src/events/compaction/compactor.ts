@@ -59,7 +59,7 @@ export async function compactTurn(database: Database, turnId: string): Promise<v
     );
     const { remove, replace } = planCompaction(rows);
     if (remove.length === 0) return; // what is merged leaves rows behind
-    tx.tell(
+    tx.pipeline(
       `WITH merged AS (
          UPDATE event SET body = r.body FROM json_to_recordset($2::json) AS r(seq bigint, body json) WHERE event.turn_id = $1::uuid AND event.seq = r.seq
        )

@@ -1,5 +1,5 @@
 import { type DeltaBody, isDelta, type LogEvent } from '../../contracts/turn-event.ts';
-import { mergeRun } from './marks.ts';
+import { mergeRun } from './merged-rows.ts';
 
 type Delta = LogEvent & { body: DeltaBody };
 /** `length`: what survives of its text. `end`: the offset where the next delta must begin. */

@@ -25,7 +25,7 @@ const maxRemembered = 10_000;
 export function createViewers({ db, tokens, clock }: Deps): Viewers {
   // One entry per set of claims rather than per user: two tokens of one user that disagree cost two statements a minute, not two a request.
   // The cache takes a start of 0 for "no time kept", hence the 1.
-  const seen = new LRUCache<string, Promise<string>>({
+  const userIds = new LRUCache<string, Promise<string>>({
     max: maxRemembered,
     ttl: freshForMs,
     ttlResolution: 0,
@@ -35,13 +35,13 @@ export function createViewers({ db, tokens, clock }: Deps): Viewers {
   const userIdOf = (facts: TokenFacts): Promise<string> => {
     const claims = claimsOf(facts);
     const key = JSON.stringify(claims);
-    const known = seen.get(key);
+    const known = userIds.get(key);
     if (known) return known;
     const userId = ensureAccount(db, claims);
-    seen.set(key, userId);
+    userIds.set(key, userId);
     // What failed must not be remembered; the caller that awaits it hears of the failure.
     userId.catch(() => {
-      if (seen.peek(key) === userId) seen.delete(key);
+      if (userIds.peek(key) === userId) userIds.delete(key);
     });
     return userId;
   };

@@ -58,8 +58,8 @@ export async function lockConversation(tx: Tx, viewer: Viewer, id: string): Prom
  * Locks a conversation the same way for a worker's transaction. It may be deleted, or gone. `at` is the time of the transaction, by the clock
  * of the database.
  */
-export async function holdConversation(tx: Tx, id: string): Promise<{ at: Date; titleSource: LockedConversation['titleSource'] | null }> {
-  const [row] = await tx.query<Awaited<ReturnType<typeof holdConversation>>>(
+export async function lockConversationRow(tx: Tx, id: string): Promise<{ at: Date; titleSource: LockedConversation['titleSource'] | null }> {
+  const [row] = await tx.query<Awaited<ReturnType<typeof lockConversationRow>>>(
     `WITH held AS MATERIALIZED (SELECT title_source FROM conversation WHERE id = $1::uuid FOR NO KEY UPDATE)
      SELECT now() AS at, (SELECT title_source FROM held) AS "titleSource"`,
     [id],
@@ -128,7 +128,7 @@ export type ConversationRow = {
 /** A conversation and its empty log. */
 export function insertConversation(tx: Transaction, row: ConversationRow): LockedConversation {
   const { id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, metadata, forkedFromId } = row;
-  tx.tell(
+  tx.pipeline(
     `WITH made AS (
        INSERT INTO conversation (id, session_id, owner_id, title, title_source, language, provider, model, system_prompt, metadata, forked_from_id)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id

@@ -12,11 +12,11 @@ export {
   findPayer,
   findTitled,
   findWholeConversation,
-  holdConversation,
   insertConversation,
   type LockedConversation,
   largeColumnsOf,
   lockConversation,
+  lockConversationRow,
   nameConversation,
   type Payer,
   type Titled,
@@ -37,21 +37,21 @@ export {
 export { toolsRun } from './message-types.ts';
 export { ConversationResult, CreateConversationInput } from './mutations.ts';
 export { WidgetPart, withIndex } from './parts-types.ts';
-export { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from './purge.ts';
+export { findPurgeable, lockForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';
 export { appendMessages, type NewMessage } from './tree/append.ts';
 export { type BranchService, createBranchService } from './tree/branch-service.ts';
 export { createMessageRows } from './tree/message-rows.ts';
-export { lengthsOfWays, pagesOfWays } from './tree/pages.ts';
+export { pathLengths, pathPages } from './tree/pages.ts';
 export {
-  type Heard,
+  type ContextMessage,
   listForContext,
   listForContexts,
   measureForContext,
   nearestShown,
   requireInTree,
   type TreeMessage,
-  turnsOnWay,
+  turnsOnPath,
 } from './tree/path.ts';
 export { segments } from './tree/ways.ts';

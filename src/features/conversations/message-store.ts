@@ -25,7 +25,7 @@ type Completion = {
 export function completeMessage(tx: Transaction, id: string, completion: Completion): { contentLength: number; contentSha256: string } {
   const { status, finishReason, parts, tokenCount, estimatedCost, requestId, responseTimeMs, timeToFirstTokenMs } = completion;
   const facts = textFacts(parts);
-  tx.tell(
+  tx.pipeline(
     `UPDATE message
      SET status = (CASE WHEN status = 'SUPERSEDED' THEN 'SUPERSEDED' ELSE $2 END)::message_status, finish_reason = $3, parts = $4, token_count = $5, estimated_cost = $6, request_id = $7, response_time_ms = $8,
          time_to_first_token_ms = $9, content_length = $10, content_sha256 = $11, updated_at = now()

@@ -14,7 +14,7 @@ export const findPurgeable = (database: Database, limit: number): Promise<{ id: 
   );
 
 /** Locks a deleted conversation for one step of its purge; false where another worker has it. */
-export async function holdForPurge(tx: Tx, id: string): Promise<boolean> {
+export async function lockForPurge(tx: Tx, id: string): Promise<boolean> {
   const rows = await tx.query('SELECT 1 FROM conversation WHERE id = $1::uuid AND deleted_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED', [id]);
   return rows.length === 1;
 }

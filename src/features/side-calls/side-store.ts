@@ -8,12 +8,12 @@ export type SideKind = 'TITLE' | 'SUMMARY';
  * `upto` is how many messages a summary is to stand for. Whoever makes the call already keeps it: `tries`, by which it is known, only grows.
  */
 export const requestSide = (
-  tx: Pick<Transaction, 'tell'>,
+  tx: Pick<Transaction, 'pipeline'>,
   kind: SideKind,
   conversationId: string,
   { isWanted = false, upto = null as number | null } = {},
 ): void =>
-  tx.tell(
+  tx.pipeline(
     `INSERT INTO side_request (conversation_id, kind, is_wanted, upto) VALUES ($1::uuid, $2, $3, $4)
      ON CONFLICT (conversation_id, kind) DO UPDATE SET is_wanted = side_request.is_wanted OR excluded.is_wanted, upto = coalesce(excluded.upto, side_request.upto)`,
     [conversationId, kind, isWanted, upto],

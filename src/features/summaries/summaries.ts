@@ -1,9 +1,9 @@
 import { findTitled, listForContext, type Titled } from '../conversations/index.ts';
-import { createErrand, type ErrandDeps } from '../side-calls/index.ts';
+import { type BackgroundTaskDeps, createBackgroundTask } from '../side-calls/index.ts';
 import { summaryIn, summaryPrompt } from './summary-prompt.ts';
 import { findSummary, insertSummary } from './summary-store.ts';
 
-export type SummaryDeps = ErrandDeps & {
+export type SummaryDeps = BackgroundTaskDeps & {
   /** Whether what a model cannot be shown any more is summarised. */
   isAutomatic: boolean;
 };
@@ -16,7 +16,7 @@ type Subject = Titled & { uptoMessageId: string; covers: number };
 /** Makes the summaries that were asked for. */
 export function createSummaries({ isAutomatic, ...deps }: SummaryDeps) {
   const { database, countTokens } = deps;
-  const { run, sweep } = createErrand<Subject>(deps, {
+  const { run, sweep } = createBackgroundTask<Subject>(deps, {
     kind: 'SUMMARY',
     generation: { maxTokens: 1_000 },
     async prepare({ conversationId, upto }) {

@@ -1,10 +1,10 @@
 import type { Viewer } from '../../contracts/viewer.ts';
 import { ConflictError, NotFoundError } from '../../kernel/errors.ts';
 import { findTitled, listForContext, lockConversation, nameConversation, type Titled } from '../conversations/index.ts';
-import { createErrand, type ErrandDeps, requestSide } from '../side-calls/index.ts';
+import { type BackgroundTaskDeps, createBackgroundTask, requestSide } from '../side-calls/index.ts';
 import { titleIn, titlePrompt } from './title-prompt.ts';
 
-export type TitleDeps = ErrandDeps & {
+export type TitleDeps = BackgroundTaskDeps & {
   /** Whether conversations get a title by themselves. */
   isAutomatic: boolean;
 };
@@ -15,7 +15,7 @@ const maxMessages = 6;
 /** Makes the titles that were asked for. */
 export function createTitles({ isAutomatic, ...deps }: TitleDeps) {
   const { database, log } = deps;
-  const { run, sweep, insist } = createErrand<Titled>(deps, {
+  const { run, sweep, runNow } = createBackgroundTask<Titled>(deps, {
     kind: 'TITLE',
     generation: { maxTokens: 200 },
     async prepare({ conversationId }) {
@@ -43,7 +43,7 @@ export function createTitles({ isAutomatic, ...deps }: TitleDeps) {
           throw new ConflictError('Nothing was said in this conversation yet that a title could be made of.');
         requestSide(tx, 'TITLE', conversationId, { isWanted: true });
       });
-      if (!(await insist(conversationId, signal)))
+      if (!(await runNow(conversationId, signal)))
         throw new ConflictError('A title of this conversation is being made already.', { retryable: true });
     },
   };

@@ -1,5 +1,5 @@
 import type { ToolCallRecord, ToolCallStatus, ToolOutcome } from '../../contracts/tool.ts';
-import type { JudgedCall } from '../../engine/index.ts';
+import type { ResolvedCall } from '../../engine/index.ts';
 import type { Tx } from '../../platform/db.ts';
 
 const columns = `c.id, c.number, c.step, c.call_id AS "callId", c.tool_name AS "toolName", c.arguments_text AS "argumentsText",
@@ -38,7 +38,7 @@ export async function insertCall(tx: Tx, { turnId, messageId, number, step, call
 }
 
 /** Writes what the calls of a step are about, and what is to become of them. */
-export const updateJudged = (tx: Tx, calls: readonly JudgedCall[]): Promise<unknown> =>
+export const updateResolved = (tx: Tx, calls: readonly ResolvedCall[]): Promise<unknown> =>
   tx.query(
     `UPDATE tool_call c SET arguments_text = j."argumentsText", arguments = j.arguments, status = j.status, replay = j.replay, result_index = j."resultIndex",
        error_code = j.outcome->>'code', error_message = j.outcome->>'message', finished_at = CASE WHEN j.status = 'FAILED' THEN now() END

@@ -28,7 +28,7 @@ export {
   lockCalls,
   type StoredCall,
   startCall,
-  updateJudged,
+  updateResolved,
 } from './call-store.ts';
 export { createToolRegistry, specOf, type ToolRegistry } from './registry.ts';
 export { Approval, ApprovalConnection, ToolCall } from './types.ts';

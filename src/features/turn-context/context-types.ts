@@ -47,12 +47,12 @@ export const ContextReport = builder.objectRef<Report>('ContextReport').implemen
     estimatedCost: t.field({
       type: 'Decimal',
       description: 'What the prompt costs in US dollars at the list price, without its answer; "0.000000" where no price is known.',
-      resolve: ({ provider, model, totalTokens: inputTokens }) => priceOf({ provider, model, usage: { ...nothing, inputTokens } }) ?? '0.000000',
+      resolve: ({ provider, model, totalTokens: inputTokens }) => priceOf({ provider, model, usage: { ...noUsage, inputTokens } }) ?? '0.000000',
     }),
   }),
 });
 
-const nothing = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+const noUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
 builder.prismaObjectField('Turn', 'context', (t) =>
   t.field({

@@ -48,7 +48,7 @@ export const createContextPreview = ({ database, findModel, maxMessageChars, too
     const wanted = readFormat(generation, 'generation');
     await enqueue(viewer.userId, () => refuseUnusableFormat(wanted, json, 'generation'));
     const parsed = parseGeneration(wanted, info, tools, ['generation']);
-    const asked = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
+    const composed = { info, generation: parsed, systemPrompt, tools: tools.offeredTo(info, parsed).map(specOf) };
     const draft = content && countable(readContent(content, maxMessageChars));
     // As many of those that are there as the next message leaves room for.
     const room = deps.limits.maxMessages - (draft === null ? 0 : 1);
@@ -59,7 +59,7 @@ export const createContextPreview = ({ database, findModel, maxMessageChars, too
       const before = earlier[0] ? earlier[0].before + 1 : 0;
       const said = [{ role: 'user' as const, content: draft ?? '' }];
       const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await countTokens(draft), before };
-      const { items, record, systemPrompt: shown } = await assemble(asked, earlier, next, { ...deps, countTokens, database });
+      const { items, record, systemPrompt: shown } = await assemble(composed, earlier, next, { ...deps, countTokens, database });
       const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
       return { systemPrompt: shown, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
     });

@@ -15,8 +15,8 @@ builder.queryField('previewContext', (t) =>
     },
     resolve: async (_root, { conversationId: given, draft, generation }, { viewer, services, budget }) => {
       const conversationId = idOf('Conversation', given, 'conversationId');
-      const asked = { conversationId, content: draft ? contentIn(draft, 'draft') : null, generation: generation ?? {} };
-      const report = await services.previewContext(viewer, asked, (bytes, read) => budget.readKnown(bytes, read));
+      const request = { conversationId, content: draft ? contentIn(draft, 'draft') : null, generation: generation ?? {} };
+      const report = await services.previewContext(viewer, request, (bytes, read) => budget.readKnown(bytes, read));
       if (!report) throw new NotFoundError('conversation', given);
       return report;
     },

@@ -7,7 +7,7 @@ import { type Info, timesNamed } from '../../graph/selection.ts';
 import { NotFoundError, StaleCursorError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { type SeenEvent, seen, splitEvents, splitFrame } from './frames.ts';
+import { type SeenEvent, splitEvents, splitFrame, toGraphQLFrame } from './frames.ts';
 import { ConversationFrame } from './subscriptions.ts';
 
 const maxLimit = 1_000;
@@ -50,9 +50,9 @@ builder.queryField('conversationEvents', (t) =>
       const { head, epoch } = page;
       if (after && after.epoch === epoch && after.seq > head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
       const whole = { conversationId, epoch, caughtUp: true, replayed: true };
-      if (!after || after.epoch !== epoch || head - after.seq > maxReplay) return seen({ ...whole, seq: head, events: null });
+      if (!after || after.epoch !== epoch || head - after.seq > maxReplay) return toGraphQLFrame({ ...whole, seq: head, events: null });
       const frame = { ...whole, seq: page.seq, events: mergeDeltas(page.events), caughtUp: !page.full };
-      return seen(splitFrame(frame, eventsAtOnce(info, maxObjects))[0]!);
+      return toGraphQLFrame(splitFrame(frame, eventsAtOnce(info, maxObjects))[0]!);
     },
   }),
 );

@@ -3,10 +3,10 @@ import type { Frame } from '../../events/index.ts';
 
 /** An event as GraphQL sees it: it knows its conversation, and one kind is made rather than read. */
 export type SeenEvent<B = EventBody | { type: 'snapshot' }> = Omit<LogEvent, 'body'> & { conversationId: string; body: B };
-export type SeenFrame = Omit<Frame, 'events'> & { events: readonly SeenEvent[] };
+export type GraphQLFrame = Omit<Frame, 'events'> & { events: readonly SeenEvent[] };
 
 /** What readers of one conversation share stays shared: a frame is seen once. Kept with the frame: a WeakMap costs every collection of garbage. */
-type Known = Frame & { seen?: SeenFrame };
+type Known = Frame & { seen?: GraphQLFrame };
 
 /** The same frame with other events, up to that position. A frame of its own: nothing that was made of the other goes with it. */
 export const withEvents = ({ conversationId, epoch, caughtUp, replayed }: Frame, events: Frame['events'], seq: number): Frame => ({
@@ -44,7 +44,7 @@ export function splitFrame(frame: Frame, most: number): Frame[] {
 }
 
 /** A frame whose events were too many becomes one event: the conversation as it is. */
-export function seen(frame: Known): SeenFrame {
+export function toGraphQLFrame(frame: Known): GraphQLFrame {
   if (frame.seen) return frame.seen;
   const { conversationId, seq } = frame;
   const events = frame.events?.map(({ seq, at, turnId, body }) => ({ seq, at, turnId, body, conversationId })) ?? [
@@ -56,11 +56,11 @@ export function seen(frame: Known): SeenFrame {
 }
 
 /** Whether a payload is a frame of text and nothing else: what GraphQL says of it depends on no viewer and reads nothing. */
-export const isTextOnly = (payload: unknown): payload is SeenFrame =>
+export const isTextOnly = (payload: unknown): payload is GraphQLFrame =>
   typeof payload === 'object' &&
   payload !== null &&
   'events' in payload &&
-  (payload as SeenFrame).events.every(({ body }) => body.type !== 'snapshot' && isDelta(body));
+  (payload as GraphQLFrame).events.every(({ body }) => body.type !== 'snapshot' && isDelta(body));
 
 /** So many UTF-16 units of text are few: they are counted and not measured. */
 const fewUnits = 20_000;
@@ -68,7 +68,7 @@ const fewUnits = 20_000;
 const bytesOfUnit = 3;
 
 /** About how many bytes the text of a frame has as JSON. Found once for all of its readers. */
-export function textBytesOf(frame: SeenFrame & { textBytes?: number }): number {
+export function textBytesOf(frame: GraphQLFrame & { textBytes?: number }): number {
   if (frame.textBytes !== undefined) return frame.textBytes;
   const texts = frame.events.map(({ body }) => (body.type !== 'snapshot' && isDelta(body) ? body.text : ''));
   const units = texts.reduce((sum, text) => sum + text.length, 0);

@@ -3,4 +3,4 @@
  * Promises: every transport gives the same frames and the same cursors; a stream of one turn ends after its terminal event.
  */
 export { ConversationEvent } from './event-types.ts';
-export { isTextOnly, type SeenFrame, textBytesOf } from './frames.ts';
+export { type GraphQLFrame, isTextOnly, textBytesOf } from './frames.ts';

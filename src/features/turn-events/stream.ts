@@ -2,14 +2,14 @@ import type { Frame } from '../../events/index.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { AppError, UnauthenticatedError } from '../../kernel/errors.ts';
-import { isShort, type SeenFrame, seen, splitFrame } from './frames.ts';
+import { type GraphQLFrame, isShort, splitFrame, toGraphQLFrame } from './frames.ts';
 
 /** The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it. */
 const maxTimer = 2 ** 31 - 1;
 
 /** What a stream makes of a frame of its conversation: what its reader gets, if anything, and whether that is all. */
-export type Taken = { frame: Frame | null; isLast: boolean };
-export type Take = (frame: Frame) => Taken | Promise<Taken>;
+export type TransformedFrame = { frame: Frame | null; isLast: boolean };
+export type TransformFrame = (frame: Frame) => TransformedFrame | Promise<TransformedFrame>;
 
 /** `first` goes before all others; no frame has more than `eventsAtOnce` events besides deltas of text. */
 type Options = { first?: Frame; eventsAtOnce?: number };
@@ -17,10 +17,10 @@ type Options = { first?: Frame; eventsAtOnce?: number };
 const over = { done: true, value: undefined } as const;
 
 /** The frames of one reader, each counted. An object and no generator, as the tail that it reads: most streams wait. */
-export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
+export class Stream implements AsyncIterableIterator<GraphQLFrame, undefined> {
   private readonly context: Context;
   private readonly frames: AsyncIterator<Frame, undefined>;
-  private readonly take: Take;
+  private readonly transform: TransformFrame;
   private readonly eventsAtOnce: number;
   /** What goes before the next of `frames`. */
   private waiting: Frame[];
@@ -29,12 +29,12 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   constructor(
     context: Context,
     frames: AsyncIterator<Frame, undefined>,
-    take: Take,
+    transform: TransformFrame,
     { first, eventsAtOnce = Number.POSITIVE_INFINITY }: Options = {},
   ) {
     this.context = context;
     this.frames = frames;
-    this.take = take;
+    this.transform = transform;
     this.waiting = first ? [first] : [];
     this.eventsAtOnce = eventsAtOnce;
   }
@@ -43,14 +43,14 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
     return this;
   }
 
-  async next(): Promise<IteratorResult<SeenFrame, undefined>> {
+  async next(): Promise<IteratorResult<GraphQLFrame, undefined>> {
     const waiting = this.waiting.shift();
     if (waiting) return this.give(waiting);
     for (;;) {
       const { done, value } = await this.frames.next();
       if (done) return over;
-      const taken = this.take(value);
-      const { frame, isLast } = taken instanceof Promise ? await this.taken(taken) : taken;
+      const transformed = this.transform(value);
+      const { frame, isLast } = transformed instanceof Promise ? await this.transformed(transformed) : transformed;
       if (isLast) await this.frames.return?.();
       if (frame) return this.give(this.firstOf(frame));
       if (isLast) return over;
@@ -69,9 +69,9 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
   }
 
   /** A stream that fails leaves nothing behind: nobody else would end what it reads. */
-  private async taken(taken: Promise<Taken>): Promise<Taken> {
+  private async transformed(pending: Promise<TransformedFrame>): Promise<TransformedFrame> {
     try {
-      return await taken;
+      return await pending;
     } catch (error) {
       await this.frames.return?.();
       throw error;
@@ -86,8 +86,8 @@ export class Stream implements AsyncIterableIterator<SeenFrame, undefined> {
     return first!;
   }
 
-  private give(frame: Frame): IteratorYieldResult<SeenFrame> {
-    const value = seen(frame);
+  private give(frame: Frame): IteratorYieldResult<GraphQLFrame> {
+    const value = toGraphQLFrame(frame);
     this.context.services.onFrame(value, this.isCaughtUp);
     this.isCaughtUp ||= frame.caughtUp;
     return { done: false, value };
@@ -111,19 +111,19 @@ const reasonOf = ({ aborted, reason }: AbortSignal): AppError | null => (aborted
  * A stream for as long as its reader may read. It ends when the reader leaves, and with a refusal when the reader's token stops being good or
  * the server ends: a stream that just ended would look finished. On a socket both end it from outside.
  */
-export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFrame>): AsyncIterableIterator<SeenFrame> {
+export function streamFor(context: Context, stream: AsyncIterableIterator<GraphQLFrame>): AsyncIterableIterator<GraphQLFrame> {
   if (context.endsWithToken) return stream;
   const { signal } = context;
-  const left = expiryOf(context, stream).getTime() - Date.now();
+  const remainingMs = expiryOf(context, stream).getTime() - Date.now();
   let isExpired = false;
   let isRefused = false;
   const stop = () => void stream.return?.();
   const expiry = setTimeout(
     () => {
-      isExpired = left <= maxTimer;
+      isExpired = remainingMs <= maxTimer;
       stop();
     },
-    Math.min(Math.max(left, 0), maxTimer),
+    Math.min(Math.max(remainingMs, 0), maxTimer),
   );
   const end = () => {
     clearTimeout(expiry);
@@ -147,5 +147,5 @@ export function streamFor(context: Context, stream: AsyncIterableIterator<SeenFr
       throw error;
     }
   };
-  return iteratorOver<SeenFrame>(stream, next, end);
+  return iteratorOver<GraphQLFrame>(stream, next, end);
 }

@@ -8,11 +8,11 @@ import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn } from '../turn-runs/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { type SeenFrame, seen, splitFrame, withEvents } from './frames.ts';
+import { type GraphQLFrame, splitFrame, toGraphQLFrame, withEvents } from './frames.ts';
 import { longestGapMs, replayFrames } from './replay.ts';
-import { Stream, streamFor, type Taken } from './stream.ts';
+import { Stream, streamFor, type TransformedFrame } from './stream.ts';
 
-export const ConversationFrame = builder.objectRef<SeenFrame>('ConversationFrame').implement({
+export const ConversationFrame = builder.objectRef<GraphQLFrame>('ConversationFrame').implement({
   description: 'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to remember.',
   fields: (t) => ({
     cursor: t.field({ type: 'EventCursor', description: 'Remember this one value; pass it as `after` to resume.', resolve: encodeEventCursor }),
@@ -76,7 +76,7 @@ async function framesFromNow(context: Context, conversationId: string, options: 
 
 const isVisibleTo = ({ services, viewer }: Context, id: string): Promise<boolean> => services.isVisible({ viewer, id });
 
-function untilDeleted(frame: Frame): Taken {
+function untilDeleted(frame: Frame): TransformedFrame {
   const last = frame.events?.find(({ body }) => body.type === 'conversation-deleted');
   return last ? { frame: upTo(frame, last.seq), isLast: true } : { frame, isLast: false };
 }
@@ -92,18 +92,18 @@ const upTo = (frame: Frame, seq: number): Frame =>
 /** The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that. */
 function turnFrames(context: Context, source: Source, turnId: string): Stream {
   let isFirst = true;
-  const take = (frame: Frame): Taken | Promise<Taken> => {
+  const transform = (frame: Frame): TransformedFrame | Promise<TransformedFrame> => {
     // Null where the cursor is of another epoch: the reader gets the present state, as of a conversation.
     const events = frame.events?.filter((event) => event.turnId === turnId) ?? null;
     // A frame that is all of this turn is the one that other readers get.
     const own = events?.length === frame.events?.length ? frame : withEvents(frame, events, frame.seq);
-    const told = events === null || events.length > 0 || isFirst ? own : null;
+    const visible = events === null || events.length > 0 || isFirst ? own : null;
     isFirst = false;
-    if (events?.some(({ body }) => body.type === 'turn-finished')) return { frame: told, isLast: true };
-    if (!frame.replayed || !frame.caughtUp) return { frame: told, isLast: false };
-    return hasEnded(context, turnId, frame.seq).then((isLast) => ({ frame: told, isLast }));
+    if (events?.some(({ body }) => body.type === 'turn-finished')) return { frame: visible, isLast: true };
+    if (!frame.replayed || !frame.caughtUp) return { frame: visible, isLast: false };
+    return hasEnded(context, turnId, frame.seq).then((isLast) => ({ frame: visible, isLast }));
   };
-  return new Stream(context, open(context, source), take, { eventsAtOnce: source.eventsAtOnce });
+  return new Stream(context, open(context, source), transform, { eventsAtOnce: source.eventsAtOnce });
 }
 
 /** Whether the turn has ended, and its terminal event lies before the position: one that has just been committed is still to come. */
@@ -188,6 +188,6 @@ ${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objec
   }),
 }));
 
-async function* replayed(most: number, frames: AsyncIterable<Frame>): AsyncGenerator<SeenFrame, void> {
-  for await (const frame of frames) for (const piece of splitFrame(frame, most)) yield seen(piece);
+async function* replayed(most: number, frames: AsyncIterable<Frame>): AsyncGenerator<GraphQLFrame, void> {
+  for await (const frame of frames) for (const piece of splitFrame(frame, most)) yield toGraphQLFrame(piece);
 }

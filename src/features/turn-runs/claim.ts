@@ -5,7 +5,7 @@ import type { Role } from '../../contracts/viewer.ts';
 import type { EventLog } from '../../events/index.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
-import { type Heard, listForContext } from '../conversations/index.ts';
+import { type ContextMessage, listForContext } from '../conversations/index.ts';
 import { claimAny, claimIsolatedTurn, claimOfNew, lostReason } from './claiming/claim.sql.ts';
 import { firstOwner } from './claiming/queue.sql.ts';
 
@@ -41,12 +41,12 @@ export type ClaimedTurn = {
   /** Whether this process runs nothing else meanwhile. */
   isIsolated: boolean;
   /** What its model may be shown, where that was read with the claim. */
-  heard?: Promise<Heard[]>;
+  contextMessages?: Promise<ContextMessage[]>;
 };
 
 export type NewlyAdmitted = { id: string; inputMessageId: string | null };
 /** Takes a turn in the transaction that admits it. */
-export type Take = (tx: Transaction, turn: NewlyAdmitted) => void;
+export type ClaimOnCommit = (tx: Transaction, turn: NewlyAdmitted) => void;
 
 type Row = ClaimedTurn & { head: number; at: Date; isMore: boolean };
 
@@ -95,13 +95,13 @@ export function claimNew(
   tx: Transaction,
   { id, inputMessageId }: NewlyAdmitted,
   { worker, leaseMs, perUser, maxMessages }: Claimer & { maxMessages: number },
-  hear: (take: (log: Pick<EventLog, 'announce'>) => ClaimedTurn) => void,
+  onClaimed: (complete: (log: Pick<EventLog, 'announce'>) => ClaimedTurn) => void,
 ): void {
   const later = { query: <R>(text: string, params: readonly unknown[] = []) => new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)) };
-  const heard = inputMessageId ? listForContext(later, inputMessageId, maxMessages) : undefined;
-  heard?.catch(() => {}); // a turn that ends before its first call never asks for it
+  const contextMessages = inputMessageId ? listForContext(later, inputMessageId, maxMessages) : undefined;
+  contextMessages?.catch(() => {}); // a turn that ends before its first call never asks for it
   tx.withCommit<Row>(claimOfNew, [worker, leaseMs, id, perUser, firstOwner], ([row]) => {
-    if (row) hear((log) => ({ ...announced(row, log), heard }));
+    if (row) onClaimed((log) => ({ ...announced(row, log), contextMessages }));
   });
 }
 

@@ -3,7 +3,7 @@ import { type Candidate, type Fitted, fitToWindow, itemsOf, toModelMessages, toU
 import { ContextTooLongError } from '../../kernel/errors.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
-import { type Heard, listForContext } from '../conversations/index.ts';
+import { type ContextMessage, listForContext } from '../conversations/index.ts';
 import { findSummary } from '../summaries/index.ts';
 import { listCallsOfMessages } from '../tools/index.ts';
 import type { ClaimedTurn } from './claim.ts';
@@ -45,16 +45,22 @@ type Assembled = Fitted & { systemPrompt: string };
  * What a model is shown of these messages, newest first. `share` of the room is used. Where not all of them fit, a summary stands for the
  * first, if there is one.
  */
-export async function assemble(asked: Asked, messages: readonly Heard[], draft: Candidate | null, deps: Source, share = 1): Promise<Assembled> {
-  const candidates = [...(draft ? [draft] : []), ...messages.map(unheard)];
-  const whole = await fitted(asked, candidates, deps, share);
+export async function assemble(
+  request: Asked,
+  messages: readonly ContextMessage[],
+  draft: Candidate | null,
+  deps: Source,
+  share = 1,
+): Promise<Assembled> {
+  const candidates = [...(draft ? [draft] : []), ...messages.map(toCandidate)];
+  const whole = await fitted(request, candidates, deps, share);
   const summary = whole.record.before > 0 && messages[0] ? await findSummary(deps.database, messages[0].id) : null;
-  if (!summary) return spoken(whole, asked, messages, deps.database);
-  const systemPrompt = withSummary(asked.systemPrompt, summary.text);
+  if (!summary) return withContent(whole, request, messages, deps.database);
+  const systemPrompt = withSummary(request.systemPrompt, summary.text);
   const rest = candidates.filter(({ before }) => before >= summary.covers);
-  const shorter = await fitted({ ...asked, systemPrompt }, rest, deps, share);
+  const shorter = await fitted({ ...request, systemPrompt }, rest, deps, share);
   const record = { ...shorter.record, summary: { id: summary.id, covers: summary.covers } };
-  return spoken({ ...shorter, record, items: itemsOf(candidates, record) }, { ...asked, systemPrompt }, messages, deps.database);
+  return withContent({ ...shorter, record, items: itemsOf(candidates, record) }, { ...request, systemPrompt }, messages, deps.database);
 }
 
 /** The instructions with what was said before the messages that follow them. */
@@ -62,10 +68,10 @@ export const withSummary = (systemPrompt: string, summary: string | null): strin
   summary === null ? systemPrompt : `${systemPrompt ? `${systemPrompt}\n\n` : ''}What was said before, in short:\n${summary}`;
 
 /** What fits, in full: what was called and told is read for that alone. Even the least that a model must be shown may be too much. */
-async function spoken(made: Fitted, { info, systemPrompt }: Asked, messages: readonly Heard[], tx: Tx): Promise<Assembled> {
+async function withContent(made: Fitted, { info, systemPrompt }: Asked, messages: readonly ContextMessage[], tx: Tx): Promise<Assembled> {
   const { tokens, limit } = made.record;
   if (tokens > limit) throw new ContextTooLongError(tokens, limit, info.id);
-  const said = await heard(
+  const said = await readContents(
     tx,
     messages.filter(({ id }) => made.kept.some((each) => each.id === id)),
   );
@@ -74,12 +80,12 @@ async function spoken(made: Fitted, { info, systemPrompt }: Asked, messages: rea
   return { systemPrompt, ...made, messages: [...system, ...prompt] };
 }
 
-async function fitted(asked: Asked, candidates: readonly Candidate[], { limits, countTokens }: Counter, share: number): Promise<Fitted> {
-  const { info, generation, systemPrompt, own = [] } = asked;
+async function fitted(request: Asked, candidates: readonly Candidate[], { limits, countTokens }: Counter, share: number): Promise<Fitted> {
+  const { info, generation, systemPrompt, own = [] } = request;
   const system = systemPrompt ? { content: systemPrompt, tokens: await countTokens(systemPrompt) } : null;
-  const tools = await tokensOf(asked.tools, countTokens);
-  const taken = tools + (own.length > 0 ? await countTokens(textOf(own)) : 0);
-  const window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, taken };
+  const tools = await tokensOf(request.tools, countTokens);
+  const reserved = tools + (own.length > 0 ? await countTokens(textOf(own)) : 0);
+  const window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, taken: reserved };
   const fitted = fitToWindow(system, candidates, window);
   return tools > 0 ? { ...fitted, record: { ...fitted.record, tools } } : fitted;
 }
@@ -101,13 +107,13 @@ async function tokensOf(tools: readonly ToolSpec[], countTokens: Counter['countT
 }
 
 /** A message before it is known what is said in it: its size was counted when it was stored. */
-const unheard = ({ id, role, tokens, before }: Heard): Candidate => ({ id, role, tokens, before, said: [] });
+const toCandidate = ({ id, role, tokens, before }: ContextMessage): Candidate => ({ id, role, tokens, before, said: [] });
 
 /**
  * Messages as a model is shown them, by id, of those that come newest first: an answer with its calls, and with what its turn was told while it
  * ran, at that place. What was told so is not said once more, unless it is what is answered now.
  */
-async function heard(tx: Tx, messages: readonly Heard[]): Promise<Map<string, readonly ModelMessage[]>> {
+async function readContents(tx: Tx, messages: readonly ContextMessage[]): Promise<Map<string, readonly ModelMessage[]>> {
   const withCalls = messages.filter(({ parts }) => parts.some(({ type }) => type === 'tool-call'));
   const messageIds = withCalls.map(({ id }) => id);
   const turnIds = withCalls.flatMap(({ turnId }) => turnId ?? []);
@@ -128,7 +134,7 @@ type Wanted = {
   own: readonly ModelMessage[];
   share: number;
   /** What may be shown, where it was read before. */
-  messages: readonly Heard[] | undefined;
+  messages: readonly ContextMessage[] | undefined;
 };
 
 /** The messages for one call of a turn. Costs the same in a conversation of ten messages and of a hundred thousand. */
@@ -147,7 +153,7 @@ export async function buildContext(
  * How many messages a summary is to stand for, where some are neither shown nor summarised; else null. Half of what is shown goes into it, too,
  * so that the next turns need none of their own.
  */
-function worthSummarising({ before, summary }: Fitted['record'], messages: readonly Heard[]): number | null {
+function worthSummarising({ before, summary }: Fitted['record'], messages: readonly ContextMessage[]): number | null {
   if (before <= (summary?.covers ?? 0)) return null;
   const half = before + Math.floor(((messages[0]?.before ?? before) - before) / 2);
   const question = messages.findLast((message) => message.role === 'user' && message.before >= half);

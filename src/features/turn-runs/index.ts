@@ -4,7 +4,7 @@
  * for its call; a turn has exactly one terminal event, its last; a settled turn never changes.
  */
 
-export type { NewlyAdmitted, Take } from './claim.ts';
+export type { ClaimOnCommit, NewlyAdmitted } from './claim.ts';
 export type { IsolatedProcess, IsolatedTurn, LaunchIsolated } from './claiming/isolation.ts';
 export { assemble, type ContextDeps, type ContextLimits, roomFor } from './context.ts';
 export { createReports } from './context-reports.ts';

@@ -1,7 +1,7 @@
 import { purgeEvents } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
-import { findPurgeable, holdForPurge, purgeConversation, purgeMessages } from '../conversations/index.ts';
+import { findPurgeable, lockForPurge, purgeConversation, purgeMessages } from '../conversations/index.ts';
 import { dropRequests } from '../side-calls/index.ts';
 import { unlinkUsage } from '../usage/index.ts';
 
@@ -46,4 +46,4 @@ async function purge(database: Database, id: string, signal: AbortSignal): Promi
 
 /** One step in a transaction of its own; null where another worker is at this conversation. */
 const inTurn = <T>(database: Database, id: string, work: (tx: Tx) => Promise<T>): Promise<T | null> =>
-  database.transact(async (tx) => ((await holdForPurge(tx, id)) ? work(tx) : null));
+  database.transact(async (tx) => ((await lockForPurge(tx, id)) ? work(tx) : null));

@@ -5,25 +5,25 @@ import { foldAll, type ViewPart } from '../../contracts/turn-fold.ts';
 import type { Steering } from '../../engine/index.ts';
 import { type EventLog, FencedError } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { holdConversation, readParts } from '../conversations/index.ts';
+import { lockConversationRow, readParts } from '../conversations/index.ts';
 import { closeCalls, listCalls } from '../tools/index.ts';
 import { accountOf, sumByTurn } from '../usage/index.ts';
 import { endAttempt, findAbandoned } from './attempt-store.ts';
-import { book } from './book.ts';
-import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
+import { recordUsage } from './record-usage.ts';
 import { finishedCall } from './tools/call-events.ts';
 import { listSteered } from './tools/steering-store.ts';
 import { lockHeld } from './turn-store.ts';
+import { usageSubjectOf } from './usage-subject.ts';
 
 type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
 
 /** What earlier workers left of a turn. */
-export type Remains = {
+export type RecoveredState = {
   /** The parts of the steps that are finished. */
   finished: readonly MessagePart[];
   /** The answer as readers see it now. */
-  seen: readonly ViewPart[];
+  shown: readonly ViewPart[];
   calls: readonly ToolCallRecord[];
   /** What the turn was told while it ran. */
   steering: readonly Steering[];
@@ -31,23 +31,23 @@ export type Remains = {
   spent: number;
 };
 
-export const nothing: Remains = { finished: [], seen: [], calls: [], steering: [], spent: 0 };
+export const emptyRecovery: RecoveredState = { finished: [], shown: [], calls: [], steering: [], spent: 0 };
 
 /**
  * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
  * of a crashed call is an estimate from what it had said; where no request had been sent there is none.
  */
-export async function recover(turn: ClaimedTurn, { log, database, countTokens }: Deps): Promise<Remains> {
+export async function recover(turn: ClaimedTurn, { log, database, countTokens }: Deps): Promise<RecoveredState> {
   const events = await readAll(log, turn);
   const abandoned = await findAbandoned(database.prisma, turn.id, turn.attempt);
   for (const { number, requestedAt, inputTokens } of abandoned) {
     const generated = events.map(({ body }) => (isDelta(body) && body.attempt === number ? body.text : '')).join('');
     const account = requestedAt && (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
     await log.transact(async (tx, append) => {
-      const at = await holdTurn(tx, turn);
+      const at = await lockTurn(tx, turn);
       const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0, progress: turn.progress });
       if (!ended || !account) return;
-      const { event } = await book(tx, at, bookingOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
+      const { event } = await recordUsage(tx, at, usageSubjectOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
       await append(turn.conversationId, turn.id, [event]);
     });
   }
@@ -55,7 +55,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
     steering: await listSteered(database, [turn.id]),
     spent: (await sumByTurn(database, [turn.id])).get(turn.id)?.totalTokens ?? 0,
     finished: await readParts(database, turn.messageId),
-    seen: answerIn(events, turn),
+    shown: answerIn(events, turn),
     calls: await closeUnfinished(log, turn, await listCalls(database, turn.id)),
   };
 }
@@ -64,7 +64,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
 async function closeUnfinished(log: EventLog, turn: ClaimedTurn, calls: ToolCallRecord[]): Promise<ToolCallRecord[]> {
   if (!calls.some(({ status }) => status === 'STREAMING_ARGUMENTS')) return calls;
   return log.transact(async (tx, append) => {
-    await holdTurn(tx, turn);
+    await lockTurn(tx, turn);
     const closed = await closeCalls(tx, turn.id, { unfinishedOf: turn.attempt });
     await append(
       turn.conversationId,
@@ -95,8 +95,8 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
  * Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's by now. Returns the
  * time of the transaction, by the clock of the database.
  */
-export async function holdTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
-  const { at } = await holdConversation(tx, turn.conversationId);
+export async function lockTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
+  const { at } = await lockConversationRow(tx, turn.conversationId);
   if (!(await lockHeld(tx, turn))) throw new FencedError();
   return at;
 }

@@ -4,12 +4,12 @@ import { statesBefore, type TurnEnd } from '../../engine/index.ts';
 import { type Append, type EventLog, FencedError } from '../../events/index.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Transaction, Tx } from '../../platform/db.ts';
-import { completeMessage, type EndedAnswer, endAnswers, holdConversation } from '../conversations/index.ts';
+import { completeMessage, type EndedAnswer, endAnswers, lockConversationRow } from '../conversations/index.ts';
 import { requestSide } from '../side-calls/index.ts';
 import { type ClosedCall, closeCalls, withdrawApprovals } from '../tools/index.ts';
 import { type CallAccount, noTotals, sumByTurn } from '../usage/index.ts';
-import { type Booking, book } from './book.ts';
 import { toRecord } from './errors.ts';
+import { recordUsage, type UsageSubject } from './record-usage.ts';
 import { finishedCall } from './tools/call-events.ts';
 import { endQueued, type Finished, finishTurn } from './turn-store.ts';
 
@@ -17,7 +17,7 @@ const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STO
 const attemptOutcome = { COMPLETED: 'COMPLETED', FAILED: 'PROVIDER_ERROR', CANCELLED: 'COMPLETED' } as const;
 
 export type Settlement = {
-  booking: Booking;
+  subject: UsageSubject;
   fence: number;
   attempt: number;
   end: TurnEnd;
@@ -41,14 +41,14 @@ export type Settled = { unblocks: boolean; asksTitle: boolean; asksSummary: bool
  */
 export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> =>
   log.transact(async (tx, append) => {
-    const { booking, account } = settlement;
-    const { turnId, conversationId, messageId } = booking;
+    const { subject, account } = settlement;
+    const { turnId, conversationId, messageId } = subject;
     // What does not need the answer of what is before it does not wait for it.
-    const [{ at, titleSource }, moved] = await Promise.all([holdConversation(tx, conversationId), finishTurn(tx, movement(settlement))]);
+    const [{ at, titleSource }, moved] = await Promise.all([lockConversationRow(tx, conversationId), finishTurn(tx, movement(settlement))]);
     if (!moved) throw new FencedError();
     const end = { ...settlement.end, finishReason: moved.finishReason };
     const closed = settlement.hasCalls ? await closeOpen(tx, turnId, end.parts) : [];
-    const booked = end.call && account ? await book(tx, at, booking, end.call, account) : null;
+    const booked = end.call && account ? await recordUsage(tx, at, subject, end.call, account) : null;
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
     const text = completeMessage(tx, messageId, {
       ...completion(end, account),
@@ -62,11 +62,11 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
   });
 
 /** What a model is asked for beside, now that the turn has ended: a name for a conversation that has none, and what stands for its beginning. */
-function askBeside(tx: Transaction, { booking, titles, summarise }: Settlement, { status }: Pick<Finished, 'status'>, titleSource: string | null) {
+function askBeside(tx: Transaction, { subject, titles, summarise }: Settlement, { status }: Pick<Finished, 'status'>, titleSource: string | null) {
   const asksTitle = titles && status === 'COMPLETED' && titleSource === 'FALLBACK';
   const asksSummary = summarise !== null;
-  if (asksTitle) requestSide(tx, 'TITLE', booking.conversationId);
-  if (asksSummary) requestSide(tx, 'SUMMARY', booking.conversationId, { upto: summarise });
+  if (asksTitle) requestSide(tx, 'TITLE', subject.conversationId);
+  if (asksSummary) requestSide(tx, 'SUMMARY', subject.conversationId, { upto: summarise });
   return { asksTitle, asksSummary };
 }
 
@@ -90,9 +90,9 @@ function placeIn(parts: readonly MessagePart[], { number, resultIndex }: ClosedC
   return part?.type === 'tool-result' && part.call === number ? resultIndex : null;
 }
 
-const movement = ({ booking, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({
-  id: booking.turnId,
-  conversationId: booking.conversationId,
+const movement = ({ subject, fence, attempt, end: { status, finishReason, error, call } }: Settlement) => ({
+  id: subject.turnId,
+  conversationId: subject.conversationId,
   fence,
   from: statesBefore(status),
   status,
@@ -127,14 +127,14 @@ export async function settleQueued(tx: Tx, append: Append, conversationId: strin
   if ((await endQueued(tx, conversationId, turnIds, end)) !== turnIds.length) throw new FencedError();
   const answers = groupBy(await endAnswers(tx, turnIds, end.finishReason), ({ turnId }) => turnId);
   const totals = await sumByTurn(tx, turnIds);
-  const told = turnIds.flatMap((turnId): [string, EventBody][] => [
+  const queueEvents = turnIds.flatMap((turnId): [string, EventBody][] => [
     ...(answers.get(turnId) ?? []).map((answer): [string, EventBody] => [turnId, completed(answer, end.finishReason)]),
     [turnId, finished(turnId, { ...end, error: null }, totals.get(turnId))],
   ]);
   await append(
     conversationId,
-    told.map(([turnId]) => turnId),
-    told.map(([, body]) => body),
+    queueEvents.map(([turnId]) => turnId),
+    queueEvents.map(([, body]) => body),
   );
 }
 

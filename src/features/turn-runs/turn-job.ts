@@ -15,19 +15,19 @@ import type { Titles } from '../titles/index.ts';
 import { closeCalls, listCalls } from '../tools/index.ts';
 import { accountOf } from '../usage/index.ts';
 import { endAttempt, excuseNeighbours, insertAttempt, markRequested } from './attempt-store.ts';
-import { book } from './book.ts';
-import { bookingOf } from './booking.ts';
 import type { ClaimedTurn } from './claim.ts';
 import { maxDeaths } from './claiming/deaths.sql.ts';
 import { buildContext, type ContextLimits, textOf } from './context.ts';
 import { workersDied } from './errors.ts';
-import { holdTurn, nothing, type Remains, recover } from './recovery.ts';
+import { recordUsage } from './record-usage.ts';
+import { emptyRecovery, lockTurn, type RecoveredState, recover } from './recovery.ts';
 import { endBroken, failedEnd, failWith, isLeft } from './run/broken-run.ts';
 import { createTurnSink } from './run/turn-sink.ts';
 import { type Settled, settle } from './settle.ts';
 import { finishedCall } from './tools/call-events.ts';
 import { createToolPorts, type ToolDeps } from './tools/tool-ports.ts';
 import { nextAttempt } from './turn-store.ts';
+import { usageSubjectOf } from './usage-subject.ts';
 
 export type TurnJobDeps = {
   database: Database;
@@ -57,7 +57,7 @@ type Current = {
 };
 
 const points = channel('colloquy.turn');
-const mark = (turnId: string, point: TurnPoint): void => {
+const reportPoint = (turnId: string, point: TurnPoint): void => {
   if (points.hasSubscribers) points.publish({ turnId, point });
 };
 
@@ -76,7 +76,7 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     'colloquy.turn.recovering': recovering,
   };
   const span = beginSpan('turn', 'internal', facts, { isRoot: true }); // of no request, also where one has just admitted it
-  mark(turnId, 'claimed');
+  reportPoint(turnId, 'claimed');
   if (recovering) logger.warn('turn taken over: the worker before was lost or drained');
   try {
     const ended = await span.within(() => runAndSettle(turn, deps, logger, signal, current));
@@ -105,15 +105,15 @@ async function runAndSettle(
   const start = deps.clock.elapsed();
   const ended = await run(turn, deps, logger, signal, current);
   if (!ended) {
-    mark(turn.id, 'waiting');
+    reportPoint(turn.id, 'waiting');
     logger.info('turn waits for somebody');
     return null;
   }
   if (ended.fault) logger.warn({ err: ended.fault }, 'turn failed');
-  mark(turn.id, 'finishing');
+  reportPoint(turn.id, 'finishing');
   const { end, settled } = await settleOrFail(ended, turn, deps, signal, current);
-  mark(turn.id, 'settled');
-  logger.info(told(turn, end, Math.round(deps.clock.elapsed() - start)), 'turn finished');
+  reportPoint(turn.id, 'settled');
+  logger.info(turnLogFields(turn, end, Math.round(deps.clock.elapsed() - start)), 'turn finished');
   deps.compactor.add(turn.id);
   return { status: end.status, error: end.error, ...settled };
 }
@@ -137,12 +137,12 @@ async function settleEnd(end: TurnEnd, turn: ClaimedTurn, deps: TurnJobDeps, { a
   const account = end.call && (await accountOf(end.call, modelOf(turn), deps.countTokens));
   const calls = hasCalls ? await throughOutage(() => listCalls(deps.database, turn.id)) : [];
   const tokenCount = hasCalls ? await deps.countTokens(textOf(toModelMessages(end.parts, calls))) : null;
-  const facts = { booking: bookingOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, account, summarise };
-  return insist(turn, deps, () => settle(deps.log, { ...facts, end, titles: deps.titles.isAutomatic }));
+  const facts = { subject: usageSubjectOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, account, summarise };
+  return settleWithRetry(turn, deps, () => settle(deps.log, { ...facts, end, titles: deps.titles.isAutomatic }));
 }
 
 /** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
-const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, error }: TurnEnd, durationMs: number) => ({
+const turnLogFields = ({ provider, model }: ClaimedTurn, { status, finishReason, call, error }: TurnEnd, durationMs: number) => ({
   status,
   finishReason,
   provider,
@@ -158,7 +158,7 @@ const told = ({ provider, model }: ClaimedTurn, { status, finishReason, call, er
 });
 
 /** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
-const insist = ({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<Settled>) =>
+const settleWithRetry = ({ id, fence }: ClaimedTurn, { database }: TurnJobDeps, work: () => Promise<Settled>) =>
   throughOutage(async (tries) => {
     try {
       return await work();
@@ -179,13 +179,13 @@ async function leave(turn: ClaimedTurn, { log, countTokens }: TurnJobDeps, attem
   const { call } = error;
   const account = call && (await accountOf(call, modelOf(turn), countTokens));
   await log.transact(async (tx, append) => {
-    const at = await holdTurn(tx, turn);
+    const at = await lockTurn(tx, turn);
     const ended = await endAttempt(tx, turn.id, attempt, {
       outcome: 'SUPERSEDED',
       called: call !== null,
       providerResponseId: call?.responseId ?? null,
     });
-    if (ended && account) await append(turn.conversationId, turn.id, [(await book(tx, at, bookingOf(turn), call, account)).event]);
+    if (ended && account) await append(turn.conversationId, turn.id, [(await recordUsage(tx, at, usageSubjectOf(turn), call, account)).event]);
   });
 }
 
@@ -194,7 +194,7 @@ const modelOf = ({ provider, model }: ClaimedTurn) => ({ provider, model });
 async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal: AbortSignal, current: Current): Promise<TurnEnd | null> {
   let ports: EnginePorts | null = null;
   try {
-    const remains: Remains = turn.resumed ? await recover(turn, deps) : nothing;
+    const remains: RecoveredState = turn.resumed ? await recover(turn, deps) : emptyRecovery;
     current.hasCalls = remains.calls.length > 0;
     if (turn.isolatedDeaths >= maxDeaths.alone) {
       await excuseNeighbours(deps.database, turn.id);
@@ -211,7 +211,7 @@ async function run(turn: ClaimedTurn, deps: TurnJobDeps, logger: Logger, signal:
   }
 }
 
-const runningTools = ({ calls }: Remains): string[] => calls.filter(({ status }) => status === 'RUNNING').map(({ toolName }) => toolName);
+const runningTools = ({ calls }: RecoveredState): string[] => calls.filter(({ status }) => status === 'RUNNING').map(({ toolName }) => toolName);
 
 /** The model may have left the configuration since the turn was admitted. */
 function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {
@@ -229,15 +229,15 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
   const sink = createTurnSink(writer, { log: deps.log, pace: deps.pace, onFault });
   const account = (call: Call) => accountOf(call, modelOf(turn), deps.countTokens);
   const tools = createToolPorts(turn, info, { log: deps.log, worker: deps.worker, logger, current, flushed: sink.flushed, account, ...deps.tools });
-  let { heard } = turn;
-  turn.heard = undefined; // it may be long, and the turn too
+  let { contextMessages } = turn;
+  turn.contextMessages = undefined; // it may be long, and the turn too
   return {
     provider,
     emit: sink.emit,
     flushed: sink.flushed,
     async context(share, own) {
-      const messages = await heard;
-      heard = undefined; // a second call may be shown what was said to the turn meanwhile
+      const messages = await contextMessages;
+      contextMessages = undefined; // a second call may be shown what was said to the turn meanwhile
       const { summarise, ...context } = await buildContext(turn, { info, tools: tools.offered, own, share, messages }, deps);
       current.summarise = deps.summaries.isAutomatic ? summarise : null;
       return context;
@@ -252,7 +252,7 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
       current.attempt = await retry(turn, call, deps, current.hasCalls);
       return current.attempt;
     },
-    mark: (point) => mark(turn.id, point),
+    reportPoint: (point) => reportPoint(turn.id, point),
     clock: deps.clock,
     random: Math.random,
     maxRetries: deps.maxRetries,
@@ -263,9 +263,9 @@ function createPorts(turn: ClaimedTurn, provider: ModelProvider, info: ModelInfo
 async function retry(turn: ClaimedTurn, call: Call, { log, countTokens, worker }: TurnJobDeps, hasCalls: boolean): Promise<number> {
   const account = await accountOf(call, modelOf(turn), countTokens);
   return log.transact(async (tx, append) => {
-    const at = await holdTurn(tx, turn);
+    const at = await lockTurn(tx, turn);
     await endAttempt(tx, turn.id, call.attempt, { outcome: 'PROVIDER_ERROR', providerResponseId: call.responseId });
-    const { event } = await book(tx, at, bookingOf(turn), call, account);
+    const { event } = await recordUsage(tx, at, usageSubjectOf(turn), call, account);
     const attempt = await nextAttempt(tx, turn.id);
     await insertAttempt(tx, { turnId: turn.id, number: attempt, worker });
     const closed = hasCalls ? await closeCalls(tx, turn.id, { unfinishedOf: call.attempt }) : [];

@@ -66,10 +66,10 @@ type NewTurn = {
 };
 
 /** Where a new turn stands: `position` counts the unfinished turns before it, `logStart` is the head of the log before its first event, in `epoch`. */
-export type Place = { position: number; logStart: number; epoch: number };
+export type QueuePosition = { position: number; logStart: number; epoch: number };
 
 /** Puts a turn at the end of its conversation, which the caller has locked. Of one that is the first, the answer is known. */
-export async function insertTurn(tx: Transaction, turn: NewTurn): Promise<Place> {
+export async function insertTurn(tx: Transaction, turn: NewTurn): Promise<QueuePosition> {
   const insertion = [
     `WITH place AS (
        SELECT coalesce((SELECT ordinal FROM turn WHERE conversation_id = $2::uuid ORDER BY ordinal DESC LIMIT 1), 0) + 1 AS ordinal,
@@ -87,10 +87,10 @@ export async function insertTurn(tx: Transaction, turn: NewTurn): Promise<Place>
     ],
   ] as const;
   if (turn.isFirst) {
-    tx.tell(...insertion);
+    tx.pipeline(...insertion);
     return { position: 0, logStart: 0, epoch: 1 };
   }
-  const [row] = await tx.query<Place>(...insertion);
+  const [row] = await tx.query<QueuePosition>(...insertion);
   return row!;
 }
 

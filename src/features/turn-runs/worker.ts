@@ -1,7 +1,7 @@
 import type { Interruption } from '../../engine/index.ts';
 import { type Bus, createCompactor, type EventLog, findUncompacted } from '../../events/index.ts';
 import { createBell, pause } from '../../kernel/async.ts';
-import { type ClaimedTurn, claimIsolated, claimNew, claimNext, type Take } from './claim.ts';
+import { type ClaimedTurn, type ClaimOnCommit, claimIsolated, claimNew, claimNext } from './claim.ts';
 import { createIsolation, type IsolatedTurn, type LaunchIsolated, reserveIsolated } from './claiming/isolation.ts';
 import { purgeDeleted } from './purge.ts';
 import { runTurnJob, type TurnJobDeps } from './turn-job.ts';
@@ -80,26 +80,26 @@ export function createWorker(deps: WorkerDeps) {
    * Admits a turn. Where there is room for it and none waits, this worker takes it with the same commit: its first word comes some round trips
    * sooner than where the turn is looked for. Says whether it has.
    */
-  async function admitting<T>(admit: (take: Take | null) => Promise<T>): Promise<{ admitted: T; isTaken: boolean }> {
-    if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), isTaken: false };
+  async function admitAndClaim<T>(admit: (claimOnCommit: ClaimOnCommit | null) => Promise<T>): Promise<{ admitted: T; claimedLocally: boolean }> {
+    if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), claimedLocally: false };
     let found = null as ((log: EventLog) => ClaimedTurn) | null;
     const at = performance.now();
-    const asked: string[] = []; // more than one where the admission was tried again
-    const taker = { worker, leaseMs, perUser, maxMessages: deps.limits.maxMessages };
+    const offered: string[] = []; // more than one where the admission was tried again
+    const claimer = { worker, leaseMs, perUser, maxMessages: deps.limits.maxMessages };
     const admission = admit((tx, turn) => {
-      asked.push(turn.id);
-      claimNew(tx, turn, taker, (take) => {
-        found = take;
+      offered.push(turn.id);
+      claimNew(tx, turn, claimer, (complete) => {
+        found = complete;
       });
     });
     admissions.add(admission);
     try {
-      return { admitted: await admission, isTaken: found !== null };
+      return { admitted: await admission, claimedLocally: found !== null };
     } finally {
       admissions.delete(admission);
       // What was found is committed, whatever came after.
       if (found) begin(found(log), at);
-      else for (const id of asked) leave(id);
+      else for (const id of offered) leave(id);
       if (isBehind) bell.ring(); // whoever looked meanwhile found no room
     }
   }
@@ -155,17 +155,17 @@ export function createWorker(deps: WorkerDeps) {
 
   /** Leases are renewed together, three times in their life; the answer brings requests to stop. */
   async function renewAll(): Promise<void> {
-    const held = [...running.values()];
-    if (held.length === 0) return;
+    const turns = [...running.values()];
+    if (turns.length === 0) return;
     const at = performance.now();
     const rows = await renewLeases(
       database,
-      held.map(({ turn: { id, fence } }) => ({ id, fence })),
+      turns.map(({ turn: { id, fence } }) => ({ id, fence })),
       leaseMs,
     );
     const answers = new Map(rows.map((row) => [row.id, row]));
-    for (const run of held.filter(({ turn }) => answers.has(turn.id))) run.provenUntil = at + leaseMs;
-    for (const { turn, abort } of held) {
+    for (const run of turns.filter(({ turn }) => answers.has(turn.id))) run.provenUntil = at + leaseMs;
+    for (const { turn, abort } of turns) {
       const answer = answers.get(turn.id);
       if (running.get(turn.id)?.turn !== turn) continue;
       if (!answer) interrupt(abort, { kind: 'fenced' });
@@ -246,7 +246,7 @@ export function createWorker(deps: WorkerDeps) {
     get hasRoom(): boolean {
       return hasRoom();
     },
-    admitting,
+    admitAndClaim,
     get running(): number {
       return running.size;
     },
@@ -262,14 +262,14 @@ export function createWorker(deps: WorkerDeps) {
       const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
       await Promise.race([all(), grace]);
       patience.abort();
-      const left = [...running.values()];
-      for (const { abort } of left) interrupt(abort, { kind: 'drained' });
+      const unfinished = [...running.values()];
+      for (const { abort } of unfinished) interrupt(abort, { kind: 'drained' });
       await all();
-      await Promise.allSettled(left.map(({ turn }) => releaseLease(database, turn.id, turn.fence)));
+      await Promise.allSettled(unfinished.map(({ turn }) => releaseLease(database, turn.id, turn.fence)));
       stopped.abort();
       await loops;
       await Promise.allSettled([...asides, compactor.finish(), isolated]);
-      if (left.length > 0) bus.signal({ kind: 'turn-waiting' });
+      if (unfinished.length > 0) bus.signal({ kind: 'turn-waiting' });
     },
   };
 }

@@ -59,14 +59,14 @@ export function createDecisions(deps: WaitingDeps) {
   }
 
   async function settleOne(held: Held, viewer: Viewer, { approval, call, choice, reason, at }: Settling): Promise<void> {
-    const { tx, tell } = held;
+    const { tx, emit } = held;
     const tool = deps.registry.find(call.toolName);
     // Nobody could say what it would do, nor hold other arguments to what it takes.
     if (!tool && choice.kind !== 'deny') throw ValidationError.of(at, `is about ${call.toolName}, which is not here any more: it can only be denied`);
     const editedArguments = choice.kind === 'edit' ? choice.given : undefined;
     const status = choice.kind === 'deny' ? 'DENIED' : 'APPROVED';
     await decide(tx, { id: approval.id, status, decidedById: viewer.userId, editedArguments, reason });
-    await tell([{ type: 'approval-decided', approvalId: approval.id }]);
+    await emit([{ type: 'approval-decided', approvalId: approval.id }]);
     if (choice.kind === 'deny') await endFor(held, call, denied(reason));
     else await allowCall(tx, call.id, statusWhenAllowed(tool!));
   }
@@ -103,7 +103,7 @@ export function createDecisions(deps: WaitingDeps) {
           const [approval] = await lockApprovals(held.tx, [id]);
           if (approval?.status === 'PENDING') {
             await decide(held.tx, { id, status: 'EXPIRED', decidedById: null, reason: 'Nobody decided in time.' });
-            await held.tell([{ type: 'approval-decided', approvalId: id }]);
+            await held.emit([{ type: 'approval-decided', approvalId: id }]);
             const [call] = await lockCalls(held.tx, turnId, [approval.toolCallId]);
             if (call) await endFor(held, call, { ...denied(null), message: 'Nobody allowed this call in time: it was not made.' });
           }

@@ -53,7 +53,7 @@ export function createOutputs(deps: WaitingDeps) {
           const call = calls.find(({ id }) => id === output.toolCallId);
           if (!call) throw new NotFoundError('tool call of this turn', output.givenId);
           if (isSame(call, outcome)) continue;
-          await take(held, call, outcome, turn.status);
+          await acceptOutput(held, call, outcome, turn.status);
           isChanged = true;
         }
         return isChanged;
@@ -63,7 +63,7 @@ export function createOutputs(deps: WaitingDeps) {
   };
 }
 
-async function take(held: Held, call: StoredCall, outcome: ToolOutcome, turnStatus: string): Promise<void> {
+async function acceptOutput(held: Held, call: StoredCall, outcome: ToolOutcome, turnStatus: string): Promise<void> {
   if (!held.isLive) throw new TurnNotActiveError(turnStatus);
   if (call.status !== 'PENDING_CLIENT') throw new ConflictError(`This call does not wait for an output: it is ${call.status}.`);
   await endFor(held, call, outcome);

@@ -14,15 +14,15 @@ builder.queryField('pendingApprovals', (t) =>
       first: t.arg.int({ defaultValue: 20, description: 'How many from the start: 1 to 100.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
     },
-    resolve: async (_root, args, { viewer, loaders, services: { asked } }) => {
+    resolve: async (_root, args, { viewer, loaders, services: { pendingApprovals } }) => {
       const page = parsePage(list, args, [idKey]);
-      const ids = await asked.list(viewer.userId, page.from ? String(page.from[0]) : null, page.limit + 1);
+      const ids = await pendingApprovals.list(viewer.userId, page.from ? String(page.from[0]) : null, page.limit + 1);
       return toPage(
         list,
         page,
         await present(loaders.approvalRows, ids),
         ({ id }) => [id],
-        () => asked.count(viewer.userId),
+        () => pendingApprovals.count(viewer.userId),
       );
     },
   }),

@@ -3,7 +3,7 @@ import type { ToolOutcome } from '../../contracts/tool.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { Append, Bus, EventLog } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { holdConversation } from '../conversations/index.ts';
+import { lockConversationRow } from '../conversations/index.ts';
 import { endCall, listDue, type StoredCall, type ToolRegistry } from '../tools/index.ts';
 import { finishedCall, lockTurn, resumeTurn } from '../turn-runs/index.ts';
 
@@ -18,7 +18,7 @@ export type WaitingDeps = {
 };
 
 /** A turn that waits, held by a transaction. */
-export type Held = { tx: Tx; tell: (bodies: readonly EventBody[]) => Promise<unknown>; isLive: boolean };
+export type Held = { tx: Tx; emit: (bodies: readonly EventBody[]) => Promise<unknown>; isLive: boolean };
 
 type Target = { conversationId: string; turnId: string };
 
@@ -31,14 +31,14 @@ export async function whileWaiting(
   work: (held: Held) => Promise<boolean>,
 ): Promise<boolean> {
   const { goesOn, isUndecided } = await log.transact(async (tx: Tx, append: Append) => {
-    await holdConversation(tx, conversationId);
+    await lockConversationRow(tx, conversationId);
     const status = await lockTurn(tx, turnId);
     const isLive = status === 'RUNNING' || status === 'RECOVERING' || status === 'WAITING_APPROVAL' || status === 'WAITING_CLIENT_TOOL';
-    const isChanged = await work({ tx, isLive, tell: (bodies) => append(conversationId, turnId, bodies) });
-    const left = await listDue(tx, turnId);
+    const isChanged = await work({ tx, isLive, emit: (bodies) => append(conversationId, turnId, bodies) });
+    const due = await listDue(tx, turnId);
     // Decisions are waited for first: what they allow can be done while a client still works.
-    const isUndecided = left.some((call) => call.status === 'PENDING_APPROVAL');
-    const goesOn = isLive && isChanged && !isUndecided && !left.some((call) => call.status === awaited);
+    const isUndecided = due.some((call) => call.status === 'PENDING_APPROVAL');
+    const goesOn = isLive && isChanged && !isUndecided && !due.some((call) => call.status === awaited);
     if (goesOn) await resumeTurn(tx, turnId);
     return { goesOn, isUndecided };
   });
@@ -51,9 +51,9 @@ export async function whileWaiting(
 
 /** Ends a call for somebody outside, and tells of it. */
 export async function endFor(
-  { tx, tell }: Held,
+  { tx, emit }: Held,
   call: Pick<StoredCall, 'id' | 'number' | 'messageId' | 'resultIndex'>,
   outcome: ToolOutcome,
 ): Promise<void> {
-  if (await endCall(tx, call.id, outcome)) await tell([finishedCall(call.messageId, call)]);
+  if (await endCall(tx, call.id, outcome)) await emit([finishedCall(call.messageId, call)]);
 }

@@ -8,13 +8,13 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Transaction, Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, type NewConversation, supersedeAnswers } from '../conversations/index.ts';
-import { findLastTurn, type Take, TurnNotActiveError } from '../turn-runs/index.ts';
+import { type ClaimOnCommit, findLastTurn, TurnNotActiveError } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
 import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat } from './input.ts';
 import { type Admitted, createOnce, nothingToPrepare } from './once.ts';
 import { createRewrites } from './rewrites.ts';
-import { makeWay, type WhenBusy } from './when-busy.ts';
+import { applyBusyPolicy, type WhenBusy } from './when-busy.ts';
 
 export type SendMessage = {
   /** An existing conversation (with the id as the caller gave it, for the refusal) or a new one. */
@@ -48,7 +48,7 @@ export function createAdmission(deps: AdmissionDeps) {
     ...createRewrites(deps, once),
 
     /** Writes the user's message and the turn that answers it. */
-    async send(viewer: Viewer, request: SendMessage, take: Take | null = null): Promise<Admitted> {
+    async send(viewer: Viewer, request: SendMessage, claimOnCommit: ClaimOnCommit | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
       check(request);
@@ -62,7 +62,7 @@ export function createAdmission(deps: AdmissionDeps) {
           idempotencyKey: undefined,
         }),
       );
-      const named = { viewer, key, hash, take };
+      const named = { viewer, key, hash, claimOnCommit };
       return once(
         named,
         () => prepareMessage({ json, countTokens }, wanted, read),
@@ -72,15 +72,15 @@ export function createAdmission(deps: AdmissionDeps) {
           const info = findModel(viewer, modelFor(wanted, conversation));
           const generation = parseGeneration(wanted, info, tools);
           const { parts, events } = await toParts(tx, conversation.id, read);
-          const way = await makeWay(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
-          if (request.steers !== undefined && way.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
-          refuseTooLongText(contentOf(way.question.parts) ?? '', maxMessageChars, request.content.path);
-          refuseTooLong(way.question.tokenCount, { info, generation }, limits);
+          const plan = await applyBusyPolicy(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
+          if (request.steers !== undefined && plan.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
+          refuseTooLongText(contentOf(plan.question.parts) ?? '', maxMessageChars, request.content.path);
+          refuseTooLong(plan.question.tokenCount, { info, generation }, limits);
           const turn = await admitTurn(tx, append, named, conversation, {
-            ...{ trigger: 'SEND', info, generation, ...way },
-            events: [...events, ...way.events],
+            ...{ trigger: 'SEND', info, generation, ...plan },
+            events: [...events, ...plan.events],
           });
-          return { stopping: way.stopping, ...turn };
+          return { stopping: plan.stopping, ...turn };
         },
       );
     },
@@ -89,11 +89,11 @@ export function createAdmission(deps: AdmissionDeps) {
     async retry(
       viewer: Viewer,
       { turn, givenId, idempotencyKey }: { turn: Turn; givenId: string; idempotencyKey: string },
-      take: Take | null = null,
+      claimOnCommit: ClaimOnCommit | null = null,
     ): Promise<Admitted> {
       const key = parseKey(idempotencyKey, 'idempotencyKey');
       const hash = sha256(stableStringify({ retry: turn.id }));
-      const named = { viewer, key, hash, take };
+      const named = { viewer, key, hash, claimOnCommit };
       return once(named, nothingToPrepare, async (tx, append) => {
         const conversation = await lockConversation(tx, viewer, turn.conversationId);
         if (!conversation) throw new NotFoundError('turn', givenId);
@@ -102,7 +102,7 @@ export function createAdmission(deps: AdmissionDeps) {
         const info = findModel(viewer, { model: turn.model, provider: turn.provider });
         const events = await replaceAnswers(tx, turn.id, conversation);
         const generation = turn.generation as Generation;
-        const again = { trigger: 'RETRY', info, generation, behind: turn.inputMessageId, question: null, events } as const;
+        const again = { trigger: 'RETRY', info, generation, parentMessageId: turn.inputMessageId, question: null, events } as const;
         return admitTurn(tx, append, named, conversation, again);
       });
     },

@@ -50,8 +50,8 @@ export type NewTurn = {
   info: ModelInfo;
   generation: Generation;
   /** The message that the new ones follow; null where they begin the conversation, or a branch beside its first message. */
-  behind: string | null;
-  /** What the user says; null where `behind` is the question already. */
+  parentMessageId: string | null;
+  /** What the user says; null where `parentMessageId` is the question already. */
   question: { parts: MessagePart[]; tokenCount: number } | null;
   /** Whether a model answers. Where it does not, the turn is over when it is admitted. */
   isAnswered?: boolean;
@@ -70,12 +70,12 @@ export async function admitTurn(
   turn: NewTurn,
 ): Promise<Admitted> {
   const { id: conversationId } = conversation;
-  const { behind, question, info, trigger, generation, isAnswered = true } = turn;
+  const { parentMessageId, question, info, trigger, generation, isAnswered = true } = turn;
   const title = titleOf(conversation, turn);
-  const messages = [...(question ? [asked(question)] : []), ...(isAnswered ? [unanswered(info)] : [])];
+  const messages = [...(question ? [toUserMessage(question)] : []), ...(isAnswered ? [unanswered(info)] : [])];
   const id = uuidv7();
-  const added = appendMessages(tx, { conversationId, turnId: id, parentId: behind, title }, messages);
-  const inputMessageId = question ? added[0]! : behind;
+  const added = appendMessages(tx, { conversationId, turnId: id, parentId: parentMessageId, title }, messages);
+  const inputMessageId = question ? added[0]! : parentMessageId;
   const { position, ...start } = await insertTurn(tx, {
     id,
     conversationId,
@@ -95,26 +95,31 @@ export async function admitTurn(
     throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
   const events: EventBody[] = [...(turn.events ?? []), ...added.map((messageId) => ({ type: 'message-added', messageId }) as const)];
   if (title) events.push({ type: 'conversation-updated', changed: ['title'] });
-  if (behind !== conversation.activeLeafId) events.push({ type: 'branch-selected', leafId: added.at(-1)! });
-  const told: Parameters<Append> = [conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]];
+  if (parentMessageId !== conversation.activeLeafId) events.push({ type: 'branch-selected', leafId: added.at(-1)! });
+  const queuedEvents: Parameters<Append> = [conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]];
   if (isAnswered) {
-    append.last(...told);
-    if (position === 0) request.take?.(tx, { id, inputMessageId });
+    append.last(...queuedEvents);
+    if (position === 0) request.claimOnCommit?.(tx, { id, inputMessageId });
   } else {
-    await append(...told);
+    await append(...queuedEvents);
     await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });
   }
   return { turnId: id, conversationId, messageId: inputMessageId, ...start, deduplicated: false };
 }
 
-const asked = ({ parts, tokenCount }: NonNullable<NewTurn['question']>): NewMessage => ({ role: 'USER', status: 'COMPLETE', tokenCount, parts });
+const toUserMessage = ({ parts, tokenCount }: NonNullable<NewTurn['question']>): NewMessage => ({
+  role: 'USER',
+  status: 'COMPLETE',
+  tokenCount,
+  parts,
+});
 
 /** Begun with the question, so that whatever is said next already has something to follow. */
 const unanswered = ({ id }: ModelInfo): NewMessage => ({ role: 'ASSISTANT', status: 'PENDING', parts: [], model: id });
 
 /** A conversation that nobody named is called by its first message. */
-const titleOf = ({ titleSource }: LockedConversation, { behind, question }: NewTurn): string | null =>
-  titleSource === 'FALLBACK' && behind === null && question ? titleFrom(contentOf(question.parts) ?? '…') : null;
+const titleOf = ({ titleSource }: LockedConversation, { parentMessageId, question }: NewTurn): string | null =>
+  titleSource === 'FALLBACK' && parentMessageId === null && question ? titleFrom(contentOf(question.parts) ?? '…') : null;
 
 export function takesMessages(conversation: LockedConversation): LockedConversation {
   if (conversation.status === 'ACTIVE') return conversation;
@@ -127,7 +132,7 @@ export const modelFor = ({ model }: Pick<GenerationRequest, 'model'>, conversati
   model == null ? { model: conversation.model, provider: conversation.provider } : { model };
 
 /** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */
-export function refuseTooLong(tokens: number, asked: { info: ModelInfo; generation: Generation }, limits: ContextLimits): void {
-  const room = roomFor(asked, limits);
-  if (tokens > room) throw new ContextTooLongError(tokens, room, asked.info.id);
+export function refuseTooLong(tokens: number, request: { info: ModelInfo; generation: Generation }, limits: ContextLimits): void {
+  const room = roomFor(request, limits);
+  if (tokens > room) throw new ContextTooLongError(tokens, room, request.info.id);
 }

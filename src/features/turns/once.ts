@@ -3,7 +3,7 @@ import type { Append, EventLog } from '../../events/index.ts';
 import { IdempotencyConflictError } from '../../kernel/errors.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import type { Rates } from '../quotas/index.ts';
-import { type AdmittedTurn, findAdmitted, type Take } from '../turn-runs/index.ts';
+import { type AdmittedTurn, type ClaimOnCommit, findAdmitted } from '../turn-runs/index.ts';
 
 export type Admitted = {
   turnId: string;
@@ -20,7 +20,7 @@ export type Admitted = {
 };
 
 /** The name of a request: its key, and what tells it from another with the same key; and how a worker takes its turn along, if one does. */
-export type Request = { viewer: Viewer; key: string; hash: string; take: Take | null };
+export type Request = { viewer: Viewer; key: string; hash: string; claimOnCommit: ClaimOnCommit | null };
 
 type Deps = { database: Pick<Database, 'query'>; log: EventLog; rates: Pick<Rates, 'turn' | 'refundTurn'> };
 

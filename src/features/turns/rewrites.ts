@@ -4,7 +4,7 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, requireInTree, type TreeMessage } from '../conversations/index.ts';
-import type { Take } from '../turn-runs/index.ts';
+import type { ClaimOnCommit } from '../turn-runs/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, nameOf, readContent, toParts } from './content/content.ts';
 import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat, refuseUnusableFormat } from './input.ts';
@@ -31,32 +31,32 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
 
   return {
     /** Answers a question once more, beside the answers that it has. */
-    async regenerate(viewer: Viewer, request: Regenerate, take: Take | null = null): Promise<Admitted> {
+    async regenerate(viewer: Viewer, request: Regenerate, claimOnCommit: ClaimOnCommit | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const wanted = readFormat(request.generation);
       const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: hashable(request.generation, wanted) }));
-      const named = { viewer, key, hash, take };
+      const named = { viewer, key, hash, claimOnCommit };
       return once(
         named,
         () => refuseUnusableFormat(wanted, json),
         async (tx, append) => {
           const [conversation, message] = await find(tx, viewer, request.target);
-          const behind = questionOf(message);
+          const parentMessageId = questionOf(message);
           const info = findModel(viewer, modelFor(wanted, conversation));
-          const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(wanted, info, tools), behind, question: null } as const;
+          const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(wanted, info, tools), parentMessageId, question: null } as const;
           return admitTurn(tx, append, named, conversation, turn);
         },
       );
     },
 
     /** Says something else in place of a message of the user, beside it. */
-    async edit(viewer: Viewer, request: EditMessage, take: Take | null = null): Promise<Admitted> {
+    async edit(viewer: Viewer, request: EditMessage, claimOnCommit: ClaimOnCommit | null = null): Promise<Admitted> {
       const key = parseKey(request.idempotencyKey);
       const read = readContent(request.content, maxMessageChars);
       const { target, rerun: isAnswered } = request;
       const wanted = readFormat(request.generation);
       const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: hashable(request.generation, wanted) }));
-      const named = { viewer, key, hash, take };
+      const named = { viewer, key, hash, claimOnCommit };
       return once(
         named,
         () => prepareMessage({ json, countTokens }, wanted, read),
@@ -67,7 +67,15 @@ export function createRewrites({ findModel, countTokens, maxMessageChars, limits
           const generation = parseGeneration(wanted, info, tools);
           refuseTooLong(tokenCount, { info, generation }, limits);
           const { parts, events } = await toParts(tx, conversation.id, read);
-          const turn = { trigger: 'EDIT', info, generation, behind: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
+          const turn = {
+            trigger: 'EDIT',
+            info,
+            generation,
+            parentMessageId: message.parentId,
+            question: { parts, tokenCount },
+            isAnswered,
+            events,
+          } as const;
           return admitTurn(tx, append, named, conversation, turn);
         },
       );

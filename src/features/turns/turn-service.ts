@@ -6,15 +6,15 @@ import type { Append, Bus, Hub } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { findConversation, findMessage, holdConversation } from '../conversations/index.ts';
+import { findConversation, findMessage, lockConversationRow } from '../conversations/index.ts';
 import {
+  type ClaimOnCommit,
   findTurn,
   findWholeTurn,
   lockTurn,
   lockUnfinished,
   requestStop,
   settleQueued,
-  type Take,
   TurnNotActiveError,
   type Worker,
 } from '../turn-runs/index.ts';
@@ -29,7 +29,7 @@ export type TurnServiceDeps = AdmissionDeps & {
   hub: Hub;
   bus: Bus;
   /** The worker of this process, where it has one. */
-  localWorker: () => Pick<Worker, 'hasRoom' | 'nudge' | 'admitting'> | null;
+  localWorker: () => Pick<Worker, 'hasRoom' | 'nudge' | 'admitAndClaim'> | null;
 };
 
 export type StopTurn = {
@@ -74,15 +74,18 @@ export function createTurnService(deps: TurnServiceDeps) {
   const wait = (turnId: string, timeoutMs: number, signal: AbortSignal) => waitForEnd({ database, log, hub }, turnId, timeoutMs, signal);
 
   /** Admits a turn, which a worker of this process takes along where it can. */
-  async function admit(work: (take: Take | null) => Promise<Admitted>): Promise<Admitted> {
-    const marked = async (take: Take | null) => {
-      const admitted = await work(take);
+  async function admit(work: (claimOnCommit: ClaimOnCommit | null) => Promise<Admitted>): Promise<Admitted> {
+    const admitAndReport = async (claimOnCommit: ClaimOnCommit | null) => {
+      const admitted = await work(claimOnCommit);
       if (points.hasSubscribers && !admitted.deduplicated) points.publish({ turnId: admitted.turnId, point: 'admitted' satisfies TurnPoint });
       return admitted;
     };
-    const { admitted, isTaken } = (await localWorker()?.admitting(marked)) ?? { admitted: await marked(null), isTaken: false };
+    const { admitted, claimedLocally } = (await localWorker()?.admitAndClaim(admitAndReport)) ?? {
+      admitted: await admitAndReport(null),
+      claimedLocally: false,
+    };
     if (admitted.stopping) tellStopped(admitted.stopping);
-    if (!admitted.deduplicated && !isTaken) wake();
+    if (!admitted.deduplicated && !claimedLocally) wake();
     return admitted;
   }
 
@@ -107,7 +110,7 @@ export function createTurnService(deps: TurnServiceDeps) {
     const { id: turnId, conversationId } = turn;
     const from = (await log.heads([conversationId])).get(conversationId)?.head ?? 0;
     await log.transact(async (tx, append) => {
-      await holdConversation(tx, conversationId);
+      await lockConversationRow(tx, conversationId);
       await work(tx, append, await lockTurn(tx, turnId), turn);
     });
     return { turnId, conversationId, from };
@@ -121,23 +124,23 @@ export function createTurnService(deps: TurnServiceDeps) {
 
   return {
     async send(viewer: Viewer, request: SendMessage): Promise<Admitted> {
-      return admit((take) => admission.send(viewer, request, take));
+      return admit((claimOnCommit) => admission.send(viewer, request, claimOnCommit));
     },
 
     async retry(viewer: Viewer, { turnId, givenId, idempotencyKey }: { turnId: string; givenId: string; idempotencyKey: string }): Promise<Admitted> {
       const turn = await findWholeTurn(database.prisma, viewer, turnId);
       if (!turn) throw new NotFoundError('turn', givenId);
-      return admit((take) => admission.retry(viewer, { turn, givenId, idempotencyKey }, take));
+      return admit((claimOnCommit) => admission.retry(viewer, { turn, givenId, idempotencyKey }, claimOnCommit));
     },
 
     async regenerate(viewer: Viewer, { messageId, givenId, ...request }: OfMessage<Regenerate>): Promise<Admitted> {
       const target = await findMessageFor(viewer, messageId, givenId);
-      return admit((take) => admission.regenerate(viewer, { ...request, target }, take));
+      return admit((claimOnCommit) => admission.regenerate(viewer, { ...request, target }, claimOnCommit));
     },
 
     async edit(viewer: Viewer, { messageId, givenId, ...request }: OfMessage<EditMessage>): Promise<Admitted> {
       const target = await findMessageFor(viewer, messageId, givenId);
-      return admit((take) => admission.edit(viewer, { ...request, target }, take));
+      return admit((claimOnCommit) => admission.edit(viewer, { ...request, target }, claimOnCommit));
     },
 
     /** Tells a turn that runs something, which it reads before its next step; where it has none, a turn of its own answers it. */
@@ -149,7 +152,7 @@ export function createTurnService(deps: TurnServiceDeps) {
       if (!turn) throw new NotFoundError('turn', givenId);
       const conversation = { id: turn.conversationId, givenId };
       const message = { ...request, conversation, generation: {}, whenBusy: 'STEER', steers: turnId } as const;
-      const sent = await admit((take) => admission.send(viewer, message, take));
+      const sent = await admit((claimOnCommit) => admission.send(viewer, message, claimOnCommit));
       return { turnId, conversationId: turn.conversationId, from: sent.logStart };
     },
 

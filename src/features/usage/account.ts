@@ -14,7 +14,7 @@ export type CallAccount = ModelUsage & {
 type Count = (text: string) => Promise<number>;
 type Accounted = Pick<Call, 'usage' | 'accepted' | 'generated' | 'promptTokens'> & Partial<Pick<Call, 'implausible' | 'generatedLength'>>;
 
-const nothing: ModelUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+const noUsage: ModelUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
 /**
  * The provider's own counts where it sent some that can be right; else estimates, said to be some. A request that was sent used its prompt at
@@ -39,7 +39,7 @@ export async function accountOf(call: Accounted, model: { provider: string; mode
 /** An estimate of each count that the provider did not send, or that cannot be right. */
 async function estimated(call: Accounted, count: Count): Promise<ModelUsage> {
   const { usage, implausible = [], accepted, promptTokens } = call;
-  if (!usage) return accepted ? { ...nothing, inputTokens: promptTokens, outputTokens: await estimateOutput(call, count) } : nothing;
+  if (!usage) return accepted ? { ...noUsage, inputTokens: promptTokens, outputTokens: await estimateOutput(call, count) } : noUsage;
   return {
     ...usage,
     ...(implausible.includes('inputTokens') && { inputTokens: promptTokens, cachedInputTokens: 0, cacheWriteTokens: 0 }),

@@ -46,8 +46,8 @@ export function createHeartbeat({ database, logger, worker, everyMs = heartbeatM
   async function leave(): Promise<void> {
     ending.abort();
     const patience = new AbortController();
-    const left = beating.then(() => deleteWorker(database, worker.id)).catch(() => {});
-    await Promise.race([left, pause(patienceMs, patience.signal)]);
+    const deleted = beating.then(() => deleteWorker(database, worker.id)).catch(() => {});
+    await Promise.race([deleted, pause(patienceMs, patience.signal)]);
     patience.abort();
   }
 

@@ -9,7 +9,7 @@ export function charged<Parent, Args, Value>(
   resolve: (parent: Parent, args: Args, context: Context, info: Info) => Value | Promise<Value>,
 ): (parent: Parent, args: Args, context: Context, info: Info) => Value | Promise<Value> {
   const charging = (parent: Parent, args: Args, context: Context, info: Info): Value | Promise<Value> => {
-    if (context.budget.refusal) return nothing as Value;
+    if (context.budget.refusal) return emptyText as Value;
     const value = resolve(parent, args, context, info);
     if (value instanceof Promise) return settled(context.budget, value);
     return chargeFor(context.budget, value);
@@ -22,15 +22,15 @@ export function charged<Parent, Args, Value>(
  * What stands in an answer that will be refused, for any type of field. An error for each of thousands of fields would cost more than what is
  * refused.
  */
-const nothing: unknown = '';
+const emptyText: unknown = '';
 
-const chargeFor = <Value>(budget: AnswerBudget, value: Value): Value => (budget.chargeJson(value) ? value : (nothing as Value));
+const chargeFor = <Value>(budget: AnswerBudget, value: Value): Value => (budget.chargeJson(value) ? value : (emptyText as Value));
 
 async function settled<Value>(budget: AnswerBudget, value: Promise<Value>): Promise<Value> {
   try {
     return chargeFor(budget, await value);
   } catch (error) {
-    if (budget.refusal) return nothing as Value;
+    if (budget.refusal) return emptyText as Value;
     throw error;
   }
 }

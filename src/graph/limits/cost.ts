@@ -42,7 +42,7 @@ type Size = { objects: number; depth: number };
 /** What selections on events ask for: of a snapshot, of every event, and of the other kinds. */
 type EventSizes = { snapshot: number; plain: number; byType: Map<string, number>; depth: number };
 
-const nothing: Size = { objects: 0, depth: 0 };
+const noSize: Size = { objects: 0, depth: 0 };
 const anotherName: Size = { objects: 1, depth: 0 };
 const wholeSchema: Size = { objects: 1_000, depth: 0 };
 const oneType: Size = { objects: 100, depth: 0 };
@@ -112,7 +112,7 @@ function sizeOfFragment(name: string, walk: Walk, level: number): Size {
   const key = `${name} ${level} ${walk.isWithinBranches}`;
   const known = walk.done.get(key);
   if (known) return known;
-  walk.done.set(key, nothing);
+  walk.done.set(key, noSize);
   const size = sizeOfSet(walk.fragments.get(name)?.selectionSet, walk, level);
   walk.done.set(key, size);
   return size;
@@ -122,7 +122,7 @@ function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
   const name = field.name.value;
   if (name.startsWith('__')) return introspected(field, walk);
   // What is said once more under another name takes its room in the answer once more, and it may be a long text.
-  if (!field.selectionSet) return field.alias ? anotherName : nothing;
+  if (!field.selectionSet) return field.alias ? anotherName : noSize;
   if (name === 'events') return sizeOfEvents(field.selectionSet, walk, level + 1);
   const below = sizeOfSet(field.selectionSet, name in branches ? { ...walk, isWithinBranches: true } : walk, level + 1);
   const times = lengthOf(field, walk);
@@ -219,7 +219,7 @@ function conditionOf(selection: SelectionNode, walk: Walk): string | null {
 
 /** The schema is an answer of some hundred kilobytes, which need not be given many times in one, nor any part of it. */
 function introspected({ name, selectionSet }: FieldNode, walk: Walk): Size {
-  const { objects } = name.value === '__schema' ? wholeSchema : name.value === '__type' ? oneType : nothing;
+  const { objects } = name.value === '__schema' ? wholeSchema : name.value === '__type' ? oneType : noSize;
   return { objects: objects + repeatedIn(selectionSet, walk, false), depth: 0 };
 }
 
@@ -244,7 +244,7 @@ function repeatedInFragment(name: string, walk: Walk, isRepeated: boolean): numb
   const key = `${name} ${isRepeated ? 'repeated' : 'schema'}`;
   const known = walk.done.get(key);
   if (known) return known.objects;
-  walk.done.set(key, nothing);
+  walk.done.set(key, noSize);
   const objects = repeatedIn(walk.fragments.get(name)?.selectionSet, walk, isRepeated);
   walk.done.set(key, { objects, depth: 0 });
   return objects;

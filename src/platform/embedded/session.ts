@@ -1,14 +1,14 @@
 import { Duplex } from 'node:stream';
 
 /** A place at the embedded database: messages of PostgreSQL's protocol go in, what the server says comes out. */
-export type Line = {
+export type BackendSession = {
   respond(messages: readonly Uint8Array[]): Promise<Buffer>;
   /** The database has ended, for this reason where it was not asked to: what is said from then on fails. */
   ended: Promise<Error | null>;
   leave(): void;
 };
 
-export type Backend = { enter(): Promise<Line> };
+export type Backend = { enter(): Promise<BackendSession> };
 
 type Done = (error?: Error | null) => void;
 
@@ -21,7 +21,7 @@ const farewell = ['ROLLBACK', 'DISCARD ALL'].map(simpleQuery);
  */
 export class PgliteSession extends Duplex {
   readonly #backend: Backend;
-  #line: Line | null = null;
+  #line: BackendSession | null = null;
 
   constructor(backend: Backend) {
     super();
@@ -29,7 +29,7 @@ export class PgliteSession extends Duplex {
   }
 
   connect(): this {
-    const entered = (line: Line) => {
+    const entered = (line: BackendSession) => {
       if (this.destroyed) return line.leave();
       this.#line = line;
       // Nobody may use it again, also where nothing is under way on it.

@@ -16,7 +16,7 @@ export class BodyReader {
   }
 
   /** What has come since the last time; null where nothing has. */
-  take(): Uint8Array | null {
+  readNow(): Uint8Array | null {
     const first = this.body.read() as Uint8Array | null; // also of a body that broke off: what came before that counts
     if (!first || this.body.readableLength === 0) return first;
     // From Node.js 26 on `read` gives one piece and not all. Never asked where nothing is left: that would begin to read ahead.
@@ -32,7 +32,7 @@ export class BodyReader {
   /** Resolves with the next bytes, or with null at the end; rejects where the body breaks off. */
   async next(): Promise<Uint8Array | null> {
     for (;;) {
-      const bytes = this.take();
+      const bytes = this.readNow();
       if (bytes) return bytes;
       if (this.end?.error) throw this.end.error;
       if (this.end) return null;

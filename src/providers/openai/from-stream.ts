@@ -102,7 +102,7 @@ export function createTranslation(): Translation {
     parser.feed(text);
     if (state.unparsed > maxEventLength) state.fault ??= { kind: 'garbage' };
     if (state.run) closeRun(state, true);
-    return take(state);
+    return takeEvents(state);
   };
   return {
     feed,
@@ -114,7 +114,7 @@ export function createTranslation(): Translation {
       if (state.run) closeRun(state, false);
       if (state.usage) state.events.push({ kind: 'usage', usage: state.usage });
       if (state.reason) state.events.push({ kind: 'finish', reason: state.reason });
-      return take(state);
+      return takeEvents(state);
     },
     usage: () => state.usage,
     isCounted: () => state.isCounted,
@@ -126,7 +126,7 @@ export function createTranslation(): Translation {
   };
 }
 
-function take(state: State): ModelEvent[] {
+function takeEvents(state: State): ModelEvent[] {
   const { events } = state;
   state.events = [];
   return events;

@@ -47,7 +47,7 @@ export function createOpenAIProvider({ name, client, models, ...settings }: Deps
         throwIfStopped(call);
         reading = openReading(response, call, facts);
         while (!reading.isOver) {
-          const batch = reading.take() ?? (await reading.next());
+          const batch = reading.readNow() ?? (await reading.next());
           if (batch.length === 0) continue;
           yield batch;
           reading.throwIfCut();
@@ -116,7 +116,7 @@ const unitsOf = (message: ModelMessage): number =>
   message.content.length + ('toolCalls' in message ? (message.toolCalls ?? []).reduce((sum, call) => sum + call.arguments.length, 0) : 0);
 
 /** Waits for the provider under the watchdog; whatever breaks comes out as a `ProviderError`, or as the caller's own reason. */
-async function underWatch<T>(work: Promise<T>, call: Call, facts: CallFacts): Promise<T> {
+async function withIdleTimeout<T>(work: Promise<T>, call: Call, facts: CallFacts): Promise<T> {
   call.watchdog.wait();
   try {
     return await work;
@@ -124,7 +124,7 @@ async function underWatch<T>(work: Promise<T>, call: Call, facts: CallFacts): Pr
     throwIfStopped(call);
     // A status that is known says more than the silence after it.
     const isRefusal = error instanceof APIError && error.status !== undefined;
-    throw call.cut === 'silence' && !isRefusal ? silent(call, facts) : toProviderError(error, facts);
+    throw call.cut === 'silence' && !isRefusal ? idleTimeoutError(call, facts) : toProviderError(error, facts);
   } finally {
     call.watchdog.rest();
   }
@@ -144,7 +144,7 @@ async function ask(body: OpenAI.ChatCompletionCreateParamsStreaming, { client, c
     },
     refused: () => progress?.refused(),
   });
-  const response = await underWatch(client.chat.completions.create(body, { signal: call.connection, fetchOptions }).asResponse(), call, facts);
+  const response = await withIdleTimeout(client.chat.completions.create(body, { signal: call.connection, fetchOptions }).asResponse(), call, facts);
   facts.requestId = shortId(response.headers.get('x-request-id'));
   throwIfStopped(call);
   return response;
@@ -193,15 +193,15 @@ function openReading(response: Response, call: Call, facts: CallFacts) {
       if (!translation.reason()) throwIfStopped(call);
     },
     /** What is there already; null where nothing is. */
-    take(): Batch | null {
-      const bytes = reader?.take();
+    readNow(): Batch | null {
+      const bytes = reader?.readNow();
       return bytes ? translate(bytes) : null;
     },
     /** What comes next, which is empty where it says nothing of the answer. */
     next: async (): Promise<Batch> => translate(reader && (await nextBytes(reader, translation, call, facts))),
     /** What is left once the body is over. Throws where that is no end of an answer. */
     end(): Batch {
-      if (!translation.reason()) throw broken(translation.fault(), size, facts);
+      if (!translation.reason()) throw truncatedStreamError(translation.fault(), size, facts);
       return translation.end().map((event) => (event.kind === 'usage' ? checked(event.usage) : event));
     },
     /** The usage that was read of a body that is cut off; null where there was none. */
@@ -223,7 +223,7 @@ function openReading(response: Response, call: Call, facts: CallFacts) {
 /** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends, or whoever ends it. */
 async function nextBytes(reader: BodyReader, translation: Translation, call: Call, facts: CallFacts): Promise<Uint8Array | null> {
   try {
-    const bytes = await underWatch(reader.next(), call, facts);
+    const bytes = await withIdleTimeout(reader.next(), call, facts);
     throwIfStopped(call);
     return bytes;
   } catch (error) {
@@ -238,7 +238,7 @@ function keepPatience(translation: Translation, call: Call): void {
   call.watchdog.reset(translation.reason() ? (translation.isCounted() ? tailMs : usageMs) : call.idleTimeoutMs);
 }
 
-function silent({ hasToken, idleTimeoutMs, firstTokenTimeoutMs }: Call, { provider, requestId }: CallFacts): ProviderError {
+function idleTimeoutError({ hasToken, idleTimeoutMs, firstTokenTimeoutMs }: Call, { provider, requestId }: CallFacts): ProviderError {
   const message = hasToken
     ? `The model fell silent for ${seconds(idleTimeoutMs)} in the middle of its answer: try again.`
     : `The model did not begin to answer within ${seconds(firstTokenTimeoutMs)}: try again.`;
@@ -248,7 +248,7 @@ function silent({ hasToken, idleTimeoutMs, firstTokenTimeoutMs }: Call, { provid
 const seconds = (ms: number): string => `${Number((ms / 1_000).toPrecision(2))} s`;
 
 /** Why an answer that has no reason for its end is no answer. */
-function broken(fault: StreamFault | null, size: number, facts: CallFacts): ProviderError {
+function truncatedStreamError(fault: StreamFault | null, size: number, facts: CallFacts): ProviderError {
   if (fault?.kind === 'error') return toStreamError(fault.body, facts);
   const { provider, requestId } = facts;
   const message =

@@ -63,7 +63,7 @@ const rules: Rule[] = [
   { when: () => true, verdict: () => ({ retryable: true, message: 'The model provider has a fault or is overloaded: try again in a moment.' }) },
 ];
 
-function judge(fault: Fault, model: string): Verdict {
+function classify(fault: Fault, model: string): Verdict {
   const { verdict } = rules.find(({ when }) => when(fault))!;
   // The name is the caller's; only its length is a worry.
   return verdict(model.slice(0, 100));
@@ -77,7 +77,7 @@ export function toProviderError(error: unknown, facts: CallFacts): ProviderError
     return new ProviderError(message, { ...identity(facts), retryable: true, cause: error });
   }
   const fault = { ...faultOf(error.error), status: error.status };
-  const { message, ...verdict } = judge(fault, facts.model);
+  const { message, ...verdict } = classify(fault, facts.model);
   return new ProviderError(message, {
     ...identity({ ...facts, requestId: error.requestID ?? null }),
     ...verdict,
@@ -91,7 +91,7 @@ export function toProviderError(error: unknown, facts: CallFacts): ProviderError
 /** An `error` object that came in the stream, after a status of 200. It goes to the log as its code: its words may be of the conversation. */
 export function toStreamError(body: unknown, facts: CallFacts): ProviderError {
   const fault = faultOf(body);
-  const { message, ...verdict } = judge(fault, facts.model);
+  const { message, ...verdict } = classify(fault, facts.model);
   const code = /^[\w.:/-]{1,60}$/.test(fault.code) ? fault.code : 'none';
   const cause = new Error(`error in the stream: code ${code}, status ${fault.status ?? 'none'}, ${fault.text.length} characters of words`);
   return new ProviderError(message, { ...identity(facts), ...verdict, categories: categoriesIn(body), httpStatus: fault.status, cause });

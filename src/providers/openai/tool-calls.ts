@@ -16,7 +16,7 @@ export function createCallReader(): CallReader {
   const open = new Map<number, { number: number; id: string }>();
   let count = 0;
 
-  function take(piece: Piece): CallEvent[] {
+  function addPiece(piece: Piece): CallEvent[] {
     const known = open.get(piece.at);
     const begins = piece.name !== '' && (!known || (piece.id !== '' && piece.id !== known.id));
     if (!begins) return known ? argumentsOf(known.number, piece.text) : [];
@@ -26,7 +26,7 @@ export function createCallReader(): CallReader {
     return [{ kind: 'tool-call', index: call.number, callId: piece.id, name: piece.name }, ...argumentsOf(call.number, piece.text)];
   }
 
-  return (given) => (Array.isArray(given) ? (given as unknown[]).flatMap((entry, position) => take(pieceOf(entry, position))) : []);
+  return (given) => (Array.isArray(given) ? (given as unknown[]).flatMap((entry, position) => addPiece(pieceOf(entry, position))) : []);
 }
 
 type Piece = { at: number; id: string; name: string; text: string };

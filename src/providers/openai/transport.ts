@@ -58,7 +58,7 @@ export function createTransport(): typeof fetch {
 function request(url: string, { method = 'GET', headers, body, signal, progress }: Reporting = {}, agents: Agents): Promise<IncomingMessage> {
   const content = (body as string | null | undefined) ?? '';
   const size = Buffer.byteLength(content);
-  const told = {
+  const requestHeaders = {
     ...Object.fromEntries(new Headers(headers)),
     'content-length': size,
     'accept-encoding': 'identity', // nothing here would decompress an answer
@@ -67,18 +67,18 @@ function request(url: string, { method = 'GET', headers, body, signal, progress 
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const beforeRedirect = keeping(new URL(url).origin);
-    const asked = open(url, { method, headers: told, agents, maxRedirects, maxBodyLength: Number.POSITIVE_INFINITY, beforeRedirect });
-    let cut: { destroy(reason: Error): unknown } = asked;
+    const request = open(url, { method, headers: requestHeaders, agents, maxRedirects, maxBodyLength: Number.POSITIVE_INFINITY, beforeRedirect });
+    let cut: { destroy(reason: Error): unknown } = request;
     // Not handed on with the options: it would stay with the connection, which serves other calls after this one.
     signal?.addEventListener('abort', () => cut.destroy(signal.reason as Error), { once: true });
-    asked.on('error', reject);
-    asked.on('response', (answer) => {
+    request.on('error', reject);
+    request.on('response', (answer) => {
       progress?.sent(size); // a server may answer before it has taken all
       cut = answer;
       holdBack(answer);
       resolve(answer);
     });
-    asked.end(content, () => progress?.sent(size)); // called when the system has all of it, and not where the connection fails before
+    request.end(content, () => progress?.sent(size)); // called when the system has all of it, and not where the connection fails before
   });
 }
 

@@ -13,7 +13,7 @@ const detail = (value: unknown): number => count(value) % maxCount;
 
 const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
 
-const nothing: ModelUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+const noUsage: ModelUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
 /**
  * The counts of a call, under the names that compatible servers have for them; null where there are none, or only zeros. Counts that are no
@@ -29,7 +29,7 @@ export function toUsage(raw: unknown): ModelUsage | null {
   const prompt = count(said[0]) || (written > 0 ? Math.max(total - written, 0) : 0);
   // Some servers leave the reasoning out of `completion_tokens`; the total has it, as the bill does.
   const outputTokens = prompt > 0 ? Math.max(written, total - prompt) : written;
-  if (!prompt && !outputTokens) return isNonsense(usage) ? nothing : null;
+  if (!prompt && !outputTokens) return isNonsense(usage) ? noUsage : null;
   const cached = detail(input.cached_tokens ?? usage.prompt_cache_hit_tokens ?? usage.cache_read_input_tokens);
   const cacheWritten = detail(input.cache_write_tokens ?? usage.cache_creation_input_tokens);
   // Where more was cached than there was, the cached tokens are counted beside the others.

@@ -15,7 +15,7 @@ export type Watchdog = {
  * Made for many short waits: one timer at a time, looked at only when it fires, so that a wait costs two readings of the clock.
  * A consumer that takes its time (a database that is slow) must not look like a provider that is silent; nor must a process that was stopped.
  */
-export function createWatchdog(patienceMs: number, bark: () => void): Watchdog {
+export function createWatchdog(patienceMs: number, onTimeout: () => void): Watchdog {
   let patience = patienceMs;
   let waited = 0;
   let since: number | null = null;
@@ -36,7 +36,7 @@ export function createWatchdog(patienceMs: number, bark: () => void): Watchdog {
   const lookAgain = () => {
     second = null;
     if (since === null) return;
-    if (silence() >= patience) bark();
+    if (silence() >= patience) onTimeout();
     else if (!timer) arm();
   };
   return {

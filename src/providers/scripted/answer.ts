@@ -28,9 +28,9 @@ export const roundsOf = (messages: readonly ScriptedMessage[]): number => sinceQ
 
 /** What the tools said since the question, a line each. */
 function findings(messages: readonly ScriptedMessage[]): string {
-  const asked = sinceQuestion(messages);
-  const names = new Map(asked.flatMap(({ toolCalls = [] }) => toolCalls.map(({ id, name }) => [id, name] as const)));
-  const results = asked.filter(({ role }) => role === 'tool');
+  const turnMessages = sinceQuestion(messages);
+  const names = new Map(turnMessages.flatMap(({ toolCalls = [] }) => toolCalls.map(({ id, name }) => [id, name] as const)));
+  const results = turnMessages.filter(({ role }) => role === 'tool');
   return results.map(({ toolCallId = '', content }) => `- The tool ${names.get(toolCallId) ?? '?'} said: ${quote(content, 400)}\n`).join('');
 }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/app/config.ts';
 import type { ModelInfo } from '../../../src/contracts/model-provider.ts';
 import type { EventLog } from '../../../src/events/index.ts';
-import { createErrand, requestSide } from '../../../src/features/side-calls/index.ts';
+import { createBackgroundTask, requestSide } from '../../../src/features/side-calls/index.ts';
 import { createSummaries } from '../../../src/features/summaries/index.ts';
 import { createTitles } from '../../../src/features/titles/index.ts';
 import { purgeDeleted } from '../../../src/features/turn-runs/purge.ts';
@@ -195,7 +195,7 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
   it('where its answer cannot be stored, and is not bought again', async () => {
     const [model, { id, rows, request, ...talk }] = [createModel(), await conversation()];
     const subject = { id, ownerId: talk.viewer.userId, sessionId: 's', provider: 'openai', model: 'gpt-4o-mini' };
-    const errand = createErrand(depsWith(model), {
+    const task = createBackgroundTask(depsWith(model), {
       kind: 'TITLE',
       generation: {},
       prepare: async () => ({ subject, prompt: [{ role: 'user', content: 'Well?' }] }),
@@ -205,8 +205,8 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
     });
     await talk.askFor('TITLE');
     model.open();
-    await errand.run(id, never);
-    await errand.sweep(10, never);
+    await task.run(id, never);
+    await task.sweep(10, never);
     expect([await request(), await rows(), model.calls()]).toEqual([null, [{ source: 'PROVIDER', tokens: 35 }], 1]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EventBody, LogEvent } from '../../../src/contracts/turn-event.ts';
-import { eventsIn } from '../../../src/events/compaction/marks.ts';
+import { eventsIn } from '../../../src/events/compaction/merged-rows.ts';
 import { planCompaction } from '../../../src/events/compaction/plan.ts';
 import type { Frame } from '../../../src/events/index.ts';
 import { replayFrames } from '../../../src/features/turn-events/replay.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LogEvent } from '../../../src/contracts/turn-event.ts';
 import type { Frame } from '../../../src/events/index.ts';
-import { seen, withEvents } from '../../../src/features/turn-events/frames.ts';
+import { toGraphQLFrame, withEvents } from '../../../src/features/turn-events/frames.ts';
 import { Stream } from '../../../src/features/turn-events/stream.ts';
 import type { Context } from '../../../src/graph/context.ts';
 
@@ -30,10 +30,10 @@ function framesOf(...frames: Frame[]) {
 describe('a reader of one turn', () => {
   it('gets nothing of another, also of a frame that a reader of the whole conversation had before', () => {
     const whole = frame();
-    expect(seen(whole).events.map(({ turnId }) => turnId)).toEqual(['one', 'two']);
+    expect(toGraphQLFrame(whole).events.map(({ turnId }) => turnId)).toEqual(['one', 'two']);
     const own = withEvents(whole, [whole.events![0]!], 1);
-    expect(seen(own)).toMatchObject({ seq: 1, events: [{ turnId: 'one' }] });
-    expect(seen(own).events).toHaveLength(1);
+    expect(toGraphQLFrame(own)).toMatchObject({ seq: 1, events: [{ turnId: 'one' }] });
+    expect(toGraphQLFrame(own).events).toHaveLength(1);
   });
 });
 

@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { Call } from '../../../src/engine/index.ts';
 import type { EventLog } from '../../../src/events/index.ts';
 import { markRequested } from '../../../src/features/turn-runs/attempt-store.ts';
-import { bookingOf } from '../../../src/features/turn-runs/booking.ts';
 import { claimNext } from '../../../src/features/turn-runs/claim.ts';
 import { settle } from '../../../src/features/turn-runs/settle.ts';
+import { usageSubjectOf } from '../../../src/features/turn-runs/usage-subject.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
 import { record } from '../../kit/engine.ts';
@@ -48,7 +48,7 @@ describeStatements('a settlement', (storage) => {
     const turn = await announced();
     const end = { ...stopped, parts: [], call: null };
     const result = await settle(log, {
-      booking: bookingOf(turn),
+      subject: usageSubjectOf(turn),
       fence: turn.fence,
       attempt: turn.attempt,
       end,
@@ -72,7 +72,7 @@ describeStatements('a settlement', (storage) => {
     const call: Call = { attempt: turn.attempt, accepted: true, refused: false, implausible: [], generatedLength: 2, firstTokenMs: 4, ...facts };
     const tokens = { inputTokens: 5, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 2, reasoningTokens: 0, totalTokens: 7 };
     const settlement = {
-      ...{ booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end: { ...stopped, parts: [], call } },
+      ...{ subject: usageSubjectOf(turn), fence: turn.fence, attempt: turn.attempt, end: { ...stopped, parts: [], call } },
       account: { ...tokens, source: 'ESTIMATED', costUsd: '0.000100' } as const,
       hasCalls: false,
       tokenCount: null,
@@ -98,6 +98,8 @@ describeStatements('a settlement', (storage) => {
     await plantUnfinished(bare.database, [other], 'QUEUED');
     const end = { ...stopped, parts: [], call: null };
     const rest = { account: null, hasCalls: false, tokenCount: null, summarise: null, titles: false };
-    expect(await settle(log, { booking: bookingOf(turn), fence: turn.fence, attempt: turn.attempt, end, ...rest })).toMatchObject({ unblocks: true });
+    expect(await settle(log, { subject: usageSubjectOf(turn), fence: turn.fence, attempt: turn.attempt, end, ...rest })).toMatchObject({
+      unblocks: true,
+    });
   });
 });

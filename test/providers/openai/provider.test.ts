@@ -5,14 +5,14 @@ import { expect, it } from 'vitest';
 import { breathe, defer } from '../../../src/kernel/async.ts';
 import { ProviderError } from '../../../src/kernel/errors.ts';
 import type { OpenAIConfig } from '../../../src/providers/index.ts';
-import { ask, type Heard, hear, providerAt, textOf } from '../collect.ts';
+import { ask, type ContextMessage, hear, providerAt, textOf } from '../collect.ts';
 import { chunk, done, finish, sse, startRawServer } from '../raw-server.ts';
 
 /** What is heard from a server that answers so. */
 async function heardFrom(
   answer: (response: ServerResponse) => unknown,
   config: Partial<OpenAIConfig> = {},
-): Promise<Heard & { fault: ProviderError }> {
+): Promise<ContextMessage & { fault: ProviderError }> {
   await using server = await startRawServer(answer);
   const heard = await hear(providerAt(server.url, config), ask('Hello'));
   return { ...heard, fault: heard.error as ProviderError };

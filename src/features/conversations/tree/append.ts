@@ -12,7 +12,7 @@ export type NewMessage = {
 };
 
 /** Where new messages go: behind this message, or beside the first ones where it is null. */
-export type Behind = {
+export type InsertPosition = {
   conversationId: string;
   /** The turn that they belong to, which the transaction may yet make; null: none. */
   turnId: string | null;
@@ -26,13 +26,17 @@ export type Behind = {
  * something follows that already: then they begin a branch of their own. Takes the row lock of the conversation, which orders them among all
  * others. Returns their ids.
  */
-export function appendMessages(tx: Transaction, { conversationId, turnId, parentId, title }: Behind, messages: readonly NewMessage[]): string[] {
+export function appendMessages(
+  tx: Transaction,
+  { conversationId, turnId, parentId, title }: InsertPosition,
+  messages: readonly NewMessage[],
+): string[] {
   const ids = messages.map(() => uuidv7());
   const rows = messages.map(({ tokenCount = 0, parts, ...message }, index) => {
     const facts = textFacts(parts);
     return { id: ids[index], parentId: ids[index - 1] ?? parentId, place: index + 1, parts, tokenCount, ...facts, ...message };
   });
-  tx.tell(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7(), turnId]);
+  tx.pipeline(append, [conversationId, parentId, JSON.stringify(rows), rows.length, ids.at(-1), title ?? null, uuidv7(), turnId]);
   return ids;
 }
 

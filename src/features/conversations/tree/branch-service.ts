@@ -9,14 +9,14 @@ import { baseTitle, copyTitle } from '../rules.ts';
 import { copyPath, measurePath, newestLeaf, requireInTree } from './path.ts';
 
 /** A conversation and one of its messages, each with the id as the caller gave it. */
-export type Place = { conversationId: string; givenId: string; messageId: string; givenMessageId: string };
+export type BranchTarget = { conversationId: string; givenId: string; messageId: string; givenMessageId: string };
 
 /** One transaction copies them all, and holds up the conversation meanwhile. */
 const maxCopied = 10_000;
 
 /** Chooses the branch that a conversation shows, and makes conversations out of branches. */
 export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
-  async function lock(tx: Tx, viewer: Viewer, { conversationId, givenId, messageId, givenMessageId }: Place) {
+  async function lock(tx: Tx, viewer: Viewer, { conversationId, givenId, messageId, givenMessageId }: BranchTarget) {
     const conversation = await lockConversation(tx, viewer, conversationId);
     if (!conversation) throw new NotFoundError('conversation', givenId);
     await requireInTree(tx, conversationId, messageId, () => new NotFoundError('message in this conversation', givenMessageId));
@@ -25,7 +25,7 @@ export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
 
   return {
     /** Shows everybody the branch through this message, to its newest end. */
-    select: (viewer: Viewer, place: Place): Promise<void> =>
+    select: (viewer: Viewer, place: BranchTarget): Promise<void> =>
       log.transact(async (tx, append) => {
         const { activeLeafId } = await lock(tx, viewer, place);
         const leafId = await newestLeaf(tx, place.messageId);
@@ -35,7 +35,7 @@ export function createBranchService({ log, db }: { log: EventLog; db: Db }) {
       }),
 
     /** A new conversation of the viewer that begins with a copy of everything up to this message. */
-    async fork(viewer: Viewer, place: Place): Promise<string> {
+    async fork(viewer: Viewer, place: BranchTarget): Promise<string> {
       const source = await findWholeConversation(db, viewer, place.conversationId);
       if (!source) throw new NotFoundError('conversation', place.givenId);
       const { titleSource, language, provider, model, systemPrompt } = source;

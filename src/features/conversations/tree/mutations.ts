@@ -1,9 +1,9 @@
 import { builder } from '../../../graph/builder.ts';
 import { idOf } from '../../../graph/ids.ts';
 import { ConversationResult } from '../mutations.ts';
-import type { Place } from './branch-service.ts';
+import type { BranchTarget } from './branch-service.ts';
 
-const placeOf = (conversation: [argument: string, id: string], message: [argument: string, id: string]): Place => ({
+const placeOf = (conversation: [argument: string, id: string], message: [argument: string, id: string]): BranchTarget => ({
   conversationId: idOf('Conversation', conversation[1], conversation[0]),
   givenId: conversation[1],
   messageId: idOf('Message', message[1], message[0]),

@@ -3,7 +3,7 @@ import type { Tx } from '../../../platform/db.ts';
 import { segments, shown, walk } from './ways.ts';
 
 /** One page each of the ways to many messages, in one statement: the ids in the order of the page, one more than its limit where there are more. */
-export async function pagesOfWays(tx: Tx, leafIds: readonly string[], { limit, backward, from }: PageRequest): Promise<Map<string, string[]>> {
+export async function pathPages(tx: Tx, leafIds: readonly string[], { limit, backward, from }: PageRequest): Promise<Map<string, string[]>> {
   const direction = backward ? 'DESC' : 'ASC';
   const rows = await tx.query<{ leaf: string; ids: string[] }>(
     `${segments}
@@ -17,7 +17,7 @@ export async function pagesOfWays(tx: Tx, leafIds: readonly string[], { limit, b
 }
 
 /** How long the ways to many messages are. */
-export async function lengthsOfWays(tx: Tx, leafIds: readonly string[]): Promise<Map<string, number>> {
+export async function pathLengths(tx: Tx, leafIds: readonly string[]): Promise<Map<string, number>> {
   const rows = await tx.query<{ leaf: string; count: number }>(
     `${segments}
      SELECT s.leaf, count(*)::int AS count FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown} GROUP BY s.leaf`,

@@ -5,7 +5,7 @@ import type { Tx } from '../../../platform/db.ts';
 import { below, segments, shown, walk } from './ways.ts';
 
 /** A message that a model may be shown. */
-export type Heard = {
+export type ContextMessage = {
   id: string;
   turnId: string | null;
   role: 'user' | 'assistant';
@@ -29,7 +29,12 @@ const ofContext = `(id = s.leaf OR status IN ('COMPLETE', 'STOPPED'))
  * it that have content, since some providers refuse what has none. Never more than `limit` each, however long the conversation. `before` says
  * how many messages are before one on the way. Without `withContent` no content is read.
  */
-export async function listForContexts(tx: Tx, messageIds: readonly string[], limit: number, withContent = true): Promise<Map<string, Heard[]>> {
+export async function listForContexts(
+  tx: Tx,
+  messageIds: readonly string[],
+  limit: number,
+  withContent = true,
+): Promise<Map<string, ContextMessage[]>> {
   const rows = await tx.query<Row>(
     `${segments}
      SELECT leaf, id, "turnId", depth, role, parts, "tokenCount" FROM (
@@ -43,7 +48,7 @@ export async function listForContexts(tx: Tx, messageIds: readonly string[], lim
   return new Map([...lists].map(([leaf, list]) => [leaf, list.map(toShown)]));
 }
 
-const toShown = ({ id, turnId, depth, role, parts, tokenCount }: Row): Heard => ({
+const toShown = ({ id, turnId, depth, role, parts, tokenCount }: Row): ContextMessage => ({
   id,
   turnId,
   role: role === 'USER' ? 'user' : 'assistant',
@@ -53,7 +58,7 @@ const toShown = ({ id, turnId, depth, role, parts, tokenCount }: Row): Heard => 
   before: depth,
 });
 
-export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<Heard[]> =>
+export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<ContextMessage[]> =>
   (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
 
 /** Bytes of the contents of the messages that `listForContext` reads, and of the calls in them, without reading them. */
@@ -107,7 +112,7 @@ export async function newestLeaf(tx: Tx, messageId: string): Promise<string> {
 }
 
 /** Which of these turns have a message on the way to this one. */
-export async function turnsOnWay(tx: Tx, messageId: string, turnIds: readonly string[]): Promise<Set<string>> {
+export async function turnsOnPath(tx: Tx, messageId: string, turnIds: readonly string[]): Promise<Set<string>> {
   const rows = await tx.query<{ id: string }>(
     `${segments} SELECT DISTINCT m.turn_id AS id FROM message m JOIN segment s ON s.branch_id = m.branch_id AND m.ordinal <= s.upto WHERE m.turn_id = ANY($2::uuid[])`,
     [[messageId], turnIds],

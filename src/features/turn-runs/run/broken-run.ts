@@ -31,9 +31,9 @@ export async function endBroken(thrown: unknown, turn: ClaimedTurn, deps: Deps, 
 /** Ends a turn as failed, with the answer as readers have it. */
 export async function failWith(cause: unknown, call: Call | null, turn: ClaimedTurn, { database, log }: Deps): Promise<TurnEnd> {
   const finished = await throughOutage(() => readParts(database, turn.messageId));
-  const seen = await throughOutage(() => readAnswer(log, turn));
+  const shown = await throughOutage(() => readAnswer(log, turn));
   const error = cause instanceof AppError ? cause : new InternalError(undefined, { cause });
-  return { ...failedEnd(error, { finished, seen }), call, fault: cause };
+  return { ...failedEnd(error, { finished, shown }), call, fault: cause };
 }
 
 /** What is no text and no call of a step that was not finished is not stored; its place is kept, as readers have it. */
@@ -41,10 +41,10 @@ const toPart = (part: ViewPart): MessagePart =>
   isTextual(part) ? part : part.type === 'tool-call' ? { type: part.type, call: part.call } : { type: 'text', text: '' };
 
 /** The answer as readers have it: what is finished, and what was said after it. */
-export const failedEnd = (error: AppError, { finished, seen }: { finished: readonly MessagePart[]; seen: readonly ViewPart[] }): TurnEnd => ({
+export const failedEnd = (error: AppError, { finished, shown }: { finished: readonly MessagePart[]; shown: readonly ViewPart[] }): TurnEnd => ({
   status: 'FAILED',
   finishReason: 'ERROR',
-  parts: [...finished, ...settledParts(seen.slice(finished.length)).map(toPart)],
+  parts: [...finished, ...settledParts(shown.slice(finished.length)).map(toPart)],
   call: null,
   error,
 });

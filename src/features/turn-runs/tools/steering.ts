@@ -6,13 +6,13 @@ import { passOver, supersedeAnswers } from '../../conversations/index.ts';
 import { settleQueued } from '../settle.ts';
 import { listSteered, listSteering, markSteered } from './steering-store.ts';
 
-type Place = { conversationId: string; turnId: string; at: number };
+type SteeringPosition = { conversationId: string; turnId: string; at: number };
 
 /**
  * Takes what waits for this very turn into it: the messages stay, their own turns end before they have begun, and what would have answered them
  * is not part of the conversation.
  */
-export async function takeSteering(tx: Tx, append: Append, { conversationId, turnId, at }: Place): Promise<Steering[]> {
+export async function takeSteering(tx: Tx, append: Append, { conversationId, turnId, at }: SteeringPosition): Promise<Steering[]> {
   const waiting = await listSteering(tx, conversationId, turnId);
   if (waiting.length === 0) return listSteered(tx, [turnId]);
   for (const { id, messageId } of waiting) {

@@ -2,7 +2,7 @@ import type { JsonChecker } from '../../../contracts/json-checker.ts';
 import type { ModelInfo } from '../../../contracts/model-provider.ts';
 import type { Found, ToolCallRecord } from '../../../contracts/tool.ts';
 import type { EventBody } from '../../../contracts/turn-event.ts';
-import type { Call, JudgedCall, ToolLimits, ToolPorts } from '../../../engine/index.ts';
+import type { Call, ResolvedCall, ToolLimits, ToolPorts } from '../../../engine/index.ts';
 import type { Append, EventLog } from '../../../events/index.ts';
 import { stableStringify } from '../../../kernel/json.ts';
 import { sha256 } from '../../../kernel/text.ts';
@@ -11,14 +11,14 @@ import { throughOutage } from '../../../platform/db-errors.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import { beginSpan } from '../../../platform/telemetry/tracing.ts';
 import { updateParts } from '../../conversations/index.ts';
-import { endCall, insertApprovals, insertCall, listCalls, listDue, specOf, startCall, type ToolRegistry, updateJudged } from '../../tools/index.ts';
+import { endCall, insertApprovals, insertCall, listCalls, listDue, specOf, startCall, type ToolRegistry, updateResolved } from '../../tools/index.ts';
 import type { CallAccount } from '../../usage/index.ts';
 import { endAttempt, insertAttempt } from '../attempt-store.ts';
-import { book } from '../book.ts';
-import { bookingOf } from '../booking.ts';
 import type { ClaimedTurn } from '../claim.ts';
-import { holdTurn } from '../recovery.ts';
+import { recordUsage } from '../record-usage.ts';
+import { lockTurn } from '../recovery.ts';
 import { nextAttempt } from '../turn-store.ts';
+import { usageSubjectOf } from '../usage-subject.ts';
 import { finishedCall } from './call-events.ts';
 import { parkTurn } from './parking.ts';
 import { takeSteering } from './steering.ts';
@@ -44,7 +44,7 @@ type Deps = ToolDeps & {
   account(call: Call): Promise<CallAccount>;
 };
 
-type Work<T> = (tx: Transaction, tell: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>;
+type Work<T> = (tx: Transaction, emit: (bodies: readonly EventBody[]) => Promise<unknown>, at: Date, append: Append) => Promise<T>;
 
 /** The tools of one turn: each change of a call is one transaction, with the event that tells of it. */
 export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps): ToolPorts {
@@ -69,7 +69,7 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
     await deps.flushed();
     return throughOutage(() =>
       log.transact(async (tx, append) => {
-        const at = await holdTurn(tx, turn);
+        const at = await lockTurn(tx, turn);
         return work(tx, (bodies) => append(conversationId, turnId, bodies), at, append);
       }),
     );
@@ -86,20 +86,20 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
 
     begin: ({ partIndex, ...call }) => {
       current.hasCalls = true;
-      return record(async (tx, tell) => {
+      return record(async (tx, emit) => {
         const { id, isNew } = await insertCall(tx, { turnId, messageId, ...call });
-        if (isNew) await tell([{ type: 'tool-call-started', messageId, partIndex, call: call.number, toolCallId: id }]);
+        if (isNew) await emit([{ type: 'tool-call-started', messageId, partIndex, call: call.number, toolCallId: id }]);
         return id;
       });
     },
 
-    async asked(call, parts, calls) {
+    async commitToolCalls(call, parts, calls) {
       const account = await deps.account(call);
-      current.attempt = await record(async (tx, tell, at) => {
+      current.attempt = await record(async (tx, emit, at) => {
         const ended = await endAttempt(tx, turnId, call.attempt, { outcome: 'COMPLETED', providerResponseId: call.responseId });
         if (!ended) return call.attempt + 1; // an earlier try had gone through unheard
-        const booked = (await book(tx, at, bookingOf(turn), call, account)).event;
-        await updateJudged(tx, calls);
+        const booked = (await recordUsage(tx, at, usageSubjectOf(turn), call, account)).event;
+        await updateResolved(tx, calls);
         await updateParts(tx, messageId, parts);
         const approvalIds = await insertApprovals(tx, approvalsOf(turn, calls), deps.approvalMs);
         const attempt = await nextAttempt(tx, turnId);
@@ -107,26 +107,26 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
         const over = calls
           .filter(({ outcome }) => outcome)
           .map(({ id, number, resultIndex }) => finishedCall(messageId, { id, number, resultIndex }));
-        await tell([booked, ...over, ...approvalIds.map((approvalId) => ({ type: 'approval-requested', approvalId }) as const)]);
+        await emit([booked, ...over, ...approvalIds.map((approvalId) => ({ type: 'approval-requested', approvalId }) as const)]);
         return attempt;
       });
       return current.attempt;
     },
 
     started: ({ id }, attempt) =>
-      record(async (tx, tell) => {
-        if (await startCall(tx, id, attempt)) await tell([{ type: 'tool-started', toolCallId: id }]);
+      record(async (tx, emit) => {
+        if (await startCall(tx, id, attempt)) await emit([{ type: 'tool-started', toolCallId: id }]);
       }),
 
     ended: ({ id, number }, outcome, resultIndex) =>
-      record(async (tx, tell) => {
-        if (await endCall(tx, id, outcome)) await tell([finishedCall(messageId, { id, number, resultIndex })]);
+      record(async (tx, emit) => {
+        if (await endCall(tx, id, outcome)) await emit([finishedCall(messageId, { id, number, resultIndex })]);
       }),
 
     displayed: (parts, event) =>
-      record(async (tx, tell) => {
+      record(async (tx, emit) => {
         await updateParts(tx, messageId, parts);
-        await tell([event]);
+        await emit([event]);
       }),
 
     watch(call, run) {
@@ -157,7 +157,7 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
     steered: (at) => record((tx, _tell, _at, append) => takeSteering(tx, append, { conversationId, turnId, at })),
 
     wait: () =>
-      record(async (tx, tell): Promise<ToolCallRecord[] | null> => {
+      record(async (tx, emit): Promise<ToolCallRecord[] | null> => {
         const due = await listDue(tx, turnId);
         const approvalIds = due.flatMap(({ status, approvalId }) => (status === 'PENDING_APPROVAL' && approvalId ? [approvalId] : []));
         const toolCallIds = due.filter(({ status }) => status === 'PENDING_CLIENT').map(({ id }) => id);
@@ -166,13 +166,13 @@ export function createToolPorts(turn: ClaimedTurn, info: ModelInfo, deps: Deps):
         if (isReady || approvalIds.length + toolCallIds.length === 0) return listCalls(tx, turnId);
         await endAttempt(tx, turnId, current.attempt, { outcome: 'COMPLETED', called: false });
         const waits = await parkTurn(tx, turnId, approvalIds.length > 0 ? 'WAITING_APPROVAL' : 'WAITING_CLIENT_TOOL');
-        if (waits) await tell([{ type: 'turn-waiting', turnId, approvalIds, toolCallIds }]);
+        if (waits) await emit([{ type: 'turn-waiting', turnId, approvalIds, toolCallIds }]);
         return null;
       }),
   };
 }
 
-const approvalsOf = ({ conversationId, ownerId }: ClaimedTurn, calls: readonly JudgedCall[]) =>
+const approvalsOf = ({ conversationId, ownerId }: ClaimedTurn, calls: readonly ResolvedCall[]) =>
   calls.flatMap(({ id, approval, arguments: given }) =>
     approval ? [{ toolCallId: id, conversationId, ownerId, ...approval, argumentsSha256: sha256(stableStringify(given)) }] : [],
   );

@@ -8,14 +8,14 @@ import { AppError, ConflictError, ProviderError } from '../../kernel/errors.ts';
 import type { Database, Transaction, Tx } from '../../platform/db.ts';
 import { isConnectionLoss, throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { findPayer, holdConversation, type Payer } from '../conversations/index.ts';
+import { findPayer, lockConversationRow, type Payer } from '../conversations/index.ts';
 import { accountOf, bookCall, type LedgerEntry, usageEvent } from '../usage/index.ts';
 import { announceCall, clearCall, endRequest, postponeRequest, type SideKind, type SideRequest, takeRequest } from './side-store.ts';
 
 /** The conversation that a call is for. */
 export type Subject = Payer;
 
-export type ErrandDeps = {
+export type BackgroundTaskDeps = {
   database: Database;
   log: EventLog;
   logger: Logger;
@@ -26,14 +26,14 @@ export type ErrandDeps = {
 };
 
 /** One kind of call, and what becomes of its answer. */
-export type Errand<S extends Subject> = {
+export type BackgroundTask<S extends Subject> = {
   kind: SideKind;
   /** Of an answer; a model that thinks first needs more than its words. */
   generation: Generation;
   /** What a call is about, and what the model is asked; null where there is nothing to ask any more. */
   prepare(request: SideRequest): Promise<{ subject: S; prompt: ModelMessage[] } | null>;
   /** What an answer changes, in the transaction that ends the request. */
-  settle(tx: Tx, subject: S, said: string, isWanted: boolean): Promise<EventBody[]>;
+  settle(tx: Tx, subject: S, said: string, requestedByUser: boolean): Promise<EventBody[]>;
 };
 
 /** How long a process has a request to itself: longer than its call may take. */
@@ -44,9 +44,9 @@ const retryMs = 30_000;
 const maxTries = 3;
 
 /** Makes the calls of one kind that were asked for. Whoever asks has stored it: a process that dies leaves it to the sweep of another. */
-export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand<S>) {
+export function createBackgroundTask<S extends Subject>(deps: BackgroundTaskDeps, task: BackgroundTask<S>) {
   const { database, log, logger, clock, countTokens, modelFor } = deps;
-  const { kind } = errand;
+  const { kind } = task;
 
   /** The row of the ledger of a call for this conversation. */
   async function entryOf(call: Accounted, subject: Subject, model: Model): Promise<LedgerEntry> {
@@ -56,7 +56,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
   }
 
   const inConversation = <T>(id: string, work: (tx: Transaction, append: Append, at: Date) => Promise<T>): Promise<T> =>
-    log.transact(async (tx, append) => work(tx, append, (await holdConversation(tx, id)).at));
+    log.transact(async (tx, append) => work(tx, append, (await lockConversationRow(tx, id)).at));
 
   /**
    * What a call came to: what its answer changes, and its account. What is paid for is neither lost nor bought again for a database that is away
@@ -67,7 +67,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
       inConversation(subject.id, async (tx, append, at) => {
         const ended = await endRequest(tx, request);
         if (!ended) return; // another process took it over, and accounts this call
-        const changes = await errand.settle(tx, subject, answer, ended.isWanted);
+        const changes = await task.settle(tx, subject, answer, ended.isWanted);
         await append(subject.id, null, [...changes, await recordUsage(tx, at, entry)]);
       }),
     );
@@ -117,7 +117,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     throw new CutShortError();
   }
 
-  const prepare = async (request: SideRequest, isAwaited: boolean) => (request.tries > maxTries && !isAwaited ? null : errand.prepare(request));
+  const prepare = async (request: SideRequest, isAwaited: boolean) => (request.tries > maxTries && !isAwaited ? null : task.prepare(request));
 
   /** `isAwaited`: somebody waits for it, however often it failed before. */
   async function make(request: SideRequest, signal: AbortSignal, isAwaited = false): Promise<void> {
@@ -128,7 +128,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     const { provider, info } = modelFor({ provider: subject.provider, model: subject.model, conversationId: subject.id });
     const promptTokens = await countTokens(prompt.map(({ content }) => content).join('\n'));
     if (!(await announceCall(database, request, promptTokens))) return;
-    const end = await callWithin(signal, { model: info.id, messages: prompt, generation: errand.generation }, promptTokens, provider);
+    const end = await callWithin(signal, { model: info.id, messages: prompt, generation: task.generation }, promptTokens, provider);
     const entry = await entryOf(end.call, subject, named(info));
     if (!('error' in end)) return useAnswer(request, subject, end.call.generated, entry);
     if (signal.aborted) return cutShort(request, wasSent(end.call) ? entry : null);
@@ -172,7 +172,7 @@ export function createErrand<S extends Subject>(deps: ErrandDeps, errand: Errand
     },
 
     /** The same for one that somebody waits for: false where it is being made already. Rejects where it cannot be made. */
-    async insist(conversationId: string, signal: AbortSignal): Promise<boolean> {
+    async runNow(conversationId: string, signal: AbortSignal): Promise<boolean> {
       const request = await takeRequest(database, kind, leaseMs, conversationId);
       if (request) await make(request, signal, true);
       return request !== null;

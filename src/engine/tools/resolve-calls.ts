@@ -3,41 +3,45 @@ import { pause } from '../../kernel/async.ts';
 import { beginning } from '../../kernel/text.ts';
 import type { StreamedCall } from '../step.ts';
 import { maxArguments, type Read, readArguments } from './arguments.ts';
-import type { JudgedCall, ToolPorts } from './ports.ts';
+import type { ResolvedCall, ToolPorts } from './ports.ts';
 import { failed } from './result.ts';
 
 /** Calls of one answer; those beyond are told so. */
 const maxAtOnce = 32;
 
-type Judging = Pick<ToolPorts, 'find' | 'caller' | 'json' | 'offered'> & {
+type ResolveDeps = Pick<ToolPorts, 'find' | 'caller' | 'json' | 'offered'> & {
   /** How many calls the turn may still make. */
-  left: number;
+  remaining: number;
   /** Whether the answer asked for more calls than these. */
   hasMore: boolean;
   resultIndexOf(number: number): number;
 };
 
 /** What is to become of the calls of one answer: nothing that a model says ends a turn. */
-export const judge = (calls: readonly StreamedCall[], judging: Judging): Promise<JudgedCall[]> =>
-  Promise.all(calls.map((call, index) => (judging.hasMore && index === calls.length - 1 ? lastOf(call, judging) : judgeOne(call, index, judging))));
+export const resolveCalls = (calls: readonly StreamedCall[], deps: ResolveDeps): Promise<ResolvedCall[]> =>
+  Promise.all(calls.map((call, index) => (deps.hasMore && index === calls.length - 1 ? lastOf(call, deps) : resolveOne(call, index, deps))));
 
 /** The last call that is stored of an answer with more of them than a turn may make: it stands for those that are not, and says so to the model. */
-function lastOf({ id, number, text }: StreamedCall, { resultIndexOf }: Judging): JudgedCall {
+function lastOf({ id, number, text }: StreamedCall, { resultIndexOf }: ResolveDeps): ResolvedCall {
   const outcome = failed('Too many calls at once: make fewer. Neither this call was made nor those that came after it.');
   const facts = { id, number, argumentsText: beginning(text, maxArguments), resultIndex: resultIndexOf(number) };
   return { ...facts, status: 'FAILED', replay: 'READ_ONLY', outcome, approval: null, arguments: null };
 }
 
-async function judgeOne(call: StreamedCall, index: number, { find, caller, json, offered, left, resultIndexOf }: Judging): Promise<JudgedCall> {
+async function resolveOne(
+  call: StreamedCall,
+  index: number,
+  { find, caller, json, offered, remaining, resultIndexOf }: ResolveDeps,
+): Promise<ResolvedCall> {
   const argumentsText = beginning(call.text, maxArguments);
   const facts = { id: call.id, number: call.number, argumentsText, resultIndex: resultIndexOf(call.number) };
-  const refused = (outcome: ToolOutcome, read?: Read): JudgedCall => ({
+  const refused = (outcome: ToolOutcome, read?: Read): ResolvedCall => ({
     ...facts,
     ...{ status: 'FAILED', replay: 'READ_ONLY', outcome, approval: null, arguments: read?.given ?? null },
   });
   const tool = find(call.name);
   if (!tool) return refused(noTool(call.name, offered));
-  if (index >= Math.min(maxAtOnce, left)) return refused(failed('Too many calls at once: make fewer.'));
+  if (index >= Math.min(maxAtOnce, remaining)) return refused(failed('Too many calls at once: make fewer.'));
   const read = await readArguments(tool, call.text, { caller, json });
   if ('fault' in read) return refused(failed(read.fault), read);
   const replay = 'replay' in tool ? tool.replay : 'READ_ONLY';

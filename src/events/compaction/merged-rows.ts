@@ -1,7 +1,7 @@
-import { type DeltaBody, isDelta, type LogEvent, type Marks } from '../../contracts/turn-event.ts';
+import { type DeltaBody, isDelta, type LogEvent, type MergedRowIndex } from '../../contracts/turn-event.ts';
 
 /** How many UTF-16 units of a compacted delta a reader has whose cursor is `after`. */
-function lengthAt({ seq, steps }: Marks, after: number): number {
+function lengthAt({ seq, steps }: MergedRowIndex, after: number): number {
   let at = seq;
   let length = 0;
   for (let index = 0; index < steps.length; index += 3) {
