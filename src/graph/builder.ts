@@ -51,6 +51,6 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
 });
 
-builder.queryType({ description: 'Everything that can be read. Each field answers for the viewer alone: what belongs to others does not exist.' });
+builder.queryType({ description: 'Everything that can be read. Each field answers for the viewer: objects of other users do not exist for them.' });
 builder.mutationType({ description: 'Everything that can be changed. Expected refusals are members of the result unions, not errors.' });
 builder.subscriptionType({ description: 'Live streams over graphql-ws or SSE. Every stream is resumable from the last cursor it gave.' });

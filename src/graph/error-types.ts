@@ -22,10 +22,10 @@ const codeDescriptions: Partial<Record<string, string>> = {
   RATE_LIMITED: 'Too many requests in a short time.',
   QUOTA_EXCEEDED: 'The token quota is used up.',
   BUDGET_EXCEEDED: 'The budget does not allow this call.',
-  TURN_IN_PROGRESS: 'The conversation has a live turn.',
+  TURN_IN_PROGRESS: 'The conversation has a turn that has not ended.',
   TURN_NOT_ACTIVE: 'The turn has already ended.',
   IDEMPOTENCY_CONFLICT: 'The idempotency key was used for another request.',
-  STALE_CURSOR: 'The cursor does not belong to this log, or lies ahead of it.',
+  STALE_CURSOR: 'The cursor belongs to another log, or lies ahead of this one.',
   CONTEXT_TOO_LONG: "The prompt does not fit the model's window.",
   ANSWER_TOO_LARGE: 'The answer would hold more than one may, or than there is room for now: then it is retryable.',
   CONTENT_FILTERED: 'The provider refused the content.',
@@ -39,8 +39,8 @@ const codeDescriptions: Partial<Record<string, string>> = {
   APPROVAL_EXPIRED: 'The approval came too late.',
   FILE_REJECTED: 'The file is not acceptable.',
   CONFLICT: 'The present state does not allow this.',
-  SERVICE_UNAVAILABLE: 'What this needs is away or full just now; the same request may succeed later.',
-  INTERNAL: 'A fault on our side; it is logged with the request id.',
+  SERVICE_UNAVAILABLE: 'Something that this needs, such as the database, is not available now; the same request may succeed later.',
+  INTERNAL: 'A fault of the server; it is logged with the request id.',
 };
 
 /** Codes of answers that tell of the request itself, before or beside what it asks for. */
@@ -51,12 +51,12 @@ export const protocolCodes = {
   QUERY_TOO_COMPLEX: 'The document asks for more than one operation may: it is too long, too wide, too deep, or leads to too many objects.',
   BAD_REQUEST: 'The request is not one of GraphQL, or cannot be read.',
   REQUEST_ENTITY_TOO_LARGE: 'The request has more bytes than it may have.',
-  INTERNAL_SERVER_ERROR: 'A fault on our side, of an operation that has no answer: INTERNAL where one is told as data.',
+  INTERNAL_SERVER_ERROR: 'A fault of the server, as an error of an operation. Where it is part of the data, the code is INTERNAL.',
   PERSISTED_QUERY_NOT_SUPPORTED: 'The request has the hash of a query in place of its text. Send the text: none is kept here.',
 } as const;
 
 const ErrorCode = builder.enumType('ErrorCode', {
-  description: 'The class of a refusal or failure: what a program branches on.',
+  description: 'The code of a refusal or failure, for programs to branch on.',
   values: Object.fromEntries([
     ...errorCodes.map((code) => [code, { description: codeDescriptions[code] ?? code }] as const),
     ...Object.entries(protocolCodes).map(([code, description]) => [code, { description }] as const),
@@ -68,13 +68,13 @@ export const ApiError = builder.interfaceRef<AppError>('ApiError').implement({
   resolveType: (value) => typeOfRefusal(value) ?? undefined,
   fields: (t) => ({
     message: t.string({ description: 'What happened and what to do about it, for a person.', resolve: charged(({ message }) => message) }),
-    code: t.field({ type: ErrorCode, description: 'The class of the error, for a program.', resolve: ({ code }) => code }),
+    code: t.field({ type: ErrorCode, description: 'The code of the error, for programs.', resolve: ({ code }) => code }),
     retryable: t.exposeBoolean('retryable', { description: 'Whether the same request may succeed later without being changed.' }),
   }),
 });
 
 const Issue = builder.objectRef<{ path: string[]; message: string }>('ValidationIssue').implement({
-  description: 'One thing that is wrong with an input.',
+  description: 'One problem of an input.',
   fields: (t) => ({
     path: t.exposeStringList('path', { description: 'The way to the value in the arguments, e.g. ["input", "content", "text"].' }),
     message: t.string({ description: 'What is wrong with it, with the limit and what came.', resolve: charged(({ message }) => message) }),
@@ -139,7 +139,7 @@ builder.objectType(ContentFilteredError, {
 builder.objectType(RateLimitedError, {
   name: 'RateLimitedError',
   isTypeOf: isRefusal('RateLimitedError'),
-  description: 'The viewer, or their address, does this more often than they may.',
+  description: 'The viewer, or their network address, reached a rate limit.',
   interfaces: [ApiError],
   fields: (t) => ({
     retryAfterMs: t.exposeInt('retryAfterMs', { description: 'Milliseconds after which it may be done again.' }),
@@ -151,7 +151,7 @@ builder.objectType(RateLimitedError, {
 builder.objectType(ContextTooLongError, {
   name: 'ContextTooLongError',
   isTypeOf: isRefusal('ContextTooLongError'),
-  description: 'The least that a model must be shown does not fit into its window.',
+  description: 'Even the smallest prompt (the instructions and the last message) does not fit into the context window of the model.',
   interfaces: [ApiError],
   fields: (t) => ({
     tokens: t.exposeInt('tokens', { description: 'Tokens of the message with its instructions, as we count them.' }),
@@ -162,7 +162,7 @@ builder.objectType(ContextTooLongError, {
 builder.objectType(InternalError, {
   name: 'InternalError',
   isTypeOf: isRefusal('InternalError'),
-  description: 'A fault on our side, without its insides.',
+  description: 'A fault of the server, without details.',
   interfaces: [ApiError],
 });
 

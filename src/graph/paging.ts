@@ -65,7 +65,7 @@ export function toPage<T>(
 }
 
 const PageInfo = builder.objectRef<PageShape<unknown>>('PageInfo').implement({
-  description: 'Where a page lies in its list.',
+  description: 'The position of a page in its list.',
   fields: (t) => ({
     hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether the list goes on after this page.' }),
     hasPreviousPage: t.exposeBoolean('hasPreviousPage', { description: 'Whether the list has something before this page.' }),
@@ -90,7 +90,7 @@ export function connectionOf<T>(name: string, node: ObjectRef<Types, T>, more: M
     description: `One ${name} in a list, with its place there.`,
     fields: (t) => ({
       node: t.field({ type: node, description: `The ${name}.`, resolve: (parent) => parent.node as never }),
-      cursor: t.exposeString('cursor', { description: 'Its place in this list, for `after` and `before`.' }),
+      cursor: t.exposeString('cursor', { description: 'The cursor of this item in the list, for `after` and `before`.' }),
     }),
   });
   return builder.objectRef<PageShape<T>>(`${name}Connection`).implement({
@@ -98,7 +98,7 @@ export function connectionOf<T>(name: string, node: ObjectRef<Types, T>, more: M
     fields: (t) => ({
       edges: t.field({ type: [edge], description: 'The page, each with its cursor.', resolve: ({ edges }) => edges }),
       nodes: t.field({ type: [node], description: 'The page, without cursors.', resolve: ({ edges }) => edges.map((each) => each.node) as never }),
-      pageInfo: t.field({ type: PageInfo, description: 'Where this page lies in the list.', resolve: (page) => page }),
+      pageInfo: t.field({ type: PageInfo, description: 'The position of this page in the list.', resolve: (page) => page }),
       totalCount: t.int({ description: 'How many the whole list has; counted only when asked for.', resolve: ({ count }) => count() }),
       ...more(t),
     }),

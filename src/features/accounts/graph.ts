@@ -17,7 +17,7 @@ export const User = builder.prismaObject('User', {
     id: t.id(globalId('User')),
     displayName: t.exposeString('displayName', { description: 'The name to show.' }),
     email: t.exposeString('email', { nullable: true, description: 'The e-mail address that the token named.' }),
-    roles: t.field({ type: [Role], description: 'What the user is.', resolve: ({ roles }) => roles }),
+    roles: t.field({ type: [Role], description: 'The roles of the user.', resolve: ({ roles }) => roles }),
     isAnonymous: t.boolean({ description: 'Whether this is a guest without an account.', resolve: ({ anonymousId }) => anonymousId !== null }),
     totalTokensUsed: t.field({
       type: 'BigInt',
@@ -56,7 +56,7 @@ export const User = builder.prismaObject('User', {
 findNodes('User', (ids, { db, viewer }) => db.user.findMany({ where: { id: { in: ids.filter((id) => id === viewer.userId) } } }));
 
 const Viewer = builder.objectRef<{ userId: string; expiresAt: Date; roles: Parameters<typeof may>[0] }>('Viewer').implement({
-  description: 'Who asks, and what they may do.',
+  description: 'The user of this request, with their roles and permissions.',
   fields: (t) => ({
     user: t.field({
       type: User,
@@ -65,30 +65,30 @@ const Viewer = builder.objectRef<{ userId: string; expiresAt: Date; roles: Param
     }),
     can: t.boolean({
       description: 'Whether the viewer may do something.',
-      args: { action: t.arg({ type: ViewerAction, required: true, description: 'What it is about.' }) },
+      args: { action: t.arg({ type: ViewerAction, required: true, description: 'The title.' }) },
       resolve: ({ roles }, { action }) => may(roles, action),
     }),
     tokenExpiresAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the token stops being good; streams end then.',
+      description: 'When the token expires; streams end then.',
       resolve: ({ expiresAt }) => expiresAt,
     }),
   }),
 });
 
 builder.queryField('viewer', (t) =>
-  t.field({ type: Viewer, description: 'Who asks.', resolve: (_root, _args, { viewer }) => ({ ...viewer, roles: viewer.roles }) }),
+  t.field({ type: Viewer, description: 'The user of this request.', resolve: (_root, _args, { viewer }) => ({ ...viewer, roles: viewer.roles }) }),
 );
 
 type GuestSession = { token: string; expiresAt: Date; anonymousId: string; userId: string };
 
 const GuestSessionSuccess = builder.objectRef<GuestSession>('GuestSessionSuccess').implement({
-  description: 'A visitor has a world of their own now.',
+  description: 'The session was made or renewed.',
   fields: (t) => ({
     token: t.exposeString('token', { description: 'Send it as "Authorization: Bearer …". It is shown only here.' }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When the token stops being good.', resolve: ({ expiresAt }) => expiresAt }),
-    anonymousId: t.exposeString('anonymousId', { description: 'Names this guest, also where the token is renewed.' }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When the token expires.', resolve: ({ expiresAt }) => expiresAt }),
+    anonymousId: t.exposeString('anonymousId', { description: 'Identifies this guest, also after the token was renewed.' }),
     user: t.field({
       type: User,
       description: 'The guest.',

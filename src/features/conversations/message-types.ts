@@ -34,11 +34,11 @@ export const toolsRun = (calls: readonly { toolName: string; attempts: number }[
 ];
 
 export const Message = builder.prismaObject('Message', {
-  description: 'Something that was said in a conversation.',
+  description: 'A message of a conversation: of the user, or of the model.',
   interfaces: [Node],
   fields: (t) => ({
     id: t.id(globalId('Message')),
-    role: t.field({ type: MessageRole, description: 'Who speaks.', resolve: ({ role }) => role }),
+    role: t.field({ type: MessageRole, description: 'Who wrote the message.', resolve: ({ role }) => role }),
     content: t.string({
       nullable: true,
       description: 'The text parts joined; null where there are none. Of a message that streams: what there is now.',
@@ -54,7 +54,7 @@ export const Message = builder.prismaObject('Message', {
       description: 'Names of the tools that ran for this message.',
       resolve: charged(async ({ id }, _args, { loaders }) => toolsRun((await loaders.messageCalls.load(id)) ?? [])),
     }),
-    status: t.field({ type: MessageStatus, description: 'How far the message is.', resolve: ({ status }) => status }),
+    status: t.field({ type: MessageStatus, description: 'The status of the message.', resolve: ({ status }) => status }),
     finishReason: t.field({
       type: FinishReason,
       nullable: true,
@@ -66,7 +66,7 @@ export const Message = builder.prismaObject('Message', {
       description: 'Dense order in its conversation, from 1; two messages never have the same.',
       resolve: ({ ordinal }) => ordinal,
     }),
-    model: t.exposeString('model', { nullable: true, description: 'The model that was asked for it; null for what users wrote.' }),
+    model: t.exposeString('model', { nullable: true, description: 'The model that wrote it; null for messages of users.' }),
     tokenCount: t.exposeInt('tokenCount', {
       description: 'Tokens of the message: counted by the provider where it answered, else by our tokenizer.',
     }),

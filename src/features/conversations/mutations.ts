@@ -33,7 +33,7 @@ const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
 });
 
 const ConversationSuccess = builder.objectRef<{ conversationId: string }>('ConversationSuccess').implement({
-  description: 'It is done.',
+  description: 'It succeeded.',
   fields: (t) => ({
     conversation: t.field({
       type: Conversation,
@@ -44,18 +44,18 @@ const ConversationSuccess = builder.objectRef<{ conversationId: string }>('Conve
 });
 
 const DeleteSuccess = builder.objectRef<{ deletedId: string }>('DeleteSuccess').implement({
-  description: 'It is gone.',
+  description: 'It was deleted.',
   fields: (t) => ({ deletedId: t.exposeID('deletedId', { description: 'The global id of what was deleted.' }) }),
 });
 
 export const ConversationResult = resultUnion('ConversationResult', {
-  description: 'The conversation, or why nothing was changed.',
+  description: 'The conversation as it is now, or the reason why nothing was changed.',
   success: ConversationSuccess,
   errors: [ValidationError, NotFoundError, ForbiddenError, RateLimitedError, ConflictError, ProviderError],
 });
 
 const DeleteResult = resultUnion('DeleteResult', {
-  description: 'What was deleted, or why nothing was.',
+  description: 'The id that was deleted, or the reason why nothing was.',
   success: DeleteSuccess,
   errors: [NotFoundError, ForbiddenError, ConflictError, ValidationError],
 });
@@ -63,8 +63,8 @@ const DeleteResult = resultUnion('DeleteResult', {
 builder.mutationFields((t) => ({
   createConversation: t.field({
     type: ConversationResult.type,
-    description: 'Creates a conversation. `sendMessage` can do it on the way.',
-    args: { input: t.arg({ type: CreateConversationInput, required: true, description: 'What it is like.' }) },
+    description: 'Creates a conversation without a message. `sendMessage` can create one together with its first message.',
+    args: { input: t.arg({ type: CreateConversationInput, required: true, description: 'The settings of the new conversation.' }) },
     resolve: (_root, { input }, context) =>
       ConversationResult.run(context, async ({ viewer, services }) => ({
         conversationId: (await services.conversations.create(viewer, input)).id,
@@ -72,7 +72,7 @@ builder.mutationFields((t) => ({
   }),
   updateConversation: t.field({
     type: ConversationResult.type,
-    description: 'Changes what a conversation says of itself.',
+    description: 'Changes fields of a conversation, such as its title or its model.',
     args: { input: t.arg({ type: UpdateConversationInput, required: true, description: 'What to change.' }) },
     resolve: (_root, { input: { id, ...changes } }, context) =>
       ConversationResult.run(context, async ({ viewer, services }) => {
@@ -83,7 +83,7 @@ builder.mutationFields((t) => ({
   }),
   archiveConversation: t.field({
     type: ConversationResult.type,
-    description: 'Puts a conversation away, or takes it out again. In the archive it takes no messages.',
+    description: 'Moves a conversation into the archive, or out of it. In the archive it accepts no messages.',
     args: {
       id: t.arg.id({ required: true, description: 'Its global id.' }),
       archived: t.arg.boolean({ defaultValue: true, description: 'False takes it out of the archive.' }),
@@ -97,7 +97,7 @@ builder.mutationFields((t) => ({
   }),
   endConversation: t.field({
     type: ConversationResult.type,
-    description: 'Ends a conversation for good: it can be read, and takes no messages any more.',
+    description: 'Ends a conversation for good: it can still be read, and accepts no messages any more.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
     resolve: (_root, { id }, context) =>
       ConversationResult.run(context, async ({ viewer, services }) => {
@@ -108,7 +108,7 @@ builder.mutationFields((t) => ({
   }),
   deleteConversation: t.field({
     type: DeleteResult.type,
-    description: 'Deletes a conversation with all its messages. A turn that runs is stopped. The account of what it cost stays.',
+    description: 'Deletes a conversation with all its messages. A running turn is stopped. The records of usage and cost stay.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
     resolve: (_root, { id }, context) =>
       DeleteResult.run(context, async ({ viewer, services }) => {

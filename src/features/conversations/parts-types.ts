@@ -5,7 +5,7 @@ import type { Context } from '../../graph/context.ts';
 
 type Indexed<P extends MessagePart> = P & { index: number; messageId: string };
 
-const place = 'Its place in the message, from 0; events name parts by it.';
+const place = 'The index of the part in the message, from 0; events name parts by it.';
 const units = 'Length of the text in UTF-16 units.';
 
 const TextPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'text' }>>>('TextPart').implement({
@@ -18,7 +18,7 @@ const TextPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'text' }
 });
 
 const ReasoningPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'reasoning' }>>>('ReasoningPart').implement({
-  description: 'What the model said of its own thinking, where its provider shows that.',
+  description: 'The reasoning of the model, where its provider shows it.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
     text: t.string({ description: 'The reasoning.', resolve: charged(({ text }) => text) }),
@@ -40,7 +40,7 @@ const DataPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'data' }
     'What a model said in the format that it was asked for (`GenerationInput.responseFormat`): it has been checked. Its text is a part of its own.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
-    schema: t.exposeString('schema', { description: 'The name of the format.' }),
+    schema: t.exposeString('schema', { description: 'The name of the format: the `title` of its JSON Schema.' }),
     data: t.field({ type: 'JSON', description: 'The data.', resolve: charged(({ data }) => data) }),
     confidence: t.float({ nullable: true, description: 'How sure the model is, from 0 to 1; null where it does not say.', resolve: () => null }),
   }),
@@ -60,7 +60,7 @@ async function callOf({ messageId, call }: Indexed<Extract<MessagePart, { call: 
 }
 
 const ToolCallPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'tool-call' }>>>('ToolCallPart').implement({
-  description: 'A call of a tool. What it gave is a part of its own, further on.',
+  description: 'A call of a tool. Its result is a part of its own, further on.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
     toolCall: t.field({ type: 'ToolCall', description: 'The call.', resolve: (part, _args, context) => callOf(part, context) }),
@@ -68,7 +68,7 @@ const ToolCallPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'too
 });
 
 const ToolResultPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'tool-result' }>>>('ToolResultPart').implement({
-  description: 'What came of a call of a tool: what the model was told. Results stand in the order of their calls.',
+  description: 'The result of a call of a tool, as the model was shown it. Results are in the order of their calls.',
   fields: (t) => ({
     index: t.exposeInt('index', { description: place }),
     toolCall: t.field({ type: 'ToolCall', description: 'The call.', resolve: (part, _args, context) => callOf(part, context) }),

@@ -16,10 +16,12 @@ import { Conversation, ConversationConnection } from './types.ts';
 const ConversationOrderEnum = builder.enumType('ConversationOrder', {
   description: 'The order of a list of conversations.',
   values: {
-    LAST_MESSAGE_DESC: { description: 'What something was said in last comes first, answers included; where nothing was, its creation counts.' },
+    LAST_MESSAGE_DESC: {
+      description: 'The conversation with the most recent message comes first, answers included; where there is no message, its creation counts.',
+    },
     UPDATED_DESC: { description: 'What changed last comes first.' },
     CREATED_DESC: { description: 'The newest comes first.' },
-    TITLE_ASC: { description: 'By title.' },
+    TITLE_ASC: { description: 'By title, in alphabetical order.' },
     COST_DESC: { description: 'The most expensive comes first.' },
   },
 });
@@ -27,10 +29,13 @@ const ConversationOrderEnum = builder.enumType('ConversationOrder', {
 const ConversationFilter = builder.inputType('ConversationFilter', {
   description: 'Which conversations to list; all conditions hold together.',
   fields: (t) => ({
-    status: t.field({ type: [ConversationStatus], description: 'Any of these. Without it: ACTIVE and COMPLETED, not ARCHIVED.' }),
+    status: t.field({
+      type: [ConversationStatus],
+      description: 'Only conversations in one of these states. Without it: ACTIVE and COMPLETED, not ARCHIVED.',
+    }),
     search: t.string({ description: 'Titles that contain this text, whatever their case; at most 200 characters.' }),
     language: t.string({ description: 'This BCP 47 language tag, in whatever case.' }),
-    updatedSince: t.field({ type: 'DateTime', description: 'Changed at this moment or later.' }),
+    updatedSince: t.field({ type: 'DateTime', description: 'Only conversations that changed at this moment or later.' }),
   }),
 });
 
@@ -81,7 +86,7 @@ builder.queryFields((t) => ({
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
       last: t.arg.int({ description: 'How many from the end, or from before `before`: 1 to 100. It needs `first` to be left out or null.' }),
       before: t.arg.string({ description: 'Only what comes before this cursor.' }),
-      filter: t.arg({ type: ConversationFilter, description: 'Which ones.' }),
+      filter: t.arg({ type: ConversationFilter, description: 'Which of them.' }),
       orderBy: t.arg({ type: ConversationOrderEnum, defaultValue: 'UPDATED_DESC', description: 'In which order.' }),
     },
     resolve: async (_root, { filter, orderBy, first, ...args }, { db, viewer, loaders }, info) => {

@@ -31,17 +31,17 @@ export const Conversation = builder.prismaObject('Conversation', {
     owner: t.field({
       type: 'User',
       nullable: true,
-      description: 'Whose conversation it is; null when the account is gone.',
+      description: 'The owner of the conversation; null when the account was deleted.',
       resolve: ({ ownerId }, _args, { db }) => (ownerId ? db.user.findUnique({ where: { id: ownerId } }) : null),
     }),
-    title: t.exposeString('title', { description: 'What it is about, up to 200 characters.' }),
+    title: t.exposeString('title', { description: 'The title, up to 200 characters.' }),
     titleSource: t.field({ type: TitleSource, description: 'Who made the title.', resolve: ({ titleSource }) => titleSource }),
     language: t.exposeString('language', { description: 'BCP 47 language tag, e.g. "es" or "pt-BR".' }),
     provider: t.exposeString('provider', { description: 'The provider that answers, unless a message names another model.' }),
     model: t.exposeString('model', { description: 'The model that answers, unless a message names another.' }),
-    status: t.field({ type: ConversationStatus, description: 'Whether it takes messages.', resolve: ({ status }) => status }),
+    status: t.field({ type: ConversationStatus, description: 'The status of the conversation.', resolve: ({ status }) => status }),
     isActive: t.boolean({ description: 'Whether it takes messages: status is ACTIVE.', resolve: ({ status }) => status === 'ACTIVE' }),
-    isArchived: t.boolean({ description: 'Whether it is put away: status is ARCHIVED.', resolve: ({ status }) => status === 'ARCHIVED' }),
+    isArchived: t.boolean({ description: 'Whether it is in the archive: status is ARCHIVED.', resolve: ({ status }) => status === 'ARCHIVED' }),
     systemPrompt: t.string({
       description: 'Instructions that precede every answer; empty where there are none.',
       resolve: charged(async ({ id }, _args, { loaders }) => (await loaders.systemPrompts.load(id)) ?? ''),
@@ -63,13 +63,13 @@ export const Conversation = builder.prismaObject('Conversation', {
     lastMessageAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When something was last said, answers included; null where nothing was.',
+      description: 'When the last message was written, answers included; null where there is none.',
       resolve: ({ lastMessageAt, lastOrdinal }) => (lastOrdinal > 0n ? lastMessageAt : null),
     }),
     messages: t.field({
       type: MessageConnection,
       description:
-        'What was said on one branch, oldest first; without `leaf` on the one that is shown. `last: 50` gives the newest fifty, still oldest first.',
+        'The messages of one branch, oldest first; without `leaf` of the branch that is shown. `last: 50` gives the newest fifty, still oldest first.',
       args: {
         first: t.arg.int({ description: 'How many from the beginning: 1 to 100; 20 when nothing is said.' }),
         after: t.arg.string({ description: 'Only what comes after this cursor.' }),
@@ -117,7 +117,7 @@ findNodes('Conversation', async (ids, { db, viewer, loaders }, info) => {
 builder.prismaObjectField('Message', 'conversation', (t) =>
   t.field({
     type: Conversation,
-    description: 'The conversation it was said in.',
+    description: 'The conversation that the message belongs to.',
     resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
   }),
 );

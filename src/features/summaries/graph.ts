@@ -5,7 +5,7 @@ builder.prismaObjectField('Conversation', 'contextSummary', (t) =>
   t.string({
     nullable: true,
     description:
-      'What stands for the beginning of the branch that is shown, since a model cannot be shown all of it any more; null while it can, and until a model has made it.',
+      'The summary of the older messages of the branch that is shown, where these do not fit into the prompt any more; null while they fit, and until a model has written it.',
     resolve: charged(({ activeLeafId }, _args, { loaders }) => (activeLeafId ? loaders.summaryOfLeaf.load(activeLeafId) : null)),
   }),
 );

@@ -5,7 +5,7 @@ import { ConversationResult } from '../conversations/index.ts';
 builder.mutationField('generateTitle', (t) =>
   t.field({
     type: ConversationResult.type,
-    description: 'Has a model make a title of what was said last, in place of whatever there is, and answers when it is there.',
+    description: 'Has a model write a title from the last messages, which replaces the present one, and answers when it is stored.',
     args: { id: t.arg.id({ required: true, description: 'Global id of the conversation.' }) },
     resolve: (_root, { id }, context) =>
       ConversationResult.run(context, async ({ viewer, services, signal }) => {

@@ -25,7 +25,7 @@ export const ToolCall = builder.interfaceType('ToolCall', {
       description: 'The arguments as the model wrote them; empty until they are whole.',
       resolve: charged(async ({ contents }) => (await contents.get()).argumentsText),
     }),
-    status: t.field({ type: ToolCallStatus, description: 'How far it is.', resolve: ({ status }) => status }),
+    status: t.field({ type: ToolCallStatus, description: 'Its status.', resolve: ({ status }) => status }),
     resultJson: t.field({
       type: 'JSON',
       nullable: true,
@@ -34,7 +34,7 @@ export const ToolCall = builder.interfaceType('ToolCall', {
     }),
     errorMessage: t.string({
       nullable: true,
-      description: 'What the model was told in place of a result; null where nothing went wrong.',
+      description: 'The error that the model was shown instead of a result; null where there was none.',
       resolve: charged(async ({ contents }) => (await contents.get()).errorMessage),
     }),
     executionTimeMs: t.int({
@@ -42,11 +42,11 @@ export const ToolCall = builder.interfaceType('ToolCall', {
       description: 'Milliseconds from its first run to its end; null where it did not run.',
       resolve: ({ startedAt, finishedAt }) => (startedAt && finishedAt ? finishedAt.getTime() - startedAt.getTime() : null),
     }),
-    attempts: t.exposeInt('attempts', { description: 'How often it was begun: more than once where a worker was lost.' }),
+    attempts: t.exposeInt('attempts', { description: 'How often the tool was begun for this call: more than once where a worker was lost.' }),
     approval: t.field({
       type: Approval,
       nullable: true,
-      description: 'Who was asked whether it may be made; null where nobody was.',
+      description: 'The approval that the call needed; null where it needed none.',
       // What is asked is about arguments; who was given none yet must not be given the question.
       resolve: ({ id, status }, _args, { loaders }) => (status === 'STREAMING_ARGUMENTS' ? null : loaders.callApproval.load(id)),
     }),
@@ -86,7 +86,8 @@ findNodes(
 );
 
 export const Approval = builder.prismaObject('Approval', {
-  description: 'A question whether a tool may be called with these arguments. The turn waits for the answer, and holds nothing meanwhile.',
+  description:
+    'An approval: a person must decide whether a tool may be called with these arguments. The turn waits for it, and occupies no worker meanwhile.',
   interfaces: [Node],
   fields: (t) => ({
     id: t.id(globalId('Approval')),
@@ -97,12 +98,12 @@ export const Approval = builder.prismaObject('Approval', {
     }),
     conversation: t.field({
       type: 'Conversation',
-      description: 'Where it was asked for.',
+      description: 'The conversation of the approval.',
       resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
     }),
-    status: t.field({ type: ApprovalStatus, description: 'What became of it.', resolve: ({ status }) => status }),
-    summary: t.string({ description: 'What would be done, in words for the person who decides.', resolve: charged(({ summary }) => summary) }),
-    risk: t.field({ type: Risk, description: 'How much it may do.', resolve: ({ risk }) => risk }),
+    status: t.field({ type: ApprovalStatus, description: 'Its outcome.', resolve: ({ status }) => status }),
+    summary: t.string({ description: 'What the call would do, in words for the person who decides.', resolve: charged(({ summary }) => summary) }),
+    risk: t.field({ type: Risk, description: 'How much harm it can do.', resolve: ({ risk }) => risk }),
     argumentsSha256: t.exposeString('argumentsSha256', {
       description: 'SHA-256 of the arguments, as JSON with sorted keys, in hex. A decision must name it: what was not shown cannot be allowed.',
     }),
@@ -116,7 +117,7 @@ export const Approval = builder.prismaObject('Approval', {
     expiresAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When nobody is waited for any longer.',
+      description: 'When the approval expires.',
       resolve: ({ expiresAt }) => expiresAt,
     }),
     decidedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it was decided.', resolve: ({ decidedAt }) => decidedAt }),
@@ -141,7 +142,7 @@ export const ApprovalConnection = connectionOf('Approval', Approval);
 builder.prismaObjectField('Conversation', 'pendingApprovals', (t) =>
   t.field({
     type: [Approval],
-    description: 'What somebody is asked in it now, the oldest first; the first 100.',
+    description: 'Pending approvals of this conversation, the oldest first; the first 100.',
     resolve: async ({ id }, _args, { loaders }) => (await loaders.pendingApprovals.load(id)) ?? [],
   }),
 );

@@ -4,12 +4,12 @@ import { builder } from '../../graph/builder.ts';
 import { priceOf } from '../usage/index.ts';
 
 const ContextDecision = builder.enumType('ContextDecision', {
-  description: 'What becomes of a message when a prompt is made.',
+  description: 'Whether a message is part of the prompt, and why not.',
   values: {
     INCLUDED: { description: 'The model is shown it.' },
     SUMMARISED: { description: 'A summary stands for it.' },
     DROPPED: { description: 'The model is not shown it.' },
-    INJECTED: { description: 'It is no message of the conversation, but was put in from elsewhere.' },
+    INJECTED: { description: 'It is not a message of the conversation; it was added from elsewhere.' },
   },
 });
 
@@ -22,7 +22,7 @@ const ContextItem = builder.objectRef<Item>('ContextItem').implement({
       description: 'The message; null for a draft, which is none yet.',
       resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
     }),
-    decision: t.field({ type: ContextDecision, description: 'What became of it.', resolve: ({ decision }) => decision }),
+    decision: t.field({ type: ContextDecision, description: 'Its outcome.', resolve: ({ decision }) => decision }),
     tokens: t.exposeInt('tokens', { description: 'Its tokens, as they were counted when it was stored.' }),
     reason: t.string({ description: 'Why, for a person.', resolve: charged(({ reason }) => reason) }),
   }),

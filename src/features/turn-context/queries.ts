@@ -7,10 +7,10 @@ import { ContextReport } from './context-types.ts';
 builder.queryField('previewContext', (t) =>
   t.field({
     type: ContextReport,
-    description: 'What the next message would show the model: made by the code that makes the prompt. An error where it would not fit at all.',
+    description: 'The prompt of the next message, without sending it: made by the same code. An error where it would not fit at all.',
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
-      draft: t.arg({ type: ContentInput, description: 'What the message would say. Without it only what is there already.' }),
+      draft: t.arg({ type: ContentInput, description: 'The content of the next message. Without it the preview has only the messages that exist.' }),
       generation: t.arg({ type: GenerationInput, description: 'How the answer would be generated.' }),
     },
     resolve: async (_root, { conversationId: given, draft, generation }, { viewer, services, budget }) => {

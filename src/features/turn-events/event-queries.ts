@@ -69,12 +69,12 @@ const ConversationEventEdge = builder.objectRef<EventEdge>('ConversationEventEdg
 });
 
 const ConversationEventConnection = builder.objectRef<EventPage>('ConversationEventConnection').implement({
-  description: 'A page of a log.',
+  description: 'A page of an event log.',
   fields: (t) => ({
     edges: t.field({ type: [ConversationEventEdge], description: 'The events, oldest first.', resolve: ({ edges }) => edges }),
     pageInfo: t.field({
       type: 'PageInfo',
-      description: 'Where this page lies in the log.',
+      description: 'The position of this page in the log.',
       resolve: (page) => ({ ...page, count: async () => page.edges.length }),
     }),
   }),

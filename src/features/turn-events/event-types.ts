@@ -33,12 +33,12 @@ const types = [
       conversation: conversation(t),
     }),
   ),
-  eventType('conversation-updated', 'ConversationUpdatedEvent', 'The conversation says something else of itself.', (t) => ({
+  eventType('conversation-updated', 'ConversationUpdatedEvent', 'One or more fields of the conversation changed.', (t) => ({
     conversation: conversation(t),
     changed: changed(t),
   })),
-  eventType('conversation-deleted', 'ConversationDeletedEvent', 'The conversation is gone; the stream ends with this.', (t) => ({
-    conversationId: t.id({ description: 'Which one.', resolve: (event) => toGlobalId('Conversation', event.conversationId) }),
+  eventType('conversation-deleted', 'ConversationDeletedEvent', 'The conversation was deleted; the stream ends with this event.', (t) => ({
+    conversationId: t.id({ description: 'The tool to call.', resolve: (event) => toGlobalId('Conversation', event.conversationId) }),
   })),
   eventType('branch-selected', 'BranchSelectedEvent', 'Another branch is shown: read `messages` anew.', (t) => ({
     conversation: conversation(t),
@@ -51,7 +51,7 @@ const types = [
   eventType('message-added', 'MessageAddedEvent', 'A message exists. An answer is added empty, with its question, and grows by deltas.', (t) => ({
     message: message(t),
   })),
-  eventType('message-updated', 'MessageUpdatedEvent', 'Something about a message changed other than its text growing.', (t) => ({
+  eventType('message-updated', 'MessageUpdatedEvent', 'Fields of a message changed, other than by growing text.', (t) => ({
     message: message(t),
     changed: changed(t),
   })),
@@ -101,7 +101,7 @@ const types = [
     tokens: t.int({ description: 'Tokens of what is shown, as we count them.', resolve: ({ body }) => body.tokens }),
     limit: t.int({ description: 'How many there may be beside the answer.', resolve: ({ body }) => body.limit }),
   })),
-  eventType('usage-recorded', 'UsageRecordedEvent', 'A call of a provider was booked.', (t) => ({
+  eventType('usage-recorded', 'UsageRecordedEvent', 'The usage and cost of a call of a provider were recorded.', (t) => ({
     usage: t.field({
       type: 'Usage',
       description: 'The row of the ledger.',

@@ -10,7 +10,7 @@ type Kind = Body['type'];
 type Seen<K extends Kind> = SeenEvent<Extract<Body, { type: K }>>;
 
 const EventMeta = builder.interfaceRef<SeenEvent>('EventMeta').implement({
-  description: 'What every event has.',
+  description: 'Fields of every event.',
   fields: (t) => ({
     seq: t.field({
       type: 'BigInt',

@@ -15,10 +15,14 @@ import { Stream, streamFor, type TransformedFrame } from './stream.ts';
 export const ConversationFrame = builder.objectRef<GraphQLFrame>('ConversationFrame').implement({
   description: 'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to remember.',
   fields: (t) => ({
-    cursor: t.field({ type: 'EventCursor', description: 'Remember this one value; pass it as `after` to resume.', resolve: encodeEventCursor }),
+    cursor: t.field({
+      type: 'EventCursor',
+      description: 'The position after these events. Keep it, and pass it as `after` to resume.',
+      resolve: encodeEventCursor,
+    }),
     events: t.field({
       type: [ConversationEvent],
-      description: 'What happened, in order; may be empty in the first frame.',
+      description: 'The events, in order; may be empty in the first frame.',
       resolve: ({ events }) => events.filter(isShown) as never,
     }),
     caughtUp: t.exposeBoolean('caughtUp', { description: 'Whether this frame reaches the live end of the log.' }),

@@ -20,7 +20,7 @@ const toolCallId = <T extends { body: { toolCallId?: string } }>(t: ObjectFieldB
 const approval = <T extends { body: { approvalId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
   t.field({
     type: Approval,
-    description: 'The question as it is now.',
+    description: 'The approval as it is now.',
     resolve: async ({ body }, _args, { loaders }) => (await loaders.approvalRows.load(body.approvalId))!,
   });
 
@@ -54,12 +54,14 @@ export const toolEvents = [
     'More of the arguments of a call, as the model writes them: JSON, when they are whole.',
     argumentsDelta,
   ),
-  eventType('tool-started', 'ToolExecutionStartedEvent', 'A tool is run: again, where a worker was lost.', (t) => ({ toolCall: toolCall(t) })),
-  eventType('tool-progress', 'ToolProgressEvent', 'A tool says how far it is.', (t) => ({
+  eventType('tool-started', 'ToolExecutionStartedEvent', 'A tool is being run; run again, where its worker was lost.', (t) => ({
+    toolCall: toolCall(t),
+  })),
+  eventType('tool-progress', 'ToolProgressEvent', 'A tool reports its progress.', (t) => ({
     toolCallId: toolCallId(t),
     progress: t.float({ nullable: true, description: 'A share from 0 to 1.', resolve: ({ body }) => body.progress }),
-    message: t.string({ nullable: true, description: 'Words for a person.', resolve: charged(({ body }) => body.message) }),
-    data: t.field({ type: 'JSON', nullable: true, description: 'Whatever else the tool says.', resolve: charged(({ body }) => body.data) }),
+    message: t.string({ nullable: true, description: 'A text for people.', resolve: charged(({ body }) => body.message) }),
+    data: t.field({ type: 'JSON', nullable: true, description: 'Further data of the tool.', resolve: charged(({ body }) => body.data) }),
   })),
   eventType(
     'tool-finished',
@@ -75,7 +77,7 @@ export const toolEvents = [
       toolCall: toolCall(t),
     }),
   ),
-  eventType('widget-displayed', 'WidgetDisplayedEvent', 'A tool shows something that is no text. A WidgetPart comes into being.', (t) => ({
+  eventType('widget-displayed', 'WidgetDisplayedEvent', 'A tool shows a widget, such as a form or a card: a WidgetPart is added.', (t) => ({
     messageId: messageId(t),
     widget: t.field({
       type: WidgetPart,
@@ -89,11 +91,11 @@ export const toolEvents = [
       }),
     }),
   })),
-  eventType('approval-requested', 'ApprovalRequestedEvent', 'Somebody is asked whether a tool may be called.', (t) => ({ approval: approval(t) })),
-  eventType('approval-decided', 'ApprovalDecidedEvent', 'A question whether a tool may be called has its answer, or is not asked any more.', (t) => ({
+  eventType('approval-requested', 'ApprovalRequestedEvent', 'A call of a tool needs the approval of a person.', (t) => ({ approval: approval(t) })),
+  eventType('approval-decided', 'ApprovalDecidedEvent', 'An approval was decided, expired, or is not needed any more.', (t) => ({
     approval: approval(t),
   })),
-  eventType('turn-steered', 'TurnSteeredEvent', 'A message that was meant for a turn while it ran: whether that has read it.', (t) => ({
+  eventType('turn-steered', 'TurnSteeredEvent', 'Text that was sent to a running turn (`steerTurn`): whether the turn has read it.', (t) => ({
     message: message(t),
     consumed: t.boolean({
       description: 'True: the turn goes on with it, and no turn of its own answers it. False: the turn has ended, and its own turn is next.',
@@ -104,7 +106,7 @@ export const toolEvents = [
     turn: turn(t),
     approvals: t.field({
       type: [Approval],
-      description: 'What somebody is asked.',
+      description: 'The approval.',
       resolve: ({ body }, _args, { loaders }) => present(loaders.approvalRows, body.approvalIds),
     }),
     clientTools: t.field({

@@ -9,7 +9,7 @@ import { Approval } from '../tools/index.ts';
 import { Turn, TurnResult } from '../turns/index.ts';
 
 const DecisionInput = builder.inputType('DecisionInput', {
-  description: 'What is decided about a call of a tool.',
+  description: 'The decision about one call of a tool.',
   isOneOf: true,
   fields: (t) => ({
     approve: t.boolean({ description: 'true: it may be made with the arguments that are shown.' }),
@@ -29,17 +29,17 @@ const ApprovalDecisionInput = builder.inputType('ApprovalDecisionInput', {
       required: true,
       description: '`Approval.argumentsSha256` of what was shown to whoever decides: a decision about anything else is refused.',
     }),
-    decision: t.field({ type: DecisionInput, required: true, description: 'What is decided.' }),
+    decision: t.field({ type: DecisionInput, required: true, description: 'The decision.' }),
     reason: t.string({ description: 'Why, for the model and for the record; at most 1,000 characters.' }),
   }),
 });
 
 const ToolOutputValue = builder.inputType('ToolOutputValue', {
-  description: 'What came of a call that a client made.',
+  description: 'The output of a tool that a client ran.',
   isOneOf: true,
   fields: (t) => ({
     result: t.field({ type: 'JSON', description: 'What the tool gave; at most 64 KiB as JSON.' }),
-    error: t.string({ description: 'What went wrong, for the model; at most 2,000 characters.' }),
+    error: t.string({ description: 'The error, as the model is shown it; at most 2,000 characters.' }),
   }),
 });
 
@@ -47,7 +47,7 @@ const ToolOutputInput = builder.inputType('ToolOutputInput', {
   description: 'The output of one call that a client made.',
   fields: (t) => ({
     toolCallId: t.id({ required: true, description: 'Global id of the call.' }),
-    output: t.field({ type: ToolOutputValue, required: true, description: 'What came of it.' }),
+    output: t.field({ type: ToolOutputValue, required: true, description: 'Its result.' }),
   }),
 });
 
@@ -59,7 +59,7 @@ builder.objectType(ApprovalStaleError, {
   fields: (t) => ({
     current: t.field({
       type: Approval,
-      description: 'The question as it is now.',
+      description: 'The approval as it is now.',
       resolve: async ({ approvalId }, _args, { loaders }) => (await loaders.approvalRows.load(approvalId))!,
     }),
   }),
@@ -68,7 +68,7 @@ builder.objectType(ApprovalStaleError, {
 type Decided = { turnId: string; approvalIds: string[]; resumed: boolean };
 
 const ApprovalSuccess = builder.objectRef<Decided>('ApprovalSuccess').implement({
-  description: 'It is decided.',
+  description: 'A decision was made.',
   fields: (t) => ({
     approvals: t.field({
       type: [Approval],
@@ -77,15 +77,15 @@ const ApprovalSuccess = builder.objectRef<Decided>('ApprovalSuccess').implement(
     }),
     turn: t.field({
       type: Turn,
-      description: 'The turn that asked.',
+      description: 'The turn that made the call.',
       resolve: ({ turnId }, _args, { db }: Context) => db.turn.findUniqueOrThrow({ where: { id: turnId } }),
     }),
-    resumed: t.exposeBoolean('resumed', { description: 'Whether no decision is left open, and the turn goes on.' }),
+    resumed: t.exposeBoolean('resumed', { description: 'Whether the turn goes on, because no decision is open any more.' }),
   }),
 });
 
 const ApprovalResult = resultUnion('ApprovalResult', {
-  description: 'What was decided, or why nothing was.',
+  description: 'The approvals that were decided, or the reason why none was.',
   success: ApprovalSuccess,
   errors: [ValidationError, NotFoundError, ForbiddenError, ApprovalStaleError],
 });
@@ -93,7 +93,8 @@ const ApprovalResult = resultUnion('ApprovalResult', {
 builder.mutationFields((t) => ({
   decideApprovals: t.field({
     type: ApprovalResult.type,
-    description: 'Decides whether tools may be called: all that is named, which must belong to one turn, or nothing. Sent twice it is done once.',
+    description:
+      'Approves or denies calls of tools. All decisions must be about one turn, and all of them hold, or none. Sending it twice has the effect of once.',
     args: { decisions: t.arg({ type: [ApprovalDecisionInput], required: true, description: 'The decisions: 1 to 50.' }) },
     resolve: (_root, { decisions }, context) =>
       ApprovalResult.run(context, ({ viewer, services }) =>
@@ -109,7 +110,8 @@ builder.mutationFields((t) => ({
   }),
   submitToolOutputs: t.field({
     type: TurnResult.type,
-    description: 'Brings the outputs of tools that run at the client. The turn goes on when the last one is there. Sent twice it is done once.',
+    description:
+      'Submits the outputs of tools that the client ran. The turn goes on when the last output was submitted. Sending it twice has the effect of once.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the turn that waits.' }),
       outputs: t.arg({ type: [ToolOutputInput], required: true, description: 'The outputs: 1 to 100.' }),

@@ -26,7 +26,7 @@ const ToolChoiceInput = builder.inputType('ToolChoiceInput', {
 export const GenerationInput = builder.inputType('GenerationInput', {
   description: "How to generate this answer; what is left out is left to the conversation and the provider's defaults.",
   fields: (t) => ({
-    model: t.string({ description: 'Another model for this answer: one of `Query.models`.' }),
+    model: t.string({ description: 'The model for this answer, instead of that of the conversation: one of `Query.models`.' }),
     temperature: t.float({ description: 'Randomness, 0 to 2. Models that reason ignore it.' }),
     maxTokens: t.int({ description: "Tokens of the answer at the most: 1 to the model's `maxOutputTokens`." }),
     topP: t.float({ description: 'Nucleus sampling, 0 to 1.' }),
@@ -46,7 +46,7 @@ export const GenerationInput = builder.inputType('GenerationInput', {
 });
 
 const WaitFor = builder.enumType('WaitFor', {
-  description: 'When `sendMessage` answers.',
+  description: 'How long `sendMessage` waits before it answers.',
   values: {
     ACCEPTED: { description: 'As soon as the turn is stored: subscribe for the answer.' },
     FINISHED: { description: 'When the turn has ended, or after `timeoutMs`: for those who want one answer from one request.' },
@@ -54,14 +54,14 @@ const WaitFor = builder.enumType('WaitFor', {
 });
 
 const WhenBusy = builder.enumType('WhenBusy', {
-  description: 'What to do when the conversation has turns that are not done. Where it has none, all are the same.',
+  description: 'What happens to the turns of the conversation that have not ended. Without such turns, all values are the same.',
   values: {
-    ENQUEUE: { description: 'The message waits until they are done.' },
+    ENQUEUE: { description: 'The message waits in the queue until they have ended.' },
     REJECT: { description: 'The message is refused with a TurnInProgressError.' },
     INTERRUPT: {
       description: 'The turn that runs is stopped, and what it has is kept; those that wait are cancelled. The new turn reads all their messages.',
     },
-    ROLLBACK: { description: 'As if they had not been: they end as SUPERSEDED, with what was asked and answered in them.' },
+    ROLLBACK: { description: 'They are rolled back: they end as SUPERSEDED, with their messages and answers.' },
     STEER: {
       description:
         'The turn that runs reads the message before its next step, when it has called tools (TurnSteeredEvent). If it has no further step, the message waits.',
@@ -76,8 +76,8 @@ export const defaultWaitMs = 50_000;
 export const SendMessageInput = builder.inputType('SendMessageInput', {
   description: 'A message to send.',
   fields: (t) => ({
-    conversation: t.field({ type: IdOrNewConversation, required: true, description: 'Where it goes.' }),
-    content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
+    conversation: t.field({ type: IdOrNewConversation, required: true, description: 'The conversation of the message.' }),
+    content: t.field({ type: ContentInput, required: true, description: 'The content.' }),
     idempotencyKey: t.string({
       required: true,
       description:
@@ -85,11 +85,11 @@ export const SendMessageInput = builder.inputType('SendMessageInput', {
     }),
     parentId: t.id({
       description:
-        'The message that the caller takes for the last one of the branch that is shown; a ConflictError where it is not any more. Without it the message follows whatever is last.',
+        'The message that the caller has as the last one of the branch that is shown; a ConflictError where it is not the last any more. Without it the message follows whatever is last.',
     }),
-    whenBusy: t.field({ type: WhenBusy, defaultValue: 'ENQUEUE', description: 'What becomes of turns of the conversation that are not done.' }),
+    whenBusy: t.field({ type: WhenBusy, defaultValue: 'ENQUEUE', description: 'What happens to the turns of the conversation that have not ended.' }),
     generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
-    waitFor: t.field({ type: WaitFor, defaultValue: 'ACCEPTED', description: 'When to answer.' }),
+    waitFor: t.field({ type: WaitFor, defaultValue: 'ACCEPTED', description: 'How long to wait before the answer.' }),
     timeoutMs: t.int({
       description: `How long FINISHED waits at the most, in milliseconds: 0 to 600,000; ${defaultWaitMs.toLocaleString('en')} when nothing is said, since many proxies cut at 60,000. The turn goes on after it.`,
     }),
@@ -108,10 +108,10 @@ export const RegenerateInput = builder.inputType('RegenerateInput', {
 });
 
 export const EditMessageInput = builder.inputType('EditMessageInput', {
-  description: 'Something else in place of what the user said, on a branch of its own.',
+  description: 'New text for a message of the user, on a new branch.',
   fields: (t) => ({
     messageId: t.id({ required: true, description: 'Global id of the message of the user.' }),
-    content: t.field({ type: ContentInput, required: true, description: 'What it says instead.' }),
+    content: t.field({ type: ContentInput, required: true, description: 'The new content.' }),
     idempotencyKey: t.string({ required: true, description: key }),
     rerun: t.boolean({ defaultValue: true, description: 'Whether a model answers it. False: the turn is over when it is admitted.' }),
     generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
@@ -123,7 +123,7 @@ const StopTarget = builder.inputType('StopTarget', {
   isOneOf: true,
   fields: (t) => ({
     turnId: t.id({ description: 'This turn.' }),
-    conversationId: t.id({ description: 'The live turn of this conversation, or the next in its queue.' }),
+    conversationId: t.id({ description: 'The turn that is running in this conversation, or the next in its queue.' }),
   }),
 });
 
@@ -147,10 +147,10 @@ export const StopTurnInput = builder.inputType('StopTurnInput', {
 });
 
 export const SteerTurnInput = builder.inputType('SteerTurnInput', {
-  description: 'Something that a turn is to know while it runs.',
+  description: 'Text for a turn that is running.',
   fields: (t) => ({
     turnId: t.id({ required: true, description: 'Global id of the turn that runs, or waits for somebody.' }),
-    content: t.field({ type: ContentInput, required: true, description: 'What it is told.' }),
+    content: t.field({ type: ContentInput, required: true, description: 'The text for the turn.' }),
     idempotencyKey: t.string({ required: true, description: key }),
   }),
 });

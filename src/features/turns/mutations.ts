@@ -86,7 +86,7 @@ builder.objectType(IdempotencyConflictError, {
 builder.objectType(TurnInProgressError, {
   name: 'TurnInProgressError',
   isTypeOf: isRefusal('TurnInProgressError'),
-  description: 'The conversation has a turn that is not done.',
+  description: 'The conversation has a turn that has not ended.',
   interfaces: ['ApiError' as never],
   fields: (t) => ({
     activeTurn: t.field({
@@ -98,7 +98,7 @@ builder.objectType(TurnInProgressError, {
 });
 
 export const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; from: number }>('TurnSuccess').implement({
-  description: 'It is done.',
+  description: 'It succeeded.',
   fields: (t) => ({
     turn: t.field({ ...turnField, resolve: readTurn }),
     cursor: t.field({
@@ -122,13 +122,13 @@ const turnRefusals = [
 ];
 
 const SendMessageResult = resultUnion('SendMessageResult', {
-  description: 'The admitted turn, or why there is none.',
+  description: 'The turn that was admitted, or the reason why none was.',
   success: SendMessageSuccess,
   errors: turnRefusals,
 });
 
 export const TurnResult = resultUnion('TurnResult', {
-  description: 'The turn, or why nothing was done.',
+  description: 'The turn as it is now, or the reason why nothing was done.',
   success: TurnSuccess,
   errors: turnRefusals,
 });
@@ -154,8 +154,9 @@ const existing = (givenId: string) => ({ id: idOf('Conversation', givenId, 'inpu
 builder.mutationFields((t) => ({
   sendMessage: t.field({
     type: SendMessageResult.type,
-    description: 'Sends a message. A worker answers it, whether or not anybody watches; a turn that runs already is waited for in the queue.',
-    args: { input: t.arg({ type: SendMessageInput, required: true, description: 'What, where, and how to answer.' }) },
+    description:
+      'Sends a message. A worker gets it answered, whether or not anybody watches. Where a turn of the conversation is running, the message waits in the queue.',
+    args: { input: t.arg({ type: SendMessageInput, required: true, description: 'The message, its conversation, and how to answer.' }) },
     resolve: (_root, { input }, context) =>
       SendMessageResult.run(context, async ({ viewer, services: { turns }, signal }) => {
         const { waitFor, timeoutMs } = input;
@@ -167,7 +168,7 @@ builder.mutationFields((t) => ({
   }),
   regenerate: t.field({
     type: SendMessageResult.type,
-    description: 'Answers a question once more. The new answer stands beside the old one, on a branch that is shown from now on.',
+    description: 'Writes another answer to a message. The new answer begins a new branch, which is shown from now on; the old one stays.',
     args: { input: t.arg({ type: RegenerateInput, required: true, description: 'Which answer, and how to make the new one.' }) },
     resolve: (_root, { input: { messageId, idempotencyKey, generation } }, context) =>
       SendMessageResult.run(context, async ({ viewer, services: { turns } }) => {
@@ -177,7 +178,7 @@ builder.mutationFields((t) => ({
   }),
   editMessage: t.field({
     type: SendMessageResult.type,
-    description: 'Says something else in place of a message of the user. What was said stays, with all that followed, on a branch of its own.',
+    description: 'Edits a message of the user. The new text begins a new branch; the earlier message and all that followed it stay on theirs.',
     args: { input: t.arg({ type: EditMessageInput, required: true, description: 'Which message, and what it says instead.' }) },
     resolve: (_root, { input: { messageId, content, idempotencyKey, rerun, generation } }, context) =>
       SendMessageResult.run(context, async ({ viewer, services: { turns } }) => {
@@ -189,8 +190,8 @@ builder.mutationFields((t) => ({
   steerTurn: t.field({
     type: TurnResult.type,
     description:
-      'Tells a turn that runs something. It reads it before its next step, once its tools are done (TurnSteeredEvent); where it has no further step, a turn of its own answers it.',
-    args: { input: t.arg({ type: SteerTurnInput, required: true, description: 'Which turn, and what it is told.' }) },
+      'Sends text to a turn that is running. The model reads it before its next step, once its tools are done (TurnSteeredEvent); where there is no further step, another turn answers it.',
+    args: { input: t.arg({ type: SteerTurnInput, required: true, description: 'The turn, and the text for it.' }) },
     resolve: (_root, { input: { turnId, content, idempotencyKey } }, context) =>
       TurnResult.run(context, ({ viewer, services: { turns } }) =>
         turns.steer(viewer, { turnId: idOf('Turn', turnId, 'input.turnId'), givenId: turnId, content: contentIn(content), idempotencyKey }),

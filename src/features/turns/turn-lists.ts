@@ -24,7 +24,7 @@ builder.prismaObjectFields('Conversation', (t) => ({
   }),
   turns: t.field({
     type: TurnConnection,
-    description: 'All its turns, the newest first.',
+    description: 'All turns of the conversation, the newest first.',
     args: {
       first: t.arg.int({ description: 'How many from the start: 1 to 100; 20 when nothing is said.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),

@@ -11,12 +11,12 @@ import { fromRecord } from '../turn-runs/index.ts';
 import { noTotals, UsageTotals } from '../usage/index.ts';
 
 export const TurnAttempt = builder.prismaObject('TurnAttempt', {
-  description: 'One try at a turn by one worker: at most one call of the provider.',
+  description: 'One attempt of a worker to get an answer of the model for a turn: at most one call of the provider.',
   fields: (t) => ({
-    number: t.exposeInt('number', { description: 'From 1. Deltas name the attempt that wrote them.' }),
+    number: t.exposeInt('number', { description: 'The number of the attempt, from 1. Deltas name the attempt that wrote them.' }),
     worker: t.exposeString('worker', { description: 'The process that ran it.' }),
     outcome: t.field({ type: AttemptOutcome, description: 'How it ended.', resolve: ({ outcome }) => outcome }),
-    recovery: t.field({ type: RecoveryMode, description: 'What it began with.', resolve: ({ recovery }) => recovery }),
+    recovery: t.field({ type: RecoveryMode, description: 'What the attempt continued from.', resolve: ({ recovery }) => recovery }),
     startedAt: t.field({ type: 'DateTime', description: 'When it began.', resolve: ({ startedAt }) => startedAt }),
     endedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended, or was found to be lost.', resolve: ({ endedAt }) => endedAt }),
     providerResponseId: t.exposeString('providerResponseId', { nullable: true, description: "The provider's id of the answer." }),
@@ -31,11 +31,11 @@ export const Turn = builder.prismaObject('Turn', {
     id: t.id(globalId('Turn')),
     conversation: t.field({
       type: 'Conversation',
-      description: 'Where it happens.',
+      description: 'The conversation of the event.',
       resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
     }),
-    trigger: t.field({ type: TurnTrigger, description: 'What made it.', resolve: ({ trigger }) => trigger }),
-    status: t.field({ type: TurnStatus, description: 'How far it is.', resolve: ({ status }) => status }),
+    trigger: t.field({ type: TurnTrigger, description: 'What began the turn.', resolve: ({ trigger }) => trigger }),
+    status: t.field({ type: TurnStatus, description: 'Its status.', resolve: ({ status }) => status }),
     isTerminal: t.boolean({ description: 'Whether it has ended; then it never changes.', resolve: ({ status }) => isTerminal(status) }),
     input: t.field({
       type: 'Message',
@@ -45,7 +45,7 @@ export const Turn = builder.prismaObject('Turn', {
     }),
     output: t.field({
       type: ['Message'],
-      description: 'What it wrote, in order.',
+      description: 'The messages that the turn wrote, in order.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.turnMessages.load(id)) ?? [],
     }),
     finalMessage: t.field({
@@ -63,11 +63,11 @@ export const Turn = builder.prismaObject('Turn', {
       description: 'What the model called, in order, also what it began and took back.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.turnCalls.load(id)) ?? [],
     }),
-    idempotencyKey: t.exposeString('idempotencyKey', { description: 'The key that the client gave it.' }),
+    idempotencyKey: t.exposeString('idempotencyKey', { description: 'The idempotency key that the client sent.' }),
     attempt: t.exposeInt('attempt', { description: 'Number of the present or last attempt; 0 while none was made.' }),
     attempts: t.field({
       type: [TurnAttempt],
-      description: 'Every try, in order.',
+      description: 'Every attempt at the turn, in order.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.turnAttempts.load(id)) ?? [],
     }),
     queuePosition: t.int({
@@ -100,7 +100,12 @@ export const Turn = builder.prismaObject('Turn', {
       resolve: async ({ id }, _args, { loaders }) => (await loaders.turnTotals.load(id)) ?? noTotals,
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was admitted.', resolve: ({ createdAt }) => createdAt }),
-    startedAt: t.field({ type: 'DateTime', nullable: true, description: 'When a worker first took it.', resolve: ({ startedAt }) => startedAt }),
+    startedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a worker first claimed the turn.',
+      resolve: ({ startedAt }) => startedAt,
+    }),
     firstTokenAt: t.field({
       type: 'DateTime',
       nullable: true,

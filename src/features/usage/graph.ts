@@ -16,7 +16,7 @@ export const UsageTotals = builder.objectRef<TotalsRecord>('UsageTotals').implem
   fields: (t) => ({
     inputTokens: t.field({ type: 'BigInt', description: 'Tokens of the prompts.', resolve: ({ inputTokens }) => inputTokens }),
     outputTokens: t.field({ type: 'BigInt', description: 'Tokens of the answers.', resolve: ({ outputTokens }) => outputTokens }),
-    totalTokens: t.field({ type: 'BigInt', description: 'Both together.', resolve: ({ totalTokens }) => totalTokens }),
+    totalTokens: t.field({ type: 'BigInt', description: 'Tokens of prompt and answer together.', resolve: ({ totalTokens }) => totalTokens }),
     costUsd: t.field({ type: 'Decimal', description: 'US dollars, over the calls whose price is known.', resolve: ({ costUsd }) => costUsd }),
     requests: t.exposeInt('requests', { description: 'How many calls.' }),
     unpricedRequests: t.exposeInt('unpricedRequests', { description: 'How many of them have no known price and are not in `costUsd`.' }),
@@ -31,7 +31,7 @@ export const UsageTotals = builder.objectRef<TotalsRecord>('UsageTotals').implem
         (requests > unpricedRequests ? Number(costUsd) / (requests - unpricedRequests) : 0).toFixed(6),
     }),
     averageInputTokens: t.float({ description: 'Prompt tokens of one call.', resolve: (totals) => average(totals.inputTokens, totals) }),
-    averageOutputTokens: t.float({ description: 'Answer tokens of one call.', resolve: (totals) => average(totals.outputTokens, totals) }),
+    averageOutputTokens: t.float({ description: 'Tokens of the answer of one call.', resolve: (totals) => average(totals.outputTokens, totals) }),
   }),
 });
 
@@ -43,13 +43,13 @@ export const Usage = builder.prismaObject('Usage', {
     user: t.field({
       type: 'User',
       nullable: true,
-      description: 'For whom; null when the account is gone.',
+      description: 'The user for whom the call was made; null when the account was deleted.',
       resolve: ({ userId }, _args, { db }) => (userId ? db.user.findUnique({ where: { id: userId } }) : null),
     }),
     conversation: t.field({
       type: 'Conversation',
       nullable: true,
-      description: 'In which conversation; null when it was deleted.',
+      description: 'The conversation for which it was made; null when that was deleted.',
       resolve: ({ conversationId }, _args, { db, viewer }) =>
         conversationId ? db.conversation.findUnique({ where: { id: conversationId, ownerId: viewer.userId, deletedAt: null } }) : null,
     }),
@@ -60,10 +60,10 @@ export const Usage = builder.prismaObject('Usage', {
       resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
     }),
     sessionId: t.exposeString('sessionId', { nullable: true, description: 'The `sessionId` of the conversation, kept when that is deleted.' }),
-    kind: t.field({ type: UsageKind, description: 'What for.', resolve: ({ kind }) => kind }),
-    source: t.field({ type: UsageSource, description: 'Where the numbers come from.', resolve: ({ source }) => source }),
+    kind: t.field({ type: UsageKind, description: 'The purpose of the call.', resolve: ({ kind }) => kind }),
+    source: t.field({ type: UsageSource, description: 'Who counted the tokens.', resolve: ({ source }) => source }),
     provider: t.exposeString('provider', { description: 'The provider.' }),
-    model: t.exposeString('model', { description: 'The model that was asked.' }),
+    model: t.exposeString('model', { description: 'The model that was called.' }),
     inputTokens: t.exposeInt('inputTokens', { description: 'Tokens of the prompt, cached ones included.' }),
     cachedInputTokens: t.exposeInt('cachedInputTokens', { description: "Of these, read from the provider's cache." }),
     cacheWriteTokens: t.exposeInt('cacheWriteTokens', { description: "Of these, written to the provider's cache." }),
@@ -78,8 +78,12 @@ export const Usage = builder.prismaObject('Usage', {
     isPriced: t.boolean({ description: 'Whether the price of the model is known. It is never guessed.', resolve: ({ costUsd }) => costUsd !== null }),
     requestId: t.exposeString('requestId', { nullable: true, description: "The provider's id of the request, for its support." }),
     responseTimeMs: t.exposeInt('responseTimeMs', { nullable: true, description: 'Milliseconds from the request to its end.' }),
-    metadata: t.field({ type: 'JSON', description: 'Labels.', resolve: charged(({ id }, _args, { loaders }) => loaders.usageMetadata.load(id)) }),
-    createdAt: t.field({ type: 'DateTime', description: 'When it was booked.', resolve: ({ createdAt }) => createdAt }),
+    metadata: t.field({
+      type: 'JSON',
+      description: 'Labels of the application, as JSON.',
+      resolve: charged(({ id }, _args, { loaders }) => loaders.usageMetadata.load(id)),
+    }),
+    createdAt: t.field({ type: 'DateTime', description: 'When it was recorded.', resolve: ({ createdAt }) => createdAt }),
   }),
 });
 
@@ -98,7 +102,7 @@ const list = 'usage';
 builder.prismaObjectField('Conversation', 'usage', (t) =>
   t.field({
     type: Totals,
-    description: 'The calls made for this conversation, the newest first.',
+    description: 'The usage and cost of each call made for this conversation, the newest first.',
     args: {
       first: t.arg.int({ description: 'How many from the start: 1 to 100; 20 when nothing is said.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),

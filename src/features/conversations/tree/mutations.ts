@@ -13,7 +13,7 @@ const placeOf = (conversation: [argument: string, id: string], message: [argumen
 builder.mutationFields((t) => ({
   selectBranch: t.field({
     type: ConversationResult.type,
-    description: 'Shows another branch: to everybody who reads the conversation, and as what the next message follows.',
+    description: 'Selects the branch that is shown to every reader of the conversation, and that the next message continues.',
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
       leafId: t.arg.id({

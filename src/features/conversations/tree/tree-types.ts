@@ -27,12 +27,11 @@ builder.prismaObjectFields('Message', (t) => ({
   }),
   siblings: t.field({
     type: [Message],
-    description:
-      'What was said in this place: the message itself and what it was changed to, or all answers to one question, in order; the first 30.',
+    description: 'All messages with the same parent, this one included, in order: the edits of one message, or the answers to one; the first 30.',
     resolve: (message, _args, context) => siblingsOf(message, context),
   }),
   siblingIndex: t.int({
-    description: 'Its place among its siblings, from 0.',
+    description: 'Its position among its siblings (messages with the same parent), from 0.',
     resolve: async (message, _args, context) => (await siblingsOf(message, context)).filter(({ ordinal }) => ordinal < message.ordinal).length,
   }),
   children: t.field({

@@ -21,11 +21,11 @@ const ContentPartInput = builder.inputType('ContentPartInput', {
 });
 
 export const ContentInput = builder.inputType('ContentInput', {
-  description: 'What the message says.',
+  description: 'The content of the message.',
   isOneOf: true,
   fields: (t) => ({
     text: t.string({ description: 'Text with at least one visible character.' }),
-    parts: t.field({ type: [ContentPartInput], description: 'Several pieces, 1 to 20, in their order.' }),
+    parts: t.field({ type: [ContentPartInput], description: 'The parts of the message, 1 to 20, in order.' }),
   }),
 });
 
