@@ -17,7 +17,7 @@ export type ContextRecord = {
   summary?: { id: string; covers: number };
 };
 
-export type ContextDecision = 'INCLUDED' | 'SUMMARISED' | 'DROPPED' | 'INJECTED';
+type ContextDecision = 'INCLUDED' | 'SUMMARISED' | 'DROPPED' | 'INJECTED';
 
 /** What becomes of one message; `messageId` is null for a draft. */
 export type ContextItem = { messageId: string | null; decision: ContextDecision; tokens: number; reason: string };

@@ -2,8 +2,8 @@ import type { Json } from '../kernel/json.ts';
 
 /** What a message is made of. Stored as the JSON column `message.parts`; indexes are positions in that array. */
 export type TextPart = { type: 'text'; text: string };
-export type ReasoningPart = { type: 'reasoning'; text: string; redacted?: boolean };
-export type RefusalPart = { type: 'refusal'; text: string };
+type ReasoningPart = { type: 'reasoning'; text: string; redacted?: boolean };
+type RefusalPart = { type: 'refusal'; text: string };
 /** What a model said in the format that it was asked for: `schema` is the name of that format. */
 export type DataPart = { type: 'data'; schema: string; data: Json };
 /** A call of a tool, and further on its result: `call` is its number in the message. What they say is in the table of calls. */
@@ -22,7 +22,6 @@ export type WidgetPart = {
 /** What grows by deltas, or is told whole with its message. */
 export type TextualPart = TextPart | ReasoningPart | RefusalPart;
 export type MessagePart = TextualPart | DataPart | ToolCallPart | ToolResultPart | WidgetPart;
-export type MessagePartType = MessagePart['type'];
 
 export type MessageRole = 'USER' | 'ASSISTANT' | 'SYSTEM' | 'TOOL';
 export type MessageStatus = 'PENDING' | 'STREAMING' | 'COMPLETE' | 'STOPPED' | 'FAILED' | 'SUPERSEDED';

@@ -2,8 +2,6 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 
 /** What a crash between the effect of a tool and the storing of its result means: run it again, run it again with the same key, or tell that nobody knows. */
 export type ToolReplay = 'READ_ONLY' | 'IDEMPOTENT' | 'NEVER_REPLAY';
-/** Where a tool runs: in a worker, at the client, or in the hands of a person. */
-export type ToolKind = 'SERVER' | 'CLIENT' | 'HUMAN';
 export type Risk = 'LOW' | 'MEDIUM' | 'HIGH';
 
 export type ToolCallStatus =
@@ -48,7 +46,7 @@ export type ToolContext = ToolCaller & {
 export type Found = { type: 'Conversation' | 'Message'; id: string; conversationId: string };
 
 /** The part of the Standard Schema interface (standardschema.dev) that is used: zod, valibot and arktype speak it. */
-export type Schema<Output = unknown> = {
+type Schema<Output = unknown> = {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
@@ -57,7 +55,7 @@ export type Schema<Output = unknown> = {
     readonly jsonSchema?: { readonly input: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown> };
   };
 };
-export type Validated<Output> =
+type Validated<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | {
       readonly issues: readonly { readonly message: string; readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }[];

@@ -43,7 +43,7 @@ export const foldAll = (bodies: Iterable<EventBody>, view: TurnView = emptyView)
 };
 
 /** Parts up to `keepLength` UTF-16 units of the part at `partIndex`; the parts after it are emptied only by cuts of their own. */
-export const cutPart = (parts: readonly ViewPart[], partIndex: number, keepLength: number): readonly ViewPart[] =>
+const cutPart = (parts: readonly ViewPart[], partIndex: number, keepLength: number): readonly ViewPart[] =>
   parts.map((part, index) => (index === partIndex ? cut(part, keepLength) : part));
 
 /** What is no text is taken back whole, or stays. */

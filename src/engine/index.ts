@@ -11,7 +11,7 @@ export type { EnginePorts, Interruption } from './ports.ts';
 export { runTurn, type TurnWork } from './run-turn.ts';
 export { countTokens } from './token-count.ts';
 export { checkArguments, maxArguments, parametersOf } from './tools/arguments.ts';
-export type { BegunCall, ResolvedCall, Steering, ToolLimits, ToolPorts } from './tools/ports.ts';
+export type { ResolvedCall, Steering, ToolLimits, ToolPorts } from './tools/ports.ts';
 export { statusWhenAllowed } from './tools/resolve-calls.ts';
 export { toOutcome } from './tools/result.ts';
 export { toModelMessages, toUserText } from './tools/to-messages.ts';

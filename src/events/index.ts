@@ -4,7 +4,7 @@
  * order, with nothing missing and nothing twice, on any process; a slow reader costs bounded memory.
  */
 export { FencedError, type Writer } from './appender.ts';
-export { type Batch, type Bus, createLocalBus, type Signal } from './bus.ts';
+export { type Batch, type Bus, createLocalBus } from './bus.ts';
 export { type Compactor, compactTurn, createCompactor, findUncompacted } from './compaction/compactor.ts';
 export { encodeEventCursor, positionIn } from './cursor.ts';
 export { type Frame, mergeDeltas } from './frame.ts';

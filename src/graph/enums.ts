@@ -116,19 +116,19 @@ export const UsageSource = described('UsageSource', 'Who counted the tokens of a
   CACHE: 'No model was called: the answer came from a cache.',
 });
 
-export const ToolKind = described('ToolKind', 'Where a tool runs.', {
+described('ToolKind', 'Where a tool runs.', {
   SERVER: 'In a worker.',
   CLIENT: 'At the client, which submits its output.',
   HUMAN: 'By a person, whose client submits the output.',
 });
 
-export const ToolReplay = described('ToolReplay', 'What a crash between the effect of a tool and the storing of its result means.', {
+described('ToolReplay', 'What a crash between the effect of a tool and the storing of its result means.', {
   READ_ONLY: 'It has no effect: it is run again.',
   IDEMPOTENT: 'Its effect happens once for each call id: it is run again with the same.',
   NEVER_REPLAY: 'It is not run again: nobody knows whether it had its effect, and that is said.',
 });
 
-export const ApprovalPolicy = described('ApprovalPolicy', 'Whether somebody is asked before a tool is called.', {
+described('ApprovalPolicy', 'Whether somebody is asked before a tool is called.', {
   NEVER: 'It needs no approval.',
   ALWAYS: 'A person must approve each call.',
   CONDITIONAL: 'Depends on the arguments of the call.',

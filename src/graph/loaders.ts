@@ -13,7 +13,7 @@ import { createCountLoader, createPageLoader, createWindowLoader, type Pages } f
 type LogPage = { events: LogEvent[]; full: boolean; bytes: number };
 
 /** What a loader reads of the event log. */
-export type LogReads = {
+type LogReads = {
   heads(conversationIds: readonly string[]): Promise<Map<string, { head: number; epoch: number }>>;
   readTurn(turnId: string, after: number, limit?: number, bytes?: number): Promise<LogPage>;
   readTurns(turnIds: readonly string[], limit: number, bytes: number): Promise<Map<string, LogPage>>;
@@ -26,7 +26,7 @@ type MeasuredSource<R extends 'Message' | 'ToolCall', C, Ways extends string> = 
 > & { contents(ids: readonly string[]): Promise<(C & { id: string })[]> };
 
 /** A column that may be large: how many bytes it has, and its values, by the ids of their rows. */
-export type LargeColumn<T> = {
+type LargeColumn<T> = {
   lengths(ids: readonly string[]): Promise<{ id: string; bytes: number }[]>;
   values(ids: readonly string[]): Promise<Map<string, T>>;
 };

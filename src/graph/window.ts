@@ -19,7 +19,7 @@ export type WindowRequest = {
 };
 
 /** A condition on the rows `r`, from the code and never from a caller; `?` stands for `values`, which may be empty. */
-export type Condition = { sql: string; values: readonly string[] };
+type Condition = { sql: string; values: readonly string[] };
 
 /** Ids of one page each of many parents' lists, by parent, in one statement. */
 export type Pages = (parentIds: readonly string[], page: PageRequest, only?: Condition) => Promise<Map<string, string[]>>;

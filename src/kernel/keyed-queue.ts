@@ -21,5 +21,3 @@ export function createKeyedQueue() {
     },
   };
 }
-
-export type KeyedQueue = ReturnType<typeof createKeyedQueue>;

@@ -26,7 +26,7 @@ const contents = {
 } as const;
 
 /** Prisma's client, whose rows come without their contents. */
-export type Client = PrismaClient<never, typeof contents>;
+type Client = PrismaClient<never, typeof contents>;
 
 /** What stores take first that only read. */
 export type Db = Omit<Client, '$connect' | '$disconnect' | '$on' | '$use' | '$extends' | '$transaction'>;
@@ -55,7 +55,7 @@ export type Database = {
 };
 
 /** Connections of one pool, and how many statements or transactions wait for one. */
-export type PoolUse = { name: 'shared' | 'transactions' | 'statements'; used: number; idle: number; waiting: number; max: number };
+type PoolUse = { name: 'shared' | 'transactions' | 'statements'; used: number; idle: number; waiting: number; max: number };
 
 export type DatabaseOptions = {
   /** A PostgreSQL server; null for the embedded database. */

@@ -37,7 +37,7 @@ type SerialisedError = { type: string; message: string; stack?: string; code?: s
  * An error as it is logged: name, message, stack, code, and what caused it. Other properties are left out on purpose,
  * because libraries hang whole requests on their errors, headers and bodies included.
  */
-export function serialiseError(error: unknown, depth = 0): unknown {
+function serialiseError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return scrubbedValue(error, depth);
   const line: SerialisedError = { type: error.name, message: scrubbed(error.message) };
   if (error.stack) line.stack = scrubbed(error.stack);

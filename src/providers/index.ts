@@ -4,7 +4,7 @@
  * gave a reason for ending; a provider that is silent, lies or breaks off gives a `ProviderError`, never a hang or a success;
  * what is yielded can be stored as it is. The scripted server stands in for a real one where no key is set.
  */
-export { describeModel, scriptedModel } from './catalog.ts';
-export { createProviders, type FoundModel, type ModelRefusal, type OpenAIConfig, type Providers, type ProvidersConfig } from './registry.ts';
-export type { Step } from './scripted/script.ts';
+
+export { createProviders, type OpenAIConfig, type Providers } from './registry.ts';
+
 export { type ScriptedCall, type ScriptedServer, startScriptedServer } from './scripted/server.ts';

@@ -24,10 +24,10 @@ export type OpenAIConfig = {
 
 export type ProvidersConfig = { openai: OpenAIConfig };
 
-export type FoundModel = { provider: ModelProvider; info: ModelInfo };
+type FoundModel = { provider: ModelProvider; info: ModelInfo };
 
 /** Why a model cannot be called, in words for a person. */
-export type ModelRefusal = { code: Extract<ErrorCode, 'INVALID_MODEL' | 'PROVIDER_NOT_CONFIGURED'>; message: string; provider: string };
+type ModelRefusal = { code: Extract<ErrorCode, 'INVALID_MODEL' | 'PROVIDER_NOT_CONFIGURED'>; message: string; provider: string };
 
 export type Providers = {
   /** The model, ready to be called; null where it is unknown or its provider has no key. */

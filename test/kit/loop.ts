@@ -11,7 +11,7 @@ export const reportsLoop = ['--import', probe];
 type Reporting = Pick<Process, 'output' | 'kill'>;
 
 /** The longest slice of a process started with them since it was last asked, in milliseconds. */
-export async function longestSlice({ output, kill }: Reporting): Promise<number> {
+async function longestSlice({ output, kill }: Reporting): Promise<number> {
   const lines = () => output().match(/^LOOP [\d.]+$/gm) ?? [];
   const before = lines().length;
   kill('SIGUSR2');

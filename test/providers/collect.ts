@@ -2,7 +2,7 @@ import type { ModelEvent } from '../../src/contracts/model-event.ts';
 import type { ModelProvider, ModelRequest } from '../../src/contracts/model-provider.ts';
 import { createProviders, type OpenAIConfig, type Providers } from '../../src/providers/index.ts';
 
-export const openaiConfig: OpenAIConfig = {
+const openaiConfig: OpenAIConfig = {
   apiKey: 'sk-canary',
   baseUrl: null,
   organization: null,

@@ -37,8 +37,6 @@ export function createServerEnd() {
   };
 }
 
-export type ServerEnd = ReturnType<typeof createServerEnd>;
-
 const connectionsOf = (server: Server): Promise<number> =>
   new Promise((resolve) => {
     server.getConnections((error, count) => resolve(error ? 0 : count));

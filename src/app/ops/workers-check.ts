@@ -14,7 +14,7 @@ const unknownFinding: WorkersFinding = { isGood: false, says: 'The database does
 const how = 'Start a process with ROLE=worker or ROLE=all, and look why the last one ended.';
 
 /** In words, who runs turns. */
-export function describeWorkers({ running, lastHeartbeatAt }: Awaited<ReturnType<typeof readWorkers>>): WorkersFinding {
+function describeWorkers({ running, lastHeartbeatAt }: Awaited<ReturnType<typeof readWorkers>>): WorkersFinding {
   if (running > 0) return { isGood: true, says: running === 1 ? '1 worker runs turns' : `${running} workers run turns` };
   const last = lastHeartbeatAt ? `the last was heard of at ${lastHeartbeatAt.toISOString()}` : 'none was heard of in the last hour';
   return { isGood: false, says: `No worker runs, ${last}. Messages are stored, and answered when one does. ${how}` };

@@ -5,7 +5,7 @@ import type { SubscribePayload } from 'graphql-ws';
  * UTF-16 units of a subscription: its document and its variables are held for as long as it is open, and a user may have thousands. A document
  * that selects all of every event has a tenth of it.
  */
-export const maxSubscriptionChars = 65_536;
+const maxSubscriptionChars = 65_536;
 
 /**
  * Leaves of what an operation came with no more than it uses: its message is held until it has ended. Refuses a subscription that is large all

@@ -45,7 +45,7 @@ export const resultIndexOf = ({ finished }: Pick<Transcript, 'finished'>, number
 const tooOften = ({ toolName, attempts, replay }: ToolCallRecord): ToolOutcome =>
   replay === 'READ_ONLY' ? failed(`The tool ${toolName} was begun ${attempts} times and never came to its end.`) : unknownOutcome(toolName);
 
-export const unknownOutcome = (toolName: string): ToolOutcome => ({
+const unknownOutcome = (toolName: string): ToolOutcome => ({
   status: 'OUTCOME_UNKNOWN',
   code: 'TOOL_OUTCOME_UNKNOWN',
   message: `Whether ${toolName} had its effect is not known: it was interrupted. Do not call it again before somebody has looked.`,

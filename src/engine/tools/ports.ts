@@ -18,7 +18,7 @@ export type ToolLimits = {
 };
 
 /** A call that the model has begun to write. */
-export type BegunCall = { number: number; step: number; callId: string; toolName: string; partIndex: number };
+type BegunCall = { number: number; step: number; callId: string; toolName: string; partIndex: number };
 
 /** A call whose arguments are whole, and what is to become of it. */
 export type ResolvedCall = {

@@ -6,7 +6,7 @@ import { type Json, type JsonObject, storableJson } from '../../kernel/json.ts';
 import { beginning } from '../../kernel/text.ts';
 
 /** Bytes of one result as JSON: more of it would crowd everything else out of the model's window. */
-export const maxResult = 65_536;
+const maxResult = 65_536;
 
 export const failed = (message: string): ToolOutcome => ({ status: 'FAILED', code: 'TOOL_FAILED', message: beginning(message, 2_000) });
 

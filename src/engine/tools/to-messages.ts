@@ -52,7 +52,7 @@ const toCall = ({ callId, toolName, arguments: given, argumentsText }: ToolCallR
 });
 
 /** What the model is told of a call. */
-export function resultText({ status, result, errorMessage, isEdited, arguments: given }: ToolCallRecord): string {
+function resultText({ status, result, errorMessage, isEdited, arguments: given }: ToolCallRecord): string {
   const note = isEdited ? `The user changed the arguments to ${JSON.stringify(given)}. ` : '';
   if (status === 'SUCCEEDED') return (note && `${note}The result: `) + (typeof result === 'string' ? result : JSON.stringify(result));
   const message = isOpen(status) ? 'The call was not made.' : (errorMessage ?? 'The call failed.');

@@ -2,7 +2,7 @@ import { ValidationError } from '../../kernel/errors.ts';
 import { storable, visible } from '../../kernel/text.ts';
 
 /** As many characters as the column holds; PostgreSQL counts code points, and so is counted here. */
-export const maxNameChars = 200;
+const maxNameChars = 200;
 const maxEmailChars = 320;
 
 /** A name that a person chose. Null where nothing in it can be seen. */

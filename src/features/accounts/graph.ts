@@ -10,7 +10,7 @@ type Counting = (user: { id: string }, args: object, context: Context) => Promis
 const countConversations: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0;
 const countMessages: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0;
 
-export const User = builder.prismaObject('User', {
+const User = builder.prismaObject('User', {
   description: 'Somebody who talks to assistants: a signed-in person, or a guest.',
   interfaces: [Node],
   fields: (t) => ({

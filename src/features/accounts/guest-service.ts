@@ -8,7 +8,7 @@ import { findAccount, findGuest, insertAccount } from './account-store.ts';
 import { chosenName } from './display-name.ts';
 
 /** A guest's session as it is handed to the client, which alone keeps the token. */
-export type GuestSession = { token: string; expiresAt: Date; anonymousId: string; userId: string };
+type GuestSession = { token: string; expiresAt: Date; anonymousId: string; userId: string };
 
 export type GuestService = {
   /**

@@ -26,7 +26,7 @@ export type ConversationChanges = {
   metadata?: unknown;
 };
 
-export type ModelChoice = (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => { model: string; provider: string };
+type ModelChoice = (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => { model: string; provider: string };
 
 type Deps = {
   log: EventLog;

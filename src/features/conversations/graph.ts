@@ -4,5 +4,3 @@ import './queries.ts';
 import './mutations.ts';
 import './tree/tree-types.ts';
 import './tree/mutations.ts';
-
-export { CreateConversationInput } from './mutations.ts';

@@ -27,7 +27,6 @@ export {
   type EndedAnswer,
   endAnswers,
   findMessage,
-  partsOf,
   passOver,
   readParts,
   supersedeAnswers,
@@ -36,7 +35,7 @@ export {
 } from './message-store.ts';
 export { toolsRun } from './message-types.ts';
 export { ConversationResult, CreateConversationInput } from './mutations.ts';
-export { WidgetPart, withIndex } from './parts-types.ts';
+export { WidgetPart } from './parts-types.ts';
 export { findPurgeable, lockForPurge, purgeConversation, purgeMessages } from './purge.ts';
 export { readConversation } from './read.ts';
 export { titleFrom } from './rules.ts';

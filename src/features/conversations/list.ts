@@ -6,7 +6,7 @@ import type { Db } from '../../platform/db.ts';
 
 type Conversation = Rows['Conversation'];
 
-export const orders = ['LAST_MESSAGE_DESC', 'UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'] as const;
+const orders = ['LAST_MESSAGE_DESC', 'UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'] as const;
 export type ConversationOrder = (typeof orders)[number];
 
 type Column = 'lastMessageAt' | 'updatedAt' | 'createdAt' | 'title' | 'totalCost';

@@ -13,7 +13,7 @@ import { visibleTo } from './access.ts';
 import { MessageConnection, pageWithin } from './message-types.ts';
 import { readConversation } from './read.ts';
 
-export const messageList = 'messages';
+const messageList = 'messages';
 
 /** A message of this conversation; another's does not exist here. */
 async function leafIn(conversationId: string, given: string, { messageRows }: Loaders): Promise<string> {

@@ -25,7 +25,7 @@ export async function insertApprovals(tx: Tx, approvals: readonly NewApproval[],
   return rows.map(({ id }) => id);
 }
 
-export type ApprovalStatus = 'PENDING' | 'APPROVED' | 'DENIED' | 'EXPIRED' | 'AUTO_DENIED';
+type ApprovalStatus = 'PENDING' | 'APPROVED' | 'DENIED' | 'EXPIRED' | 'AUTO_DENIED';
 
 export type LockedApproval = {
   id: string;

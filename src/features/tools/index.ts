@@ -4,7 +4,6 @@
  * were shown, once. Who may decide and when a turn goes on is said in `turn-tools`, how calls are run in `turn-runs`.
  */
 export {
-  type ApprovalStatus,
   countAsked,
   decide,
   findExpired,

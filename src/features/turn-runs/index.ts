@@ -4,8 +4,8 @@
  * for its call; a turn has exactly one terminal event, its last; a settled turn never changes.
  */
 
-export type { ClaimOnCommit, NewlyAdmitted } from './claim.ts';
-export type { IsolatedProcess, IsolatedTurn, LaunchIsolated } from './claiming/isolation.ts';
+export type { ClaimOnCommit } from './claim.ts';
+export type { IsolatedTurn, LaunchIsolated } from './claiming/isolation.ts';
 export { assemble, type ContextDeps, type ContextLimits, roomFor } from './context.ts';
 export { createReports } from './context-reports.ts';
 export { fromRecord, TurnNotActiveError } from './errors.ts';
@@ -14,7 +14,6 @@ export { finishedCall } from './tools/call-events.ts';
 export { resumeTurn } from './tools/parking.ts';
 export {
   type AdmittedTurn,
-  type Backlog,
   findAdmitted,
   findLastTurn,
   findTurn,
@@ -27,4 +26,4 @@ export {
   requestStop,
   type UnfinishedTurn,
 } from './turn-store.ts';
-export { createWorker, type Worker, type WorkerDeps } from './worker.ts';
+export { createWorker, type Worker } from './worker.ts';

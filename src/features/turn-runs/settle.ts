@@ -114,7 +114,7 @@ const completion = ({ status, finishReason, parts, call }: TurnEnd, account: Cal
 });
 
 /** How a turn ends that no worker has begun. */
-export type Unbegun = { status: 'CANCELLED' | 'SUPERSEDED' | 'COMPLETED'; finishReason: FinishReason };
+type Unbegun = { status: 'CANCELLED' | 'SUPERSEDED' | 'COMPLETED'; finishReason: FinishReason };
 
 const stopped: Unbegun = { status: 'CANCELLED', finishReason: 'USER_STOPPED' };
 

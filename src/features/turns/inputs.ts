@@ -3,7 +3,7 @@ import { CreateConversationInput } from '../conversations/index.ts';
 import { ContentInput } from './content/inputs.ts';
 import type { WhenBusy as WhenBusyPolicy } from './when-busy.ts';
 
-export const IdOrNewConversation = builder.inputType('IdOrNewConversation', {
+const IdOrNewConversation = builder.inputType('IdOrNewConversation', {
   description: 'Where the message goes: into a conversation, or into a new one that is made in the same transaction.',
   isOneOf: true,
   fields: (t) => ({

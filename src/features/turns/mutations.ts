@@ -97,7 +97,7 @@ builder.objectType(TurnInProgressError, {
   }),
 });
 
-export const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; from: number }>('TurnSuccess').implement({
+const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; from: number }>('TurnSuccess').implement({
   description: 'It succeeded.',
   fields: (t) => ({
     turn: t.field({ ...turnField, resolve: readTurn }),

@@ -44,7 +44,7 @@ type Target = Pick<Turn, 'id' | 'conversationId'>;
 type Changed = { turnId: string; conversationId: string; from: number };
 type OfMessage<R extends { target: unknown }> = Omit<R, 'target'> & { messageId: string; givenId: string };
 
-export const maxWaitMs = 10 * 60_000;
+const maxWaitMs = 10 * 60_000;
 /** How long a stop waits to answer with the settled turn; a worker that is away settles it later. */
 const stopWaitMs = 5_000;
 

@@ -10,7 +10,7 @@ import { readConversation, toolsRun, visibleTo } from '../conversations/index.ts
 import { fromRecord } from '../turn-runs/index.ts';
 import { noTotals, UsageTotals } from '../usage/index.ts';
 
-export const TurnAttempt = builder.prismaObject('TurnAttempt', {
+const TurnAttempt = builder.prismaObject('TurnAttempt', {
   description: 'One attempt of a worker to get an answer of the model for a turn: at most one call of the provider.',
   fields: (t) => ({
     number: t.exposeInt('number', { description: 'The number of the attempt, from 1. Deltas name the attempt that wrote them.' }),

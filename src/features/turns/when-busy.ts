@@ -7,7 +7,7 @@ import { type LockedConversation, nearestShown, supersedeTurns, turnsOnPath } fr
 import { lockUnfinished, requestStop, settleQueued, type UnfinishedTurn } from '../turn-runs/index.ts';
 import { joinParts } from './content/content.ts';
 
-export const whenBusyPolicies = ['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'STEER', 'MERGE'] as const;
+const whenBusyPolicies = ['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'STEER', 'MERGE'] as const;
 /** What becomes of the turns of a conversation that are not done when another message comes. */
 export type WhenBusy = (typeof whenBusyPolicies)[number];
 

@@ -35,7 +35,7 @@ export const UsageTotals = builder.objectRef<TotalsRecord>('UsageTotals').implem
   }),
 });
 
-export const Usage = builder.prismaObject('Usage', {
+const Usage = builder.prismaObject('Usage', {
   description: 'One call of a provider: what it used and cost. Never changed.',
   interfaces: [Node],
   fields: (t) => ({

@@ -4,4 +4,4 @@
  * as away after seconds, and is forgotten after an hour. No turn and no token costs a statement for it.
  */
 export { createHeartbeat, type Heartbeat } from './heartbeat.ts';
-export { deleteStaleWorkers, readWorkers, type WorkerFacts, type Workforce } from './worker-store.ts';
+export { deleteStaleWorkers, readWorkers } from './worker-store.ts';

@@ -31,7 +31,7 @@ export type ScriptedCall = {
 };
 
 /** What a test wants of the model: the same steps for every call, or a decision for each; message directives come on top. */
-export type Script = readonly Step[] | ((call: Readonly<ScriptedCall>) => readonly Step[] | null);
+type Script = readonly Step[] | ((call: Readonly<ScriptedCall>) => readonly Step[] | null);
 
 export type ScriptedServer = {
   /** The base URL, ending in /v1. */

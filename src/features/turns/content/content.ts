@@ -7,7 +7,7 @@ import { answerWidget } from '../../conversations/index.ts';
 import { parseText } from '../input.ts';
 
 /** What the user answered to a widget, as it came. */
-export type WidgetAnswer = { messageId: string; givenId: string; partIndex: number; response?: unknown };
+type WidgetAnswer = { messageId: string; givenId: string; partIndex: number; response?: unknown };
 export type ContentItem = { path: string } & ({ text: string } | { answer: WidgetAnswer });
 /** What a message says, as it came. */
 export type Content = { path: string; items: ContentItem[] };
