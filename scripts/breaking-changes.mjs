@@ -7,13 +7,18 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { buildSchema, findBreakingChanges } from 'graphql';
 
-/** The names in a description: types, fields as `Type.field`, values of enums. */
-const namesIn = (/** @type {string} */ description) => description.match(/[A-Z]\w*(?:\.\w+)?/g) ?? [];
+/** What a description is about: `Type.field`, or a type, a value of an enum, or a directive. */
+const subjectOf = (/** @type {string} */ description) =>
+  (
+    /\b\w+\.\w+\b/.exec(description) ??
+    /^(?:Directive )?(\w+) (?:was|no longer|changed)\b/.exec(description) ??
+    /(\w+)\W*(?:was \w+\W*)?$/.exec(description)
+  )?.slice(-1)[0] ?? description;
 
 /** The lines of the changelog that announce breaking changes of the next version. */
 function announcements(/** @type {string} */ changelog) {
   const [, unreleased = ''] = changelog.split(/^## /m);
-  return unreleased.split('\n').filter((line) => line.startsWith('- **Breaking**'));
+  return unreleased.startsWith('Unreleased') ? unreleased.split('\n').filter((line) => line.startsWith('- **Breaking**')) : [];
 }
 
 /** Breaking changes that the changelog does not name, each as a sentence. */
@@ -22,7 +27,7 @@ export function unannounced(/** @type {string} */ before, /** @type {string} */ 
   return findBreakingChanges(buildSchema(before), buildSchema(after))
     .map(({ description }) => description)
     .filter((description) => !description.startsWith('Standard scalar ')) // that nothing uses any more
-    .filter((description) => !lines.some((line) => namesIn(description).some((name) => line.includes(`\`${name}\``))));
+    .filter((description) => !lines.some((line) => line.includes(`\`${subjectOf(description)}\``)));
 }
 
 if (process.argv[1] && resolve(process.argv[1]) === import.meta.filename) {

@@ -5,8 +5,18 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, delimiter, dirname, join, relative, resolve } from 'node:path';
 import { transformSync } from 'rolldown/utils';
-import { archive, archiveStamp } from './empty-database.mjs';
-import { checkout, clientFingerprint, databaseVersion, filesIn, isBuilt, sourcesFingerprint, stamp } from './sources.mjs';
+import {
+  archive,
+  archiveStamp,
+  checkout,
+  clientFingerprint,
+  databaseVersion,
+  filesIn,
+  isBuilt,
+  isStamped,
+  sourcesFingerprint,
+  stamp,
+} from './sources.mjs';
 
 const generated = join('src', 'generated');
 const clientStamp = join(checkout, generated, '.prisma-from');
@@ -17,7 +27,7 @@ export const distPath = (/** @type {string} */ source) => join('dist', relative(
 /** Generates the database's client; its tool takes seconds, hence only where its schema has changed. */
 export async function generateClient() {
   const of = clientFingerprint();
-  if (existsSync(clientStamp) && readFileSync(clientStamp, 'utf8') === of) return;
+  if (isStamped(clientStamp, of)) return;
   rmSync(clientStamp, { force: true });
   const bin = join(checkout, 'node_modules', '.bin');
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` }; // its generators are commands of packages
@@ -28,7 +38,7 @@ export async function generateClient() {
 /** What a new embedded database begins with: PostgreSQL takes seconds to make one, of which every first start would pay. */
 async function archiveDatabase() {
   const of = databaseVersion();
-  if (existsSync(archive) && existsSync(archiveStamp) && readFileSync(archiveStamp, 'utf8') === of) return;
+  if (existsSync(archive) && isStamped(archiveStamp, of)) return;
   rmSync(archiveStamp, { force: true });
   await run([join(import.meta.dirname, 'empty-database.mjs')]);
   writeFileSync(archiveStamp, of);

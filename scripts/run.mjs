@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { dist, isBuilt } from './sources.mjs';
 
+const parent = process.ppid;
 const [file = 'main.js'] = process.argv.slice(2);
 
 if (!isBuilt()) {
@@ -18,18 +19,20 @@ if (!isBuilt()) {
 
 /**
  * npm runs a script in a shell, which passes no signal on: when npm is told to end, this process is left without a parent. It ends then as if it
- * had been told.
+ * had been told, unless it was: a second signal would end it at once.
  */
 function endWithNpm() {
-  const parent = process.ppid;
   const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    process.kill(process.pid, 'SIGTERM');
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM');
   }, 500);
   timer.unref();
+  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT']))
+    process.once(signal, () => {
+      clearInterval(timer);
+      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal); // nobody else takes it: it ends as it would have
+    });
 }
-if (process.env.npm_lifecycle_event) endWithNpm();
+if (file === 'main.js' && process.env.npm_lifecycle_event === 'start') endWithNpm();
 
 const script = join(dist, file);
 process.argv.splice(1, 2, script);

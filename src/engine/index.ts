@@ -6,7 +6,7 @@
 
 export { type Call, tokensOfLength, wasSent } from './call.ts';
 export { callModel } from './call-model.ts';
-export { type Candidate, type Fitted, fitToWindow, itemsOf } from './context-window.ts';
+export { type Candidate, type Fitted, fitToWindow, itemsOf, type Window } from './context-window.ts';
 export type { EnginePorts, Interruption } from './ports.ts';
 export { runTurn, type TurnWork } from './run-turn.ts';
 export { countTokens } from './token-count.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { ForkDocument } from '../generated/graphql.ts';
+import { ForkDocument, PreviewDocument } from '../generated/graphql.ts';
 import { describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { createJournal } from '../kit/journal.ts';
@@ -225,5 +225,15 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     expect(turn.status).toBe('COMPLETED');
     expect(journal.effects().sort()).toEqual(['paid 7', 'paid 8']);
     expect(new Set(journal.lines().map(({ callId }) => callId)).size).toBe(2);
+  });
+
+  it('is shown their descriptions, and these count in its prompt', async () => {
+    const { conversation } = await ask(alice, 'Hello [[say hi]]');
+    const preview = async (tools: string[] | null) =>
+      (await alice.request(PreviewDocument, { id: conversation.id, draft: { text: 'And now?' }, generation: { tools } })).previewContext;
+    const [all, none] = [await preview(null), await preview([])];
+    expect(none.toolSchemasTokens).toBe(0);
+    expect(all.toolSchemasTokens).toBeGreaterThan(50);
+    expect(all.totalTokens - none.totalTokens).toBe(all.toolSchemasTokens);
   });
 });

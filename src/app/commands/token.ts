@@ -9,10 +9,11 @@ import { serverAddress } from './server-address.ts';
 const usage = 'Usage: npm run token -- --user <name> [--admin] [--hours <1 to 744>]';
 const maxHours = maxTokenAgeSeconds / 3_600;
 
-type Terminal = { env?: NodeJS.ProcessEnv; out: (line: string) => void; note: (line: string) => void };
+/** `isWatched`: a person sees what is printed, and no log keeps it. */
+type Terminal = { env?: NodeJS.ProcessEnv; out: (line: string) => void; note: (line: string) => void; isWatched?: boolean };
 
 /** A way in without an identity provider: prints a token for a user, and nothing else, on `out`. Returns the exit code. */
-export async function printToken(args: string[], { env, out, note }: Terminal): Promise<number> {
+export async function printToken(args: string[], { env, out, note, isWatched = false }: Terminal): Promise<number> {
   try {
     const { user, roles, hours } = readFlags(args);
     const config = loadConfig(env);
@@ -21,7 +22,8 @@ export async function printToken(args: string[], { env, out, note }: Terminal): 
     const tokens = createTokens({ secret, jwksUrl: null, issuer, audience });
     const { token, expiresAt } = await tokens.sign({ subject: user, roles, name: user, ttlSeconds: hours * 3_600 });
     note(`For ${user} (${roles.join(', ')}), good until ${expiresAt.toISOString()}. Send it as "Authorization: Bearer <token>".`);
-    if (config.http.graphiql) note(`GraphiQL, signed in with it: ${serverAddress(config.http)}/graphql#token=${token}`);
+    const address = config.http.publicUrl ?? serverAddress(config.http);
+    if (config.http.graphiql) note(`GraphiQL, signed in with it: ${address.replace(/\/$/, '')}/graphql#token=${isWatched ? token : '<token>'}`);
     out(token);
     return 0;
   } catch (error) {
@@ -62,4 +64,5 @@ function parsedFlags(args: string[]) {
   }
 }
 
-if (isCommand(import.meta.filename)) process.exitCode = await printToken(process.argv.slice(2), { out: console.log, note: console.error });
+if (isCommand(import.meta.filename))
+  process.exitCode = await printToken(process.argv.slice(2), { out: console.log, note: console.error, isWatched: process.stdout.isTTY });

@@ -52,6 +52,7 @@ function prepared(options) {
   let state = tabsOf(kept.getItem('graphiql:tabState'));
   if (token) {
     kept.setItem(tokenName, token);
+    kept.removeItem('colloquy:last'); // ids of whoever was signed in before
     if (state) state = { ...state, tabs: state.tabs.map((tab) => ({ ...tab, headers: null })) };
   }
   if (state) kept.setItem('graphiql:tabState', JSON.stringify(state));
@@ -79,13 +80,13 @@ function prepared(options) {
     if (sent || asked) kept.setItem(lastName, JSON.stringify({ ...last(), ...sent, ...asked }));
   }
   function fill(variables) {
-    const known = { ...last(), idempotencyKey: newKey() };
+    const known = last();
     for (const [name, value] of Object.entries(variables ?? {}))
       if (value === options.placeholders[name] && known[name]) variables[name] = known[name];
   }
   function filled(body) {
     try {
-      const request = JSON.parse(body);
+      const request = JSON.parse(body.replaceAll(JSON.stringify(options.placeholders.idempotencyKey), () => JSON.stringify(newKey())));
       fill(request.variables);
       return JSON.stringify(request);
     } catch {

@@ -13,8 +13,10 @@ function resumingSockets(Plain, fill) {
 
   function begin({ id, payload }) {
     const stream = streams.get(id);
-    if (stream) payload.variables = { ...stream.variables, ...(stream.cursor && 'after' in stream.variables ? { after: stream.cursor } : {}) };
+    const resumes = stream?.cursor && /\\$after\\b/.test(payload.query);
+    if (stream) payload.variables = { ...stream.variables, ...(resumes ? { after: stream.cursor } : {}) };
     else {
+      if (streams.size >= 50) streams.delete(streams.keys().next().value); // of some nobody says that they have ended
       fill(payload.variables);
       streams.set(id, { variables: payload.variables ?? {}, cursor: null, texts: new Map(), events: [] });
     }
@@ -24,11 +26,14 @@ function resumingSockets(Plain, fill) {
     const part = event.messageId + ' ' + event.partIndex;
     const text = stream.texts.get(part) ?? '';
     if (event.__typename === 'TextDeltaEvent') {
-      stream.texts.set(part, text + event.text.slice(Math.max(0, text.length - event.offset)));
+      const gap = event.offset > text.length ? '…'.repeat(event.offset - text.length) : '';
+      stream.texts.set(part, text + gap + event.text.slice(Math.max(0, text.length - event.offset)));
+      if (stream.texts.size > 5) stream.texts.delete(stream.texts.keys().next().value);
       return;
     }
     if (event.__typename === 'PartReplacedEvent') stream.texts.set(part, text.slice(0, event.keepLength));
-    stream.events.push(event.__typename);
+    if (event.__typename === 'SnapshotEvent') stream.texts.clear();
+    stream.events = [...stream.events, event.__typename].slice(-20);
   }
 
   // The first field of a payload, where that is a frame of events.
@@ -41,8 +46,9 @@ function resumingSockets(Plain, fill) {
     if (!frame) return message;
     stream.cursor = frame.cursor ?? stream.cursor;
     for (const event of frame.events) apply(stream, event);
-    const soFar = { events: stream.events.slice(-20), text: [...stream.texts.values()].join(' ') };
-    return { ...message, payload: { extensions: { soFar }, ...message.payload } };
+    const soFar = { events: stream.events, text: [...stream.texts.values()].join(' ') };
+    const { extensions, ...rest } = message.payload;
+    return { ...message, payload: { extensions: { ...extensions, soFar }, ...rest } };
   }
 
   const rewritten = (text, change) => {
@@ -64,11 +70,11 @@ function resumingSockets(Plain, fill) {
       );
     }
     set onmessage(listener) {
-      super.onmessage = (event) => listener(new MessageEvent('message', { data: rewritten(event.data, shown) }));
+      super.onmessage = listener && ((event) => listener(new MessageEvent('message', { data: rewritten(event.data, shown) })));
     }
     set onerror(_listener) {} // a close event follows, which says as much and is tried again
     set onclose(listener) {
-      super.onclose = ({ code, reason, wasClean }) => listener({ code, reason: reason || 'The connection was lost.', wasClean });
+      super.onclose = listener && (({ code, reason, wasClean }) => listener({ code, reason: reason || 'The connection was lost.', wasClean }));
     }
   };
 }

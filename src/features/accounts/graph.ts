@@ -65,7 +65,7 @@ const Viewer = builder.objectRef<{ userId: string; expiresAt: Date; roles: Param
     }),
     can: t.boolean({
       description: 'Whether the viewer may do something.',
-      args: { action: t.arg({ type: ViewerAction, required: true, description: 'The title.' }) },
+      args: { action: t.arg({ type: ViewerAction, required: true, description: 'The action.' }) },
       resolve: ({ roles }, { action }) => may(roles, action),
     }),
     tokenExpiresAt: t.field({

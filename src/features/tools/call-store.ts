@@ -78,7 +78,7 @@ export const closeCalls = (tx: Tx, turnId: string, only: 'open' | { unfinishedOf
     `UPDATE tool_call SET finished_at = now(),
        status = (CASE WHEN status = 'RUNNING' AND replay <> 'READ_ONLY' THEN 'OUTCOME_UNKNOWN' ELSE 'CANCELLED' END)::tool_call_status,
        error_code = CASE WHEN status = 'RUNNING' AND replay <> 'READ_ONLY' THEN 'TOOL_OUTCOME_UNKNOWN' ELSE 'TOOL_FAILED' END,
-       error_message = CASE WHEN status = 'RUNNING' AND replay <> 'READ_ONLY' THEN 'It was interrupted: nobody knows whether it had its effect.' ELSE 'The turn ended before the call did.' END
+       error_message = CASE WHEN status = 'RUNNING' AND replay <> 'READ_ONLY' THEN 'It was interrupted: whether it had its effect is not known.' ELSE 'The turn ended before the call did.' END
      WHERE turn_id = $1::uuid AND finished_at IS NULL AND ($2::int IS NULL OR (step <= $2::int AND status = 'STREAMING_ARGUMENTS'))
      RETURNING id, number, message_id AS "messageId", result_index AS "resultIndex"`,
     [turnId, only === 'open' ? null : only.unfinishedOf],

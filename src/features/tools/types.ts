@@ -101,7 +101,7 @@ export const Approval = builder.prismaObject('Approval', {
       description: 'The conversation of the approval.',
       resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
     }),
-    status: t.field({ type: ApprovalStatus, description: 'Its outcome.', resolve: ({ status }) => status }),
+    status: t.field({ type: ApprovalStatus, description: 'Its status.', resolve: ({ status }) => status }),
     summary: t.string({ description: 'What the call would do, in words for the person who decides.', resolve: charged(({ summary }) => summary) }),
     risk: t.field({ type: Risk, description: 'How much harm it can do.', resolve: ({ risk }) => risk }),
     argumentsSha256: t.exposeString('argumentsSha256', {

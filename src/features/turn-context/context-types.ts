@@ -22,7 +22,11 @@ const ContextItem = builder.objectRef<Item>('ContextItem').implement({
       description: 'The message; null for a draft, which is none yet.',
       resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
     }),
-    decision: t.field({ type: ContextDecision, description: 'Its outcome.', resolve: ({ decision }) => decision }),
+    decision: t.field({
+      type: ContextDecision,
+      description: 'Whether the message is part of the prompt, and why not.',
+      resolve: ({ decision }) => decision,
+    }),
     tokens: t.exposeInt('tokens', { description: 'Its tokens, as they were counted when it was stored.' }),
     reason: t.string({ description: 'Why, for a person.', resolve: charged(({ reason }) => reason) }),
   }),

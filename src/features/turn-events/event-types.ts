@@ -38,7 +38,10 @@ const types = [
     changed: changed(t),
   })),
   eventType('conversation-deleted', 'ConversationDeletedEvent', 'The conversation was deleted; the stream ends with this event.', (t) => ({
-    conversationId: t.id({ description: 'The tool to call.', resolve: (event) => toGlobalId('Conversation', event.conversationId) }),
+    conversationId: t.id({
+      description: 'Global id of the conversation that was deleted.',
+      resolve: (event) => toGlobalId('Conversation', event.conversationId),
+    }),
   })),
   eventType('branch-selected', 'BranchSelectedEvent', 'Another branch is shown: read `messages` anew.', (t) => ({
     conversation: conversation(t),

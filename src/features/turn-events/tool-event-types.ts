@@ -106,7 +106,7 @@ export const toolEvents = [
     turn: turn(t),
     approvals: t.field({
       type: [Approval],
-      description: 'The approval.',
+      description: 'The approvals that the turn waits for.',
       resolve: ({ body }, _args, { loaders }) => present(loaders.approvalRows, body.approvalIds),
     }),
     clientTools: t.field({

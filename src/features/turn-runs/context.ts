@@ -1,5 +1,5 @@
 import type { Generation, ModelInfo, ModelMessage, ToolSpec } from '../../contracts/model-provider.ts';
-import { type Candidate, type Fitted, fitToWindow, itemsOf, toModelMessages, toUserText } from '../../engine/index.ts';
+import { type Candidate, type Fitted, fitToWindow, itemsOf, toModelMessages, toUserText, type Window } from '../../engine/index.ts';
 import { ContextTooLongError } from '../../kernel/errors.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
@@ -85,7 +85,7 @@ async function fitted(request: Asked, candidates: readonly Candidate[], { limits
   const system = systemPrompt ? { content: systemPrompt, tokens: await countTokens(systemPrompt) } : null;
   const tools = await tokensOf(request.tools, countTokens);
   const reserved = tools + (own.length > 0 ? await countTokens(textOf(own)) : 0);
-  const window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, taken: reserved };
+  const window: Window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, reserved };
   const fitted = fitToWindow(system, candidates, window);
   return tools > 0 ? { ...fitted, record: { ...fitted.record, tools } } : fitted;
 }

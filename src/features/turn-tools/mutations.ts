@@ -47,7 +47,7 @@ const ToolOutputInput = builder.inputType('ToolOutputInput', {
   description: 'The output of one call that a client made.',
   fields: (t) => ({
     toolCallId: t.id({ required: true, description: 'Global id of the call.' }),
-    output: t.field({ type: ToolOutputValue, required: true, description: 'Its result.' }),
+    output: t.field({ type: ToolOutputValue, required: true, description: 'The result of the tool, or its error.' }),
   }),
 });
 

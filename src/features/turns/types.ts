@@ -31,7 +31,7 @@ export const Turn = builder.prismaObject('Turn', {
     id: t.id(globalId('Turn')),
     conversation: t.field({
       type: 'Conversation',
-      description: 'The conversation of the event.',
+      description: 'The conversation of the turn.',
       resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
     }),
     trigger: t.field({ type: TurnTrigger, description: 'What began the turn.', resolve: ({ trigger }) => trigger }),

@@ -42,9 +42,20 @@ const packed = new URL('../../empty-database.tar.gz', import.meta.url);
 async function initialize(/** @type {string} */ directory) {
   const draft = `${directory}.new`;
   await rm(draft, { recursive: true, force: true });
-  const files = existsSync(packed) ? { loadDataDir: new Blob([await readFile(packed)]) } : {};
-  await (await PGlite.create({ ...options, ...files, dataDir: draft })).close();
+  const isUnpacked = existsSync(packed) && (await unpack(draft));
+  if (!isUnpacked) await (await PGlite.create({ ...options, dataDir: draft })).close();
   await rename(draft, directory);
+}
+
+/** False, and nothing is there, where the packed one cannot be used: PostgreSQL makes one then. */
+async function unpack(/** @type {string} */ draft) {
+  try {
+    await (await PGlite.create({ ...options, loadDataDir: new Blob([await readFile(packed)]), dataDir: draft })).close();
+    return true;
+  } catch {
+    await rm(draft, { recursive: true, force: true });
+    return false;
+  }
 }
 
 async function open() {
