@@ -89,7 +89,9 @@ export async function build(say = (/** @type {string} */ _line) => {}) {
   mkdirSync(join(checkout, 'dist'), { recursive: true });
   await Promise.all([generateClient(), archiveDatabase()]);
   const all = new Set([...compileAll(filesIn('src').filter(isCode)), ...[archive, archiveStamp].map((path) => relative(checkout, path))]);
-  for (const file of filesIn('dist')) if (!all.has(file)) rmSync(join(checkout, file));
+  // What begins like the archive may be the draft of another build.
+  const isOurs = (/** @type {string} */ file) => all.has(file) || join(checkout, file).startsWith(archive);
+  for (const file of filesIn('dist')) if (!isOurs(file)) rmSync(join(checkout, file), { force: true });
   writeFileSync(stamp, of);
   say(`Built in ${((performance.now() - began) / 1_000).toFixed(1)} s.`);
 }

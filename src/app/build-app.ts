@@ -73,7 +73,7 @@ export async function startApp(given: Config, logger: Logger, { only = null, lau
   const place: ServerDeps = { config, logger, composition, database, health };
   let front: Front | null = null;
   if (config.role !== 'worker') front = await listen(place).catch(abandon);
-  const ops = config.metrics.port === null ? null : await tellHow(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
+  const ops = config.metrics.port === null ? null : await listenForOps(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
   const ran = only && composition.worker ? composition.worker.runIsolated(only) : null;
   if (!ran) {
     composition.worker?.start();
@@ -160,7 +160,7 @@ const anyHost =
   'requests may name any host, since neither PUBLIC_URL nor ALLOWED_HOSTS is set: a page elsewhere whose name is made to lead here (DNS rebinding) can use this server as whoever looks at it could. Set one of them';
 
 /** The port for those who watch over the process. */
-async function tellHow({ config, logger, composition, database, health }: ServerDeps, at: { host: string; port: number }, front: Front | null) {
+async function listenForOps({ config, logger, composition, database, health }: ServerDeps, at: { host: string; port: number }, front: Front | null) {
   const { metrics, frames, worker, bus } = composition;
   const { concurrency, perUser } = config.turns;
   const sockets = () => front?.sockets() ?? 0;

@@ -159,7 +159,7 @@ function serve(sockets: WebSocketServer, limits: SocketLimiter, { config, logger
       return stream;
     }
     const errors = source.errors?.map((error) => mask(error, (args.contextValue as Context).requestId)) ?? [];
-    graphql.tellStream(args, start, 0, errors);
+    graphql.logStream(args, start, 0, errors);
     return { ...source, errors };
   }
 

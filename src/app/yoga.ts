@@ -121,7 +121,7 @@ const persistedRefusal = {
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
   const serverEnd = createServerEnd();
-  const { plugin: useOperationReport, tellStream } = createOperationReport({ logger, metrics });
+  const { plugin: useOperationReport, logStream } = createOperationReport({ logger, metrics });
   const maskError = createErrorMask(logger, config.http.introspection, isOutage, config.log.production ? '' : developmentHint);
   const yoga = createYoga<Requested, Context>({
     schema,
@@ -153,7 +153,7 @@ export function createGraphQLServer({ config, logger, metrics, viewers, contexts
       useErrorMask(maskError) as Plugin,
     ],
   });
-  return { yoga, answer, tellStream, maskError, serverEnd };
+  return { yoga, answer, logStream, maskError, serverEnd };
 }
 
 export type GraphQLServer = ReturnType<typeof createGraphQLServer>;

@@ -98,25 +98,25 @@ async function takeAll(batch: readonly ModelEvent[], run: StepRun): Promise<Fini
   for (const event of batch) {
     if (event.kind === 'finish') reason = event.reason;
     else if (event.kind === 'tool-call') {
-      if (bodies.length > 0) await emitPaced(bodies, run, 1);
+      if (bodies.length > 0) await emitDeltas(bodies, run, 1);
       bodies = [];
       await begin(event, run);
     } else applyEvent(event, bodies, run);
   }
-  if (bodies.length > 0) await emitPaced(bodies, run, piecesIn(batch));
+  if (bodies.length > 0) await emitDeltas(bodies, run, piecesIn(batch));
   return reason;
 }
 
 /** How many words of the model came together. */
 const piecesIn = (batch: readonly ModelEvent[]): number => batch.reduce((sum, event) => sum + ('text' in event ? (event.pieces ?? 1) : 0), 0);
 
-function emitPaced(bodies: readonly EventBody[], run: StepRun, words: number): Promise<void> {
-  reportFirstToken(run);
+function emitDeltas(bodies: readonly EventBody[], run: StepRun, words: number): Promise<void> {
+  reportDelta(run);
   return run.ports.emit(bodies, words);
 }
 
 /** Something of the answer is there. */
-function reportFirstToken({ call, ports, sinceStart }: StepRun): void {
+function reportDelta({ call, ports, sinceStart }: StepRun): void {
   ports.reportPoint(call.firstTokenMs === null ? 'first-delta' : 'delta');
   call.firstTokenMs ??= sinceStart();
 }
@@ -129,7 +129,7 @@ async function begin({ index, callId, name }: Extract<ModelEvent, { kind: 'tool-
     run.hasMore = true;
     return;
   }
-  reportFirstToken(run);
+  reportDelta(run);
   run.calls.set(index, { ...(await run.ports.begin({ callId, name })), pieces: [], length: 0 });
 }
 

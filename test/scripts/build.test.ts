@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, cp, mkdir, mkdtemp, readFile, realpath, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { access, cp, mkdir, mkdtemp, readFile, realpath, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -107,19 +107,31 @@ describe('what is run from the sources', () => {
   });
 });
 
-it('has an empty database packed once for each version of PostgreSQL, with which a new data directory begins', async () => {
-  const packed = join(root, 'dist/empty-database.tar.gz');
-  const before = (await stat(packed)).mtimeMs;
-  await run();
-  expect((await stat(packed)).mtimeMs).toBe(before);
-  const { openPglite } = (await import(join(checkout, 'dist/platform/embedded/pglite.js'))) as typeof import('../../src/platform/embedded/pglite.ts');
-  const identify = async (name: string): Promise<string> => {
-    const server = await openPglite(join(root, name));
-    const pool = createPool({ to: { socket: () => server.socket() }, max: 1, log: { info: () => {}, warn: () => {} } });
-    const { rows } = await pool.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
-    await pool.end();
-    await server.close();
-    return rows[0]!.id;
-  };
-  expect(await identify('one')).toBe(await identify('another')); // PostgreSQL draws another one for each database that it makes
+/** Makes a database in a new data directory with the compiled product at this place, and gives what PostgreSQL knows it by. */
+async function identify(dist: string, name: string): Promise<string> {
+  const { openPglite } = (await import(join(dist, 'platform/embedded/pglite.js'))) as typeof import('../../src/platform/embedded/pglite.ts');
+  const server = await openPglite(join(root, name));
+  const pool = createPool({ to: { socket: () => server.socket() }, max: 1, log: { info: () => {}, warn: () => {} } });
+  const { rows } = await pool.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
+  await pool.end();
+  await server.close();
+  return rows[0]!.id;
+}
+
+describe('an empty database', () => {
+  it('is packed once for each version of PostgreSQL, and a new data directory begins with it', async () => {
+    const packed = join(root, 'dist/empty-database.tar.gz');
+    const before = (await stat(packed)).mtimeMs;
+    await run();
+    expect((await stat(packed)).mtimeMs).toBe(before);
+    const dist = join(checkout, 'dist');
+    expect(await identify(dist, 'one')).toBe(await identify(dist, 'another')); // PostgreSQL draws another one for each that it makes
+  });
+
+  it('is made anew where the packed one broke off', async () => {
+    const dist = join(root, 'broken');
+    await cp(join(checkout, 'dist'), dist, { recursive: true });
+    await truncate(join(dist, 'empty-database.tar.gz'), 200_000);
+    expect(await identify(dist, 'made')).not.toBe(await identify(join(checkout, 'dist'), 'packed'));
+  });
 });

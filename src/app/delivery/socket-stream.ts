@@ -2,12 +2,12 @@ import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql';
 import type { WebSocket } from 'ws';
 import type { Context } from '../../graph/context.ts';
 import type { MaskError } from '../../graph/mask-errors.ts';
-import type { TellStream } from '../ops/operation-report.ts';
+import type { LogStream } from '../ops/operation-report.ts';
 import { type Answer, isShared, type SharedResult } from './frames.ts';
 import { send } from './wire.ts';
 
 /** What all streams of a process are given. */
-export type Delivery = { answer: Answer; maskError: MaskError; tellStream: TellStream };
+export type Delivery = { answer: Answer; maskError: MaskError; logStream: LogStream };
 
 /**
  * One stream: what was asked, under which id of which socket, and what happens. `beside` are all streams of the socket that are open: graphql-ws
@@ -91,7 +91,7 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
     const { args, beside } = this.operation;
     beside.splice(beside.indexOf(this), 1);
     (args.contextValue as Context).endAnswer();
-    this.delivery.tellStream(args, this.start, this.frames, errors);
+    this.delivery.logStream(args, this.start, this.frames, errors);
   }
 }
 

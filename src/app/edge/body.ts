@@ -26,9 +26,9 @@ export function readBody(request: IncomingMessage, limits: MessageLimits): Promi
       }
     });
     request.once('end', () => resolve(Buffer.concat(chunks)));
-    const rejectCut = () => reject(badRequest('The request broke off before its end.'));
-    request.once('error', rejectCut);
-    request.once('close', rejectCut);
+    const rejectTruncated = () => reject(badRequest('The request broke off before its end.'));
+    request.once('error', rejectTruncated);
+    request.once('close', rejectTruncated);
   });
 }
 

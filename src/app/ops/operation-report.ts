@@ -15,7 +15,7 @@ type Report = { operation: string; field: string; name: string | null; outcome: 
 const maxName = 60;
 
 /** How a subscription of a socket went, when it has ended. */
-export type TellStream = (args: Args, start: number, frames: number, errors: readonly GraphQLError[]) => void;
+export type LogStream = (args: Args, start: number, frames: number, errors: readonly GraphQLError[]) => void;
 
 /**
  * One line and one count for each operation, over whatever transport: over HTTP when it is answered, of a subscription when it ends.
@@ -23,7 +23,7 @@ export type TellStream = (args: Args, start: number, frames: number, errors: rea
  */
 export function createOperationReport({ logger, metrics }: { logger: Logger; metrics: Metrics }): {
   plugin: Plugin<object, Requested>;
-  tellStream: TellStream;
+  logStream: LogStream;
 } {
   const started = new WeakMap<Request, number>();
   const reports = new WeakMap<Request, Report | 'streams'>();
@@ -79,7 +79,7 @@ export function createOperationReport({ logger, metrics }: { logger: Logger; met
   };
   return {
     plugin,
-    tellStream: (args, start, frames, errors) => logOperation(describe(args, outcomeOf({ errors })), start, { transport: 'socket', frames }),
+    logStream: (args, start, frames, errors) => logOperation(describe(args, outcomeOf({ errors })), start, { transport: 'socket', frames }),
   };
 }
 

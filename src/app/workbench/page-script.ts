@@ -24,7 +24,7 @@ let fillVariables = () => {};
 window.WebSocket = resumingSockets(window.WebSocket, (variables) => fillVariables(variables));
 
 function prepared(options) {
-  const tokenName = 'colloquy:token';
+  const [tokenName, lastName] = ['colloquy:token', 'colloquy:last'];
   const kept = window.sessionStorage;
   const names = (storage) => Object.keys(storage).filter((name) => name.startsWith('graphiql:'));
   for (const name of names(window.localStorage)) window.localStorage.removeItem(name);
@@ -52,7 +52,7 @@ function prepared(options) {
   let state = tabsOf(kept.getItem('graphiql:tabState'));
   if (token) {
     kept.setItem(tokenName, token);
-    kept.removeItem('colloquy:last'); // ids of whoever was signed in before
+    kept.removeItem(lastName); // ids of whoever was signed in before
     if (state) state = { ...state, tabs: state.tabs.map((tab) => ({ ...tab, headers: null })) };
   }
   if (state) kept.setItem('graphiql:tabState', JSON.stringify(state));
@@ -70,14 +70,13 @@ function prepared(options) {
   const bearer = () => (kept.getItem(tokenName) ? 'Bearer ' + kept.getItem(tokenName) : null);
   // crypto.randomUUID is there on secure pages only, and this one may be served over plain HTTP.
   const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  const lastName = 'colloquy:last';
   const last = () => JSON.parse(kept.getItem(lastName) || '{}');
   // What is remembered of an answer, by the name of the variable that takes it.
   function remember({ sendMessage, pendingApprovals } = {}) {
     const [approval] = pendingApprovals?.nodes ?? [];
     const sent = sendMessage?.turn && { turn: sendMessage.turn.id, after: sendMessage.cursor, conversation: sendMessage.conversation?.id };
-    const asked = approval && { approval: approval.id, argumentsSha256: approval.argumentsSha256 };
-    if (sent || asked) kept.setItem(lastName, JSON.stringify({ ...last(), ...sent, ...asked }));
+    const pending = approval && { approval: approval.id, argumentsSha256: approval.argumentsSha256 };
+    if (sent || pending) kept.setItem(lastName, JSON.stringify({ ...last(), ...sent, ...pending }));
   }
   function fill(variables) {
     const known = last();

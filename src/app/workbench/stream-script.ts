@@ -24,14 +24,17 @@ function resumingSockets(Plain, fill) {
 
   function apply(stream, event) {
     const part = event.messageId + ' ' + event.partIndex;
-    const text = stream.texts.get(part) ?? '';
+    const known = stream.texts.get(part) ?? { from: 0, text: '' };
+    const end = known.from + known.text.length;
     if (event.__typename === 'TextDeltaEvent') {
-      const gap = event.offset > text.length ? '…'.repeat(event.offset - text.length) : '';
-      stream.texts.set(part, text + gap + event.text.slice(Math.max(0, text.length - event.offset)));
+      // A reader who joined later has not what came before.
+      const isGap = event.offset > end;
+      stream.texts.set(part, isGap ? { from: event.offset, text: event.text } : { ...known, text: known.text + event.text.slice(end - event.offset) });
       if (stream.texts.size > 5) stream.texts.delete(stream.texts.keys().next().value);
       return;
     }
-    if (event.__typename === 'PartReplacedEvent') stream.texts.set(part, text.slice(0, event.keepLength));
+    if (event.__typename === 'PartReplacedEvent')
+      stream.texts.set(part, { from: Math.min(known.from, event.keepLength), text: known.text.slice(0, Math.max(0, event.keepLength - known.from)) });
     if (event.__typename === 'SnapshotEvent') stream.texts.clear();
     stream.events = [...stream.events, event.__typename].slice(-20);
   }
@@ -46,7 +49,7 @@ function resumingSockets(Plain, fill) {
     if (!frame) return message;
     stream.cursor = frame.cursor ?? stream.cursor;
     for (const event of frame.events) apply(stream, event);
-    const soFar = { events: stream.events, text: [...stream.texts.values()].join(' ') };
+    const soFar = { events: stream.events, text: [...stream.texts.values()].map(({ from, text }) => (from > 0 ? '…' : '') + text).join(' ') };
     const { extensions, ...rest } = message.payload;
     return { ...message, payload: { extensions: { ...extensions, soFar }, ...rest } };
   }

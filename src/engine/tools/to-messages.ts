@@ -9,9 +9,9 @@ import type { Steering } from './ports.ts';
  */
 export function toModelMessages(parts: readonly MessagePart[], calls: readonly ToolCallRecord[], steering: readonly Steering[] = []): ModelMessage[] {
   const known = new Map(calls.map((call) => [call.number, call]));
-  const steps: Step[] = [{ steering: toldAt(steering, 0), texts: [], calls: [] }];
+  const steps: Step[] = [{ steering: steeredAt(steering, 0), texts: [], calls: [] }];
   for (const [index, part] of parts.entries()) {
-    const steered = index > 0 ? toldAt(steering, index) : [];
+    const steered = index > 0 ? steeredAt(steering, index) : [];
     if (steered.length > 0) steps.push({ steering: steered, texts: [], calls: [] });
     const last = steps.at(-1)!;
     if (part.type === 'text') stepFor(steps, last.calls.length > 0).texts.push(part);
@@ -22,7 +22,7 @@ export function toModelMessages(parts: readonly MessagePart[], calls: readonly T
   return [...steps.flatMap(stepMessages), ...afterAll.map(toUser)];
 }
 
-const toldAt = (steering: readonly Steering[], index: number): string[] => steering.filter(({ at }) => at === index).map(({ text }) => text);
+const steeredAt = (steering: readonly Steering[], index: number): string[] => steering.filter(({ at }) => at === index).map(({ text }) => text);
 const toUser = (content: string): ModelMessage => ({ role: 'user', content });
 
 /** What the model said and called in one go, and what it was told before. */

@@ -87,8 +87,8 @@ export function createToolRun(transcript: Transcript, ports: Ports, recovered: L
       transcript.finish();
       spent += tokensOf(call);
       const earlier = calls.length - streamed.length;
-      const judging = { ...tools, hasMore, remaining: limits.calls - earlier, resultIndexOf: (number: number) => resultIndexOf(transcript, number) };
-      const resolved = await resolveCalls(streamed, judging);
+      const deps = { ...tools, hasMore, remaining: limits.calls - earlier, resultIndexOf: (number: number) => resultIndexOf(transcript, number) };
+      const resolved = await resolveCalls(streamed, deps);
       const next = await tools.commitToolCalls(call, transcript.finished, resolved);
       for (const one of resolved) change(one.id, factsOf(one));
       ports.reportPoint('calls-stored');

@@ -7,7 +7,7 @@ import { type Info, timesNamed } from '../../graph/selection.ts';
 import { NotFoundError, StaleCursorError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
-import { type SeenEvent, splitEvents, splitFrame, toGraphQLFrame } from './frames.ts';
+import { type GraphQLEvent, splitEvents, splitFrame, toGraphQLFrame } from './frames.ts';
 import { ConversationFrame } from './subscriptions.ts';
 
 const maxLimit = 1_000;
@@ -57,7 +57,7 @@ builder.queryField('conversationEvents', (t) =>
   }),
 );
 
-type EventEdge = { node: SeenEvent; cursor: string };
+type EventEdge = { node: GraphQLEvent; cursor: string };
 type EventPage = { edges: EventEdge[]; hasNextPage: boolean; hasPreviousPage: boolean };
 
 const ConversationEventEdge = builder.objectRef<EventEdge>('ConversationEventEdge').implement({

@@ -7,7 +7,7 @@ import { toGlobalId } from '../../graph/ids.ts';
 import { fromRecord } from '../turn-runs/index.ts';
 import { Turn } from '../turns/index.ts';
 import { UsageTotals } from '../usage/index.ts';
-import type { SeenEvent } from './frames.ts';
+import type { GraphQLEvent } from './frames.ts';
 import { changed, conversation, eventType, message, messageId, names, turn } from './kit-types.ts';
 import { toolEvents } from './tool-event-types.ts';
 
@@ -143,7 +143,7 @@ const types = [
 export const ConversationEvent = builder.unionType('ConversationEvent', {
   description: 'Something that happened in a conversation. New kinds may be added: skip what you do not know, and keep the cursor.',
   types: types as never,
-  resolveType: (event) => names.get((event as unknown as SeenEvent).body.type) as never,
+  resolveType: (event) => names.get((event as unknown as GraphQLEvent).body.type) as never,
 });
 
 /** Whether this process can show the event: one of a kind that only a newer version knows is passed over. */

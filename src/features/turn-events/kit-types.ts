@@ -3,13 +3,13 @@ import { builder, type Types } from '../../graph/builder.ts';
 import { toGlobalId } from '../../graph/ids.ts';
 import { readConversation } from '../conversations/index.ts';
 import { Turn } from '../turns/index.ts';
-import type { SeenEvent } from './frames.ts';
+import type { GraphQLEvent } from './frames.ts';
 
-type Body = SeenEvent['body'];
+type Body = GraphQLEvent['body'];
 type Kind = Body['type'];
-type Seen<K extends Kind> = SeenEvent<Extract<Body, { type: K }>>;
+type Seen<K extends Kind> = GraphQLEvent<Extract<Body, { type: K }>>;
 
-const EventMeta = builder.interfaceRef<SeenEvent>('EventMeta').implement({
+const EventMeta = builder.interfaceRef<GraphQLEvent>('EventMeta').implement({
   description: 'Fields of every event.',
   fields: (t) => ({
     seq: t.field({

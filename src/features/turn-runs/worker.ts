@@ -25,7 +25,7 @@ export type WorkerDeps = Omit<TurnJobDeps, 'compactor'> & {
  * Admissions at once that take their turn along. More turns than that in one moment are a burst: those are looked for one after the other, so that
  * they begin no faster than their first words are stored, and the words of the others go on.
  */
-const maxTaking = 2;
+const maxClaimsOnCommit = 2;
 
 /** Until `provenUntil` nobody else can have the turn, by the clock of this process: it counts from before its lease was asked for. */
 type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void>; provenUntil: number };
@@ -81,7 +81,7 @@ export function createWorker(deps: WorkerDeps) {
    * sooner than where the turn is looked for. Says whether it has.
    */
   async function admitAndClaim<T>(admit: (claimOnCommit: ClaimOnCommit | null) => Promise<T>): Promise<{ admitted: T; claimedLocally: boolean }> {
-    if (!hasRoom() || isBehind || admissions.size >= maxTaking) return { admitted: await admit(null), claimedLocally: false };
+    if (!hasRoom() || isBehind || admissions.size >= maxClaimsOnCommit) return { admitted: await admit(null), claimedLocally: false };
     let found = null as ((log: EventLog) => ClaimedTurn) | null;
     const at = performance.now();
     const offered: string[] = []; // more than one where the admission was tried again

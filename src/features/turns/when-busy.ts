@@ -39,57 +39,49 @@ export async function applyBusyPolicy(
   if (!first) return plan;
   if (policy === 'REJECT') throw new TurnInProgressError(first.id);
   if (policy === 'STEER') return { ...plan, steers: isWaiting(first) ? null : first.id };
-  if (policy === 'MERGE') return merge(tx, append, id, plan, unfinished);
-  return policy === 'ROLLBACK' ? rollBack(tx, append, id, plan, unfinished) : interrupt(tx, append, id, plan, unfinished);
+  const busy = { tx, append, conversationId: id, plan, unfinished };
+  if (policy === 'MERGE') return merge(busy);
+  return policy === 'ROLLBACK' ? rollBack(busy) : interrupt(busy);
 }
+
+/** A conversation with turns that are not done, and how the message would be admitted without them. */
+type Busy = { tx: Tx; append: Append; conversationId: string; plan: AdmissionPlan; unfinished: readonly UnfinishedTurn[] };
 
 const isWaiting = ({ status }: UnfinishedTurn): boolean => status === 'QUEUED';
 const idsOf = (turns: readonly UnfinishedTurn[]): string[] => turns.map(({ id }) => id);
 
+/** Asks the turn that runs to stop, where one does. Returns its id. */
+async function stopRunning({ tx, unfinished }: Busy, supersedes = false): Promise<string | null> {
+  const running = unfinished.find((turn) => !isWaiting(turn));
+  if (!running) return null;
+  await requestStop(tx, running.id, { keepPartial: true, seen: null, ...(supersedes ? { supersedes } : {}) });
+  return running.id;
+}
+
 /** What runs is stopped with what it has; what waits is not begun. Their messages stay, and the new turn reads them. */
-async function interrupt(
-  tx: Tx,
-  append: Append,
-  conversationId: string,
-  plan: AdmissionPlan,
-  unfinished: readonly UnfinishedTurn[],
-): Promise<AdmissionPlan> {
+async function interrupt(busy: Busy): Promise<AdmissionPlan> {
+  const { tx, append, conversationId, plan, unfinished } = busy;
   await settleQueued(tx, append, conversationId, idsOf(unfinished.filter(isWaiting)));
-  const live = unfinished.find((turn) => !isWaiting(turn));
-  if (live) await requestStop(tx, live.id, { keepPartial: true, seen: null });
-  return { ...plan, stopping: live?.id ?? null };
+  return { ...plan, stopping: await stopRunning(busy) };
 }
 
 /** As if nothing of what is not done had ever been asked: what was shown before it is shown again. */
-async function rollBack(
-  tx: Tx,
-  append: Append,
-  conversationId: string,
-  plan: AdmissionPlan,
-  unfinished: readonly UnfinishedTurn[],
-): Promise<AdmissionPlan> {
-  const { parentMessageId, events } = await replace(tx, append, conversationId, plan, unfinished);
-  const live = unfinished.find((turn) => !isWaiting(turn));
-  if (live) await requestStop(tx, live.id, { keepPartial: true, seen: null, supersedes: true });
-  return { ...plan, parentMessageId, events, stopping: live?.id ?? null };
+async function rollBack(busy: Busy): Promise<AdmissionPlan> {
+  const { parentMessageId, events } = await replace(busy, busy.unfinished);
+  return { ...busy.plan, parentMessageId, events, stopping: await stopRunning(busy, true) };
 }
 
 /**
  * The messages that wait at the end of the queue, on the branch that is shown, and the new one become one. What somebody asked for otherwise
  * than by a message stays.
  */
-async function merge(
-  tx: Tx,
-  append: Append,
-  conversationId: string,
-  plan: AdmissionPlan,
-  unfinished: readonly UnfinishedTurn[],
-): Promise<AdmissionPlan> {
-  const shown = await shownOf(tx, plan, unfinished);
+async function merge(busy: Busy): Promise<AdmissionPlan> {
+  const { plan, unfinished } = busy;
+  const shown = await shownOf(busy, unfinished);
   const fixed = unfinished.findLastIndex((turn) => !isWaiting(turn) || turn.trigger !== 'SEND' || !shown.has(turn.id));
   const waiting = unfinished.slice(fixed + 1);
   if (waiting.length === 0) return plan;
-  const { parentMessageId, events, questions } = await replace(tx, append, conversationId, plan, waiting);
+  const { parentMessageId, events, questions } = await replace(busy, waiting);
   const all = [...questions, plan.question];
   const parts = joinParts(all.map((each) => each.parts));
   // One token for each empty line between them: an estimate, as every count of ours is.
@@ -98,15 +90,16 @@ async function merge(
 }
 
 /** Those of the turns that are on the branch that is shown. */
-const shownOf = async (tx: Tx, { parentMessageId }: AdmissionPlan, turns: readonly UnfinishedTurn[]): Promise<Set<string>> =>
+const shownOf = async ({ tx, plan: { parentMessageId } }: Busy, turns: readonly UnfinishedTurn[]): Promise<Set<string>> =>
   parentMessageId === null ? new Set() : turnsOnPath(tx, parentMessageId, idsOf(turns));
 
 /**
  * Takes turns out of the conversation, with what was asked and answered in them and all that follows it, and says what the next message
  * follows then: what was shown before the first of them that is shown, or what is shown, where none of them is.
  */
-async function replace(tx: Tx, append: Append, conversationId: string, plan: AdmissionPlan, turns: readonly UnfinishedTurn[]) {
-  const shown = await shownOf(tx, plan, turns);
+async function replace(busy: Busy, turns: readonly UnfinishedTurn[]) {
+  const { tx, append, conversationId, plan } = busy;
+  const shown = await shownOf(busy, turns);
   const first = turns.find(({ id }) => shown.has(id));
   const gone = await supersedeTurns(tx, conversationId, idsOf(turns));
   await settleQueued(tx, append, conversationId, idsOf(turns.filter(isWaiting)), { status: 'SUPERSEDED', finishReason: 'SUPERSEDED' });

@@ -8,7 +8,9 @@
  */
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
+import { gunzip } from 'node:zlib';
 import { PGlite } from '@electric-sql/pglite';
 import { joined } from './joined.mjs';
 
@@ -42,15 +44,16 @@ const packed = new URL('../../empty-database.tar.gz', import.meta.url);
 async function initialize(/** @type {string} */ directory) {
   const draft = `${directory}.new`;
   await rm(draft, { recursive: true, force: true });
-  const isUnpacked = existsSync(packed) && (await unpack(draft));
-  if (!isUnpacked) await (await PGlite.create({ ...options, dataDir: draft })).close();
+  if (!(await unpack(draft))) await (await PGlite.create({ ...options, dataDir: draft })).close();
   await rename(draft, directory);
 }
 
-/** False, and nothing is there, where the packed one cannot be used: PostgreSQL makes one then. */
+/** False, and nothing is there, where there is no packed one, or none that can be used: PostgreSQL makes one then. */
 async function unpack(/** @type {string} */ draft) {
   try {
-    await (await PGlite.create({ ...options, loadDataDir: new Blob([await readFile(packed)]), dataDir: draft })).close();
+    // Here and not in PGlite, where a broken one would end the thread.
+    const files = await promisify(gunzip)(await readFile(packed));
+    await (await PGlite.create({ ...options, loadDataDir: new Blob([files]), dataDir: draft })).close();
     return true;
   } catch {
     await rm(draft, { recursive: true, force: true });
