@@ -24,7 +24,7 @@ const alone = ['test/app/{otel,ops/tracing}.test.ts'];
 /** These count what the whole process does, statements and memory, so that no world may live in it that is not theirs. */
 const counted = [
   'test/events/{append-cost,log,redis-bus}.test.ts',
-  'test/features/turn-runs/backlog.test.ts',
+  'test/features/worker/backlog.test.ts',
   'test/features/conversations/stored-lengths.test.ts',
   'test/flows/{claim-cost,deep-pages,queue-clearing,statements}.test.ts',
   'test/graph/window.test.ts',

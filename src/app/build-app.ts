@@ -1,4 +1,4 @@
-import type { IsolatedTurn, LaunchIsolated } from '../features/turn-runs/index.ts';
+import type { IsolatedTurn, LaunchIsolated } from '../features/worker/index.ts';
 import { pause } from '../kernel/async.ts';
 import { openDatabase } from '../platform/db.ts';
 import type { Logger } from '../platform/logger.ts';

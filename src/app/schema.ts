@@ -8,9 +8,9 @@ import '../features/usage/graph.ts';
 import '../features/titles/graph.ts';
 import '../features/summaries/graph.ts';
 import '../features/turns/graph.ts';
-import '../features/turn-tools/graph.ts';
-import '../features/turn-context/graph.ts';
-import '../features/turn-events/graph.ts';
+import '../features/approvals/graph.ts';
+import '../features/context/graph.ts';
+import '../features/streams/graph.ts';
 import { isAbstractType, lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from '../graph/builder.ts';
 

@@ -1,12 +1,12 @@
 import type { Viewer } from '../contracts/viewer.ts';
 import type { EventLog, Frame, Hub } from '../events/index.ts';
 import type { GuestService } from '../features/accounts/index.ts';
+import type { Decisions, Outputs } from '../features/approvals/index.ts';
+import type { ContextPreview } from '../features/context/index.ts';
 import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
 import type { Models } from '../features/models/index.ts';
 import type { Rates } from '../features/quotas/index.ts';
 import type { Titles } from '../features/titles/index.ts';
-import type { ContextPreview } from '../features/turn-context/index.ts';
-import type { Decisions, Outputs } from '../features/turn-tools/index.ts';
 import type { TurnService } from '../features/turns/index.ts';
 import type { Database } from '../platform/db.ts';
 import type { AnswerBudget } from './budget/index.ts';

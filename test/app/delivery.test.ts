@@ -11,7 +11,7 @@ import { bind } from '../../src/app/delivery/wire.ts';
 import { messageLimits } from '../../src/app/edge/limits.ts';
 import { schema } from '../../src/app/schema.ts';
 import type { LogEvent } from '../../src/contracts/turn-event.ts';
-import { toGraphQLFrame } from '../../src/features/turn-events/frames.ts';
+import { toGraphQLFrame } from '../../src/features/streams/frames.ts';
 import { AnswerBudget, AnswerShares } from '../../src/graph/budget/index.ts';
 import { until } from '../kit/until.ts';
 

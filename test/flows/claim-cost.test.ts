@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EventLog } from '../../src/events/index.ts';
-import { claimNext } from '../../src/features/turn-runs/claim.ts';
-import { settle } from '../../src/features/turn-runs/settle.ts';
-import { unblockStrays } from '../../src/features/turn-runs/turn-store.ts';
+import { claimNext } from '../../src/features/worker/claim.ts';
+import { settle } from '../../src/features/worker/settle.ts';
+import { unblockStrays } from '../../src/features/worker/turn-store.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStatements } from '../kit/databases.ts';
 import { defaultOrFull } from '../kit/run-mode.ts';

@@ -9,7 +9,7 @@ import { until } from '../kit/until.ts';
 
 const concurrency = 3;
 const perUser = 2;
-/** Messages of one user; claims among 200 are in `test/features/turn-runs/fair-claims.test.ts`. */
+/** Messages of one user; claims among 200 are in `test/features/worker/fair-claims.test.ts`. */
 const many = defaultOrFull(40, 200);
 
 describeSettings('users who send to one worker', ({ storage, redis }) => {

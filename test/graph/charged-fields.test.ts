@@ -94,12 +94,12 @@ const readers: Record<string, string> = {
   'tools/approval-store.ts': 'rows that are written or decided on',
   'tools/call-rows.ts': 'rows for answers, within the room that they have',
   'tools/call-store.ts': 'workers, and calls that are decided on',
-  'turn-runs/claiming/claim.sql.ts': 'a worker',
-  'turn-runs/context-reports.ts': 'for answers with its length',
-  'turn-runs/tools/parking.ts': 'whether a stop was asked for',
-  'turn-runs/tools/steering-store.ts': 'a worker',
-  'turn-runs/turn-store.ts': 'rows that are written, and one turn that another is made of',
-  'turn-tools/decisions.ts': 'the labels of one conversation, for a tool',
+  'worker/claiming/claim.sql.ts': 'a worker',
+  'worker/context-reports.ts': 'for answers with its length',
+  'worker/tools/parking.ts': 'whether a stop was asked for',
+  'worker/tools/steering-store.ts': 'a worker',
+  'worker/turn-store.ts': 'rows that are written, and one turn that another is made of',
+  'approvals/decisions.ts': 'the labels of one conversation, for a tool',
   'usage/usage-store.ts': 'for answers with its length',
 };
 

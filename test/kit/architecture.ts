@@ -61,12 +61,11 @@ const featureOrder = [
   'side-calls',
   'titles',
   'summaries',
-  'workers',
-  'turn-runs',
+  'worker',
   'turns',
-  'turn-tools',
-  'turn-context',
-  'turn-events',
+  'approvals',
+  'context',
+  'streams',
 ];
 /** The files of a feature that speak GraphQL. */
 const graphFile = /^(graph|types|.+-types|queries|.+-queries|mutations|subscriptions|inputs|.+-lists|read)\.ts$/;

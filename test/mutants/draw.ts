@@ -7,7 +7,7 @@ import { applyMutations, candidatesOf, type Mutation, parses } from './mutations
 export type Sources = ReadonlyMap<string, string>;
 
 /** Where a fault loses answers or money. */
-export const folders = ['src/engine', 'src/events', 'src/features/turn-runs'];
+export const folders = ['src/engine', 'src/events', 'src/features/worker'];
 
 export function readSources(root: string, within: readonly string[] = folders): Sources {
   const files = within.flatMap((folder) =>

@@ -1,5 +1,5 @@
-import { readBacklog } from '../../features/turn-runs/index.ts';
-import { readWorkers } from '../../features/workers/index.ts';
+import { readWorkers } from '../../features/worker/heartbeat/index.ts';
+import { readBacklog } from '../../features/worker/index.ts';
 import { type Database, openDatabase } from '../../platform/db.ts';
 import { MigrationError, migrationState } from '../../platform/migrate.ts';
 import { databaseFault } from '../start-error.ts';

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { IsolatedTurn, LaunchIsolated } from '../../features/turn-runs/index.ts';
+import type { IsolatedTurn, LaunchIsolated } from '../../features/worker/index.ts';
 import type { Config } from '../config.ts';
 
 /** Before the id of the turn and its fence, among the arguments of a process that runs one turn. */

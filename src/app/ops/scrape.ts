@@ -1,5 +1,5 @@
-import { readBacklog, type Worker } from '../../features/turn-runs/index.ts';
-import { readWorkers } from '../../features/workers/index.ts';
+import { readWorkers } from '../../features/worker/heartbeat/index.ts';
+import { readBacklog, type Worker } from '../../features/worker/index.ts';
 import { pause } from '../../kernel/async.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';

@@ -8,7 +8,7 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Transaction, Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, type NewConversation, supersedeAnswers } from '../conversations/index.ts';
-import { type ClaimOnCommit, findLastTurn, TurnNotActiveError } from '../turn-runs/index.ts';
+import { type ClaimOnCommit, findLastTurn, TurnNotActiveError } from '../worker/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, nameOf, readContent, refuseTooLongText, toParts } from './content/content.ts';
 import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat } from './input.ts';

@@ -11,7 +11,7 @@ import type { Database, Transaction } from '../../platform/db.ts';
 import { appendMessages, type ConversationService, type LockedConversation, type NewMessage, titleFrom } from '../conversations/index.ts';
 import type { Rates } from '../quotas/index.ts';
 import type { ToolRegistry } from '../tools/index.ts';
-import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../turn-runs/index.ts';
+import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../worker/index.ts';
 import { countable, type ReadContent } from './content/content.ts';
 import { type GenerationRequest, type ReadGeneration, refuseUnusableFormat } from './input.ts';
 import type { Admitted, Request } from './once.ts';

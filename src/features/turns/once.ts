@@ -3,7 +3,7 @@ import type { Append, EventLog } from '../../events/index.ts';
 import { IdempotencyConflictError } from '../../kernel/errors.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import type { Rates } from '../quotas/index.ts';
-import { type AdmittedTurn, type ClaimOnCommit, findAdmitted } from '../turn-runs/index.ts';
+import { type AdmittedTurn, type ClaimOnCommit, findAdmitted } from '../worker/index.ts';
 
 export type Admitted = {
   turnId: string;

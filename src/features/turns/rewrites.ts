@@ -4,7 +4,7 @@ import { stableStringify } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, lockConversation, requireInTree, type TreeMessage } from '../conversations/index.ts';
-import type { ClaimOnCommit } from '../turn-runs/index.ts';
+import type { ClaimOnCommit } from '../worker/index.ts';
 import { type AdmissionDeps, admitTurn, modelFor, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
 import { type Content, nameOf, readContent, toParts } from './content/content.ts';
 import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat, refuseUnusableFormat } from './input.ts';

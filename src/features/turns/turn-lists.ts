@@ -5,7 +5,7 @@ import { present } from '../../graph/loaders.ts';
 import { parsePage, toPage } from '../../graph/paging.ts';
 import { orderKey } from '../../graph/window.ts';
 import { storable } from '../../kernel/text.ts';
-import { findTurn, findTurnByKey } from '../turn-runs/index.ts';
+import { findTurn, findTurnByKey } from '../worker/index.ts';
 import { Turn, TurnConnection } from './types.ts';
 
 const list = 'turns';

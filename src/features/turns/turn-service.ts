@@ -17,7 +17,7 @@ import {
   settleQueued,
   TurnNotActiveError,
   type Worker,
-} from '../turn-runs/index.ts';
+} from '../worker/index.ts';
 import { createAdmission, type SendMessage } from './admission.ts';
 import type { AdmissionDeps } from './admit.ts';
 import type { Admitted } from './once.ts';

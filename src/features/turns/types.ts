@@ -7,8 +7,8 @@ import { ApiError, asData } from '../../graph/error-types.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { connectionOf } from '../../graph/paging.ts';
 import { readConversation, toolsRun, visibleTo } from '../conversations/index.ts';
-import { fromRecord } from '../turn-runs/index.ts';
 import { noTotals, UsageTotals } from '../usage/index.ts';
+import { fromRecord } from '../worker/index.ts';
 
 const TurnAttempt = builder.prismaObject('TurnAttempt', {
   description: 'One attempt of a worker to get an answer of the model for a turn: at most one call of the provider.',

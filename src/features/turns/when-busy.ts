@@ -4,7 +4,7 @@ import type { Append } from '../../events/index.ts';
 import { TurnInProgressError } from '../../kernel/errors.ts';
 import type { Tx } from '../../platform/db.ts';
 import { type LockedConversation, nearestShown, supersedeTurns, turnsOnPath } from '../conversations/index.ts';
-import { lockUnfinished, requestStop, settleQueued, type UnfinishedTurn } from '../turn-runs/index.ts';
+import { lockUnfinished, requestStop, settleQueued, type UnfinishedTurn } from '../worker/index.ts';
 import { joinParts } from './content/content.ts';
 
 const whenBusyPolicies = ['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'STEER', 'MERGE'] as const;

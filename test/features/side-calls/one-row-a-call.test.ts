@@ -6,7 +6,7 @@ import type { EventLog } from '../../../src/events/index.ts';
 import { createBackgroundTask, requestSide } from '../../../src/features/side-calls/index.ts';
 import { createSummaries } from '../../../src/features/summaries/index.ts';
 import { createTitles } from '../../../src/features/titles/index.ts';
-import { purgeDeleted } from '../../../src/features/turn-runs/purge.ts';
+import { purgeDeleted } from '../../../src/features/worker/purge.ts';
 import { type Deferred, defer } from '../../../src/kernel/async.ts';
 import { systemClock } from '../../../src/kernel/clock.ts';
 import { createLogger } from '../../../src/platform/logger.ts';

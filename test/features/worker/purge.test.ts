@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { purgeEvents } from '../../../src/events/index.ts';
-import { purgeDeleted } from '../../../src/features/turn-runs/purge.ts';
+import { purgeDeleted } from '../../../src/features/worker/purge.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
 import { defaultOrFull } from '../../kit/run-mode.ts';

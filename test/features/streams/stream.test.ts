@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { LogEvent } from '../../../src/contracts/turn-event.ts';
 import type { Frame } from '../../../src/events/index.ts';
-import { toGraphQLFrame, withEvents } from '../../../src/features/turn-events/frames.ts';
-import { Stream } from '../../../src/features/turn-events/stream.ts';
+import { toGraphQLFrame, withEvents } from '../../../src/features/streams/frames.ts';
+import { Stream } from '../../../src/features/streams/stream.ts';
 import type { Context } from '../../../src/graph/context.ts';
 
 const event = (seq: number, turnId: string): LogEvent => ({ seq, at: new Date(0), turnId, body: { type: 'turn-started', turnId } });

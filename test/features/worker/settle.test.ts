@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { Call } from '../../../src/engine/index.ts';
 import type { EventLog } from '../../../src/events/index.ts';
-import { markRequested } from '../../../src/features/turn-runs/attempt-store.ts';
-import { claimNext } from '../../../src/features/turn-runs/claim.ts';
-import { settle } from '../../../src/features/turn-runs/settle.ts';
-import { usageSubjectOf } from '../../../src/features/turn-runs/usage-subject.ts';
+import { markRequested } from '../../../src/features/worker/attempt-store.ts';
+import { claimNext } from '../../../src/features/worker/claim.ts';
+import { settle } from '../../../src/features/worker/settle.ts';
+import { usageSubjectOf } from '../../../src/features/worker/usage-subject.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
 import { record } from '../../kit/engine.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { endAttempt, excuseNeighbours, insertAttempt } from '../../../src/features/turn-runs/attempt-store.ts';
-import { type ClaimedTurn, claimIsolated, claimNext } from '../../../src/features/turn-runs/claim.ts';
-import { createIsolation, type IsolatedTurn, reserveIsolated } from '../../../src/features/turn-runs/claiming/isolation.ts';
+import { endAttempt, excuseNeighbours, insertAttempt } from '../../../src/features/worker/attempt-store.ts';
+import { type ClaimedTurn, claimIsolated, claimNext } from '../../../src/features/worker/claim.ts';
+import { createIsolation, type IsolatedTurn, reserveIsolated } from '../../../src/features/worker/claiming/isolation.ts';
 import { defer } from '../../../src/kernel/async.ts';
 import { createLogger } from '../../../src/platform/logger.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';

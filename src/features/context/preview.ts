@@ -6,7 +6,6 @@ import { createKeyedQueue } from '../../kernel/keyed-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import { findWholeConversation, listForContext, measureForContext } from '../conversations/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
-import { assemble, type ContextDeps } from '../turn-runs/index.ts';
 import {
   type Content,
   countable,
@@ -17,6 +16,7 @@ import {
   readFormat,
   refuseUnusableFormat,
 } from '../turns/index.ts';
+import { assemble, type ContextDeps } from '../worker/index.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { createHeartbeat, deleteStaleWorkers, type Heartbeat, readWorkers } from '../../../src/features/workers/index.ts';
-import type { Database } from '../../../src/platform/db.ts';
-import { type Bare, createBare } from '../../kit/bare.ts';
-import { describeStorages } from '../../kit/databases.ts';
-import { until } from '../../kit/until.ts';
+import { createHeartbeat, deleteStaleWorkers, type Heartbeat, readWorkers } from '../../../../src/features/worker/heartbeat/index.ts';
+import type { Database } from '../../../../src/platform/db.ts';
+import { type Bare, createBare } from '../../../kit/bare.ts';
+import { describeStorages } from '../../../kit/databases.ts';
+import { until } from '../../../kit/until.ts';
 
 type Row = { id: string; host: string; pid: number; limit: number; age: number; silence: number };
 type Query = Database['query'];

@@ -1,4 +1,4 @@
-import type { Database } from '../../platform/db.ts';
+import type { Database } from '../../../platform/db.ts';
 
 /** A worker as it registers itself: `id` is the name that turns have it by. */
 export type WorkerFacts = { id: string; host: string; pid: number; turnsLimit: number };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { fromRecord, toRecord } from '../../../src/features/turn-runs/errors.ts';
-import { TurnNotActiveError } from '../../../src/features/turn-runs/index.ts';
+import { fromRecord, toRecord } from '../../../src/features/worker/errors.ts';
+import { TurnNotActiveError } from '../../../src/features/worker/index.ts';
 import { type AppError, ConflictError, InternalError, ProviderError } from '../../../src/kernel/errors.ts';
 
 const stored = (error: AppError): AppError => fromRecord(JSON.parse(JSON.stringify(toRecord(error))));

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { EventBody } from '../../../src/contracts/turn-event.ts';
-import { createTurnSink } from '../../../src/features/turn-runs/run/turn-sink.ts';
+import { createTurnSink } from '../../../src/features/worker/run/turn-sink.ts';
 import { type Deferred, defer } from '../../../src/kernel/async.ts';
 
 const writer = { conversationId: 'c', turnId: 't', fence: 1 };

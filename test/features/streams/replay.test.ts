@@ -3,7 +3,7 @@ import type { EventBody, LogEvent } from '../../../src/contracts/turn-event.ts';
 import { eventsIn } from '../../../src/events/compaction/merged-rows.ts';
 import { planCompaction } from '../../../src/events/compaction/plan.ts';
 import type { Frame } from '../../../src/events/index.ts';
-import { replayFrames } from '../../../src/features/turn-events/replay.ts';
+import { replayFrames } from '../../../src/features/streams/replay.ts';
 
 const begin = 1_700_000_000_000;
 const delta = (offset: number, text: string) => ({ type: 'text-delta', messageId: 'm', partIndex: 0, offset, text, attempt: 1 }) as const;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createContextPreview } from '../../../src/features/turn-context/index.ts';
+import { createContextPreview } from '../../../src/features/context/index.ts';
 import { breathe } from '../../../src/kernel/async.ts';
 import { inlineChecker } from '../../kit/json-checker.ts';
 

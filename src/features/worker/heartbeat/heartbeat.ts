@@ -1,6 +1,6 @@
-import { pause } from '../../kernel/async.ts';
-import type { Database } from '../../platform/db.ts';
-import type { Logger } from '../../platform/logger.ts';
+import { pause } from '../../../kernel/async.ts';
+import type { Database } from '../../../platform/db.ts';
+import type { Logger } from '../../../platform/logger.ts';
 import { deleteWorker, heartbeatMs, upsertHeartbeat, type WorkerFacts } from './worker-store.ts';
 
 type Deps = {
