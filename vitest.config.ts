@@ -25,7 +25,7 @@ const alone = ['test/app/{otel,ops/tracing}.test.ts'];
 const counted = [
   'test/events/{append-cost,log,redis-bus}.test.ts',
   'test/features/worker/backlog.test.ts',
-  'test/features/conversations/stored-lengths.test.ts',
+  'test/features/messages/stored-lengths.test.ts',
   'test/flows/{claim-cost,deep-pages,queue-clearing,statements}.test.ts',
   'test/graph/window.test.ts',
   'test/hostile/{generated,waits}.test.ts',

@@ -33,7 +33,6 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: {
       'kernel/a.ts': "import { b } from '../contracts/b.ts';",
       'graph/context.ts': "import type { S } from '../features/turns/index.ts';\nimport { run } from '../engine/index.ts';",
-      'graph/other.ts': "import type { S } from '../features/turns/index.ts';",
       'events/log.ts': "const late = () => import('../features/turns/index.ts');",
       'contracts/c.ts': "export * from '../platform/db.ts';",
     },
@@ -58,13 +57,23 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     },
     offences: 2,
   },
-  'a feature is entered by its front door': {
+  'a feature is entered by its two doors': {
     house: {
       'features/turns/a.ts': "import { find } from '../conversations/message-store.ts';\nimport { open } from '../conversations/index.ts';",
       'app/schema.ts': "import '../features/turns/graph.ts';",
       'app/b.ts': "import type { T } from '../features/turns/turn-store.ts';",
     },
     offences: 2,
+  },
+  'the domain door of a feature never reaches GraphQL': {
+    house: {
+      'features/turns/index.ts': "export { send } from './service.ts';\nexport type { T } from '../tools/index.ts';",
+      'features/turns/service.ts': "import type { Page } from '../../graph/lists/paging.ts';\nimport { Turn } from './types.ts';",
+      'features/turns/types.ts': "import { builder } from '@pothos/core';",
+      'features/tools/index.ts': "export { ToolCall } from './graph.ts';",
+      'features/usage/index.ts': "export { sum } from './usage-store.ts';",
+    },
+    offences: 3,
   },
   'features know only earlier features': {
     house: {
@@ -103,7 +112,7 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: {
       'features/turns/turn-service.ts': "import { GraphQLError } from 'graphql';\nimport { builder } from '../../graph/builder.ts';",
       'features/turns/turn-lists.ts': "import { builder } from '../../graph/builder.ts';",
-      'features/turns/rules.ts': "import type { Key } from '../../graph/paging.ts';",
+      'features/turns/rules.ts': "import type { Key } from '../../graph/lists/paging.ts';",
       'platform/db.ts': "import SchemaBuilder from '@pothos/core';",
     },
     offences: 3,

@@ -1,11 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../contracts/viewer.ts';
-import { countsOfUsers, createMessageRows, largeColumnsOf, pathLengths, pathPages } from '../features/conversations/index.ts';
-import { createSummaryTexts } from '../features/summaries/index.ts';
-import { createApprovalRows, createCallRows } from '../features/tools/index.ts';
-import { createTurnRows, queuePositions } from '../features/turns/index.ts';
-import { createUsageMetadata, sumByConversation, sumByTurn } from '../features/usage/index.ts';
-import { createReports } from '../features/worker/index.ts';
 import { AnswerBudget, type AnswerShares } from '../graph/budget/index.ts';
 import type { Context } from '../graph/context.ts';
 import { type Loaders, prepareLoaders } from '../graph/loaders.ts';
@@ -13,40 +7,10 @@ import { UnauthenticatedError } from '../kernel/errors.ts';
 import type { Database } from '../platform/db.ts';
 import type { Composition } from './services.ts';
 
-/** What belongs to a deleted conversation is gone with it, also where the ledger still points to it. */
-const ofLiving = { conversation: { deletedAt: null } };
-
 /** Makes the context of one operation for whoever asks; null for somebody without a token. */
 export function createContexts(database: Database, { services, shares }: Pick<Composition, 'services' | 'shares'>) {
   const db = database.prisma;
-  const approvals = createApprovalRows(db);
-  const ofConversations = largeColumnsOf(database);
-  const newLoaders = prepareLoaders({
-    query: database.query,
-    log: services.log,
-    messages: createMessageRows(db),
-    toolCalls: createCallRows(db),
-    columns: {
-      conversationMetadata: ofConversations.metadata,
-      systemPrompts: ofConversations.systemPrompts,
-      usageMetadata: createUsageMetadata(database),
-      editedArguments: approvals.editedArguments,
-      turnContexts: createReports(database),
-      summariesOfLeaves: createSummaryTexts(database),
-    },
-    rowsOf: { ...createTurnRows(db), approvalsOfCalls: approvals.ofCalls, pendingOfConversations: approvals.pendingOf },
-    rowsById: {
-      conversations: (ids) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } }),
-      turns: (ids) => db.turn.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
-      approvals: (ids) => db.approval.findMany({ where: { id: { in: [...ids] }, ...ofLiving } }),
-      usage: (ids) => db.usage.findMany({ where: { id: { in: [...ids] } } }),
-    },
-    ancestorPaths: { pages: (ids, page) => pathPages(database, ids, page), lengths: (ids) => pathLengths(database, ids) },
-    totalsOfConversations: (ids) => sumByConversation(database, ids),
-    totalsOfTurns: (ids) => sumByTurn(database, ids),
-    countsOfUsers: (ids) => countsOfUsers(db, ids),
-    queuePositions: (ids) => queuePositions(db, ids),
-  });
+  const newLoaders = prepareLoaders({ query: database.query, db, services });
   const shared: Shared = { db, services, shares, newLoaders };
 
   return (viewer: Viewer | null, signalOf: () => AbortSignal, facts: Facts = {}): Context => new OperationContext(shared, viewer, signalOf, facts);

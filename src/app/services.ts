@@ -7,18 +7,18 @@ import { type Bus, createEventLog, createHub, createLocalBus, createPace, create
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createDecisions, createOutputs } from '../features/approvals/index.ts';
 import { createContextPreview } from '../features/context/index.ts';
-import { createBranchService, createConversationService, createVisibility, findConversation, findMessage } from '../features/conversations/index.ts';
+import { createConversationService, createVisibility, findConversation } from '../features/conversations/index.ts';
+import { createBranchService, findMessage } from '../features/messages/index.ts';
 import { createModels } from '../features/models/index.ts';
 import { createGuestLimits, createRates } from '../features/quotas/index.ts';
 import { createSummaries } from '../features/summaries/index.ts';
 import { createTitles } from '../features/titles/index.ts';
 import { countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
 import { createTurnService } from '../features/turns/index.ts';
-import { createHeartbeat, deleteStaleWorkers, type Heartbeat } from '../features/worker/heartbeat/index.ts';
-import { createWorker, type LaunchIsolated, type Worker } from '../features/worker/index.ts';
+import { createHeartbeat, createWorker, deleteStaleWorkers, type Heartbeat, type LaunchIsolated, type Worker } from '../features/worker/index.ts';
 import { AnswerShares } from '../graph/budget/index.ts';
-import type { Services } from '../graph/context.ts';
 import { fromGlobalId } from '../graph/ids.ts';
+import type { Services } from '../graph/services.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Database } from '../platform/db.ts';
 import { JsonCheckThread } from '../platform/json-check/index.ts';
@@ -105,7 +105,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     };
   const { titles: title, summaries: summary } = config.conversations;
   const beside = { database, log, logger, clock, countTokens };
-  const titles = createTitles({ ...beside, isAutomatic: title.isAutomatic, modelFor: modelBeside(title.model) });
+  const titles = createTitles({ ...beside, isAutomatic: title.isAutomatic, modelFor: modelBeside(title.model), countTurn: rates.turn });
   const summaries = createSummaries({ ...beside, isAutomatic: summary.isAutomatic, modelFor: modelBeside(summary.model) });
 
   const waiting = { database, log, bus, registry, json: toolValues, nudge: () => worker?.nudge() };
@@ -162,7 +162,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     services: {
       ...{ decisions, outputs: createOutputs(waiting) },
       pendingApprovals: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
-      ...{ conversations, turns, titles, guests, rates, log, maxReplay, maxObjects: config.http.maxQueryObjects },
+      ...{ conversations, turns, titles, guests, log, maxReplay, maxObjects: config.http.maxQueryObjects },
       models,
       previewContext: createContextPreview({
         ...{ database, findModel, countTokens, limits: config.turns.context },
@@ -170,7 +170,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
         tools: registry,
         json: answers,
       }),
-      branches: createBranchService({ log, db: database.prisma }),
+      branches: createBranchService({ log, db: database.prisma, countTurn: rates.turn }),
       isVisible: createVisibility(database, pace.gather),
       hub,
       onFrame: frames.onFrame,

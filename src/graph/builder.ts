@@ -4,7 +4,7 @@ import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
 import type { User } from '../generated/prisma/client.ts';
 import type { Context } from './context.ts';
-import type { PageShape } from './page-shape.ts';
+import type { PageShape } from './lists/page-shape.ts';
 import type { Rows } from './rows.ts';
 
 type Text = { Input: string; Output: { toString(): string } };

@@ -1,42 +1,8 @@
 import type { Viewer } from '../contracts/viewer.ts';
-import type { EventLog, Frame, Hub } from '../events/index.ts';
-import type { GuestService } from '../features/accounts/index.ts';
-import type { Decisions, Outputs } from '../features/approvals/index.ts';
-import type { ContextPreview } from '../features/context/index.ts';
-import type { BranchService, ConversationService, createVisibility } from '../features/conversations/index.ts';
-import type { Models } from '../features/models/index.ts';
-import type { Rates } from '../features/quotas/index.ts';
-import type { Titles } from '../features/titles/index.ts';
-import type { TurnService } from '../features/turns/index.ts';
 import type { Database } from '../platform/db.ts';
 import type { AnswerBudget } from './budget/index.ts';
 import type { Loaders } from './loaders.ts';
-
-/** What resolvers reach; built once for a process. */
-export type Services = {
-  conversations: ConversationService;
-  branches: BranchService;
-  /** Whether a conversation exists for a viewer. */
-  isVisible: ReturnType<typeof createVisibility>;
-  turns: TurnService;
-  previewContext: ContextPreview;
-  titles: Titles;
-  decisions: Decisions;
-  outputs: Outputs;
-  /** What a user is asked, page by page. */
-  pendingApprovals: { list(userId: string, after: string | null, limit: number): Promise<string[]>; count(userId: string): Promise<number> };
-  guests: GuestService;
-  rates: Rates;
-  models: Models;
-  log: EventLog;
-  hub: Hub;
-  /** Above this many events behind, a reader gets a snapshot instead of a replay. */
-  maxReplay: number;
-  /** Objects that one operation may ask for. */
-  maxObjects: number;
-  /** Is told of each frame that is handed to a reader, and whether that reader had caught up before. */
-  onFrame(frame: Pick<Frame, 'replayed'> & { events: readonly { at: Date }[] }, isCaughtUp: boolean): void;
-};
+import type { Services } from './services.ts';
 
 /** What one operation knows. */
 export type Context = {

@@ -11,8 +11,8 @@ import {
   RateLimitedError,
   ValidationError,
 } from '../kernel/errors.ts';
-import { charged } from './budget/index.ts';
 import { builder } from './builder.ts';
+import { charged } from './charged.ts';
 
 const codeDescriptions: Partial<Record<string, string>> = {
   UNAUTHENTICATED: 'No valid token came with the request.',

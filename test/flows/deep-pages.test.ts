@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { listForContext } from '../../src/features/conversations/index.ts';
+import { listForContext } from '../../src/features/messages/index.ts';
 import { toGlobalId } from '../../src/graph/ids.ts';
 import { encodeCursor } from '../../src/kernel/cursor.ts';
 import { type Bare, createBare } from '../kit/bare.ts';

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { getNamedType, isObjectType } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { schema } from '../../src/app/schema.ts';
-import { isCharged } from '../../src/graph/budget/index.ts';
+import { isCharged } from '../../src/graph/charged.ts';
 
 /** Texts that a client, a model or a tool cannot make long: names, keys, hashes, words of our own. In characters, at the most. */
 const short: Record<string, number> = {
@@ -86,10 +86,10 @@ const asked = /(omit: \{[^}]*: false|select: \{[^}]*\b(parts|metadata|arguments|
 /** What reads them: for answers with their lengths, or for workers and mutations, whose rows are few. Each has its reason. */
 const readers: Record<string, string> = {
   'conversations/conversation-store.ts': 'rows that are made; one conversation; for answers with its length',
-  'conversations/message-store.ts': 'rows that are written, and one at a time read',
-  'conversations/tree/append.ts': 'rows that are written',
-  'conversations/tree/message-rows.ts': 'rows for answers, within the room that they have',
-  'conversations/tree/path.ts': 'what a model is shown: workers, and the preview, which measures it first',
+  'messages/message-store.ts': 'rows that are written, and one at a time read',
+  'messages/tree/append.ts': 'rows that are written',
+  'messages/tree/message-rows.ts': 'rows for answers, within the room that they have',
+  'messages/tree/path.ts': 'what a model is shown: workers, and the preview, which measures it first',
   'summaries/summary-store.ts': 'one for a worker; for answers with its length',
   'tools/approval-store.ts': 'rows that are written or decided on',
   'tools/call-rows.ts': 'rows for answers, within the room that they have',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createCountLoader, createWindowLoader, type Windowed } from '../../src/graph/window.ts';
+import { createCountLoader, createWindowLoader, type Windowed } from '../../src/graph/lists/window.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStatements } from '../kit/databases.ts';
 import { counted, statementsOf } from '../kit/statements.ts';

@@ -10,7 +10,7 @@ import {
 } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
-import { type GraphQLFrame, isTextOnly, textBytesOf } from '../../features/streams/index.ts';
+import { type GraphQLFrame, isTextOnly, textBytesOf } from '../../features/streams/graph.ts';
 import type { Context } from '../../graph/context.ts';
 import { iteratorOver } from '../../kernel/async.ts';
 import { schema } from '../schema.ts';

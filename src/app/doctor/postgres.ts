@@ -1,5 +1,4 @@
-import { readWorkers } from '../../features/worker/heartbeat/index.ts';
-import { readBacklog } from '../../features/worker/index.ts';
+import { readBacklog, readWorkers } from '../../features/worker/index.ts';
 import { type Database, openDatabase } from '../../platform/db.ts';
 import { MigrationError, migrationState } from '../../platform/migrate.ts';
 import { databaseFault } from '../start-error.ts';

@@ -1,5 +1,5 @@
 import type { Batch, Bus, HubWatch } from '../../events/index.ts';
-import type { Services } from '../../graph/context.ts';
+import type { Services } from '../../graph/services.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
 
 /** A bus that counts what this process commits: each batch is published once, after its commit, by the process that made it. */

@@ -1,5 +1,4 @@
-import { readWorkers } from '../../features/worker/heartbeat/index.ts';
-import { readBacklog, type Worker } from '../../features/worker/index.ts';
+import { readBacklog, readWorkers, type Worker } from '../../features/worker/index.ts';
 import { pause } from '../../kernel/async.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';

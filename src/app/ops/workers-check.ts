@@ -1,4 +1,4 @@
-import { readWorkers } from '../../features/worker/heartbeat/index.ts';
+import { readWorkers } from '../../features/worker/index.ts';
 import { pause } from '../../kernel/async.ts';
 import type { Database } from '../../platform/db.ts';
 

@@ -1,14 +1,16 @@
 import { builder } from '../../graph/builder.ts';
-import type { Context } from '../../graph/context.ts';
-import { Role, ViewerAction } from '../../graph/enums.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { resultUnion } from '../../graph/results.ts';
 import { RateLimitedError, ValidationError } from '../../kernel/errors.ts';
+import { Role, ViewerAction } from './enums.ts';
+import type { GuestService } from './index.ts';
 import { may } from './roles.ts';
 
-type Counting = (user: { id: string }, args: object, context: Context) => Promise<number>;
-const countConversations: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0;
-const countMessages: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0;
+declare module '../../graph/services.ts' {
+  interface Services {
+    guests: GuestService;
+  }
+}
 
 const User = builder.prismaObject('User', {
   description: 'Somebody who talks to assistants: a signed-in person, or a guest.',
@@ -23,24 +25,6 @@ const User = builder.prismaObject('User', {
       type: 'BigInt',
       description: 'Tokens of all calls ever made for this user.',
       resolve: (user) => user.totalTokensUsed,
-    }),
-    conversationCount: t.int({
-      description: 'How many conversations the user has.',
-      resolve: countConversations,
-    }),
-    messageCount: t.int({
-      description: 'How many messages these conversations have.',
-      resolve: countMessages,
-    }),
-    conversationsCount: t.int({
-      description: 'The earlier name of `conversationCount`.',
-      deprecationReason: 'Use conversationCount.',
-      resolve: countConversations,
-    }),
-    messagesCount: t.int({
-      description: 'The earlier name of `messageCount`.',
-      deprecationReason: 'Use messageCount.',
-      resolve: countMessages,
     }),
     lastUsedAt: t.field({
       type: 'DateTime',

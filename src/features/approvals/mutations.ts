@@ -5,8 +5,8 @@ import { idOf } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
 import { resultUnion } from '../../graph/results.ts';
 import { ApprovalStaleError, ForbiddenError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
-import { Approval } from '../tools/index.ts';
-import { Turn, TurnResult } from '../turns/index.ts';
+import { Approval } from '../tools/graph.ts';
+import { Turn, TurnResult } from '../turns/graph.ts';
 
 const DecisionInput = builder.inputType('DecisionInput', {
   description: 'The decision about one call of a tool.',

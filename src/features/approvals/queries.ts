@@ -1,8 +1,8 @@
 import { builder } from '../../graph/builder.ts';
+import { parsePage, toPage } from '../../graph/lists/paging.ts';
 import { present } from '../../graph/loaders.ts';
-import { parsePage, toPage } from '../../graph/paging.ts';
 import { idKey } from '../../kernel/cursor.ts';
-import { ApprovalConnection } from '../tools/index.ts';
+import { ApprovalConnection } from '../tools/graph.ts';
 
 const list = 'pendingApprovals';
 

@@ -1,6 +1,6 @@
 import type { ContextItem as Item, ContextReport as Report } from '../../contracts/context.ts';
-import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
+import { charged } from '../../graph/charged.ts';
 import { priceOf } from '../usage/index.ts';
 
 const ContextDecision = builder.enumType('ContextDecision', {

@@ -4,7 +4,8 @@ import type { ModelInfo } from '../../contracts/model-provider.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import { createKeyedQueue } from '../../kernel/keyed-queue.ts';
 import type { Database } from '../../platform/db.ts';
-import { findWholeConversation, listForContext, measureForContext } from '../conversations/index.ts';
+import { findWholeConversation } from '../conversations/index.ts';
+import { listForContext, measureForContext } from '../messages/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
 import {
   type Content,

@@ -1,7 +1,7 @@
 import { builder } from '../../graph/builder.ts';
 import { idOf } from '../../graph/ids.ts';
 import { NotFoundError } from '../../kernel/errors.ts';
-import { ContentInput, contentIn, GenerationInput } from '../turns/index.ts';
+import { ContentInput, contentIn, GenerationInput } from '../turns/graph.ts';
 import { ContextReport } from './context-types.ts';
 
 builder.queryField('previewContext', (t) =>

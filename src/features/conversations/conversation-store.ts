@@ -17,6 +17,9 @@ export type LockedConversation = {
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
 
+/** Conversations that are not deleted, in any order. */
+export const findLiving = (db: Db, ids: readonly string[]) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } });
+
 /** With its instructions and labels: for what is made of one conversation, not for answers. */
 export const findWholeConversation = (db: Db, viewer: Viewer, id: string) =>
   db.conversation.findFirst({ where: { id, ...visibleTo(viewer) }, omit: { systemPrompt: false, metadata: false } });

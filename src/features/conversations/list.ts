@@ -1,5 +1,5 @@
 import type { Prisma } from '../../generated/prisma/client.ts';
-import type { Key, PageRequest } from '../../graph/paging.ts';
+import type { Key, PageRequest } from '../../graph/lists/paging.ts';
 import type { Rows } from '../../graph/rows.ts';
 import { idKey } from '../../kernel/cursor.ts';
 import type { Db } from '../../platform/db.ts';

@@ -1,7 +1,4 @@
 import type { Database, Tx } from '../../platform/db.ts';
-import { changeSlice, type Slice } from '../../platform/slice.ts';
-
-const messages = { change: 'DELETE FROM message', table: 'message', order: 'ordinal', type: 'bigint' } as const;
 
 /** Conversations deleted long enough ago that every reader has had the word, with no turn left that could still write. */
 export const findPurgeable = (database: Database, limit: number): Promise<{ id: string }[]> =>
@@ -18,9 +15,6 @@ export async function lockForPurge(tx: Tx, id: string): Promise<boolean> {
   const rows = await tx.query('SELECT 1 FROM conversation WHERE id = $1::uuid AND deleted_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED', [id]);
   return rows.length === 1;
 }
-
-export const purgeMessages = (tx: Tx, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
-  changeSlice(tx, messages, conversationId, after, limit);
 
 /** The last step: the row that all others hung on. */
 export async function purgeConversation(tx: Tx, id: string): Promise<void> {

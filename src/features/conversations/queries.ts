@@ -1,15 +1,13 @@
 import { builder } from '../../graph/builder.ts';
-import { ConversationStatus } from '../../graph/enums.ts';
 import { keyOrUnknown } from '../../graph/ids.ts';
+import { parsePage, toPage } from '../../graph/lists/paging.ts';
 import { present } from '../../graph/loaders.ts';
-import { parsePage, toPage } from '../../graph/paging.ts';
 import { selects } from '../../graph/selection.ts';
 import { ValidationError } from '../../kernel/errors.ts';
 import { languageTag, storable } from '../../kernel/text.ts';
 import { visibleTo } from './access.ts';
+import { ConversationStatus } from './enums.ts';
 import { type ConversationOrder, findPage, keyPatterns, keysOf, listName } from './list.ts';
-import { findMessage } from './message-store.ts';
-import { Message } from './message-types.ts';
 import { readVisible } from './read.ts';
 import { Conversation, ConversationConnection } from './types.ts';
 
@@ -104,16 +102,6 @@ builder.queryFields((t) => ({
         ); // read again, now that the cursors are older
       }
       return toPage(listName(order), page, rows, keysOf(order), () => db.conversation.count({ where: visible }));
-    },
-  }),
-  message: t.field({
-    type: Message,
-    nullable: true,
-    description: 'A message by its id; null where none exists for the viewer.',
-    args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
-    resolve: async (_root, { id }, { db, viewer, loaders }) => {
-      const found = await findMessage(db, viewer, keyOrUnknown('Message', id));
-      return found && loaders.messageRows.load(found.id);
     },
   }),
 }));

@@ -1,26 +1,12 @@
 import { encodeEventCursor } from '../../events/index.ts';
-import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
-import { ConversationStatus, TitleSource } from '../../graph/enums.ts';
-import { idOf } from '../../graph/ids.ts';
-import { type Loaders, present } from '../../graph/loaders.ts';
+import { charged } from '../../graph/charged.ts';
+import { connectionOf } from '../../graph/lists/paging.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
-import { connectionOf, parsePage, toPage } from '../../graph/paging.ts';
 import { selects } from '../../graph/selection.ts';
-import { orderKey } from '../../graph/window.ts';
 import { NotFoundError } from '../../kernel/errors.ts';
 import { visibleTo } from './access.ts';
-import { MessageConnection, pageWithin } from './message-types.ts';
-import { readConversation } from './read.ts';
-
-const messageList = 'messages';
-
-/** A message of this conversation; another's does not exist here. */
-async function leafIn(conversationId: string, given: string, { messageRows }: Loaders): Promise<string> {
-  const id = idOf('Message', given, 'leaf');
-  if ((await messageRows.load(id))?.conversationId !== conversationId) throw new NotFoundError('message in this conversation', given);
-  return id;
-}
+import { ConversationStatus, TitleSource } from './enums.ts';
 
 export const Conversation = builder.prismaObject('Conversation', {
   description: 'What a person and an assistant say to each other, with its event log.',
@@ -66,32 +52,6 @@ export const Conversation = builder.prismaObject('Conversation', {
       description: 'When the last message was written, answers included; null where there is none.',
       resolve: ({ lastMessageAt, lastOrdinal }) => (lastOrdinal > 0n ? lastMessageAt : null),
     }),
-    messages: t.field({
-      type: MessageConnection,
-      description:
-        'The messages of one branch, oldest first; without `leaf` of the branch that is shown. `last: 50` gives the newest fifty, still oldest first.',
-      args: {
-        first: t.arg.int({ description: 'How many from the beginning: 1 to 100; 20 when nothing is said.' }),
-        after: t.arg.string({ description: 'Only what comes after this cursor.' }),
-        last: t.arg.int({ description: 'How many from the end: 1 to 100.' }),
-        before: t.arg.string({ description: 'Only what comes before this cursor.' }),
-        leaf: t.arg.id({ description: 'The last message to read: any message of the conversation. Without it the end of the branch that is shown.' }),
-      },
-      resolve: async ({ id, activeLeafId }, { leaf, ...args }, context, info) => {
-        const { loaders } = context;
-        const page = parsePage(messageList, args);
-        const leafId = leaf == null ? activeLeafId : await leafIn(id, leaf, loaders);
-        const ids = leafId ? await loaders.path.load({ parentId: leafId, page }) : [];
-        const rows = pageWithin(await present(loaders.messageRows, ids), context, info);
-        return toPage(
-          messageList,
-          page,
-          rows,
-          ({ ordinal }) => orderKey(ordinal),
-          async () => (leafId && (await loaders.pathLength.load(leafId))) || 0,
-        );
-      },
-    }),
     eventCursor: t.field({
       type: 'EventCursor',
       description: `Position of this conversation's log, read before anything else in this payload. Subscribing with \`after: eventCursor\` can neither
@@ -113,13 +73,5 @@ findNodes('Conversation', async (ids, { db, viewer, loaders }, info) => {
   }
   return db.conversation.findMany({ where: visible });
 });
-
-builder.prismaObjectField('Message', 'conversation', (t) =>
-  t.field({
-    type: Conversation,
-    description: 'The conversation that the message belongs to.',
-    resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
-  }),
-);
 
 export const ConversationConnection = connectionOf('Conversation', Conversation);

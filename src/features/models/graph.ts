@@ -1,6 +1,12 @@
 import { builder } from '../../graph/builder.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
-import type { ListedModel } from './index.ts';
+import type { ListedModel, Models } from './index.ts';
+
+declare module '../../graph/services.ts' {
+  interface Services {
+    models: Models;
+  }
+}
 
 const Model = builder.objectRef<ListedModel>('Model').implement({
   description: 'A model that can answer.',

@@ -1,11 +1,11 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { builder, type Types } from '../../graph/builder.ts';
-import { FinishReason, TurnStatus } from '../../graph/enums.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
 import { toGlobalId } from '../../graph/ids.ts';
-import { Turn } from '../turns/index.ts';
-import { UsageTotals } from '../usage/index.ts';
+import { FinishReason } from '../messages/graph.ts';
+import { Turn, TurnStatus } from '../turns/graph.ts';
+import { UsageTotals } from '../usage/graph.ts';
 import { fromRecord } from '../worker/index.ts';
 import type { GraphQLEvent } from './frames.ts';
 import { changed, conversation, eventType, message, messageId, names, turn } from './kit-types.ts';

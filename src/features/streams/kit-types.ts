@@ -1,8 +1,8 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
 import { builder, type Types } from '../../graph/builder.ts';
 import { toGlobalId } from '../../graph/ids.ts';
-import { readConversation } from '../conversations/index.ts';
-import { Turn } from '../turns/index.ts';
+import { readConversation } from '../conversations/graph.ts';
+import { Turn } from '../turns/graph.ts';
 import type { GraphQLEvent } from './frames.ts';
 
 type Body = GraphQLEvent['body'];

@@ -1,10 +1,10 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
-import { charged } from '../../graph/budget/index.ts';
 import type { Types } from '../../graph/builder.ts';
+import { charged } from '../../graph/charged.ts';
 import { toGlobalId } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
-import { WidgetPart } from '../conversations/index.ts';
-import { Approval, ToolCall } from '../tools/index.ts';
+import { WidgetPart } from '../messages/graph.ts';
+import { Approval, ToolCall } from '../tools/graph.ts';
 import { eventType, message, messageId, turn } from './kit-types.ts';
 
 const toolCall = <T extends { body: { toolCallId: string } }>(t: ObjectFieldBuilder<Types, T>) =>

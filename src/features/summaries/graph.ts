@@ -1,5 +1,6 @@
-import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
+import { charged } from '../../graph/charged.ts';
+import './loaders.ts';
 
 builder.prismaObjectField('Conversation', 'contextSummary', (t) =>
   t.string({

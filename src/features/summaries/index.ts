@@ -4,4 +4,4 @@
  * no turn waits for one.
  */
 export { createSummaries, type Summaries } from './summaries.ts';
-export { createSummaryTexts, findSummary, readSummaries } from './summary-store.ts';
+export { findSummary, readSummaries } from './summary-store.ts';

@@ -1,4 +1,5 @@
-import { findTitled, listForContext, type Titled } from '../conversations/index.ts';
+import { findTitled, type Titled } from '../conversations/index.ts';
+import { listForContext } from '../messages/index.ts';
 import { type BackgroundTaskDeps, createBackgroundTask } from '../side-calls/index.ts';
 import { summaryIn, summaryPrompt } from './summary-prompt.ts';
 import { findSummary, insertSummary } from './summary-store.ts';

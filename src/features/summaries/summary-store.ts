@@ -1,5 +1,5 @@
 import type { Tx } from '../../platform/db.ts';
-import { segments } from '../conversations/index.ts';
+import { segments } from '../messages/index.ts';
 
 /** What stands for the first messages on a way. */
 export type Summary = {

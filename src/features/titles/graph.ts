@@ -1,6 +1,13 @@
 import { builder } from '../../graph/builder.ts';
 import { idOf } from '../../graph/ids.ts';
-import { ConversationResult } from '../conversations/index.ts';
+import { ConversationResult } from '../conversations/graph.ts';
+import type { Titles } from './index.ts';
+
+declare module '../../graph/services.ts' {
+  interface Services {
+    titles: Titles;
+  }
+}
 
 builder.mutationField('generateTitle', (t) =>
   t.field({
@@ -10,7 +17,6 @@ builder.mutationField('generateTitle', (t) =>
     resolve: (_root, { id }, context) =>
       ConversationResult.run(context, async ({ viewer, services, signal }) => {
         const conversationId = idOf('Conversation', id, 'id');
-        await services.rates.turn(viewer);
         await services.titles.generate(viewer, conversationId, id, signal);
         return { conversationId };
       }),

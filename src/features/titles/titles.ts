@@ -1,19 +1,22 @@
 import type { Viewer } from '../../contracts/viewer.ts';
 import { ConflictError, NotFoundError } from '../../kernel/errors.ts';
-import { findTitled, listForContext, lockConversation, nameConversation, type Titled } from '../conversations/index.ts';
+import { findTitled, lockConversation, nameConversation, type Titled } from '../conversations/index.ts';
+import { listForContext } from '../messages/index.ts';
 import { type BackgroundTaskDeps, createBackgroundTask, requestSide } from '../side-calls/index.ts';
 import { titleIn, titlePrompt } from './title-prompt.ts';
 
 export type TitleDeps = BackgroundTaskDeps & {
   /** Whether conversations get a title by themselves. */
   isAutomatic: boolean;
+  /** Counts a title that a user asks for as a turn; rejects where they may have no more for now. */
+  countTurn(viewer: Viewer): Promise<unknown>;
 };
 
 /** The newest messages, of which a model is shown the beginning. */
 const maxMessages = 6;
 
 /** Makes the titles that were asked for. */
-export function createTitles({ isAutomatic, ...deps }: TitleDeps) {
+export function createTitles({ isAutomatic, countTurn, ...deps }: TitleDeps) {
   const { database, log } = deps;
   const { run, sweep, runNow } = createBackgroundTask<Titled>(deps, {
     kind: 'TITLE',
@@ -36,6 +39,7 @@ export function createTitles({ isAutomatic, ...deps }: TitleDeps) {
 
     /** Makes a title because the user wants one, in place of whatever there is. Rejects where it cannot be made. */
     async generate(viewer: Viewer, conversationId: string, givenId: string, signal: AbortSignal): Promise<void> {
+      await countTurn(viewer);
       await log.transact(async (tx) => {
         const conversation = await lockConversation(tx, viewer, conversationId);
         if (!conversation) throw new NotFoundError('conversation', givenId);

@@ -37,6 +37,9 @@ export const createCallRows = (db: Db) => ({
 
 /** Questions of many parents, in one or two statements. */
 export const createApprovalRows = (db: Db) => ({
+  /** Those of conversations that are not deleted, in any order. */
+  byIds: (ids: readonly string[]): Promise<Rows['Approval'][]> =>
+    db.approval.findMany({ where: { id: { in: [...ids] }, conversation: { deletedAt: null } } }),
   async ofCalls(callIds: readonly string[]): Promise<Map<string, Rows['Approval']>> {
     const rows = await db.approval.findMany({ where: { toolCallId: { in: [...callIds] } } });
     return new Map(rows.map((row) => [row.toolCallId, row]));

@@ -13,7 +13,6 @@ export {
   lockApprovals,
   withdrawApprovals,
 } from './approval-store.ts';
-export { createApprovalRows, createCallRows } from './call-rows.ts';
 export {
   allowCall,
   type ClosedCall,
@@ -30,4 +29,4 @@ export {
   updateResolved,
 } from './call-store.ts';
 export { createToolRegistry, specOf, type ToolRegistry } from './registry.ts';
-export { Approval, ApprovalConnection, ToolCall } from './types.ts';
+export { toolsRun } from './rules.ts';

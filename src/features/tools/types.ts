@@ -1,11 +1,13 @@
-import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
-import { ApprovalStatus, Risk, ToolCallStatus } from '../../graph/enums.ts';
+import { charged } from '../../graph/charged.ts';
+import { connectionOf } from '../../graph/lists/paging.ts';
 import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
-import { connectionOf } from '../../graph/paging.ts';
 import type { Rows } from '../../graph/rows.ts';
-import { readConversation, visibleTo } from '../conversations/index.ts';
+import { readConversation } from '../conversations/graph.ts';
+import { visibleTo } from '../conversations/index.ts';
+import { ApprovalStatus, Risk, ToolCallStatus } from './enums.ts';
+import { toolsRun } from './rules.ts';
 
 export const ToolCall = builder.interfaceType('ToolCall', {
   description: 'A call of a tool that a model asked for.',
@@ -55,12 +57,6 @@ export const ToolCall = builder.interfaceType('ToolCall', {
       nullable: true,
       description: 'The answer that it is part of.',
       resolve: ({ messageId }, _args, { loaders }) => loaders.messageRows.load(messageId),
-    }),
-    turn: t.field({
-      type: 'Turn',
-      nullable: true,
-      description: 'The turn that asked for it; null where the conversation was copied.',
-      resolve: ({ turnId }, _args, { loaders }) => (turnId ? loaders.turnRows.load(turnId) : null),
     }),
     startedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it was first begun.', resolve: ({ startedAt }) => startedAt }),
     finishedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended.', resolve: ({ finishedAt }) => finishedAt }),
@@ -147,10 +143,14 @@ builder.prismaObjectField('Conversation', 'pendingApprovals', (t) =>
   }),
 );
 
-builder.prismaObjectField('Message', 'toolCalls', (t) =>
-  t.field({
+builder.prismaObjectFields('Message', (t) => ({
+  toolCalls: t.field({
     type: ['ToolCall'],
     description: 'What the model called in this answer, in order, also what it began and took back.',
     resolve: async ({ id }, _args, { loaders }) => (await loaders.messageCalls.load(id)) ?? [],
   }),
-);
+  toolsExecuted: t.stringList({
+    description: 'Names of the tools that ran for this message.',
+    resolve: charged(async ({ id }, _args, { loaders }) => toolsRun((await loaders.messageCalls.load(id)) ?? [])),
+  }),
+}));

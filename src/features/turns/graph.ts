@@ -1,3 +1,16 @@
-import './types.ts';
+/** The schema of turns: what they are, where they are listed, and the mutations that begin and end them. */
+import type { TurnService } from './index.ts';
+import './loaders.ts';
 import './turn-lists.ts';
-import './mutations.ts';
+
+declare module '../../graph/services.ts' {
+  interface Services {
+    turns: TurnService;
+  }
+}
+
+export { ContentInput, contentIn } from './content/inputs.ts';
+export { TurnStatus } from './enums.ts';
+export { GenerationInput } from './inputs.ts';
+export { TurnResult } from './mutations.ts';
+export { Turn } from './types.ts';

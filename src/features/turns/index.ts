@@ -4,13 +4,8 @@
  * closing a connection never stops a turn.
  */
 
-export { modelFor } from './admit.ts';
+export { modelFor } from './admission/admit.ts';
 export { type Content, countable, readContent } from './content/content.ts';
-export { ContentInput, contentIn } from './content/inputs.ts';
 export { type GenerationRequest, parseGeneration, readFormat, refuseUnusableFormat } from './input.ts';
-export { GenerationInput } from './inputs.ts';
-export { TurnResult } from './mutations.ts';
 
-export { createTurnRows, queuePositions } from './turn-rows.ts';
 export { createTurnService, type TurnService } from './turn-service.ts';
-export { Turn } from './types.ts';

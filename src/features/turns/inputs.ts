@@ -1,7 +1,7 @@
 import { builder } from '../../graph/builder.ts';
-import { CreateConversationInput } from '../conversations/index.ts';
+import { CreateConversationInput } from '../conversations/graph.ts';
+import type { WhenBusy as WhenBusyPolicy } from './admission/when-busy.ts';
 import { ContentInput } from './content/inputs.ts';
-import type { WhenBusy as WhenBusyPolicy } from './when-busy.ts';
 
 const IdOrNewConversation = builder.inputType('IdOrNewConversation', {
   description: 'Where the message goes: into a conversation, or into a new one that is made in the same transaction.',

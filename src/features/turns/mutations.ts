@@ -17,11 +17,11 @@ import {
   TurnInProgressError,
   ValidationError,
 } from '../../kernel/errors.ts';
-import { readConversation } from '../conversations/index.ts';
-import type { SendMessage } from './admission.ts';
+import { readConversation } from '../conversations/graph.ts';
+import type { SendMessage } from './admission/admission.ts';
+import type { Admitted } from './admission/once.ts';
 import { contentIn } from './content/inputs.ts';
 import { defaultWaitMs, EditMessageInput, RegenerateInput, SendMessageInput, SteerTurnInput, StopTurnInput } from './inputs.ts';
-import type { Admitted } from './once.ts';
 import { Turn } from './types.ts';
 
 type Started = {

@@ -1,11 +1,11 @@
 import { builder } from '../../graph/builder.ts';
-import { TurnStatus } from '../../graph/enums.ts';
 import { keyOrUnknown } from '../../graph/ids.ts';
+import { parsePage, toPage } from '../../graph/lists/paging.ts';
+import { orderKey } from '../../graph/lists/window.ts';
 import { present } from '../../graph/loaders.ts';
-import { parsePage, toPage } from '../../graph/paging.ts';
-import { orderKey } from '../../graph/window.ts';
 import { storable } from '../../kernel/text.ts';
 import { findTurn, findTurnByKey } from '../worker/index.ts';
+import { TurnStatus } from './enums.ts';
 import { Turn, TurnConnection } from './types.ts';
 
 const list = 'turns';

@@ -7,6 +7,9 @@ const maxQueue = 101;
 
 /** Rows of many parents, each list in one statement. */
 export const createTurnRows = (db: Db) => ({
+  /** Those of conversations that are not deleted, in any order. */
+  byIds: (ids: readonly string[]): Promise<Rows['Turn'][]> =>
+    db.turn.findMany({ where: { id: { in: [...ids] }, conversation: { deletedAt: null } } }),
   async unfinishedTurns(conversationIds: readonly string[]): Promise<Map<string, Rows['Turn'][]>> {
     const ids = await db.$queryRaw<{ id: string }[]>`
       SELECT w.id FROM unnest(${conversationIds}::uuid[]) AS p(id)
@@ -17,10 +20,6 @@ export const createTurnRows = (db: Db) => ({
   async turnAttempts(turnIds: readonly string[]): Promise<Map<string, Rows['TurnAttempt'][]>> {
     const rows = await db.turnAttempt.findMany({ where: { turnId: { in: [...turnIds] } }, orderBy: { number: 'asc' } });
     return groupBy(rows, ({ turnId }) => turnId);
-  },
-  async turnUsage(turnIds: readonly string[]): Promise<Map<string, Rows['Usage'][]>> {
-    const rows = await db.usage.findMany({ where: { turnId: { in: [...turnIds] } }, orderBy: { id: 'asc' } });
-    return groupBy(rows, ({ turnId }) => turnId!);
   },
 });
 

@@ -6,7 +6,8 @@ import type { Append, Bus, Hub } from '../../events/index.ts';
 import type { Turn } from '../../generated/prisma/client.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { findConversation, findMessage, lockConversationRow } from '../conversations/index.ts';
+import { findConversation, lockConversationRow } from '../conversations/index.ts';
+import { findMessage } from '../messages/index.ts';
 import {
   type ClaimOnCommit,
   findTurn,
@@ -18,10 +19,10 @@ import {
   TurnNotActiveError,
   type Worker,
 } from '../worker/index.ts';
-import { createAdmission, type SendMessage } from './admission.ts';
-import type { AdmissionDeps } from './admit.ts';
-import type { Admitted } from './once.ts';
-import type { EditMessage, Regenerate } from './rewrites.ts';
+import { createAdmission, type SendMessage } from './admission/admission.ts';
+import type { AdmissionDeps } from './admission/admit.ts';
+import type { Admitted } from './admission/once.ts';
+import type { EditMessage, Regenerate } from './admission/rewrites.ts';
 import { waitForEnd } from './wait.ts';
 
 export type TurnServiceDeps = AdmissionDeps & {

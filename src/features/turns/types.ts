@@ -1,14 +1,18 @@
 import type { ErrorRecord } from '../../contracts/turn-event.ts';
 import { isTerminal } from '../../engine/index.ts';
-import { charged } from '../../graph/budget/index.ts';
 import { builder } from '../../graph/builder.ts';
-import { AttemptOutcome, FinishReason, RecoveryMode, TurnStatus, TurnTrigger } from '../../graph/enums.ts';
+import { charged } from '../../graph/charged.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
+import { connectionOf } from '../../graph/lists/paging.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
-import { connectionOf } from '../../graph/paging.ts';
-import { readConversation, toolsRun, visibleTo } from '../conversations/index.ts';
-import { noTotals, UsageTotals } from '../usage/index.ts';
+import { readConversation } from '../conversations/graph.ts';
+import { visibleTo } from '../conversations/index.ts';
+import { FinishReason } from '../messages/graph.ts';
+import { toolsRun } from '../tools/index.ts';
+import { UsageTotals } from '../usage/graph.ts';
+import { noTotals } from '../usage/index.ts';
 import { fromRecord } from '../worker/index.ts';
+import { AttemptOutcome, RecoveryMode, TurnStatus, TurnTrigger } from './enums.ts';
 
 const TurnAttempt = builder.prismaObject('TurnAttempt', {
   description: 'One attempt of a worker to get an answer of the model for a turn: at most one call of the provider.',
@@ -134,6 +138,14 @@ builder.prismaObjectField('Usage', 'turn', (t) =>
   t.field({
     ...turnOf,
     description: 'The turn that made the call; null when it was deleted.',
+    resolve: ({ turnId }, _args, { loaders }) => (turnId ? loaders.turnRows.load(turnId) : null),
+  }),
+);
+
+builder.interfaceField('ToolCall', 'turn', (t) =>
+  t.field({
+    ...turnOf,
+    description: 'The turn that asked for it; null where the conversation was copied.',
     resolve: ({ turnId }, _args, { loaders }) => (turnId ? loaders.turnRows.load(turnId) : null),
   }),
 );

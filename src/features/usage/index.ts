@@ -4,6 +4,5 @@
  * without a known price costs null, never a guess; rows outlive what they paid for.
  */
 export { accountOf, type CallAccount } from './account.ts';
-export { UsageTotals } from './graph.ts';
 export { priceOf } from './pricing.ts';
-export { bookCall, createUsageMetadata, type LedgerEntry, noTotals, sumByConversation, sumByTurn, unlinkUsage, usageEvent } from './usage-store.ts';
+export { bookCall, type LedgerEntry, noTotals, sumByTurn, unlinkUsage, usageEvent } from './usage-store.ts';

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { EventBody, TotalsRecord } from '../../contracts/turn-event.ts';
-import type { Database, Transaction, Tx } from '../../platform/db.ts';
+import { groupBy } from '../../kernel/group.ts';
+import type { Database, Db, Transaction, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
 import type { CallAccount } from './account.ts';
 
@@ -105,6 +106,15 @@ async function sumBy(tx: Tx, column: 'turn_id' | 'conversation_id', ids: readonl
     [ids],
   );
   return new Map(rows.map(({ key, ...totals }) => [key, totals]));
+}
+
+/** Rows of the ledger, in any order. */
+export const findUsage = (db: Db, ids: readonly string[]) => db.usage.findMany({ where: { id: { in: [...ids] } } });
+
+/** The rows of each of these turns, in order. */
+export async function findUsageOfTurns(db: Db, turnIds: readonly string[]) {
+  const rows = await db.usage.findMany({ where: { turnId: { in: [...turnIds] } }, orderBy: { id: 'asc' } });
+  return groupBy(rows, ({ turnId }) => turnId!);
 }
 
 /** The labels of calls, which may be large, for answers. */

@@ -5,7 +5,7 @@ import type { Role } from '../../contracts/viewer.ts';
 import type { EventLog } from '../../events/index.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
-import { type ContextMessage, listForContext } from '../conversations/index.ts';
+import { type ContextMessage, listForContext } from '../messages/index.ts';
 import { claimAny, claimIsolatedTurn, claimOfNew, lostReason } from './claiming/claim.sql.ts';
 import { firstOwner } from './claiming/queue.sql.ts';
 

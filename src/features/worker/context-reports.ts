@@ -2,7 +2,7 @@ import type { ContextRecord, ContextReport } from '../../contracts/context.ts';
 import { itemsOf } from '../../engine/index.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
-import { listForContexts } from '../conversations/index.ts';
+import { listForContexts } from '../messages/index.ts';
 import { readSummaries } from '../summaries/index.ts';
 import { withSummary } from './context.ts';
 

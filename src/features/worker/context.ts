@@ -3,7 +3,7 @@ import { type Candidate, type Fitted, fitToWindow, itemsOf, toModelMessages, toU
 import { ContextTooLongError } from '../../kernel/errors.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
-import { type ContextMessage, listForContext } from '../conversations/index.ts';
+import { type ContextMessage, listForContext } from '../messages/index.ts';
 import { findSummary } from '../summaries/index.ts';
 import { listCallsOfMessages } from '../tools/index.ts';
 import type { ClaimedTurn } from './claim.ts';

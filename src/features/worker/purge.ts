@@ -1,7 +1,8 @@
 import { purgeEvents } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
-import { findPurgeable, lockForPurge, purgeConversation, purgeMessages } from '../conversations/index.ts';
+import { findPurgeable, lockForPurge, purgeConversation } from '../conversations/index.ts';
+import { purgeMessages } from '../messages/index.ts';
 import { dropRequests } from '../side-calls/index.ts';
 import { unlinkUsage } from '../usage/index.ts';
 

@@ -5,5 +5,4 @@
  */
 export { AnswerBudget } from './answer-budget.ts';
 export { type AnswerLimits, AnswerShares } from './answer-shares.ts';
-export { charged, isCharged } from './charged.ts';
 export { Contents, type FoundRow, RowReader } from './contents.ts';

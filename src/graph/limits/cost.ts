@@ -9,7 +9,7 @@ import {
   type SelectionSetNode,
   valueFromASTUntyped,
 } from 'graphql';
-import { maxPageSize } from '../paging.ts';
+import { maxPageSize } from '../lists/paging.ts';
 import { refusal, tooDeep } from './refusal.ts';
 
 /** Levels of fields below each other, introspection left out. */

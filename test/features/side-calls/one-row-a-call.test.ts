@@ -60,7 +60,7 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
     const logger = createLogger(loadConfig({ LOG_LEVEL: 'silent' }).log);
     const countTokens = async (counted: string) => Math.ceil(counted.length / 4);
     const modelFor = () => ({ provider: model.provider, info });
-    return { ...{ database: bare.database, log, logger, clock: systemClock, countTokens, modelFor }, isAutomatic: true };
+    return { ...{ database: bare.database, log, logger, clock: systemClock, countTokens, modelFor }, isAutomatic: true, countTurn: async () => {} };
   }
 
   async function conversation() {

@@ -42,6 +42,7 @@ describeStatements('a title that was asked for', (storage) => {
       clock: systemClock,
       countTokens,
       isAutomatic: true,
+      countTurn: async () => {},
       modelFor: () => ({ provider: ports.provider, info }),
     });
     return { titles, told };

@@ -3,7 +3,7 @@ import type { EventBody } from '../../../contracts/turn-event.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../../kernel/errors.ts';
 import { type Json, storableJson } from '../../../kernel/json.ts';
 import type { Tx } from '../../../platform/db.ts';
-import { answerWidget } from '../../conversations/index.ts';
+import { answerWidget } from '../../messages/index.ts';
 import { parseText } from '../input.ts';
 
 /** What the user answered to a widget, as it came. */

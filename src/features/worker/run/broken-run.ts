@@ -5,7 +5,7 @@ import { type EventLog, FencedError } from '../../../events/index.ts';
 import { AppError, InternalError } from '../../../kernel/errors.ts';
 import type { Database } from '../../../platform/db.ts';
 import { isConflict, isOutage, throughOutage } from '../../../platform/db-errors.ts';
-import { readParts } from '../../conversations/index.ts';
+import { readParts } from '../../messages/index.ts';
 import type { ClaimedTurn } from '../claim.ts';
 import { readAnswer } from '../recovery.ts';
 

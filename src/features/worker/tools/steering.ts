@@ -2,7 +2,7 @@ import type { EventBody } from '../../../contracts/turn-event.ts';
 import type { Steering } from '../../../engine/index.ts';
 import type { Append } from '../../../events/index.ts';
 import type { Tx } from '../../../platform/db.ts';
-import { passOver, supersedeAnswers } from '../../conversations/index.ts';
+import { passOver, supersedeAnswers } from '../../messages/index.ts';
 import { settleQueued } from '../settle.ts';
 import { listSteered, listSteering, markSteered } from './steering-store.ts';
 

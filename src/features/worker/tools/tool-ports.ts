@@ -10,7 +10,7 @@ import type { Transaction } from '../../../platform/db.ts';
 import { throughOutage } from '../../../platform/db-errors.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import { beginSpan } from '../../../platform/telemetry/tracing.ts';
-import { updateParts } from '../../conversations/index.ts';
+import { updateParts } from '../../messages/index.ts';
 import { endCall, insertApprovals, insertCall, listCalls, listDue, specOf, startCall, type ToolRegistry, updateResolved } from '../../tools/index.ts';
 import type { CallAccount } from '../../usage/index.ts';
 import { endAttempt, insertAttempt } from '../attempt-store.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { createHeartbeat, deleteStaleWorkers, type Heartbeat, readWorkers } from '../../../../src/features/worker/heartbeat/index.ts';
+import { createHeartbeat, deleteStaleWorkers, type Heartbeat, readWorkers } from '../../../../src/features/worker/index.ts';
 import type { Database } from '../../../../src/platform/db.ts';
 import { type Bare, createBare } from '../../../kit/bare.ts';
 import { describeStorages } from '../../../kit/databases.ts';

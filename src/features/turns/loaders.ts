@@ -1,0 +1,31 @@
+import { type CountLoader, createCountLoader, createWindowLoader, type PageLoader } from '../../graph/lists/window.ts';
+import { addLoaders, batched, byId, type Loader } from '../../graph/loaders.ts';
+import type { Rows } from '../../graph/rows.ts';
+import { createTurnRows, queuePositions } from './turn-rows.ts';
+
+declare module '../../graph/loaders.ts' {
+  interface Loaders {
+    turnRows: Loader<Rows['Turn']>;
+    /** Turns of a conversation, the newest first. */
+    turns: PageLoader;
+    turnCount: CountLoader;
+    /** Unfinished turns of a conversation in the order they are served. */
+    unfinishedTurns: Loader<Rows['Turn'][]>;
+    turnAttempts: Loader<Rows['TurnAttempt'][]>;
+    queuePosition: Loader<number>;
+  }
+}
+
+const ofConversation = { table: 'turn', parent: 'conversation_id', order: 'ordinal', descending: true } as const;
+
+addLoaders(({ db, query }) => {
+  const rows = createTurnRows(db);
+  return {
+    turnRows: () => byId(rows.byIds),
+    turns: () => createWindowLoader(query, ofConversation),
+    turnCount: () => createCountLoader(query, ofConversation),
+    unfinishedTurns: () => batched(rows.unfinishedTurns),
+    turnAttempts: () => batched(rows.turnAttempts),
+    queuePosition: () => batched((ids) => queuePositions(db, ids)),
+  };
+});
