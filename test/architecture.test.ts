@@ -61,7 +61,7 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: {
       'features/turns/a.ts': "import { find } from '../conversations/message-store.ts';\nimport { open } from '../conversations/index.ts';",
       'app/schema.ts': "import '../features/turns/graph.ts';",
-      'app/b.ts': "import type { T } from '../features/turns/turn-store.ts';",
+      'app/b.ts': "import type { T } from '../features/turns/store/turn-store.ts';",
     },
     offences: 2,
   },
@@ -95,7 +95,7 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
   'only drivers and stores hold the database client': {
     house: {
       'features/turns/a.ts': "import { Prisma } from '../../generated/prisma/client.ts';\nimport pg from 'pg';",
-      'features/turns/turn-store.ts': "import { Prisma } from '../../generated/prisma/client.ts';",
+      'features/turns/store/turn-store.ts': "import { Prisma } from '../../generated/prisma/client.ts';",
       'features/turns/b.ts': "import type { Turn } from '../../generated/prisma/client.ts';",
     },
     offences: 2,

@@ -6,19 +6,19 @@ import { countTokens } from '../engine/index.ts';
 import { type Bus, createEventLog, createHub, createLocalBus, createPace, createRedisBus, type Pace } from '../events/index.ts';
 import { createGuestService, createViewers, type Viewers } from '../features/accounts/index.ts';
 import { createDecisions, createOutputs } from '../features/approvals/index.ts';
-import { createContextPreview } from '../features/context/index.ts';
+import { createContextPreview, createSummaries } from '../features/context/index.ts';
 import { createConversationService, createVisibility, findConversation } from '../features/conversations/index.ts';
 import { createBranchService, findMessage } from '../features/messages/index.ts';
 import { createModels } from '../features/models/index.ts';
 import { createGuestLimits, createRates } from '../features/quotas/index.ts';
-import { createSummaries } from '../features/summaries/index.ts';
 import { createTitles } from '../features/titles/index.ts';
 import { countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
-import { createTurnService } from '../features/turns/index.ts';
+import { createTurnService, endAllTurns, listSteered } from '../features/turns/index.ts';
 import { createHeartbeat, createWorker, deleteStaleWorkers, type Heartbeat, type LaunchIsolated, type Worker } from '../features/worker/index.ts';
 import { AnswerShares } from '../graph/budget/index.ts';
 import { fromGlobalId } from '../graph/ids.ts';
 import type { Services } from '../graph/services.ts';
+import { createBell } from '../kernel/async.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Database } from '../platform/db.ts';
 import { JsonCheckThread } from '../platform/json-check/index.ts';
@@ -108,14 +108,15 @@ export function compose({ config, database, logger, secret, registry, launchIsol
   const titles = createTitles({ ...beside, isAutomatic: title.isAutomatic, modelFor: modelBeside(title.model), countTurn: rates.turn });
   const summaries = createSummaries({ ...beside, isAutomatic: summary.isAutomatic, modelFor: modelBeside(summary.model) });
 
-  const waiting = { database, log, bus, registry, json: toolValues, nudge: () => worker?.nudge() };
+  const bell = createBell();
+  const waiting = { database, log, bus, registry, json: toolValues, nudge: bell.ring };
   const decisions = createDecisions(waiting);
 
   const worker: Worker | null =
     config.role === 'api'
       ? null
       : createWorker({
-          ...{ database, log, logger, clock, bus, countTokens, pace, pollMs: claimPollMs, sweepMs: config.turns.sweepMs },
+          ...{ database, log, logger, clock, bus, bell, countTokens, pace, pollMs: claimPollMs, sweepMs: config.turns.sweepMs },
           launchIsolated,
           ...{ maxRetries: config.turns.maxRetries, limits: config.turns.context, titles, summaries },
           ...{ leaseMs: config.turns.leaseMs, concurrency: config.turns.concurrency, perUser: config.turns.perUser },
@@ -137,7 +138,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
       const { id, provider } = findModel(viewer, wanted);
       return { model: id, provider };
     },
-    beforeDelete: [(tx, append, id) => turns.endAllIn(tx, append, id)],
+    beforeDelete: [(tx, append, id) => endAllTurns({ bus, worker }, tx, append, id)],
   });
   const turns = createTurnService({
     ...{ database, log, hub, bus, conversations, findModel, countTokens, rates },
@@ -145,7 +146,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
     tools: registry,
     json: answers,
     maxMessageChars: config.turns.maxMessageChars,
-    localWorker: () => worker,
+    worker,
   });
   const models = createModels({
     list: () => providers.models(),
@@ -165,7 +166,7 @@ export function compose({ config, database, logger, secret, registry, launchIsol
       ...{ conversations, turns, titles, guests, log, maxReplay, maxObjects: config.http.maxQueryObjects },
       models,
       previewContext: createContextPreview({
-        ...{ database, findModel, countTokens, limits: config.turns.context },
+        ...{ database, findModel, countTokens, listSteered, limits: config.turns.context },
         maxMessageChars: config.turns.maxMessageChars,
         tools: registry,
         json: answers,

@@ -28,7 +28,13 @@ export function defer<T>(): Deferred<T> {
 }
 
 /** A latch that many may ring and one waits for: a ring that nobody awaited is kept for the next wait. */
-export function createBell(): { ring(): void; rung(signal: AbortSignal, timeoutMs?: number): Promise<boolean> } {
+export type Bell = {
+  ring(): void;
+  /** Resolves at a ring (true), or at the abort or the time-out (false). */
+  rung(signal: AbortSignal, timeoutMs?: number): Promise<boolean>;
+};
+
+export function createBell(): Bell {
   let ringing = false;
   let wake: (() => void) | null = null;
   return {
@@ -36,7 +42,6 @@ export function createBell(): { ring(): void; rung(signal: AbortSignal, timeoutM
       ringing = true;
       wake?.();
     },
-    /** Resolves at a ring (true), or at the abort or the time-out (false). */
     rung(signal, timeoutMs) {
       return new Promise((resolve) => {
         const timer = timeoutMs === undefined ? undefined : setTimeout(() => end(), timeoutMs);

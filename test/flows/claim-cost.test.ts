@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EventLog } from '../../src/events/index.ts';
-import { claimNext } from '../../src/features/worker/claim.ts';
-import { settle } from '../../src/features/worker/settle.ts';
-import { unblockStrays } from '../../src/features/worker/turn-store.ts';
+import { unblockStrays } from '../../src/features/turns/store/turn-store.ts';
+import { claimNext } from '../../src/features/worker/claiming/claim.ts';
+import { settle } from '../../src/features/worker/run/settle.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStatements } from '../kit/databases.ts';
 import { defaultOrFull } from '../kit/run-mode.ts';

@@ -60,17 +60,16 @@ const featureOrder = [
   'usage',
   'quotas',
   'side-calls',
-  'titles',
-  'summaries',
-  'worker',
-  'turns',
-  'approvals',
   'context',
+  'turns',
+  'worker',
+  'approvals',
   'streams',
+  'titles',
 ];
 /** The files of a feature that speak GraphQL. */
 const graphFile =
-  /^(graph|types|.+-types|enums|.+-fields|queries|.+-queries|mutations|subscriptions|inputs|.+-lists|read|loaders|streaming-parts)\.ts$/;
+  /^(graph|types|.+-types|enums|.+-fields|queries|.+-queries|mutations|subscriptions|inputs|.+-inputs|.+-lists|read|loaders|streaming-parts)\.ts$/;
 const speaksGraphQL = (file: string): boolean =>
   topOf(file) === 'graph' || floorOf(file) === 5 || (featureOf(file) !== null && graphFile.test(nameOf(file)));
 

@@ -1,4 +1,5 @@
-import { readBacklog, readWorkers } from '../../features/worker/index.ts';
+import { readBacklog } from '../../features/turns/index.ts';
+import { readWorkers } from '../../features/worker/index.ts';
 import { type Database, openDatabase } from '../../platform/db.ts';
 import { MigrationError, migrationState } from '../../platform/migrate.ts';
 import { databaseFault } from '../start-error.ts';

@@ -1,4 +1,5 @@
-import { readBacklog, readWorkers, type Worker } from '../../features/worker/index.ts';
+import { readBacklog } from '../../features/turns/index.ts';
+import { readWorkers, type Worker } from '../../features/worker/index.ts';
 import { pause } from '../../kernel/async.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';

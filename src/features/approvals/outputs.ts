@@ -5,7 +5,7 @@ import { ConflictError, NotFoundError, ValidationError } from '../../kernel/erro
 import { stableStringify } from '../../kernel/json.ts';
 import { storable } from '../../kernel/text.ts';
 import { listCalls, lockCalls, type StoredCall } from '../tools/index.ts';
-import { findTurn, TurnNotActiveError } from '../worker/index.ts';
+import { findTurn, TurnNotActiveError } from '../turns/index.ts';
 import { endFor, type Held, type WaitingDeps, whileWaiting } from './waiting.ts';
 
 /** What a tool gave that runs at a client: a result, or what went wrong. */

@@ -5,7 +5,8 @@ import type { Append, Bus, EventLog } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
 import { lockConversationRow } from '../conversations/index.ts';
 import { endCall, listDue, type StoredCall, type ToolRegistry } from '../tools/index.ts';
-import { finishedCall, lockTurn, resumeTurn } from '../worker/index.ts';
+import { lockTurn, resumeTurn } from '../turns/index.ts';
+import { finishedCall } from '../worker/index.ts';
 
 export type WaitingDeps = {
   database: Database;

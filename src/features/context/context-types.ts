@@ -57,12 +57,3 @@ export const ContextReport = builder.objectRef<Report>('ContextReport').implemen
 });
 
 const noUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
-
-builder.prismaObjectField('Turn', 'context', (t) =>
-  t.field({
-    type: ContextReport,
-    nullable: true,
-    description: 'What the model was shown in the last call of this turn; null where none was made.',
-    resolve: ({ id }, _args, { loaders }) => loaders.turnContexts.load(id),
-  }),
-);

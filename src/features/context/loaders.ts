@@ -1,15 +1,14 @@
-import type { ContextReport } from '../../contracts/context.ts';
 import { addLoaders, type Loader, large } from '../../graph/loaders.ts';
-import { createReports } from '../worker/index.ts';
+import { createSummaryTexts } from './summaries/summary-store.ts';
 
 declare module '../../graph/loaders.ts' {
   interface Loaders {
-    /** What the models of turns were shown in their last call. */
-    turnContexts: Loader<ContextReport>;
+    /** The summary that stands for most of what leads to a message. */
+    summaryOfLeaf: Loader<string>;
   }
 }
 
 addLoaders(({ query }) => {
-  const reports = createReports({ query });
-  return { turnContexts: (budget) => large(budget, reports) };
+  const texts = createSummaryTexts({ query });
+  return { summaryOfLeaf: (budget) => large(budget, texts) };
 });

@@ -5,19 +5,11 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import { createKeyedQueue } from '../../kernel/keyed-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import { findWholeConversation } from '../conversations/index.ts';
-import { listForContext, measureForContext } from '../messages/index.ts';
+import { type Content, countable, listForContext, measureForContext, readContent } from '../messages/index.ts';
 import { specOf, type ToolRegistry } from '../tools/index.ts';
-import {
-  type Content,
-  countable,
-  type GenerationRequest,
-  modelFor,
-  parseGeneration,
-  readContent,
-  readFormat,
-  refuseUnusableFormat,
-} from '../turns/index.ts';
-import { assemble, type ContextDeps } from '../worker/index.ts';
+import { assemble, type ContextDeps } from './assemble.ts';
+import { type GenerationRequest, parseGeneration, readFormat, refuseUnusableFormat } from './generation.ts';
+import { modelFor } from './settings.ts';
 
 type Deps = Omit<ContextDeps, 'database'> & {
   database: Database;

@@ -1,8 +1,9 @@
 import { builder } from '../../graph/builder.ts';
 import { idOf } from '../../graph/ids.ts';
 import { NotFoundError } from '../../kernel/errors.ts';
-import { ContentInput, contentIn, GenerationInput } from '../turns/graph.ts';
+import { ContentInput, contentIn } from '../messages/graph.ts';
 import { ContextReport } from './context-types.ts';
+import { GenerationInput } from './generation-inputs.ts';
 
 builder.queryField('previewContext', (t) =>
   t.field({

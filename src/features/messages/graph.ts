@@ -11,5 +11,6 @@ declare module '../../graph/services.ts' {
   }
 }
 
+export { ContentInput, contentIn } from './content/inputs.ts';
 export { FinishReason } from './enums.ts';
 export { WidgetPart } from './parts-types.ts';

@@ -3,8 +3,8 @@
  * Promises: messages form a tree: what was said is never changed, an edit or another answer is a branch beside it, and each conversation
  * shows one branch to everybody; the messages of a conversation have a dense order of their own.
  */
+export { type Content, countable, joinParts, nameOf, type ReadContent, readContent, refuseTooLongText, toParts } from './content/content.ts';
 export {
-  answerWidget,
   completeMessage,
   type EndedAnswer,
   endAnswers,

@@ -36,6 +36,16 @@ export type BackgroundTask<S extends Subject> = {
   settle(tx: Tx, subject: S, said: string, requestedByUser: boolean): Promise<EventBody[]>;
 };
 
+/** The calls of one kind, as a worker makes them. */
+export type SideCalls = {
+  /** Whether they are asked for without a user who wants them. */
+  isAutomatic: boolean;
+  /** Makes the call of this conversation, if one is asked for and nobody makes it already. Never throws. */
+  run(conversationId: string, signal: AbortSignal): Promise<void>;
+  /** Makes calls that were asked for and forgotten, so many at the most. */
+  sweep(limit: number, signal: AbortSignal): Promise<void>;
+};
+
 /** How long a process has a request to itself: longer than its call may take. */
 const leaseMs = 60_000;
 const callMs = 30_000;

@@ -3,5 +3,5 @@
  * Promises: what is asked for is not forgotten when a worker dies; every call is announced, made and accounted once, under its own kind, also
  * where its conversation is deleted meanwhile; no turn waits for one.
  */
-export { type BackgroundTaskDeps, createBackgroundTask } from './background-task.ts';
+export { type BackgroundTaskDeps, createBackgroundTask, type SideCalls } from './background-task.ts';
 export { dropRequests, requestSide } from './side-store.ts';

@@ -6,7 +6,7 @@ import { idOf } from '../../graph/ids.ts';
 import { eventsAtOnce } from '../../graph/limits/index.ts';
 import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
-import { findTurn } from '../worker/index.ts';
+import { findTurn } from '../turns/index.ts';
 import { ConversationEvent, isShown } from './event-types.ts';
 import { type GraphQLFrame, splitFrame, toGraphQLFrame, withEvents } from './frames.ts';
 import { longestGapMs, replayFrames } from './replay.ts';

@@ -9,8 +9,6 @@ declare module '../../graph/services.ts' {
   }
 }
 
-export { ContentInput, contentIn } from './content/inputs.ts';
 export { TurnStatus } from './enums.ts';
-export { GenerationInput } from './inputs.ts';
 export { TurnResult } from './mutations.ts';
 export { Turn } from './types.ts';

@@ -1,11 +1,26 @@
 /**
- * Turns: one question and its answer, as those who ask see it: admission, stop, retry, and what can be read of them.
- * Promises: the same idempotency key never makes two turns; at most one turn of a conversation is live, the others wait in order;
- * closing a connection never stops a turn.
+ * Turns: one question and its answer, as those who ask see it: admission, queue, stop, retry. Owns the table `turn`.
+ * Promises: the same idempotency key never makes two turns; at most one turn of a conversation runs, the others wait in order; closing a
+ * connection never stops a turn; a turn that has ended never changes. Declares `ClaimOnCommit`, which the worker implements.
  */
 
-export { modelFor } from './admission/admit.ts';
-export { type Content, countable, readContent } from './content/content.ts';
-export { type GenerationRequest, parseGeneration, readFormat, refuseUnusableFormat } from './input.ts';
-
+export { finishedEvent, settleQueued } from './ending/settle-queued.ts';
+export { endAllTurns } from './ending/stop.ts';
+export { fromRecord, TurnNotActiveError, toRecord } from './errors.ts';
+export type { ClaimOnCommit, LocalWorker, NewlyAdmitted } from './ports.ts';
+export { parkTurn, resumeTurn } from './store/parking.ts';
+export { firstOwner, isHeld, moreWait, queuedTurn, rankOwners, runningOf } from './store/queue.sql.ts';
+export { listSteered, listSteering, markSteered } from './store/steering-store.ts';
+export {
+  findTurn,
+  insertTurn,
+  lockHeld,
+  lockTurn,
+  nextAttempt,
+  readBacklog,
+  releaseLease,
+  renewLeases,
+  unblockNext,
+  unblockStrays,
+} from './store/turn-store.ts';
 export { createTurnService, type TurnService } from './turn-service.ts';

@@ -1,7 +1,7 @@
 import { type CountLoader, createCountLoader, createWindowLoader, type PageLoader } from '../../graph/lists/window.ts';
 import { addLoaders, batched, byId, type Loader } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
-import { createTurnRows, queuePositions } from './turn-rows.ts';
+import { createTurnRows, queuePositions } from './store/turn-rows.ts';
 
 declare module '../../graph/loaders.ts' {
   interface Loaders {
@@ -11,7 +11,6 @@ declare module '../../graph/loaders.ts' {
     turnCount: CountLoader;
     /** Unfinished turns of a conversation in the order they are served. */
     unfinishedTurns: Loader<Rows['Turn'][]>;
-    turnAttempts: Loader<Rows['TurnAttempt'][]>;
     queuePosition: Loader<number>;
   }
 }
@@ -25,7 +24,6 @@ addLoaders(({ db, query }) => {
     turns: () => createWindowLoader(query, ofConversation),
     turnCount: () => createCountLoader(query, ofConversation),
     unfinishedTurns: () => batched(rows.unfinishedTurns),
-    turnAttempts: () => batched(rows.turnAttempts),
     queuePosition: () => batched((ids) => queuePositions(db, ids)),
   };
 });

@@ -18,9 +18,9 @@ import {
   ValidationError,
 } from '../../kernel/errors.ts';
 import { readConversation } from '../conversations/graph.ts';
-import type { SendMessage } from './admission/admission.ts';
+import { contentIn } from '../messages/graph.ts';
 import type { Admitted } from './admission/once.ts';
-import { contentIn } from './content/inputs.ts';
+import type { SendMessage } from './admission/send.ts';
 import { defaultWaitMs, EditMessageInput, RegenerateInput, SendMessageInput, SteerTurnInput, StopTurnInput } from './inputs.ts';
 import { Turn } from './types.ts';
 

@@ -4,8 +4,8 @@ import { parsePage, toPage } from '../../graph/lists/paging.ts';
 import { orderKey } from '../../graph/lists/window.ts';
 import { present } from '../../graph/loaders.ts';
 import { storable } from '../../kernel/text.ts';
-import { findTurn, findTurnByKey } from '../worker/index.ts';
 import { TurnStatus } from './enums.ts';
+import { findTurn, findTurnByKey } from './store/turn-store.ts';
 import { Turn, TurnConnection } from './types.ts';
 
 const list = 'turns';

@@ -11,22 +11,8 @@ import { FinishReason } from '../messages/graph.ts';
 import { toolsRun } from '../tools/index.ts';
 import { UsageTotals } from '../usage/graph.ts';
 import { noTotals } from '../usage/index.ts';
-import { fromRecord } from '../worker/index.ts';
-import { AttemptOutcome, RecoveryMode, TurnStatus, TurnTrigger } from './enums.ts';
-
-const TurnAttempt = builder.prismaObject('TurnAttempt', {
-  description: 'One attempt of a worker to get an answer of the model for a turn: at most one call of the provider.',
-  fields: (t) => ({
-    number: t.exposeInt('number', { description: 'The number of the attempt, from 1. Deltas name the attempt that wrote them.' }),
-    worker: t.exposeString('worker', { description: 'The process that ran it.' }),
-    outcome: t.field({ type: AttemptOutcome, description: 'How it ended.', resolve: ({ outcome }) => outcome }),
-    recovery: t.field({ type: RecoveryMode, description: 'What the attempt continued from.', resolve: ({ recovery }) => recovery }),
-    startedAt: t.field({ type: 'DateTime', description: 'When it began.', resolve: ({ startedAt }) => startedAt }),
-    endedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended, or was found to be lost.', resolve: ({ endedAt }) => endedAt }),
-    providerResponseId: t.exposeString('providerResponseId', { nullable: true, description: "The provider's id of the answer." }),
-    keptCharacters: t.exposeInt('keptCharacters', { description: 'UTF-16 units of earlier attempts that it kept.' }),
-  }),
-});
+import { TurnStatus, TurnTrigger } from './enums.ts';
+import { fromRecord } from './errors.ts';
 
 export const Turn = builder.prismaObject('Turn', {
   description: 'One question and its answer: admitted durably, run by one worker at a time, ended exactly once.',
@@ -69,11 +55,6 @@ export const Turn = builder.prismaObject('Turn', {
     }),
     idempotencyKey: t.exposeString('idempotencyKey', { description: 'The idempotency key that the client sent.' }),
     attempt: t.exposeInt('attempt', { description: 'Number of the present or last attempt; 0 while none was made.' }),
-    attempts: t.field({
-      type: [TurnAttempt],
-      description: 'Every attempt at the turn, in order.',
-      resolve: async ({ id }, _args, { loaders }) => (await loaders.turnAttempts.load(id)) ?? [],
-    }),
     queuePosition: t.int({
       nullable: true,
       description: 'How many unfinished turns of the conversation are before it; null when it does not wait.',

@@ -1,4 +1,5 @@
 import type { ContextRecord } from '../../contracts/context.ts';
+import { groupBy } from '../../kernel/group.ts';
 import type { Database, Db, Tx } from '../../platform/db.ts';
 
 /** Begins the attempt that follows the one before, in the same process. */
@@ -57,3 +58,9 @@ export const excuseNeighbours = (database: Database, turnId: string): Promise<un
        AND t.status IN ('RUNNING', 'RECOVERING') AND t.id <> own.turn_id AND a.turn_id = t.id AND a.worker = own.worker AND a.outcome = 'CRASHED'`,
     [turnId],
   );
+
+/** The attempts at each of these turns, in order. */
+export async function findAttempts(db: Db, turnIds: readonly string[]) {
+  const rows = await db.turnAttempt.findMany({ where: { turnId: { in: [...turnIds] } }, orderBy: { number: 'asc' } });
+  return groupBy(rows, ({ turnId }) => turnId);
+}

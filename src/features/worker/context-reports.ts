@@ -2,9 +2,8 @@ import type { ContextRecord, ContextReport } from '../../contracts/context.ts';
 import { itemsOf } from '../../engine/index.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
+import { readSummaries, withSummary } from '../context/index.ts';
 import { listForContexts } from '../messages/index.ts';
-import { readSummaries } from '../summaries/index.ts';
-import { withSummary } from './context.ts';
 
 type Row = { id: string; inputMessageId: string; systemPrompt: string; provider: string; model: string; context: ContextRecord };
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { appendMessages } from '../../../src/features/messages/index.ts';
-import { insertTurn } from '../../../src/features/worker/index.ts';
+import { insertTurn } from '../../../src/features/turns/index.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
 import { plant, plantUser } from '../../kit/volume.ts';

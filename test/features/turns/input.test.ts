@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { parseGeneration } from '../../../src/features/context/generation.ts';
+import { parseText } from '../../../src/features/messages/content/text.ts';
 import { createToolRegistry } from '../../../src/features/tools/index.ts';
-import { parseGeneration, parseKey, parseText } from '../../../src/features/turns/input.ts';
+import { parseKey } from '../../../src/features/turns/idempotency-key.ts';
 import { ValidationError } from '../../../src/kernel/errors.ts';
 
 const noTools = createToolRegistry([]);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readFormat, refuseUnusableFormat } from '../../../src/features/turns/input.ts';
+import { readFormat, refuseUnusableFormat } from '../../../src/features/context/generation.ts';
 import { inlineChecker } from '../../kit/json-checker.ts';
 
 const parse = async (responseFormat: unknown) => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { readBacklog } from '../../../src/features/worker/index.ts';
+import { readBacklog } from '../../../src/features/turns/index.ts';
 import { type Database, openDatabase } from '../../../src/platform/db.ts';
 import { describeStatements, type TestDatabase } from '../../kit/databases.ts';
 import { costsOf } from '../../kit/statements.ts';

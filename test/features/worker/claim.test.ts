@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EventLog } from '../../../src/events/index.ts';
-import { type ClaimedTurn, claimNew, claimNext } from '../../../src/features/worker/claim.ts';
+import { type ClaimedTurn, claimNew, claimNext } from '../../../src/features/worker/claiming/claim.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
 import { plant, plantUnfinished, plantUser } from '../../kit/volume.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type ClaimedTurn, claimNew, claimNext } from '../../../src/features/worker/claim.ts';
+import { type ClaimedTurn, claimNew, claimNext } from '../../../src/features/worker/claiming/claim.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
 import { describeStatements } from '../../kit/databases.ts';
 import { plantUsers, plantWaiting } from '../../kit/volume.ts';

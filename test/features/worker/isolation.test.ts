@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { endAttempt, excuseNeighbours, insertAttempt } from '../../../src/features/worker/attempt-store.ts';
-import { type ClaimedTurn, claimIsolated, claimNext } from '../../../src/features/worker/claim.ts';
+import { type ClaimedTurn, claimIsolated, claimNext } from '../../../src/features/worker/claiming/claim.ts';
 import { createIsolation, type IsolatedTurn, reserveIsolated } from '../../../src/features/worker/claiming/isolation.ts';
 import { defer } from '../../../src/kernel/async.ts';
 import { createLogger } from '../../../src/platform/logger.ts';

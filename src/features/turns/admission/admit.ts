@@ -1,37 +1,17 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { JsonChecker } from '../../../contracts/json-checker.ts';
 import { contentOf, type MessagePart } from '../../../contracts/message.ts';
 import type { Generation, ModelInfo } from '../../../contracts/model-provider.ts';
 import type { TurnTrigger } from '../../../contracts/turn.ts';
 import type { EventBody } from '../../../contracts/turn-event.ts';
-import type { Viewer } from '../../../contracts/viewer.ts';
-import type { Append, EventLog } from '../../../events/index.ts';
+import type { Append } from '../../../events/index.ts';
 import { ConflictError, ContextTooLongError } from '../../../kernel/errors.ts';
-import type { Database, Transaction } from '../../../platform/db.ts';
-import { type ConversationService, type LockedConversation, titleFrom } from '../../conversations/index.ts';
-import { appendMessages, type NewMessage } from '../../messages/index.ts';
-import type { Rates } from '../../quotas/index.ts';
-import type { ToolRegistry } from '../../tools/index.ts';
-import { type ContextLimits, insertTurn, roomFor, settleQueued } from '../../worker/index.ts';
-import { countable, type ReadContent } from '../content/content.ts';
-import { type GenerationRequest, type ReadGeneration, refuseUnusableFormat } from '../input.ts';
-import type { Admitted, Request } from './once.ts';
-
-/** What admissions need. */
-export type AdmissionDeps = {
-  database: Pick<Database, 'query'>;
-  log: EventLog;
-  conversations: Pick<ConversationService, 'check' | 'createIn'>;
-  /** The model as this viewer may use it. */
-  findModel: (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
-  rates: Pick<Rates, 'turn' | 'refundTurn'>;
-  countTokens: (text: string) => Promise<number>;
-  maxMessageChars: number;
-  limits: ContextLimits;
-  tools: ToolRegistry;
-  /** Compiles the schemas of answers. */
-  json: JsonChecker;
-};
+import { type ContextLimits, type ReadGeneration, refuseUnusableFormat, roomFor } from '../../context/index.ts';
+import { type LockedConversation, titleFrom } from '../../conversations/index.ts';
+import { appendMessages, countable, type NewMessage, type ReadContent } from '../../messages/index.ts';
+import { settleQueued } from '../ending/settle-queued.ts';
+import { insertTurn } from '../store/turn-store.ts';
+import type { AdmissionDeps } from './deps.ts';
+import type { AdmissionTransaction, Admitted } from './once.ts';
 
 /** What takes the processor's time of a message and needs no lock: the tokens of what was read, once its format was found usable. */
 export async function prepareMessage(
@@ -64,9 +44,7 @@ export type NewTurn = {
 
 /** Writes the messages of a turn, its answer still empty, and the turn, under the lock of the conversation. */
 export async function admitTurn(
-  tx: Transaction,
-  append: Append,
-  request: Request,
+  { tx, append, name, claim }: AdmissionTransaction,
   conversation: LockedConversation,
   turn: NewTurn,
 ): Promise<Admitted> {
@@ -80,10 +58,10 @@ export async function admitTurn(
   const { position, ...start } = await insertTurn(tx, {
     id,
     conversationId,
-    ownerId: request.viewer.userId,
+    ownerId: name.viewer.userId,
     trigger,
-    idempotencyKey: request.key,
-    requestHash: request.hash,
+    idempotencyKey: name.key,
+    requestHash: name.hash,
     inputMessageId,
     leafBeforeId: conversation.activeLeafId,
     provider: info.provider,
@@ -100,7 +78,7 @@ export async function admitTurn(
   const queuedEvents: Parameters<Append> = [conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]];
   if (isAnswered) {
     append.last(...queuedEvents);
-    if (position === 0) request.claimOnCommit?.(tx, { id, inputMessageId });
+    if (position === 0) claim?.claim(tx, { id, inputMessageId });
   } else {
     await append(...queuedEvents);
     await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });
@@ -127,10 +105,6 @@ export function takesMessages(conversation: LockedConversation): LockedConversat
   const why = conversation.status === 'ARCHIVED' ? 'is archived: take it out of the archive first' : 'has ended: start a new one';
   throw new ConflictError(`This conversation ${why}.`);
 }
-
-/** What was asked for in the request, else what the conversation uses. */
-export const modelFor = ({ model }: Pick<GenerationRequest, 'model'>, conversation: Pick<LockedConversation, 'model' | 'provider'>) =>
-  model == null ? { model: conversation.model, provider: conversation.provider } : { model };
 
 /** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */
 export function refuseTooLong(tokens: number, request: { info: ModelInfo; generation: Generation }, limits: ContextLimits): void {

@@ -2,14 +2,21 @@ import type { Viewer } from '../../../contracts/viewer.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../../kernel/errors.ts';
 import { stableStringify } from '../../../kernel/json.ts';
 import { sha256 } from '../../../kernel/text.ts';
-import type { Tx } from '../../../platform/db.ts';
+import {
+  type GenerationRequest,
+  hashable,
+  modelFor,
+  parseGeneration,
+  type ReadGeneration,
+  readFormat,
+  refuseUnusableFormat,
+} from '../../context/index.ts';
 import { type LockedConversation, lockConversation } from '../../conversations/index.ts';
-import { requireInTree, type TreeMessage } from '../../messages/index.ts';
-import type { ClaimOnCommit } from '../../worker/index.ts';
-import { type Content, nameOf, readContent, toParts } from '../content/content.ts';
-import { type GenerationRequest, hashable, parseGeneration, parseKey, readFormat, refuseUnusableFormat } from '../input.ts';
-import { type AdmissionDeps, admitTurn, modelFor, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
-import type { Admitted, Once } from './once.ts';
+import { type Content, nameOf, type ReadContent, readContent, requireInTree, type TreeMessage, toParts } from '../../messages/index.ts';
+import { parseKey } from '../idempotency-key.ts';
+import { admitTurn, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
+import type { AdmissionDeps } from './deps.ts';
+import type { AdmissionRequest, AdmissionTransaction, Admitted } from './once.ts';
 
 /** A message that somebody wants otherwise: with the id as the caller gave it, for the refusal. */
 type Target = { messageId: string; givenId: string; conversationId: string };
@@ -20,68 +27,68 @@ export type EditMessage = Regenerate & {
   rerun: boolean;
 };
 
-/** Admits what makes a branch: the same question answered anew, and a question put otherwise. What was there before stays, on its own branch. */
-export function createRewrites({ findModel, countTokens, maxMessageChars, limits, tools, json }: AdmissionDeps, once: Once) {
-  async function find(tx: Tx, viewer: Viewer, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
-    const conversation = await lockConversation(tx, viewer, conversationId);
-    const absent = () => new NotFoundError('message', givenId);
-    if (!conversation) throw absent();
-    const message = await requireInTree(tx, conversationId, messageId, absent);
-    return [takesMessages(conversation), message];
-  }
-
+/** Answers a question once more, beside the answers that it has. */
+export function regenerateRequest(deps: AdmissionDeps, viewer: Viewer, request: Regenerate): AdmissionRequest {
+  const key = parseKey(request.idempotencyKey);
+  const wanted = readFormat(request.generation);
+  const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: hashable(request.generation, wanted) }));
   return {
-    /** Answers a question once more, beside the answers that it has. */
-    async regenerate(viewer: Viewer, request: Regenerate, claimOnCommit: ClaimOnCommit | null = null): Promise<Admitted> {
-      const key = parseKey(request.idempotencyKey);
-      const wanted = readFormat(request.generation);
-      const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: hashable(request.generation, wanted) }));
-      const named = { viewer, key, hash, claimOnCommit };
-      return once(
-        named,
-        () => refuseUnusableFormat(wanted, json),
-        async (tx, append) => {
-          const [conversation, message] = await find(tx, viewer, request.target);
-          const parentMessageId = questionOf(message);
-          const info = findModel(viewer, modelFor(wanted, conversation));
-          const turn = { trigger: 'REGENERATE', info, generation: parseGeneration(wanted, info, tools), parentMessageId, question: null } as const;
-          return admitTurn(tx, append, named, conversation, turn);
-        },
-      );
-    },
-
-    /** Says something else in place of a message of the user, beside it. */
-    async edit(viewer: Viewer, request: EditMessage, claimOnCommit: ClaimOnCommit | null = null): Promise<Admitted> {
-      const key = parseKey(request.idempotencyKey);
-      const read = readContent(request.content, maxMessageChars);
-      const { target, rerun: isAnswered } = request;
-      const wanted = readFormat(request.generation);
-      const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: hashable(request.generation, wanted) }));
-      const named = { viewer, key, hash, claimOnCommit };
-      return once(
-        named,
-        () => prepareMessage({ json, countTokens }, wanted, read),
-        async (tx, append, tokenCount) => {
-          const [conversation, message] = await find(tx, viewer, target);
-          if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
-          const info = findModel(viewer, modelFor(wanted, conversation));
-          const generation = parseGeneration(wanted, info, tools);
-          refuseTooLong(tokenCount, { info, generation }, limits);
-          const { parts, events } = await toParts(tx, conversation.id, read);
-          const turn = {
-            trigger: 'EDIT',
-            info,
-            generation,
-            parentMessageId: message.parentId,
-            question: { parts, tokenCount },
-            isAnswered,
-            events,
-          } as const;
-          return admitTurn(tx, append, named, conversation, turn);
-        },
-      );
-    },
+    name: { viewer, key, hash },
+    prepare: () => refuseUnusableFormat(wanted, deps.json),
+    admit: (transaction) => admitRegenerate(deps, transaction, request.target, wanted),
   };
+}
+
+async function admitRegenerate(
+  { findModel, tools }: AdmissionDeps,
+  transaction: AdmissionTransaction,
+  target: Target,
+  wanted: ReadGeneration,
+): Promise<Admitted> {
+  const [conversation, message] = await find(transaction, target);
+  const parentMessageId = questionOf(message);
+  const info = findModel(transaction.name.viewer, modelFor(wanted, conversation));
+  const generation = parseGeneration(wanted, info, tools);
+  return admitTurn(transaction, conversation, { trigger: 'REGENERATE', info, generation, parentMessageId, question: null });
+}
+
+/** Says something else in place of a message of the user, beside it. */
+export function editRequest(deps: AdmissionDeps, viewer: Viewer, request: EditMessage): AdmissionRequest<number> {
+  const key = parseKey(request.idempotencyKey);
+  const read = readContent(request.content, deps.maxMessageChars);
+  const { target, rerun: isAnswered } = request;
+  const wanted = readFormat(request.generation);
+  const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: hashable(request.generation, wanted) }));
+  return {
+    name: { viewer, key, hash },
+    prepare: () => prepareMessage(deps, wanted, read),
+    admit: (transaction, tokenCount) => admitEdit(deps, transaction, request, { wanted, read, tokenCount }),
+  };
+}
+
+async function admitEdit(
+  { findModel, tools, limits }: AdmissionDeps,
+  transaction: AdmissionTransaction,
+  { target, rerun: isAnswered }: EditMessage,
+  { wanted, read, tokenCount }: { wanted: ReadGeneration; read: ReadContent; tokenCount: number },
+): Promise<Admitted> {
+  const [conversation, message] = await find(transaction, target);
+  if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
+  const info = findModel(transaction.name.viewer, modelFor(wanted, conversation));
+  const generation = parseGeneration(wanted, info, tools);
+  refuseTooLong(tokenCount, { info, generation }, limits);
+  const { parts, events } = await toParts(transaction.tx, conversation.id, read);
+  const turn = { trigger: 'EDIT', info, generation, parentMessageId: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
+  return admitTurn(transaction, conversation, turn);
+}
+
+/** A message of the user's, with its conversation locked. */
+async function find({ tx, name }: AdmissionTransaction, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
+  const conversation = await lockConversation(tx, name.viewer, conversationId);
+  const absent = () => new NotFoundError('message', givenId);
+  if (!conversation) throw absent();
+  const message = await requireInTree(tx, conversationId, messageId, absent);
+  return [takesMessages(conversation), message];
 }
 
 /** The message that is answered anew: the one before an answer, or the question itself. */

@@ -4,9 +4,9 @@ import type { Append } from '../../../events/index.ts';
 import { TurnInProgressError } from '../../../kernel/errors.ts';
 import type { Tx } from '../../../platform/db.ts';
 import type { LockedConversation } from '../../conversations/index.ts';
-import { nearestShown, supersedeTurns, turnsOnPath } from '../../messages/index.ts';
-import { lockUnfinished, requestStop, settleQueued, type UnfinishedTurn } from '../../worker/index.ts';
-import { joinParts } from '../content/content.ts';
+import { joinParts, nearestShown, supersedeTurns, turnsOnPath } from '../../messages/index.ts';
+import { settleQueued } from '../ending/settle-queued.ts';
+import { lockUnfinished, requestStop, type UnfinishedTurn } from '../store/turn-store.ts';
 
 const whenBusyPolicies = ['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'STEER', 'MERGE'] as const;
 /** What becomes of the turns of a conversation that are not done when another message comes. */

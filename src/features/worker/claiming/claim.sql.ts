@@ -1,5 +1,5 @@
+import { isHeld, moreWait, queuedTurn, rankOwners, runningOf } from '../../turns/index.ts';
 import { deathsOf, maxDeaths } from './deaths.sql.ts';
-import { isHeld, moreWait, queuedTurn, rankOwners, runningOf } from './queue.sql.ts';
 
 /** What recovery says of a turn whose worker was lost. */
 export const lostReason = 'the worker before stopped renewing its lease';

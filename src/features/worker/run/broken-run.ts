@@ -6,8 +6,8 @@ import { AppError, InternalError } from '../../../kernel/errors.ts';
 import type { Database } from '../../../platform/db.ts';
 import { isConflict, isOutage, throughOutage } from '../../../platform/db-errors.ts';
 import { readParts } from '../../messages/index.ts';
-import type { ClaimedTurn } from '../claim.ts';
-import { readAnswer } from '../recovery.ts';
+import type { ClaimedTurn } from '../claiming/claim.ts';
+import { readAnswer } from './recovery.ts';
 
 type Deps = { database: Database; log: EventLog };
 

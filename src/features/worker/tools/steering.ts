@@ -3,8 +3,7 @@ import type { Steering } from '../../../engine/index.ts';
 import type { Append } from '../../../events/index.ts';
 import type { Tx } from '../../../platform/db.ts';
 import { passOver, supersedeAnswers } from '../../messages/index.ts';
-import { settleQueued } from '../settle.ts';
-import { listSteered, listSteering, markSteered } from './steering-store.ts';
+import { listSteered, listSteering, markSteered, settleQueued } from '../../turns/index.ts';
 
 type SteeringPosition = { conversationId: string; turnId: string; at: number };
 

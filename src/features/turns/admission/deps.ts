@@ -1,0 +1,29 @@
+import type { JsonChecker } from '../../../contracts/json-checker.ts';
+import type { ModelInfo } from '../../../contracts/model-provider.ts';
+import type { Viewer } from '../../../contracts/viewer.ts';
+import type { Bus, EventLog } from '../../../events/index.ts';
+import type { Database } from '../../../platform/db.ts';
+import type { ContextLimits } from '../../context/index.ts';
+import type { ConversationService } from '../../conversations/index.ts';
+import type { Rates } from '../../quotas/index.ts';
+import type { ToolRegistry } from '../../tools/index.ts';
+import type { LocalWorker } from '../ports.ts';
+
+/** What admissions need. */
+export type AdmissionDeps = {
+  database: Pick<Database, 'query'>;
+  log: EventLog;
+  bus: Pick<Bus, 'signal'>;
+  /** The worker of this process, where it has one. */
+  worker: LocalWorker | null;
+  conversations: Pick<ConversationService, 'check' | 'createIn'>;
+  /** The model as this viewer may use it. */
+  findModel: (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
+  rates: Pick<Rates, 'turn' | 'refundTurn'>;
+  countTokens: (text: string) => Promise<number>;
+  maxMessageChars: number;
+  limits: ContextLimits;
+  tools: ToolRegistry;
+  /** Compiles the schemas of answers. */
+  json: JsonChecker;
+};

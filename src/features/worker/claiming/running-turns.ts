@@ -1,0 +1,113 @@
+import type { Interruption } from '../../../engine/index.ts';
+import type { Database } from '../../../platform/db.ts';
+import type { Logger } from '../../../platform/logger.ts';
+import { releaseLease, renewLeases } from '../../turns/index.ts';
+import type { Settled } from '../run/settle.ts';
+import type { ClaimedTurn } from './claim.ts';
+
+type Deps = {
+  database: Database;
+  logger: Logger;
+  leaseMs: number;
+  /** Runs a turn to its end. Never rejects. */
+  run: (turn: ClaimedTurn, signal: AbortSignal) => Promise<Settled>;
+  /** Called when a turn has ended here, and is counted no more. */
+  onEnd: (turn: ClaimedTurn, settled: Settled, wasFull: boolean) => void;
+  /** Turns that may run at once. */
+  concurrency: number;
+};
+
+/** Until `provenUntil` nobody else can have the turn, by the clock of this process: it counts from before its lease was asked for. */
+type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void>; provenUntil: number };
+
+/** The turns that this process runs, and their leases. */
+export class RunningTurns {
+  private readonly runs = new Map<string, Run>();
+  private readonly deps: Deps;
+
+  constructor(deps: Deps) {
+    this.deps = deps;
+  }
+
+  get count(): number {
+    return this.runs.size;
+  }
+
+  get ids(): string[] {
+    return [...this.runs.keys()];
+  }
+
+  has(turnId: string): boolean {
+    return this.runs.has(turnId);
+  }
+
+  /** Runs a turn that was claimed, at this time by `performance.now()` or later. Resolves when it has ended here. */
+  begin(turn: ClaimedTurn, at = performance.now()): Promise<void> {
+    const abort = new AbortController();
+    if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
+    const done = this.runToEnd(turn, abort.signal);
+    this.runs.set(turn.id, { turn, abort, done, provenUntil: at + this.deps.leaseMs });
+    return done;
+  }
+
+  private async runToEnd(turn: ClaimedTurn, signal: AbortSignal): Promise<void> {
+    const settled = await this.deps.run(turn, signal);
+    const wasFull = this.runs.size >= this.deps.concurrency;
+    if (this.runs.get(turn.id)?.turn === turn) this.runs.delete(turn.id);
+    this.deps.onEnd(turn, settled, wasFull);
+  }
+
+  /** Renews all leases together, which happens three times in the life of one; the answer brings requests to stop. */
+  async renewLeases(): Promise<void> {
+    const { database, leaseMs } = this.deps;
+    const runs = [...this.runs.values()];
+    if (runs.length === 0) return;
+    const at = performance.now();
+    const rows = await renewLeases(
+      database,
+      runs.map(({ turn: { id, fence } }) => ({ id, fence })),
+      leaseMs,
+    );
+    const renewed = new Map(rows.map((row) => [row.id, row]));
+    for (const run of runs) {
+      const row = renewed.get(run.turn.id);
+      if (row) run.provenUntil = at + leaseMs;
+      if (this.runs.get(run.turn.id)?.turn !== run.turn) continue;
+      if (!row) interrupt(run.abort, { kind: 'fenced' });
+      else if (row.stopRequest) interrupt(run.abort, { kind: 'stopped', request: row.stopRequest });
+    }
+  }
+
+  /**
+   * Ends what could not be renewed for so long that its lease is over within `marginMs`: a call of a model ends before another worker may make it
+   * again. While the database is silent nobody hears who has the turn; when it answers again, whoever is first claims the turn. An embedded
+   * database has no other worker.
+   */
+  endUnproven(marginMs: number): void {
+    const { database, logger } = this.deps;
+    const now = performance.now();
+    for (const { turn, abort, provenUntil } of this.runs.values()) {
+      if (database.kind === 'embedded' || abort.signal.aborted || now < provenUntil - marginMs) continue;
+      logger.warn({ turnId: turn.id }, 'the lease of a turn could not be renewed in time: what it does here is ended');
+      interrupt(abort, { kind: 'drained' }); // where nobody has it yet its call is accounted, and nobody counts a death
+    }
+  }
+
+  /** Resolves when all that run now have ended. */
+  async ended(): Promise<void> {
+    await Promise.allSettled([...this.runs.values()].map(({ done }) => done));
+  }
+
+  /** Ends all that run, and gives up their leases, so that others can claim them at once. Returns how many those were. */
+  async handOver(): Promise<number> {
+    const unfinished = [...this.runs.values()];
+    for (const { abort } of unfinished) interrupt(abort, { kind: 'drained' });
+    await this.ended();
+    await Promise.allSettled(unfinished.map(({ turn }) => releaseLease(this.deps.database, turn.id, turn.fence)));
+    return unfinished.length;
+  }
+}
+
+function interrupt(abort: AbortController, interruption: Interruption): void {
+  if (!abort.signal.aborted) abort.abort(interruption);
+}

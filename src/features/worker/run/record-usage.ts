@@ -1,0 +1,31 @@
+import type { EventBody, TotalsRecord } from '../../../contracts/turn-event.ts';
+import type { Transaction } from '../../../platform/db.ts';
+import { bookCall, type CallAccount, usageEvent } from '../../usage/index.ts';
+
+/** The turn a call is booked on. */
+export type UsageSubject = {
+  turnId: string;
+  conversationId: string;
+  ownerId: string | null;
+  sessionId: string;
+  messageId: string;
+  provider: string;
+  model: string;
+};
+
+/** What the ledger keeps of a call besides its tokens. */
+export type CallFacts = { attempt: number; requestId: string | null; durationMs: number | null };
+
+/** Writes the one ledger row of a call and raises the sums that hang on it, at the time of the transaction. Returns the event that tells readers. */
+export async function recordUsage(
+  tx: Transaction,
+  at: Date,
+  subject: UsageSubject,
+  call: CallFacts,
+  account: CallAccount,
+): Promise<{ event: EventBody; totals: TotalsRecord }> {
+  const { ownerId: userId, ...on } = subject;
+  const { attempt, requestId, durationMs: responseTimeMs } = call;
+  const booked = await bookCall(tx, at, { userId, attempt, kind: 'CHAT', requestId, responseTimeMs, ...on, ...account });
+  return { event: usageEvent(booked), totals: booked.turnTotals };
+}

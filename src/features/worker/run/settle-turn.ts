@@ -1,0 +1,90 @@
+import { HandedOver, type TurnEnd, tokensOfLength, toModelMessages } from '../../../engine/index.ts';
+import { FencedError } from '../../../events/index.ts';
+import type { Database } from '../../../platform/db.ts';
+import { throughOutage } from '../../../platform/db-errors.ts';
+import { textOf } from '../../context/index.ts';
+import { listCalls } from '../../tools/index.ts';
+import { accountOf } from '../../usage/index.ts';
+import { endAttempt } from '../attempt-store.ts';
+import type { ClaimedTurn } from '../claiming/claim.ts';
+import { failWith, isLeft } from './broken-run.ts';
+import { recordUsage } from './record-usage.ts';
+import { lockTurn } from './recovery.ts';
+import { type Settled, settle } from './settle.ts';
+import { modelOf, type TurnRun } from './turn-run.ts';
+import { usageSubjectOf } from './usage-subject.ts';
+
+/** An end that cannot be stored would not be stored by another worker either: the turn fails, with what readers have of it. */
+export async function settleOrFail(end: TurnEnd, run: TurnRun): Promise<{ end: TurnEnd; settled: Settled }> {
+  const { turn, deps, signal } = run;
+  try {
+    return { end, settled: await settleEnd(end, run, deps.countTokens) };
+  } catch (error) {
+    if (isLeft(error, signal)) throw error;
+    deps.logger.error({ err: error, turnId: turn.id }, 'the end of a turn could not be stored: it fails');
+    const failed = await failWith(error, end.call, turn, deps);
+    return { end: failed, settled: await settleEnd(failed, run, estimateTokens) };
+  }
+}
+
+type CountTokens = (text: string) => Promise<number>;
+
+/** Where the tokenizer itself has failed. */
+const estimateTokens: CountTokens = async (text) => tokensOfLength(text.length);
+
+async function settleEnd(end: TurnEnd, { turn, deps, progress }: TurnRun, countTokens: CountTokens): Promise<Settled> {
+  const { attempt, hasCalls, summarise } = progress;
+  const account = end.call && (await accountOf(end.call, modelOf(turn), countTokens));
+  const calls = hasCalls ? await throughOutage(() => listCalls(deps.database, turn.id)) : [];
+  const tokenCount = hasCalls ? await countTokens(textOf(toModelMessages(end.parts, calls))) : null;
+  const facts = { subject: usageSubjectOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, account, summarise };
+  return settleWithRetry(turn, deps.database, () => settle(deps.log, { ...facts, end, titles: deps.titles.isAutomatic }));
+}
+
+/** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
+const settleWithRetry = ({ id, fence }: ClaimedTurn, database: Database, work: () => Promise<Settled>): Promise<Settled> =>
+  throughOutage(async (tries) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence)))
+        return { unblocks: true, asksTitle: true, asksSummary: true }; // an earlier try had gone through unheard
+      throw error;
+    }
+  });
+
+async function isSettled({ prisma }: Database, id: string, fence: number): Promise<boolean> {
+  return (await prisma.turn.count({ where: { id, fence, finishedAt: { not: null } } })) === 1;
+}
+
+/** A worker that is drained accounts what its call used, so that the next worker does not take it for a crash. */
+export async function handOver({ turn, deps: { log, countTokens }, progress }: TurnRun, error: unknown): Promise<void> {
+  if (!(error instanceof HandedOver) || error.interruption.kind !== 'drained') return;
+  const { call } = error;
+  const account = call && (await accountOf(call, modelOf(turn), countTokens));
+  await log.transact(async (tx, append) => {
+    const at = await lockTurn(tx, turn);
+    const ended = await endAttempt(tx, turn.id, progress.attempt, {
+      outcome: 'SUPERSEDED',
+      called: call !== null,
+      providerResponseId: call?.responseId ?? null,
+    });
+    if (ended && account) await append(turn.conversationId, turn.id, [(await recordUsage(tx, at, usageSubjectOf(turn), call, account)).event]);
+  });
+}
+
+/** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
+export const turnLogFields = ({ provider, model }: ClaimedTurn, { status, finishReason, call, error }: TurnEnd, durationMs: number) => ({
+  status,
+  finishReason,
+  provider,
+  model,
+  code: error?.code,
+  firstTokenMs: call?.firstTokenMs,
+  callMs: call?.durationMs,
+  providerRequestId: call?.requestId,
+  responseId: call?.responseId,
+  inputTokens: call?.usage?.inputTokens,
+  outputTokens: call?.usage?.outputTokens,
+  durationMs,
+});
