@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { toGlobalId } from '../src/graph/ids.ts';
+import { toGlobalId } from '../src/kernel/global-id.ts';
 import { openDatabase } from '../src/platform/db.ts';
 import { createTokens } from '../src/platform/tokens.ts';
 import { plant } from '../test/kit/volume.ts';

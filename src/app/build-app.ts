@@ -5,19 +5,15 @@ import type { Logger } from '../platform/logger.ts';
 import { applyMigrations } from '../platform/migrate.ts';
 import { flushSpans } from '../platform/telemetry/tracing.ts';
 import { type ScriptedServer, startScriptedServer } from '../providers/index.ts';
+import { compose } from './compose/compose.ts';
 import type { Config } from './config.ts';
-import { createContexts } from './context.ts';
-import { createEdge } from './edge/edge.ts';
-import { createHttpServer } from './http.ts';
+import type { Front, FrontDeps } from './front/front.ts';
 import { createOpsServer, type Health, listenAt } from './ops/ops-server.ts';
 import { createScrape } from './ops/scrape.ts';
 import { createWorkersCheck } from './ops/workers-check.ts';
 import { resolveSecret, secretWarning } from './secret.ts';
-import { compose } from './services.ts';
 import { databaseFault } from './start-error.ts';
 import { loadTools } from './tools/load-tools.ts';
-import { attachSockets } from './ws.ts';
-import { createGraphQLServer } from './yoga.ts';
 
 export type App = {
   /** Where the server listens, without a trailing slash; null for a process that only works. */
@@ -70,9 +66,9 @@ export async function startApp(given: Config, logger: Logger, { only = null, lau
     isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])),
     workers: createWorkersCheck(database),
   };
-  const place: ServerDeps = { config, logger, composition, database, health };
+  const place: FrontDeps = { config, logger, composition, database, health };
   let front: Front | null = null;
-  if (config.role !== 'worker') front = await listen(place).catch(abandon);
+  if (config.role !== 'worker') front = await serve(place).catch(abandon);
   const ops = config.metrics.port === null ? null : await listenForOps(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
   const ran = only && composition.worker ? composition.worker.runIsolated(only) : null;
   if (!ran) {
@@ -129,38 +125,13 @@ const withModel = (config: Config, baseUrl: string): Config => ({
   providers: { ...config.providers, openai: { ...config.providers.openai, baseUrl, apiKey: 'scripted' } },
 });
 
-type Composed = ReturnType<typeof compose>;
+/** GraphQL is loaded by processes that serve it: the others start sooner, and take less memory. */
+const serve = async (place: FrontDeps): Promise<Front> => (await import('./front/front.ts')).listen(place);
+
 type Opened = Awaited<ReturnType<typeof openDatabase>>;
 
-type ServerDeps = { config: Config; logger: Logger; composition: Composed; database: Opened; health: Health };
-
-async function listen({ config, logger, composition, database, health }: ServerDeps) {
-  const contexts = createContexts(database, composition);
-  const { viewers, metrics } = composition;
-  const graphql = createGraphQLServer({ config, logger, metrics, viewers, contexts });
-  const onFault = (err: unknown) => logger.error({ err }, 'GraphiQL could not be served');
-  const edge = createEdge(config.http, logger);
-  const server = createHttpServer({ ...health, yoga: graphql.yoga, graphiql: config.http.graphiql, edge, onFault });
-  const sockets = attachSockets(server, { config: config.http, logger, graphql, viewers, contexts, edge });
-  const url = await listenAt(server, config.http, 'PORT');
-  if (edge.hosts().isOff) logger.warn({ url }, anyHost);
-  return {
-    url,
-    sockets: () => sockets.sockets,
-    async close(): Promise<void> {
-      server.close();
-      await Promise.all([sockets.close(), graphql.serverEnd.end(server)]);
-      server.closeAllConnections();
-    },
-  };
-}
-
-/** Said at the start of a server on the network that does not know what it is called. */
-const anyHost =
-  'requests may name any host, since neither PUBLIC_URL nor ALLOWED_HOSTS is set: a page elsewhere whose name is made to lead here (DNS rebinding) can use this server as whoever looks at it could. Set one of them';
-
 /** The port for those who watch over the process. */
-async function listenForOps({ config, logger, composition, database, health }: ServerDeps, at: { host: string; port: number }, front: Front | null) {
+async function listenForOps({ config, logger, composition, database, health }: FrontDeps, at: { host: string; port: number }, front: Front | null) {
   const { metrics, frames, worker, bus } = composition;
   const { concurrency, perUser } = config.turns;
   const sockets = () => front?.sockets() ?? 0;
@@ -179,8 +150,6 @@ async function listenForOps({ config, logger, composition, database, health }: S
     },
   };
 }
-
-type Front = Awaited<ReturnType<typeof listen>>;
 
 async function reach(database: Opened, url: string): Promise<void> {
   await database.query('SELECT 1').catch((error: unknown) => {

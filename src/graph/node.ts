@@ -2,10 +2,10 @@ import { brandWithType } from '@pothos/core';
 import type { GraphQLResolveInfo } from 'graphql';
 import { invariant } from '../kernel/assert.ts';
 import { ValidationError } from '../kernel/errors.ts';
+import { fromGlobalId, toGlobalId } from '../kernel/global-id.ts';
 import { groupBy } from '../kernel/group.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
-import { fromGlobalId, toGlobalId } from './ids.ts';
 
 /** Reads the rows of one type that exist for the viewer; the others are simply not among them. */
 type Finder = (ids: string[], context: Context, info: GraphQLResolveInfo) => Promise<{ id: string }[]>;

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { loadConfig } from '../../src/app/config.ts';
 import { createEdge } from '../../src/app/edge/edge.ts';
-import { createHttpServer } from '../../src/app/http.ts';
+import { createHttpServer } from '../../src/app/front/http.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { createWorld, type World } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { toGlobalId } from '../../src/graph/ids.ts';
+import { toGlobalId } from '../../src/kernel/global-id.ts';
 import type { FrameFragment } from '../generated/graphql.ts';
 import { createReader, sha256 } from '../kit/reader.ts';
 import type { Evidence } from './chaos/evidence.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { fromGlobalId } from '../../src/graph/ids.ts';
+import { fromGlobalId } from '../../src/kernel/global-id.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';

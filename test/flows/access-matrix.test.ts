@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type ExecutionResult, getNamedType, parse } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/app/schema.ts';
-import { fromGlobalId, toGlobalId } from '../../src/graph/ids.ts';
+import { fromGlobalId, toGlobalId } from '../../src/kernel/global-id.ts';
 import { ConversationDocument, CreateDocument, GuestDocument, SendDocument, TurnDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createTestClient, type TestClient } from '../kit/client.ts';

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { toGlobalId } from '../../src/graph/ids.ts';
+import { toGlobalId } from '../../src/kernel/global-id.ts';
 import { ConversationsDocument, CreateDocument, SendDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, secret, tokenFor, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { toGlobalId } from '../../src/graph/ids.ts';
+import { toGlobalId } from '../../src/kernel/global-id.ts';
 import {
   ArchiveDocument,
   BySessionDocument,

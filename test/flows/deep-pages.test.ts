@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { listForContext } from '../../src/features/messages/index.ts';
-import { toGlobalId } from '../../src/graph/ids.ts';
 import { encodeCursor } from '../../src/kernel/cursor.ts';
+import { toGlobalId } from '../../src/kernel/global-id.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStatements } from '../kit/databases.ts';
 import { defaultOrFull } from '../kit/run-mode.ts';

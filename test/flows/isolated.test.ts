@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { fromGlobalId } from '../../src/graph/ids.ts';
+import { fromGlobalId } from '../../src/kernel/global-id.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { type Sent, send, turnOf } from '../kit/story.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { fromGlobalId } from '../../src/graph/ids.ts';
+import { fromGlobalId } from '../../src/kernel/global-id.ts';
 import { groupBy } from '../../src/kernel/group.ts';
 import type { ScriptedCall } from '../../src/providers/index.ts';
 import type { Step } from '../../src/providers/scripted/script.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { toGlobalId } from '../../src/graph/ids.ts';
+import { toGlobalId } from '../../src/kernel/global-id.ts';
 import { type Bare, createBare } from '../kit/bare.ts';
 import { describeStatements } from '../kit/databases.ts';
 import { counted, statementsOf } from '../kit/statements.ts';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RawData, WebSocket } from 'ws';
 import type { App } from '../../src/app/build-app.ts';
 import { encodeEventCursor } from '../../src/events/index.ts';
-import { fromGlobalId, toGlobalId } from '../../src/graph/ids.ts';
+import { fromGlobalId, toGlobalId } from '../../src/kernel/global-id.ts';
 import {
   ConversationDocument,
   DeleteDocument,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { fromGlobalId, idOf, toGlobalId } from '../../src/graph/ids.ts';
+import { idOf } from '../../src/graph/ids.ts';
+import { fromGlobalId, toGlobalId } from '../../src/kernel/global-id.ts';
 
 const id = '01890000-0000-7000-8000-0000000000ff';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { encodeEventCursor } from '../../src/events/index.ts';
-import { toGlobalId } from '../../src/graph/ids.ts';
+import { toGlobalId } from '../../src/kernel/global-id.ts';
 import { tokenFor } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
 import { createFront, type Front } from '../kit/front.ts';
@@ -54,8 +54,8 @@ describe('answers within their budgets', () => {
     raw = await openAs(url, token);
   }, 60_000);
   afterEach(async () => {
-    await until(() => front.composition.shares.use.bytes === 0, 'all shares to be given back');
-    expect(front.composition.shares.use).toEqual({ bytes: 0, waiting: 0, users: 0 });
+    await until(() => front.shares.use.bytes === 0, 'all shares to be given back');
+    expect(front.shares.use).toEqual({ bytes: 0, waiting: 0, users: 0 });
   });
   afterAll(async () => {
     raw.socket.terminate();
@@ -154,7 +154,7 @@ describe('answers within their budgets', () => {
     raw.say({ id: 'names', type: 'subscribe', payload: { query: `subscription ${query}` } });
     const held: number[] = [];
     await until(() => {
-      held.push(front.composition.shares.use.bytes);
+      held.push(front.shares.use.bytes);
       return raw.received.filter((message) => message.id === 'names').length > 10;
     }, 'frames');
     expect(Math.max(...held)).toBeGreaterThan(18 * 250_000);
@@ -174,10 +174,10 @@ describe('answers within their budgets', () => {
       `content-length: ${body.length}`,
     ];
     socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
-    await until(() => front.composition.shares.use.bytes > 2 * characters * 10 - 1_000, 'the answer to be on its way');
+    await until(() => front.shares.use.bytes > 2 * characters * 10 - 1_000, 'the answer to be on its way');
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(front.composition.shares.use).toMatchObject({ users: 1, waiting: 0 });
-    expect(front.composition.shares.use.bytes).toBeGreaterThan(characters * 10);
+    expect(front.shares.use).toMatchObject({ users: 1, waiting: 0 });
+    expect(front.shares.use.bytes).toBeGreaterThan(characters * 10);
     socket.destroy();
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { toGlobalId } from '../../src/graph/ids.ts';
+import { toGlobalId } from '../../src/kernel/global-id.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { createWorld, describeSettings, tokenFor, type World } from '../kit/app.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';

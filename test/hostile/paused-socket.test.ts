@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
 import { createRedisBus, type Writer } from '../../src/events/index.ts';
-import { fromGlobalId, toGlobalId } from '../../src/graph/ids.ts';
+import { fromGlobalId, toGlobalId } from '../../src/kernel/global-id.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { CreateDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, redisUrl, type World } from '../kit/app.ts';

@@ -3,7 +3,7 @@ import { type IncomingMessage, request as open, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Patience } from '../../src/app/http.ts';
+import type { Patience } from '../../src/app/front/http.ts';
 import { tokenFor } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
 import { createFront, type Front } from '../kit/front.ts';

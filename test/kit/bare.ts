@@ -1,10 +1,11 @@
 import { type DocumentNode, type ExecutionResult, execute, parse, validate } from 'graphql';
+import { compose } from '../../src/app/compose/compose.ts';
 import { type Config, loadConfig } from '../../src/app/config.ts';
-import { createContexts } from '../../src/app/context.ts';
+import { createContexts } from '../../src/app/front/context.ts';
 import { schema } from '../../src/app/schema.ts';
-import { compose } from '../../src/app/services.ts';
 import type { EventLog } from '../../src/events/index.ts';
 import { createToolRegistry } from '../../src/features/tools/index.ts';
+import { AnswerShares } from '../../src/graph/budget/index.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { TestStorage } from './databases.ts';
@@ -34,7 +35,7 @@ export async function createBare(storage: TestStorage): Promise<Bare> {
 
 export function createBareOver(database: Database, config: Config): Bare {
   const composition = compose({ config, database, logger: createLogger(config.log), secret: 'x'.repeat(32), registry: createToolRegistry([]) });
-  const contexts = createContexts(database, composition);
+  const contexts = createContexts(database, { services: composition.services, shares: new AnswerShares(config.http.answers) });
   return {
     database,
     log: composition.services.log,

@@ -1,14 +1,15 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type Composition, compose } from '../../src/app/compose/compose.ts';
 import { loadConfig } from '../../src/app/config.ts';
-import { createContexts } from '../../src/app/context.ts';
 import { createEdge } from '../../src/app/edge/edge.ts';
-import { createHttpServer, type Patience } from '../../src/app/http.ts';
-import { type Composition, compose } from '../../src/app/services.ts';
-import { attachSockets } from '../../src/app/ws.ts';
-import { createGraphQLServer } from '../../src/app/yoga.ts';
+import { createContexts } from '../../src/app/front/context.ts';
+import { createHttpServer, type Patience } from '../../src/app/front/http.ts';
+import { attachSockets } from '../../src/app/front/ws.ts';
+import { createGraphQLServer } from '../../src/app/front/yoga.ts';
 import { createToolRegistry } from '../../src/features/tools/index.ts';
+import { AnswerShares } from '../../src/graph/budget/index.ts';
 import { type Database, openDatabase } from '../../src/platform/db.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import { secret } from './app.ts';
@@ -17,6 +18,8 @@ import type { TestStorage } from './databases.ts';
 /** The front of the product, HTTP and sockets, with its insides at hand. No worker takes the turns that it admits. */
 export type Front = {
   composition: Composition;
+  /** What answers under way hold. */
+  shares: AnswerShares;
   database: Database;
   /** What it has logged, from warnings on. */
   lines: string[];
@@ -32,11 +35,13 @@ export async function createFront(storage: TestStorage): Promise<Front> {
   const config = loadConfig({ JWT_SECRET: secret });
   const logger = createLogger({ level: 'warn', production: true, destination: { write: (line) => void lines.push(line) } });
   const composition = compose({ config, database, logger, secret, registry: createToolRegistry([]) });
-  const contexts = createContexts(database, composition);
+  const shares = new AnswerShares(config.http.answers);
+  const contexts = createContexts(database, { services: composition.services, shares });
   const graphql = createGraphQLServer({ config, logger, ...composition, contexts });
   const ends: (() => Promise<void>)[] = [];
   return {
     composition,
+    shares,
     database,
     lines,
     async listen(patience) {

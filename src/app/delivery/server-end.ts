@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import { joinSignals, pause } from '../../kernel/async.ts';
 import { UnavailableError } from '../../kernel/errors.ts';
-import type { Delivery } from '../context.ts';
+import type { Delivery } from '../front/context.ts';
 
 /** What a reader of server-sent events is told: a stream that just ended would look finished. */
 const restart = 'This process ends. Ask again: another one goes on after your last cursor.';

@@ -4,7 +4,7 @@ import type { Viewer } from '../../contracts/viewer.ts';
 import type { Viewers } from '../../features/accounts/index.ts';
 import { refuseTooLong } from '../../graph/limits/index.ts';
 import type { MaskError } from '../../graph/mask-errors.ts';
-import type { Delivery } from '../context.ts';
+import type { Delivery } from '../front/context.ts';
 import { messageLimits } from './limits.ts';
 import { paramsOfAddress, paramsOfBody } from './params.ts';
 

@@ -1,7 +1,8 @@
 import { builder } from '../../graph/builder.ts';
-import { idOf, toGlobalId } from '../../graph/ids.ts';
+import { idOf } from '../../graph/ids.ts';
 import { resultUnion } from '../../graph/results.ts';
 import { ConflictError, ForbiddenError, NotFoundError, ProviderError, RateLimitedError, ValidationError } from '../../kernel/errors.ts';
+import { toGlobalId } from '../../kernel/global-id.ts';
 import { ConversationStatus } from './enums.ts';
 import { readConversation } from './read.ts';
 import { Conversation } from './types.ts';

@@ -2,7 +2,7 @@ import type { ObjectFieldBuilder } from '@pothos/core';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { builder, type Types } from '../../graph/builder.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
-import { toGlobalId } from '../../graph/ids.ts';
+import { toGlobalId } from '../../kernel/global-id.ts';
 import { FinishReason } from '../messages/graph.ts';
 import { Turn, TurnStatus } from '../turns/graph.ts';
 import { fromRecord } from '../turns/index.ts';

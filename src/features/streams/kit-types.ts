@@ -1,6 +1,6 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
 import { builder, type Types } from '../../graph/builder.ts';
-import { toGlobalId } from '../../graph/ids.ts';
+import { toGlobalId } from '../../kernel/global-id.ts';
 import { readConversation } from '../conversations/graph.ts';
 import { Turn } from '../turns/graph.ts';
 import type { GraphQLEvent } from './frames.ts';

@@ -1,8 +1,8 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
 import type { Types } from '../../graph/builder.ts';
 import { charged } from '../../graph/charged.ts';
-import { toGlobalId } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
+import { toGlobalId } from '../../kernel/global-id.ts';
 import { WidgetPart } from '../messages/graph.ts';
 import { Approval, ToolCall } from '../tools/graph.ts';
 import { eventType, message, messageId, turn } from './kit-types.ts';

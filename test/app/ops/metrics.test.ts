@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../../src/app/build-app.ts';
 import { loadConfig } from '../../../src/app/config.ts';
-import { createGraphQLServer } from '../../../src/app/yoga.ts';
+import { createGraphQLServer } from '../../../src/app/front/yoga.ts';
 import { createLogger } from '../../../src/platform/logger.ts';
 import { createMetrics } from '../../../src/platform/telemetry/metrics.ts';
 import { LiveDocument } from '../../generated/graphql.ts';

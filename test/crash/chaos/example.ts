@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { toGlobalId } from '../../../src/graph/ids.ts';
+import { toGlobalId } from '../../../src/kernel/global-id.ts';
 import type { FrameFragment } from '../../generated/graphql.ts';
 import { createReader, sha256 } from '../../kit/reader.ts';
 import type { Evidence, ToolCallRow } from './evidence.ts';

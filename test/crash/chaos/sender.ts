@@ -1,5 +1,5 @@
-import { fromGlobalId } from '../../../src/graph/ids.ts';
 import { pause } from '../../../src/kernel/async.ts';
+import { fromGlobalId } from '../../../src/kernel/global-id.ts';
 import { SendDocument, type SendMessageInput, StopDocument } from '../../generated/graphql.ts';
 import { createTestClient, type TestClient } from '../../kit/client.ts';
 import type { DecisionRecord } from './decider.ts';

@@ -40,4 +40,3 @@ export function createSummaries({ isAutomatic, ...deps }: SummaryDeps) {
   });
   return { isAutomatic, run, sweep };
 }
-

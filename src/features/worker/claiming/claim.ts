@@ -3,7 +3,6 @@ import type { StopRequest } from '../../../contracts/turn.ts';
 import type { EventBody } from '../../../contracts/turn-event.ts';
 import type { Role } from '../../../contracts/viewer.ts';
 import type { EventLog } from '../../../events/index.ts';
-import { handOut } from '../../../kernel/hand-out.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import type { Database, Transaction } from '../../../platform/db.ts';
 import { type ContextMessage, listForContext } from '../../messages/index.ts';
@@ -110,3 +109,13 @@ function announced({ at, head, isMore: _, ...turn }: Row, log: Pick<EventLog, 'a
 /** What the statement stores, for the readers of this process and the others. */
 const claimEvent = ({ id, recovering, attempt }: ClaimedTurn): EventBody =>
   recovering ? { type: 'turn-recovering', turnId: id, attempt, reason: lostReason } : { type: 'turn-started', turnId: id };
+
+/** Gives a value to the first who asks, and forgets it: it may be large, and whoever holds the function may live long. */
+function handOut<T>(value: T): () => T | undefined {
+  let kept: T | undefined = value;
+  return () => {
+    const given = kept;
+    kept = undefined;
+    return given;
+  };
+}

@@ -1,7 +1,7 @@
 import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { Context } from '../graph/context.ts';
-import type { MaskError } from '../graph/mask-errors.ts';
+import type { Context } from '../../graph/context.ts';
+import type { MaskError } from '../../graph/mask-errors.ts';
 
 /**
  * What an operation failed with is masked under the id of its request, which also is a header of the response. Whatever fails outside of

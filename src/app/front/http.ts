@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Viewer } from '../contracts/viewer.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
+import type { Edge } from '../edge/edge.ts';
+import { misdirected, targetOf } from '../edge/hosts.ts';
+import { inTurn } from '../edge/in-turn.ts';
+import { answer, answerReady, answerWorkers, type Health } from '../ops/ops-server.ts';
+import { createGraphiQL, wantsGraphiQL } from '../workbench/graphiql.ts';
 import type { Delivery } from './context.ts';
-import type { Edge } from './edge/edge.ts';
-import { misdirected, targetOf } from './edge/hosts.ts';
-import { inTurn } from './edge/in-turn.ts';
-import { answer, answerReady, answerWorkers, type Health } from './ops/ops-server.ts';
-import { createGraphiQL, wantsGraphiQL } from './workbench/graphiql.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
 /** How long a client may take to send the headers, and the whole, of a request, and how often Node looks for who took longer. In milliseconds. */

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Viewer } from '../contracts/viewer.ts';
-import { AnswerBudget, type AnswerShares } from '../graph/budget/index.ts';
-import type { Context } from '../graph/context.ts';
-import { type Loaders, prepareLoaders } from '../graph/loaders.ts';
-import { UnauthenticatedError } from '../kernel/errors.ts';
-import type { Database } from '../platform/db.ts';
-import type { Composition } from './services.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
+import { AnswerBudget, type AnswerShares } from '../../graph/budget/index.ts';
+import type { Context } from '../../graph/context.ts';
+import { type Loaders, prepareLoaders } from '../../graph/loaders.ts';
+import type { Services } from '../../graph/services.ts';
+import { UnauthenticatedError } from '../../kernel/errors.ts';
+import type { Database } from '../../platform/db.ts';
 
 /** Makes the context of one operation for whoever asks; null for somebody without a token. */
-export function createContexts(database: Database, { services, shares }: Pick<Composition, 'services' | 'shares'>) {
+export function createContexts(database: Database, { services, shares }: { services: Services; shares: AnswerShares }) {
   const db = database.prisma;
   const newLoaders = prepareLoaders({ query: database.query, db, services });
   const shared: Shared = { db, services, shares, newLoaders };
