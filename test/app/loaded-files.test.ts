@@ -13,9 +13,8 @@ type Coverage = { result: { url: string }[] };
 /** The files that a process of this role has loaded by the time it is ready and has been told to end, as V8 lists them. */
 async function filesLoadedBy(role: string, place: Awaited<ReturnType<TestStorage['create']>>): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'colloquy-loaded-'));
-  const database = place.url ? { DATABASE_URL: place.url } : { DATA_DIR: place.dataDir! };
   const started = await processes.start({
-    ...database,
+    DATABASE_URL: place.url!,
     ROLE: role,
     PORT: '0',
     LOG_LEVEL: 'error',
