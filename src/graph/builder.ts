@@ -2,10 +2,9 @@ import SchemaBuilder from '@pothos/core';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import type PrismaTypes from '../generated/pothos.ts';
 import { getDatamodel } from '../generated/pothos.ts';
-import type { User } from '../generated/prisma/client.ts';
 import type { Context } from './context.ts';
 import type { PageShape } from './lists/page-shape.ts';
-import type { Rows } from './rows.ts';
+import type { NamedInterfaces, NamedTypes, Rows } from './rows.ts';
 
 type Text = { Input: string; Output: { toString(): string } };
 
@@ -16,16 +15,8 @@ export type SchemaTypes = {
   Context: Context;
   PrismaTypes: RowTypes;
   DefaultFieldNullability: false;
-  /** Types that rooms name without importing one another. */
-  Objects: {
-    PageInfo: PageShape<unknown>;
-    User: User;
-    Conversation: Rows['Conversation'];
-    Message: Rows['Message'];
-    Turn: Rows['Turn'];
-    Usage: Rows['Usage'];
-  };
-  Interfaces: { ToolCall: Rows['ToolCall'] };
+  Objects: NamedTypes & { PageInfo: PageShape<unknown> };
+  Interfaces: NamedInterfaces;
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };

@@ -13,6 +13,7 @@ import {
 } from '../kernel/errors.ts';
 import { builder } from './builder.ts';
 import { charged } from './charged.ts';
+import { costs } from './limits/list-cost.ts';
 
 const codeDescriptions: Partial<Record<string, string>> = {
   UNAUTHENTICATED: 'No valid token came with the request.',
@@ -86,7 +87,14 @@ builder.objectType(ValidationError, {
   isTypeOf: isRefusal('ValidationError'),
   description: 'The input is not acceptable.',
   interfaces: [ApiError],
-  fields: (t) => ({ issues: t.field({ type: [Issue], description: 'Everything that is wrong, at once.', resolve: ({ issues }) => issues }) }),
+  fields: (t) => ({
+    issues: t.field({
+      type: [Issue],
+      extensions: costs({ length: 1 }),
+      description: 'Everything that is wrong, at once.',
+      resolve: ({ issues }) => issues,
+    }),
+  }),
 });
 
 builder.objectType(NotFoundError, {

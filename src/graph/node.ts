@@ -6,6 +6,7 @@ import { fromGlobalId, toGlobalId } from '../kernel/global-id.ts';
 import { groupBy } from '../kernel/group.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
+import { costs } from './limits/list-cost.ts';
 
 /** Reads the rows of one type that exist for the viewer; the others are simply not among them. */
 type Finder = (ids: string[], context: Context, info: GraphQLResolveInfo) => Promise<{ id: string }[]>;
@@ -63,6 +64,7 @@ builder.queryFields((t) => ({
   }),
   nodes: t.field({
     type: [Node],
+    extensions: costs({ length: 1 }),
     nullable: { list: false, items: true },
     description: `Up to ${maxNodes} objects by their global ids, in that order; null where none exists for the viewer.`,
     args: { ids: t.arg.idList({ required: true, description: 'The global ids.' }) },

@@ -1,19 +1,22 @@
-import type { Approval, Conversation, Message, ToolCall, Turn, TurnAttempt, Usage } from '../generated/prisma/client.ts';
 import type { Contents } from './budget/index.ts';
 
 /** A row whose contents, `C`, are read apart, and `bytes` of them, known before. */
-type Measured<Row, C> = Omit<Row, keyof C | 'bytes'> & { bytes: number; contents: Contents<C> };
+export type Measured<Row, C> = Omit<Row, keyof C | 'bytes'> & { bytes: number; contents: Contents<C> };
 
-export type MessageContents = Pick<Message, 'parts' | 'metadata'>;
-export type CallContents = Pick<ToolCall, 'argumentsText' | 'arguments' | 'result' | 'errorMessage'>;
+/**
+ * Rows as resolvers get them, by the names of their models in Prisma: where a column may be large it is not among theirs, but asked for with the
+ * budget of the answer. A room adds such rows of its own beside its loaders; every other one is as Prisma has it.
+ */
+export interface Rows {
+  readonly [unused]?: never;
+}
+declare const unused: unique symbol;
 
-/** Rows as resolvers get them. What may be large is not among their columns: it is asked for with the budget of the answer. */
-export type Rows = {
-  Conversation: Omit<Conversation, 'systemPrompt' | 'metadata'>;
-  Message: Measured<Message, MessageContents>;
-  ToolCall: Measured<ToolCall, CallContents>;
-  Approval: Omit<Approval, 'editedArguments'>;
-  Turn: Omit<Turn, 'generation' | 'stopRequest'>;
-  TurnAttempt: Omit<TurnAttempt, 'context'>;
-  Usage: Omit<Usage, 'metadata'>;
-};
+/** Types of the schema that rooms name without importing one another, by their rows. A room adds its own. */
+export interface NamedTypes {
+  readonly [unused]?: never;
+}
+/** Interfaces of the schema that are named so. */
+export interface NamedInterfaces {
+  readonly [unused]?: never;
+}

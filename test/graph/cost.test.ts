@@ -9,7 +9,7 @@ const most = 5_000;
 const objects = (query: string, limit = Number.MAX_SAFE_INTEGER): number => {
   const document = parse(query);
   expect(validate(schema, document).map(({ message }) => message)).toEqual([]);
-  return refuseTooComplex(document, limit, {});
+  return refuseTooComplex(document, { schema, maxObjects: limit }, {});
 };
 
 const message = `id role status content createdAt siblingIndex siblings { id }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { maxPageSize, parsePage, toPage } from '../../src/graph/lists/paging.ts';
+import { maxPageSize } from '../../src/graph/lists/page-size.ts';
+import { parsePage, toPage } from '../../src/graph/lists/paging.ts';
 import { encodeCursor } from '../../src/kernel/cursor.ts';
 
 const at = (place: number) => encodeCursor('messages', [String(place)]);

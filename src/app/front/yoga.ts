@@ -40,7 +40,7 @@ const useIntrospection = (allowed: boolean): Plugin => ({
 /** Before validation, which costs more than parsing; and again with the variables, before anything is read. */
 const useLimits = (maxObjects: number): Plugin => ({
   onParse({ parseFn, setParseFn }) {
-    setParseFn((source, options) => parseWithin((within) => parseFn(source, { ...options, ...within }) as DocumentNode, maxObjects));
+    setParseFn((source, options) => parseWithin((within) => parseFn(source, { ...options, ...within }) as DocumentNode, { schema, maxObjects }));
   },
   onValidate({ setValidationFn }) {
     setValidationFn((given, document, rules) => validate(given, document, rules, { maxErrors }));

@@ -1,3 +1,4 @@
+import type { User } from '../../generated/prisma/client.ts';
 import { builder } from '../../graph/builder.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { resultUnion } from '../../graph/results.ts';
@@ -5,6 +6,12 @@ import { RateLimitedError, ValidationError } from '../../kernel/errors.ts';
 import { Role, ViewerAction } from './enums.ts';
 import type { GuestService } from './index.ts';
 import { may } from './roles.ts';
+
+declare module '../../graph/rows.ts' {
+  interface NamedTypes {
+    User: User;
+  }
+}
 
 declare module '../../graph/services.ts' {
   interface Services {

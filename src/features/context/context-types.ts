@@ -1,6 +1,7 @@
 import type { ContextItem as Item, ContextReport as Report } from '../../contracts/context.ts';
 import { builder } from '../../graph/builder.ts';
 import { charged } from '../../graph/charged.ts';
+import { costs } from '../../graph/limits/list-cost.ts';
 import { priceOf } from '../usage/index.ts';
 
 const ContextDecision = builder.enumType('ContextDecision', {
@@ -41,6 +42,7 @@ export const ContextReport = builder.objectRef<Report>('ContextReport').implemen
     }),
     items: t.field({
       type: [ContextItem],
+      extensions: costs({ length: 100 }),
       description: 'The newest messages of the branch, the oldest of them first: at most as many as a model may be shown (`MAX_CONTEXT_MESSAGES`).',
       resolve: ({ items }) => items,
     }),

@@ -1,6 +1,18 @@
+import type { Conversation } from '../../generated/prisma/client.ts';
 import { addLoaders, batched, byId, type Loader, large } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
 import { countsOfUsers, findLiving, largeColumnsOf } from './conversation-store.ts';
+
+type ConversationRow = Omit<Conversation, 'systemPrompt' | 'metadata'>;
+
+declare module '../../graph/rows.ts' {
+  interface Rows {
+    Conversation: ConversationRow;
+  }
+  interface NamedTypes {
+    Conversation: ConversationRow;
+  }
+}
 
 declare module '../../graph/loaders.ts' {
   interface Loaders {

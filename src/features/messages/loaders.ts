@@ -1,7 +1,8 @@
 import { RowReader } from '../../graph/budget/index.ts';
 import { type CountLoader, createCountLoader, createPageLoader, createWindowLoader, type PageLoader } from '../../graph/lists/window.ts';
 import { addLoaders, batched, byId, type Loader, listed } from '../../graph/loaders.ts';
-import type { MessageContents, Rows } from '../../graph/rows.ts';
+import type { Rows } from '../../graph/rows.ts';
+import type { MessageContents } from './rows.ts';
 import { createStreamingParts, type StreamingParts } from './streaming-parts.ts';
 import { createMessageRows } from './tree/message-rows.ts';
 import { pathLengths, pathPages } from './tree/pages.ts';

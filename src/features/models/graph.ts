@@ -1,4 +1,5 @@
 import { builder } from '../../graph/builder.ts';
+import { costs } from '../../graph/limits/list-cost.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import type { ListedModel, Models } from './index.ts';
 
@@ -35,6 +36,7 @@ findNodes('Model', async (ids, { viewer, services }) => services.models.list(vie
 builder.queryField('models', (t) =>
   t.field({
     type: [Model],
+    extensions: costs({ length: 50 }),
     description: 'The models that are known here: first those that the viewer can use, then the others, which say why not.',
     resolve: (_root, _args, { viewer, services }) => services.models.list(viewer),
   }),

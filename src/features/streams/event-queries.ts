@@ -3,10 +3,11 @@ import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 import { idOf } from '../../graph/ids.ts';
 import { eventsAtOnce } from '../../graph/limits/index.ts';
+import { wrapper } from '../../graph/lists/paging.ts';
 import { type Info, timesNamed } from '../../graph/selection.ts';
 import { NotFoundError, StaleCursorError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
-import { ConversationEvent, isShown } from './event-types.ts';
+import { ConversationEvent, eventCosts, isShown } from './event-types.ts';
 import { type GraphQLEvent, splitEvents, splitFrame, toGraphQLFrame } from './frames.ts';
 import { ConversationFrame } from './subscriptions.ts';
 
@@ -63,7 +64,7 @@ type EventPage = { edges: EventEdge[]; hasNextPage: boolean; hasPreviousPage: bo
 const ConversationEventEdge = builder.objectRef<EventEdge>('ConversationEventEdge').implement({
   description: 'One event in a log, with the position after it.',
   fields: (t) => ({
-    node: t.field({ type: ConversationEvent, description: 'The event.', resolve: ({ node }) => node as never }),
+    node: t.field({ type: ConversationEvent, extensions: wrapper, description: 'The event.', resolve: ({ node }) => node as never }),
     cursor: t.field({ type: 'EventCursor', description: 'The position after it.', resolve: ({ cursor }) => cursor }),
   }),
 });
@@ -71,9 +72,10 @@ const ConversationEventEdge = builder.objectRef<EventEdge>('ConversationEventEdg
 const ConversationEventConnection = builder.objectRef<EventPage>('ConversationEventConnection').implement({
   description: 'A page of an event log.',
   fields: (t) => ({
-    edges: t.field({ type: [ConversationEventEdge], description: 'The events, oldest first.', resolve: ({ edges }) => edges }),
+    edges: t.field({ type: [ConversationEventEdge], extensions: wrapper, description: 'The events, oldest first.', resolve: ({ edges }) => edges }),
     pageInfo: t.field({
       type: 'PageInfo',
+      extensions: wrapper,
       description: 'The position of this page in the log.',
       resolve: (page) => ({ ...page, count: async () => page.edges.length }),
     }),
@@ -83,6 +85,7 @@ const ConversationEventConnection = builder.objectRef<EventPage>('ConversationEv
 builder.prismaObjectField('Turn', 'events', (t) =>
   t.field({
     type: ConversationEventConnection,
+    extensions: eventCosts,
     description: 'The recorded log of this turn, page by page, for as long as the turn exists. Deltas of a turn that has ended are merged.',
     args: {
       first: t.arg.int({

@@ -2,6 +2,7 @@ import type { ObjectFieldBuilder } from '@pothos/core';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { builder, type Types } from '../../graph/builder.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
+import { costs } from '../../graph/limits/list-cost.ts';
 import { toGlobalId } from '../../kernel/global-id.ts';
 import { FinishReason } from '../messages/graph.ts';
 import { Turn, TurnStatus } from '../turns/graph.ts';
@@ -139,6 +140,9 @@ const types = [
     }),
   ),
 ];
+
+/** What a list of events costs: of many events, few lead to objects, and a snapshot stands alone. */
+export const eventCosts = costs({ snapshot: 'SnapshotEvent', all: ['ConversationEvent', 'EventMeta'] });
 
 export const ConversationEvent = builder.unionType('ConversationEvent', {
   description: 'Something that happened in a conversation. New kinds may be added: skip what you do not know, and keep the cursor.',

@@ -7,7 +7,7 @@ import { eventsAtOnce } from '../../graph/limits/index.ts';
 import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn } from '../turns/index.ts';
-import { ConversationEvent, isShown } from './event-types.ts';
+import { ConversationEvent, eventCosts, isShown } from './event-types.ts';
 import { type GraphQLFrame, splitFrame, toGraphQLFrame, withEvents } from './frames.ts';
 import { longestGapMs, replayFrames } from './replay.ts';
 import { Stream, streamFor, type TransformedFrame } from './stream.ts';
@@ -22,6 +22,7 @@ export const ConversationFrame = builder.objectRef<GraphQLFrame>('ConversationFr
     }),
     events: t.field({
       type: [ConversationEvent],
+      extensions: eventCosts,
       description: 'The events, in order; may be empty in the first frame.',
       resolve: ({ events }) => events.filter(isShown) as never,
     }),

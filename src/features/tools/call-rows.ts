@@ -1,7 +1,8 @@
 import type { FoundRow } from '../../graph/budget/index.ts';
-import type { CallContents, Rows } from '../../graph/rows.ts';
+import type { Rows } from '../../graph/rows.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Db } from '../../platform/db.ts';
+import type { CallContents } from './rows.ts';
 
 export type FoundCall = FoundRow<Rows['ToolCall'], CallContents>;
 

@@ -1,7 +1,8 @@
 import { RowReader } from '../../graph/budget/index.ts';
 import { addLoaders, batched, byId, type Loader, large, listed } from '../../graph/loaders.ts';
-import type { CallContents, Rows } from '../../graph/rows.ts';
+import type { Rows } from '../../graph/rows.ts';
 import { createApprovalRows, createCallRows } from './call-rows.ts';
+import type { CallContents } from './rows.ts';
 
 type ToolCall = Rows['ToolCall'];
 type Approval = Rows['Approval'];

@@ -1,5 +1,7 @@
 import { builder } from '../../graph/builder.ts';
 import { charged } from '../../graph/charged.ts';
+import { costs } from '../../graph/limits/list-cost.ts';
+import { defaultPageSize } from '../../graph/lists/page-size.ts';
 import { connectionOf } from '../../graph/lists/paging.ts';
 import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
@@ -138,6 +140,7 @@ export const ApprovalConnection = connectionOf('Approval', Approval);
 builder.prismaObjectField('Conversation', 'pendingApprovals', (t) =>
   t.field({
     type: [Approval],
+    extensions: costs({ length: defaultPageSize }),
     description: 'Pending approvals of this conversation, the oldest first; the first 100.',
     resolve: async ({ id }, _args, { loaders }) => (await loaders.pendingApprovals.load(id)) ?? [],
   }),

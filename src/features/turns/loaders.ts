@@ -1,7 +1,19 @@
+import type { Turn } from '../../generated/prisma/client.ts';
 import { type CountLoader, createCountLoader, createWindowLoader, type PageLoader } from '../../graph/lists/window.ts';
 import { addLoaders, batched, byId, type Loader } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
 import { createTurnRows, queuePositions } from './store/turn-rows.ts';
+
+type TurnRow = Omit<Turn, 'generation' | 'stopRequest'>;
+
+declare module '../../graph/rows.ts' {
+  interface Rows {
+    Turn: TurnRow;
+  }
+  interface NamedTypes {
+    Turn: TurnRow;
+  }
+}
 
 declare module '../../graph/loaders.ts' {
   interface Loaders {

@@ -1,5 +1,7 @@
 import { builder } from '../../graph/builder.ts';
 import { keyOrUnknown } from '../../graph/ids.ts';
+import { costs } from '../../graph/limits/list-cost.ts';
+import { defaultPageSize } from '../../graph/lists/page-size.ts';
 import { parsePage, toPage } from '../../graph/lists/paging.ts';
 import { orderKey } from '../../graph/lists/window.ts';
 import { present } from '../../graph/loaders.ts';
@@ -19,6 +21,7 @@ builder.prismaObjectFields('Conversation', (t) => ({
   }),
   queuedTurns: t.field({
     type: [Turn],
+    extensions: costs({ length: defaultPageSize }),
     description: 'The turns that wait for it, in the order in which they will run; the first 100.',
     resolve: async ({ id }, _args, { loaders }) => (await loaders.unfinishedTurns.load(id))?.filter(({ status }) => status === 'QUEUED') ?? [],
   }),

@@ -1,8 +1,20 @@
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
+import type { Usage } from '../../generated/prisma/client.ts';
 import { type CountLoader, createCountLoader, createWindowLoader, type PageLoader } from '../../graph/lists/window.ts';
 import { addLoaders, batched, byId, type Loader, large } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
 import { createUsageMetadata, findUsage, findUsageOfTurns, sumByConversation, sumByTurn } from './usage-store.ts';
+
+type UsageRow = Omit<Usage, 'metadata'>;
+
+declare module '../../graph/rows.ts' {
+  interface Rows {
+    Usage: UsageRow;
+  }
+  interface NamedTypes {
+    Usage: UsageRow;
+  }
+}
 
 declare module '../../graph/loaders.ts' {
   interface Loaders {

@@ -1,8 +1,15 @@
 import type { ContextReport } from '../../contracts/context.ts';
+import type { TurnAttempt } from '../../generated/prisma/client.ts';
 import { addLoaders, batched, type Loader, large } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
 import { findAttempts } from './attempt-store.ts';
 import { createReports } from './context-reports.ts';
+
+declare module '../../graph/rows.ts' {
+  interface Rows {
+    TurnAttempt: Omit<TurnAttempt, 'context'>;
+  }
+}
 
 declare module '../../graph/loaders.ts' {
   interface Loaders {

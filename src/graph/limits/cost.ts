@@ -2,22 +2,24 @@ import {
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLNamedType,
   type GraphQLResolveInfo,
+  type GraphQLSchema,
+  getNamedType,
   Kind,
   type OperationDefinitionNode,
   type SelectionNode,
   type SelectionSetNode,
   valueFromASTUntyped,
 } from 'graphql';
-import { maxPageSize } from '../lists/paging.ts';
+import { maxPageSize } from '../lists/page-size.ts';
+import { costOf, fieldOf, type ListCost } from './list-cost.ts';
 import { refusal, tooDeep } from './refusal.ts';
+import { costOfIntrospection } from './schema-cost.ts';
 
 /** Levels of fields below each other, introspection left out. */
 export const maxDepth = 15;
 
-/** What a list counts for where the query does not say how long it may be: the default of a page, and what hangs on one turn or message. */
-const defaultPage = 20;
-const plainList = 5;
 /** Of many events, few lead to objects: deltas, the most of them, are text. */
 const eventObjects = 10;
 /** Of events that lead to more than a message or a turn, no answer holds more than these: see `eventsAtOnce`. */
@@ -27,36 +29,48 @@ const fewObjects = 20;
 const maxEventTypes = 100;
 
 type Variables = Readonly<Record<string, unknown>>;
+type Type = GraphQLNamedType | undefined;
+type EventCost = Extract<ListCost, { snapshot: string }>;
+
+/** What the parts of one document are measured with. */
 type Walk = {
-  fragments: Map<string, FragmentDefinitionNode>;
+  schema: GraphQLSchema;
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   variables: Variables;
   maxObjects: number;
   /** Fragments that were measured, by their name and level. */
   done: Map<string, Size>;
   /** The same of those on events. */
   doneEvents: Map<string, EventSizes>;
-  /** Whether a list of branches stands above: what is within it may be as long as such a list can be. */
-  isWithinBranches: boolean;
+  /** How often fragments repeat something of the schema. */
+  known: Map<string, number>;
+  /** Whether a list stands above that few places have many of: what is within it may be as long as such a list can be. */
+  isWithinMany: boolean;
 };
+/** Selections, the type that they are made on, and how many fields stand above them. A type that is not known has no fields. */
+type Position = { type: Type; level: number };
 type Size = { objects: number; depth: number };
 /** What selections on events ask for: of a snapshot, of every event, and of the other kinds. */
 type EventSizes = { snapshot: number; plain: number; byType: Map<string, number>; depth: number };
 
 const noSize: Size = { objects: 0, depth: 0 };
 const anotherName: Size = { objects: 1, depth: 0 };
-const wholeSchema: Size = { objects: 1_000, depth: 0 };
-const oneType: Size = { objects: 100, depth: 0 };
+
+/** How many objects one operation may ask for, by the costs that the fields of this schema name. */
+export type CostLimit = { schema: GraphQLSchema; maxObjects: number };
+
 /**
  * Refuses a document that is too deep, or asks for too many objects; gives how many it may ask for. `variables` may be left out before they are
  * known.
  */
-export function refuseTooComplex(document: DocumentNode, maxObjects: number, variables?: Variables): number {
+export function refuseTooComplex(document: DocumentNode, { schema, maxObjects }: CostLimit, variables?: Variables): number {
   let most = 0;
   const fragments = fragmentsOf(document);
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-    const walk = startWalk(fragments, variables ? withDefaults(definition, variables) : {}, maxObjects);
-    const { objects, depth } = sizeOfSet(definition.selectionSet, walk, 0);
+    const walk = startWalk({ schema, fragments, maxObjects, variables: variables ? withDefaults(definition, variables) : {} });
+    const root = schema.getRootType(definition.operation) ?? undefined;
+    const { objects, depth } = sizeOfSet(definition.selectionSet, walk, { type: root, level: 0 });
     if (depth > maxDepth) throw tooDeep(maxDepth);
     if (objects > maxObjects)
       throw refusal(`The query may give ${objects} objects, and the limit is ${maxObjects}. Ask for shorter pages, or for less at once.`);
@@ -65,8 +79,12 @@ export function refuseTooComplex(document: DocumentNode, maxObjects: number, var
   return most;
 }
 
-const startWalk = (fragments: Walk['fragments'], variables: Variables, maxObjects: number): Walk => ({
-  ...{ fragments, variables, maxObjects, done: new Map(), doneEvents: new Map(), isWithinBranches: false },
+const startWalk = (given: Pick<Walk, 'schema' | 'fragments' | 'variables' | 'maxObjects'>): Walk => ({
+  ...given,
+  done: new Map(),
+  doneEvents: new Map(),
+  known: new Map(),
+  isWithinMany: false,
 });
 
 /** The fragments of a document by their names. */
@@ -83,14 +101,14 @@ function withDefaults({ variableDefinitions = [] }: OperationDefinitionNode, var
   };
 }
 
-function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, level: number): Size {
+function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, place: Position): Size {
   // Far below the limit nothing is looked at any more: a document made to be endless is refused, not walked.
-  if (!set || level > maxDepth + 1) return { objects: 0, depth: level > maxDepth ? 1 : 0 };
+  if (!set || place.level > maxDepth + 1) return { objects: 0, depth: place.level > maxDepth ? 1 : 0 };
   let objects = 0;
   let depth = 0;
   const byType = new Map<string, number>();
   for (const selection of set.selections) {
-    const [type, size] = measured(selection, walk, level);
+    const [type, size] = measured(selection, walk, place);
     depth = Math.max(depth, size.depth);
     if (type === null) objects += size.objects;
     else byType.set(type, (byType.get(type) ?? 0) + size.objects);
@@ -100,53 +118,88 @@ function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, level: number)
 }
 
 /** What a selection asks for, and the type that it is limited to, where it is. */
-function measured(selection: SelectionNode, walk: Walk, level: number): [type: string | null, size: Size] {
-  if (selection.kind === Kind.FIELD) return [null, sizeOfField(selection, walk, level)];
+function measured(selection: SelectionNode, walk: Walk, place: Position): [type: string | null, size: Size] {
+  if (selection.kind === Kind.FIELD) return [null, sizeOfField(selection, walk, place)];
   const condition = conditionOf(selection, walk);
-  if (selection.kind === Kind.INLINE_FRAGMENT) return [condition, sizeOfSet(selection.selectionSet, walk, level)];
-  return [condition, sizeOfFragment(selection.name.value, walk, level)];
+  if (selection.kind === Kind.FRAGMENT_SPREAD) return [condition, sizeOfFragment(selection.name.value, walk, place.level)];
+  return [condition, sizeOfSet(selection.selectionSet, walk, { ...place, type: typeWithin(condition, walk, place) })];
 }
+
+const typeWithin = (condition: string | null, { schema }: Walk, { type }: Position): Type => (condition === null ? type : schema.getType(condition));
 
 /** Each fragment is measured once, however often it is spread; one that spreads itself is refused by validation. */
 function sizeOfFragment(name: string, walk: Walk, level: number): Size {
-  const key = `${name} ${level} ${walk.isWithinBranches}`;
+  const key = `${name} ${level} ${walk.isWithinMany}`;
   const known = walk.done.get(key);
   if (known) return known;
   walk.done.set(key, noSize);
-  const size = sizeOfSet(walk.fragments.get(name)?.selectionSet, walk, level);
+  const fragment = walk.fragments.get(name);
+  const size = sizeOfSet(fragment?.selectionSet, walk, { type: fragment && walk.schema.getType(fragment.typeCondition.name.value), level });
   walk.done.set(key, size);
   return size;
 }
 
-function sizeOfField(field: FieldNode, walk: Walk, level: number): Size {
-  const name = field.name.value;
-  if (name.startsWith('__')) return introspected(field, walk);
+function sizeOfField(node: FieldNode, walk: Walk, { type: parent, level }: Position): Size {
+  const name = node.name.value;
+  if (name.startsWith('__')) return { objects: costOfIntrospection(node, walk), depth: 0 };
   // What is said once more under another name takes its room in the answer once more, and it may be a long text.
-  if (!field.selectionSet) return field.alias ? anotherName : noSize;
-  if (name === 'events') return sizeOfEvents(field.selectionSet, walk, level + 1);
-  const below = sizeOfSet(field.selectionSet, name in branches ? { ...walk, isWithinBranches: true } : walk, level + 1);
-  const times = lengthOf(field, walk);
-  const own = wrappers.has(name) ? 0 : 1;
-  return { objects: times * (own + below.objects), depth: 1 + below.depth };
+  if (!node.selectionSet) return node.alias ? anotherName : noSize;
+  const field = fieldOf(parent, name);
+  const cost = costOf(field);
+  const place = { type: field && getNamedType(field.type), level: level + 1 };
+  if ('snapshot' in cost) return sizeOfEvents(node.selectionSet, walk, place, cost);
+  const below = sizeOfSet(node.selectionSet, 'most' in cost ? { ...walk, isWithinMany: true } : walk, place);
+  const own = 'isWrapper' in cost ? 0 : 1;
+  return { objects: lengthOf(node, cost, walk) * (own + below.objects), depth: 1 + below.depth };
+}
+
+function lengthOf({ arguments: given = [] }: FieldNode, cost: ListCost, { variables, isWithinMany }: Walk): number {
+  const sizes = given
+    .filter((argument) => ['first', 'last', 'ids'].includes(argument.name.value))
+    .map(({ value }) => valueFromASTUntyped(value, variables as Record<string, unknown>))
+    .map((value) => (Array.isArray(value) ? value.length : value))
+    .filter((value): value is number => typeof value === 'number' && value > 0);
+  // What is beyond the largest page is refused by its own name, not here.
+  if (sizes.length > 0) return Math.min(Math.max(...sizes), maxPageSize);
+  if ('most' in cost) return isWithinMany ? cost.most : cost.length;
+  return 'length' in cost ? cost.length : 1;
+}
+
+function conditionOf(selection: SelectionNode, { fragments }: Walk): string | null {
+  if (selection.kind === Kind.FIELD) return null;
+  if (selection.kind === Kind.INLINE_FRAGMENT) return selection.typeCondition?.name.value ?? null;
+  return fragments.get(selection.name.value)?.typeCondition.name.value ?? null;
 }
 
 /**
  * How many events besides deltas of text one answer may hold, so that what they lead to is half of what an operation may ask for, and one at the
  * least. `info` is of a field that has events, or of such a list. Answers are cut there, so that this is also what is counted.
  */
-export function eventsAtOnce({ fieldNodes, fragments, variableValues }: GraphQLResolveInfo, maxObjects: number): number {
-  const walk = startWalk(new Map(Object.entries(fragments)), variableValues, maxObjects);
-  const lists = fieldNodes.flatMap((node) => (node.name.value === 'events' ? [node] : listsOfEvents(node.selectionSet, walk, new Set())));
-  return Math.min(...lists.map(({ selectionSet }) => maxEvents(othersOf(sizesOfEvents(selectionSet, walk, 0)), maxObjects)));
+export function eventsAtOnce({ fieldNodes, fragments, variableValues, schema, parentType }: GraphQLResolveInfo, maxObjects: number): number {
+  const walk = startWalk({ schema, fragments: new Map(Object.entries(fragments)), variables: variableValues, maxObjects });
+  const lists = fieldNodes.flatMap((node) => listsOfEvents(node, walk, parentType, new Set()));
+  const most = lists.map(({ node, cost, type }) => maxEvents(othersOf(sizesOfEvents(node.selectionSet, walk, { type, level: 0 }, cost)), maxObjects));
+  return Math.min(...most);
 }
 
-function listsOfEvents(set: SelectionSetNode | undefined, walk: Walk, seen: Set<string>): readonly FieldNode[] {
-  return (set?.selections ?? []).flatMap((selection) => {
-    if (selection.kind === Kind.FIELD) return selection.name.value === 'events' ? [selection] : [];
-    if (selection.kind === Kind.INLINE_FRAGMENT) return listsOfEvents(selection.selectionSet, walk, seen);
-    const name = selection.name.value;
-    return seen.has(name) ? [] : listsOfEvents(walk.fragments.get(name)?.selectionSet, walk, seen.add(name));
-  });
+type EventList = { node: FieldNode; cost: EventCost; type: Type };
+
+/** The lists of events that a selection is or leads to. */
+function listsOfEvents(selection: SelectionNode, walk: Walk, parent: Type, seen: Set<string>): readonly EventList[] {
+  if (selection.kind === Kind.FIELD) {
+    const field = fieldOf(parent, selection.name.value);
+    const cost = costOf(field);
+    const type = field && getNamedType(field.type);
+    if ('snapshot' in cost) return [{ node: selection, cost, type }];
+    return (selection.selectionSet?.selections ?? []).flatMap((each) => listsOfEvents(each, walk, type, seen));
+  }
+  const condition = conditionOf(selection, walk);
+  const type = condition === null ? parent : walk.schema.getType(condition);
+  if (selection.kind === Kind.INLINE_FRAGMENT) return selection.selectionSet.selections.flatMap((each) => listsOfEvents(each, walk, type, seen));
+  const name = selection.name.value;
+  if (seen.has(name)) return [];
+  seen.add(name);
+  return (walk.fragments.get(name)?.selectionSet.selections ?? []).flatMap((each) => listsOfEvents(each, walk, type, seen));
 }
 
 /** What one event that is no snapshot leads to, at the most. */
@@ -155,47 +208,55 @@ const othersOf = ({ plain, byType }: EventSizes): number => plain + Math.max(0, 
 const maxEvents = (objects: number, maxObjects: number): number => Math.max(1, Math.floor(maxObjects / 2 / (1 + objects)));
 
 /** A snapshot stands alone in its frame. Of other events many may come at once, and each may lead to the same long list again. */
-function sizeOfEvents(set: SelectionSetNode, walk: Walk, level: number): Size {
-  const sizes = sizesOfEvents(set, walk, level);
+function sizeOfEvents(set: SelectionSetNode, walk: Walk, place: Position, cost: EventCost): Size {
+  const sizes = sizesOfEvents(set, walk, place, cost);
   const others = othersOf(sizes);
   const times = others > fewObjects ? Math.min(manyEvents, maxEvents(others, walk.maxObjects)) : eventObjects;
   return { objects: Math.min(Math.max(1 + sizes.snapshot, times * (1 + others)), Number.MAX_SAFE_INTEGER), depth: 1 + sizes.depth };
 }
 
 /** Of the selections on kinds of events, whatever edges and fragments on all of them stand around. */
-function sizesOfEvents(set: SelectionSetNode | undefined, walk: Walk, level: number): EventSizes {
-  const sizes: EventSizes = { snapshot: 0, plain: 0, byType: new Map(), depth: level > maxDepth ? 1 : 0 };
-  if (!set || level > maxDepth + 1) return sizes;
+function sizesOfEvents(set: SelectionSetNode | undefined, walk: Walk, place: Position, cost: EventCost): EventSizes {
+  const sizes: EventSizes = { snapshot: 0, plain: 0, byType: new Map(), depth: place.level > maxDepth ? 1 : 0 };
+  if (!set || place.level > maxDepth + 1) return sizes;
   for (const selection of set.selections) {
-    if (isOfAllEvents(selection, walk)) addSizes(sizes, sizesWithin(selection, walk, level));
+    const within = placeOfAllEvents(selection, walk, place, cost);
+    if (within) addSizes(sizes, sizesWithin(selection, walk, within, cost));
     else {
-      const [type, { objects, depth }] = measured(selection, walk, level);
+      const [type, { objects, depth }] = measured(selection, walk, place);
       sizes.depth = Math.max(sizes.depth, depth);
       if (type === null) sizes.plain += objects;
-      else if (type === 'SnapshotEvent') sizes.snapshot += objects;
+      else if (type === cost.snapshot) sizes.snapshot += objects;
       else addOfType(sizes, type, objects);
     }
   }
   return sizes;
 }
 
-/** Each fragment is measured once at each level: they lead to further events, and fifteen levels of ten each, a kilobyte of text, would be measured for ever. */
-function sizesWithin(selection: SelectionNode, walk: Walk, level: number): EventSizes {
-  if (selection.kind !== Kind.FRAGMENT_SPREAD) return sizesOfEvents(selection.selectionSet, walk, level);
+/**
+ * Each fragment is measured once at each level: they lead to further events, and fifteen levels of ten each, a kilobyte of text, would be measured
+ * for ever.
+ */
+function sizesWithin(selection: SelectionNode, walk: Walk, place: Position, cost: EventCost): EventSizes {
+  if (selection.kind !== Kind.FRAGMENT_SPREAD) return sizesOfEvents(selection.selectionSet, walk, place, cost);
   const name = selection.name.value;
-  const key = `${name} ${level} ${walk.isWithinBranches}`;
+  const key = `${name} ${place.level} ${walk.isWithinMany}`;
   const known = walk.doneEvents.get(key);
   if (known) return known;
-  walk.doneEvents.set(key, sizesOfEvents(undefined, walk, 0)); // one that spreads itself is refused by validation
-  const sizes = sizesOfEvents(walk.fragments.get(name)?.selectionSet, walk, level);
+  walk.doneEvents.set(key, sizesOfEvents(undefined, walk, { ...place, level: 0 }, cost)); // one that spreads itself is refused by validation
+  const sizes = sizesOfEvents(walk.fragments.get(name)?.selectionSet, walk, place, cost);
   walk.doneEvents.set(key, sizes);
   return sizes;
 }
 
-function isOfAllEvents(selection: SelectionNode, walk: Walk): boolean {
-  if (selection.kind === Kind.FIELD) return wrappers.has(selection.name.value);
+/** Where a selection is about events of any kind: the place of what it selects. Null where it is about one kind, or leads elsewhere. */
+function placeOfAllEvents(selection: SelectionNode, walk: Walk, place: Position, cost: EventCost): Position | null {
+  if (selection.kind === Kind.FIELD) {
+    const field = fieldOf(place.type, selection.name.value);
+    return 'isWrapper' in costOf(field) ? { ...place, type: field && getNamedType(field.type) } : null;
+  }
   const condition = conditionOf(selection, walk);
-  return condition === null || condition === 'ConversationEvent' || condition === 'EventMeta';
+  return condition === null || cost.all.includes(condition) ? { ...place, type: typeWithin(condition, walk, place) } : null;
 }
 
 function addSizes(sizes: EventSizes, { snapshot, plain, byType, depth }: EventSizes): void {
@@ -210,81 +271,3 @@ function addOfType({ byType }: EventSizes, type: string, objects: number): void 
   if (byType.size > maxEventTypes)
     throw refusal(`The query has more than ${maxEventTypes} types of events, which is the limit: there are not as many.`);
 }
-
-function conditionOf(selection: SelectionNode, walk: Walk): string | null {
-  if (selection.kind === Kind.FIELD) return null;
-  if (selection.kind === Kind.INLINE_FRAGMENT) return selection.typeCondition?.name.value ?? null;
-  return walk.fragments.get(selection.name.value)?.typeCondition.name.value ?? null;
-}
-
-/** The schema is an answer of some hundred kilobytes, which need not be given many times in one, nor any part of it. */
-function introspected({ name, selectionSet }: FieldNode, walk: Walk): Size {
-  const { objects } = name.value === '__schema' ? wholeSchema : name.value === '__type' ? oneType : noSize;
-  return { objects: objects + repeatedIn(selectionSet, walk, false), depth: 0 };
-}
-
-/** How often something of the schema is said once more: under another name, or below one. `isRepeated`: all of it is. */
-function repeatedIn(set: SelectionSetNode | undefined, walk: Walk, isRepeated: boolean): number {
-  let times = 0;
-  for (const selection of set?.selections ?? []) {
-    if (selection.kind === Kind.FRAGMENT_SPREAD) times += repeatedInFragment(selection.name.value, walk, isRepeated);
-    else if (selection.kind === Kind.INLINE_FRAGMENT) times += repeatedIn(selection.selectionSet, walk, isRepeated);
-    else times += repeatedByField(selection, walk, isRepeated);
-  }
-  return Math.min(times, Number.MAX_SAFE_INTEGER);
-}
-
-function repeatedByField({ name, alias, selectionSet }: FieldNode, walk: Walk, isRepeated: boolean): number {
-  const isAgain = isRepeated || alias !== undefined;
-  const length = schemaLists.get(name.value) ?? 1;
-  return length * ((isAgain ? 1 : 0) + repeatedIn(selectionSet, walk, isAgain));
-}
-
-function repeatedInFragment(name: string, walk: Walk, isRepeated: boolean): number {
-  const key = `${name} ${isRepeated ? 'repeated' : 'schema'}`;
-  const known = walk.done.get(key);
-  if (known) return known.objects;
-  walk.done.set(key, noSize);
-  const objects = repeatedIn(walk.fragments.get(name)?.selectionSet, walk, isRepeated);
-  walk.done.set(key, { objects, depth: 0 });
-  return objects;
-}
-
-/** About how long the lists of the schema are. */
-const schemaLists = new Map(
-  Object.entries({ types: 100, fields: 10, args: 2, inputFields: 5, enumValues: 5, possibleTypes: 3, interfaces: 2, directives: 5 }),
-);
-
-/** What only stands between a list and its objects. */
-const wrappers = new Set(['edges', 'nodes', 'node', 'pageInfo']);
-
-/** Lists whose length is not their parent's, and that nobody can ask for by number. */
-const plainLists = new Set(['output', 'attempts', 'usage', 'parts', 'toolCalls', 'approvals', 'clientTools']);
-
-function lengthOf({ name, arguments: given = [] }: FieldNode, { variables, isWithinBranches }: Walk): number {
-  const sizes = given
-    .filter((argument) => ['first', 'last', 'ids'].includes(argument.name.value))
-    .map(({ value }) => valueFromASTUntyped(value, variables as Record<string, unknown>))
-    .map((value) => (Array.isArray(value) ? value.length : value))
-    .filter((value): value is number => typeof value === 'number' && value > 0);
-  // What is beyond the largest page is refused by its own name, not here.
-  if (sizes.length > 0) return Math.min(Math.max(...sizes), maxPageSize);
-  if (pages.has(name.value)) return defaultPage;
-  if (name.value in branches) return isWithinBranches ? branches[name.value]! : fewBranches;
-  if (name.value in longLists) return longLists[name.value]!;
-  return plainLists.has(name.value) ? plainList : 1;
-}
-
-const pages = new Set(['messages', 'allMessages', 'conversations', 'turns', 'queuedTurns', 'pendingApprovals']);
-/**
- * What was said in one place of a conversation: how much at the most. Few places have more than one thing, and a whole page of places is
- * asked for, so these count as a handful; one below another, where the most is multiplied with the most, as the most.
- */
-const branches: Readonly<Record<string, number>> = { siblings: 30, children: 30 };
-const fewBranches = 6;
-/** Lists that are long wherever they are: how long about. */
-const longLists: Readonly<Record<string, number>> = { items: 100, models: 50 };
-
-/** Whether a list of this name is known here; one that is not counts as a single object. */
-export const isCounted = (name: string): boolean =>
-  name in longLists || name in branches || [wrappers, plainLists, pages].some((names) => names.has(name));

@@ -1,5 +1,5 @@
 import { type DocumentNode, type ExecutionArgs, GraphQLError } from 'graphql';
-import { eventsAtOnce, fragmentsOf, maxDepth, refuseTooComplex } from './cost.ts';
+import { type CostLimit, eventsAtOnce, fragmentsOf, maxDepth, refuseTooComplex } from './cost.ts';
 import { tooDeep } from './refusal.ts';
 import { refuseTooWide } from './shape.ts';
 import { refuseTooLong, tooMany } from './source.ts';
@@ -14,15 +14,16 @@ export { eventsAtOnce, fragmentsOf, refuseTooComplex, refuseTooLong };
 /** What can be said only when the values of the variables are known: before anything is read. Gives how many objects are asked for. */
 export function refuseTooMuch(args: ExecutionArgs, maxObjects: number): number {
   refuseWrongVariables(args);
-  return refuseTooComplex(args.document, maxObjects, args.variableValues ?? {});
+  return refuseTooComplex(args.document, { schema: args.schema, maxObjects }, args.variableValues ?? {});
 }
 
 /** Parses a document of at most as many tokens as it may ask for objects (GraphiQL's largest has some 500), and refuses one that is too long, too wide, too deep to be parsed, or too complex whatever its variables are. */
-export function parseWithin(parse: (limits: { maxTokens: number }) => DocumentNode, maxObjects: number): DocumentNode {
+export function parseWithin(parse: (limits: { maxTokens: number }) => DocumentNode, limit: CostLimit): DocumentNode {
+  const { maxObjects } = limit;
   try {
     const document = parse({ maxTokens: maxObjects });
     refuseTooWide(document, maxObjects);
-    refuseTooComplex(document, maxObjects);
+    refuseTooComplex(document, limit);
     return document;
   } catch (error) {
     if (error instanceof RangeError) throw tooDeep(maxDepth); // the parser's stack ended

@@ -2,9 +2,9 @@ import type { FieldMap, ObjectRef } from '@pothos/core';
 import { decodeCursor, encodeCursor, ordinalKey } from '../../kernel/cursor.ts';
 import { ValidationError } from '../../kernel/errors.ts';
 import { builder, type Types } from '../builder.ts';
+import { costs } from '../limits/list-cost.ts';
 import type { PageShape } from './page-shape.ts';
-
-export const maxPageSize = 100;
+import { defaultPageSize, maxPageSize } from './page-size.ts';
 
 export type PageArgs = { first?: number | null; after?: string | null; last?: number | null; before?: string | null };
 export type Key = string | number;
@@ -12,14 +12,12 @@ export type Key = string | number;
 /** A page to read: `limit` rows after `from` in the list's order, or before it and in reverse where `backward`. */
 export type PageRequest = { limit: number; backward: boolean; from: Key[] | null };
 
-const defaultSize = 20;
-
 /** What was asked for, or a refusal that names the argument. `list` names the list in its cursors, `keys` what these are made of. */
 export function parsePage(list: string, args: PageArgs, keys: readonly RegExp[] = [ordinalKey]): PageRequest {
   refuseMixtures(args);
   const { first, after, last, before } = args;
   const backward = last != null || before != null;
-  const limit = first ?? last ?? defaultSize;
+  const limit = first ?? last ?? defaultPageSize;
   if (limit < 1 || limit > maxPageSize)
     throw ValidationError.of(last != null ? 'last' : 'first', `must be between 1 and ${maxPageSize}, but is ${limit}`);
   const cursor = backward ? before : after;
@@ -84,21 +82,30 @@ const PageInfo = builder.objectRef<PageShape<unknown>>('PageInfo').implement({
 
 type MoreFields<T> = (t: PothosSchemaTypes.ObjectFieldBuilder<Types, PageShape<T>>) => FieldMap;
 
+/** What only stands between a list and its objects costs nothing itself. */
+export const wrapper = costs({ isWrapper: true });
+
 /** The Relay connection and edge types of a list of `node`, with what this list has besides. */
 export function connectionOf<T>(name: string, node: ObjectRef<Types, T>, more: MoreFields<T> = () => ({})) {
   const edge = builder.objectRef<{ node: T; cursor: string }>(`${name}Edge`).implement({
     description: `One ${name} in a list, with its place there.`,
     fields: (t) => ({
-      node: t.field({ type: node, description: `The ${name}.`, resolve: (parent) => parent.node as never }),
+      node: t.field({ type: node, extensions: wrapper, description: `The ${name}.`, resolve: (parent) => parent.node as never }),
       cursor: t.exposeString('cursor', { description: 'The cursor of this item in the list, for `after` and `before`.' }),
     }),
   });
   return builder.objectRef<PageShape<T>>(`${name}Connection`).implement({
     description: `A page of a list of ${name}.`,
+    extensions: costs({ length: defaultPageSize }),
     fields: (t) => ({
-      edges: t.field({ type: [edge], description: 'The page, each with its cursor.', resolve: ({ edges }) => edges }),
-      nodes: t.field({ type: [node], description: 'The page, without cursors.', resolve: ({ edges }) => edges.map((each) => each.node) as never }),
-      pageInfo: t.field({ type: PageInfo, description: 'The position of this page in the list.', resolve: (page) => page }),
+      edges: t.field({ type: [edge], extensions: wrapper, description: 'The page, each with its cursor.', resolve: ({ edges }) => edges }),
+      nodes: t.field({
+        type: [node],
+        extensions: wrapper,
+        description: 'The page, without cursors.',
+        resolve: ({ edges }) => edges.map((each) => each.node) as never,
+      }),
+      pageInfo: t.field({ type: PageInfo, extensions: wrapper, description: 'The position of this page in the list.', resolve: (page) => page }),
       totalCount: t.int({ description: 'How many the whole list has; counted only when asked for.', resolve: ({ count }) => count() }),
       ...more(t),
     }),

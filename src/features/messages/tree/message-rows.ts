@@ -1,11 +1,12 @@
 import type { FoundRow } from '../../../graph/budget/index.ts';
-import type { MessageContents, Rows } from '../../../graph/rows.ts';
+import type { Rows } from '../../../graph/rows.ts';
 import type { Db } from '../../../platform/db.ts';
+import type { MessageContents } from '../rows.ts';
 
 type FoundMessage = FoundRow<Rows['Message'], MessageContents>;
 
 /** A question may be answered, and a message put otherwise, any number of times; nobody is shown more at once. */
-const maxRelatives = 30;
+export const maxRelatives = 30;
 
 /** Bytes of what may be large of a message. Rows from before they were stored are measured here. */
 const bytes = 'coalesce(m.bytes, message_bytes(m.parts, m.metadata))';

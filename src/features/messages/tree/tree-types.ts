@@ -1,12 +1,17 @@
 import { builder } from '../../../graph/builder.ts';
 import type { Context } from '../../../graph/context.ts';
+import { costs } from '../../../graph/limits/list-cost.ts';
 import { parsePage, toPage } from '../../../graph/lists/paging.ts';
 import { orderKey } from '../../../graph/lists/window.ts';
 import { present } from '../../../graph/loaders.ts';
 import type { Rows } from '../../../graph/rows.ts';
 import { Message, MessageConnection, pageWithin } from '../message-types.ts';
+import { maxRelatives } from './message-rows.ts';
 
 const list = 'allMessages';
+
+/** Few places of a conversation have more than one message, and a whole page of places is asked for: these count as a handful. */
+const relatives = costs({ length: 6, most: maxRelatives });
 
 const siblingsOf = async ({ parentId, conversationId }: Rows['Message'], { loaders }: Context): Promise<Rows['Message'][]> =>
   (parentId ? await loaders.messageChildren.load(parentId) : await loaders.firstMessages.load(conversationId)) ?? [];
@@ -27,6 +32,7 @@ builder.prismaObjectFields('Message', (t) => ({
   }),
   siblings: t.field({
     type: [Message],
+    extensions: relatives,
     description: 'All messages with the same parent, this one included, in order: the edits of one message, or the answers to one; the first 30.',
     resolve: (message, _args, context) => siblingsOf(message, context),
   }),
@@ -36,6 +42,7 @@ builder.prismaObjectFields('Message', (t) => ({
   }),
   children: t.field({
     type: [Message],
+    extensions: relatives,
     description: 'What follows it directly, one for each branch, in order; the first 30.',
     resolve: async ({ id }, _args, { loaders }) => (await loaders.messageChildren.load(id)) ?? [],
   }),
