@@ -1,4 +1,4 @@
-import type { User } from '../../generated/prisma/client.ts';
+import type { User as UserRow } from '../../generated/prisma/client.ts';
 import { builder } from '../../graph/builder.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { resultUnion } from '../../graph/results.ts';
@@ -9,7 +9,7 @@ import { may } from './roles.ts';
 
 declare module '../../graph/rows.ts' {
   interface NamedTypes {
-    User: User;
+    User: UserRow;
   }
 }
 
