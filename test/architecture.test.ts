@@ -75,6 +75,22 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     },
     offences: 3,
   },
+  'a table is named by the files of the room that owns it': {
+    house: {
+      'features/turns/index.ts': '/** Turns. Owns the table `turn`. */',
+      'features/usage/index.ts': '/** Usage: the ledger. Owns tables `usage` and\n * `price`. */',
+      'features/turns/a.ts':
+        "const a = `SELECT 1 FROM turn t JOIN usage u ON true`; const b = db.turn.findMany(); const c = 'UPDATE price SET x = 1';",
+      'features/usage/b.ts':
+        "const d = prisma.turn.count(); const e = { table: 'turn' }; const f = `WITH x AS (y) DELETE FROM turn`; const g = from.turn.count;",
+      'graph/c.ts': 'const h = `INSERT INTO usage VALUES (1)`;',
+    },
+    offences: 4,
+  },
+  'every table has an owner': {
+    house: { 'features/turns/a.ts': "const a = 'SELECT 1 FROM turn t';", 'features/usage/b.ts': "'FROM nothing'" },
+    offences: 1,
+  },
   'features know only earlier features': {
     house: {
       'features/accounts/a.ts': "import type { T } from '../turns/index.ts';",

@@ -3,7 +3,7 @@ import { createContextPreview } from '../features/context/index.ts';
 import { createConversationService, createVisibility } from '../features/conversations/index.ts';
 import { createBranchService } from '../features/messages/index.ts';
 import { createModels } from '../features/models/index.ts';
-import { countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
+import { copyCalls, countAsked, listAsked, type ToolRegistry } from '../features/tools/index.ts';
 import { createTurnService, endAllTurns, listSteered } from '../features/turns/index.ts';
 import type { Worker } from '../features/worker/index.ts';
 import type { Services } from '../graph/services.ts';
@@ -33,7 +33,7 @@ export function createServices(machines: Machines, { background, registry, worke
     ...{ titles: background.titles, decisions: background.decisions, outputs: background.outputs },
     turns: createTurnService({ ...asking, ...limits, database, log, hub, bus, conversations, rates, worker }),
     previewContext: createContextPreview({ ...asking, ...limits, database, listSteered }),
-    branches: createBranchService({ log, db: database.prisma, countTurn: rates.turn }),
+    branches: createBranchService({ log, db: database.prisma, copyCalls, countTurn: rates.turn }),
     isVisible: createVisibility(database, pace.gather),
     pendingApprovals: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
     models: createModels({

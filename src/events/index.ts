@@ -9,6 +9,7 @@ export { type Compactor, compactTurn, createCompactor, findUncompacted } from '.
 export { encodeEventCursor, positionIn } from './cursor.ts';
 export { type Frame, mergeDeltas } from './frame.ts';
 export { createHub, type Hub, type HubWatch } from './hub.ts';
+export { epochOf, insertLogs, joinLog, logOf, setWriter, storeClaimEvent } from './log.sql.ts';
 export { type Append, createEventLog, type EventLog, pageBytes } from './log.ts';
 export { createPace, type Pace } from './pace.ts';
 export { purgeEvents } from './purge.ts';

@@ -85,20 +85,21 @@ const asked = /(omit: \{[^}]*: false|select: \{[^}]*\b(parts|metadata|arguments|
 
 /** What reads them: for answers with their lengths, or for workers and mutations, whose rows are few. Each has its reason. */
 const readers: Record<string, string> = {
-  'conversations/conversation-store.ts': 'rows that are made; one conversation; for answers with its length',
+  'conversations/store/conversation-store.ts': 'rows that are made; one conversation; for answers with its length',
   'messages/message-store.ts': 'rows that are written, and one at a time read',
   'messages/tree/append.ts': 'rows that are written',
   'messages/tree/message-rows.ts': 'rows for answers, within the room that they have',
   'messages/tree/path.ts': 'what a model is shown: workers, and the preview, which measures it first',
   'context/summaries/summary-store.ts': 'one for a worker; for answers with its length',
   'tools/approval-store.ts': 'rows that are written or decided on',
+  'tools/call.sql.ts': 'copies of calls, within the database',
   'tools/call-rows.ts': 'rows for answers, within the room that they have',
   'tools/call-store.ts': 'workers, and calls that are decided on',
   'worker/claiming/claim.sql.ts': 'a worker',
   'worker/context-reports.ts': 'for answers with its length',
   'turns/store/parking.ts': 'whether a stop was asked for',
   'turns/store/steering-store.ts': 'a worker',
-  'worker/run/finish-turn.ts': 'whether a stop was asked for',
+  'turns/store/turn.sql.ts': 'whether a stop was asked for',
   'turns/store/turn-store.ts': 'rows that are written, and one turn that another is made of',
   'approvals/decisions.ts': 'the labels of one conversation, for a tool',
   'usage/usage-store.ts': 'for answers with its length',

@@ -42,6 +42,11 @@ export function survey(sources: Sources): House {
   };
 }
 
+/** The tables of the database, as its schema names them. */
+const tables = readdirSync('prisma/schema').flatMap((file) =>
+  [...readFileSync(join('prisma/schema', file), 'utf8').matchAll(/@@map\("(\w+)"\)/g)].map(([, table]) => table!),
+);
+
 const floors = ['kernel|generated', 'contracts', 'platform|graph', 'providers|events|jobs|engine', 'features', 'app|main.ts'];
 const floorOf = (file: string): number => floors.findIndex((floor) => new RegExp(`^(${floor})(/|$)`).test(file));
 const topOf = (file: string): string => file.split('/')[0]!;
@@ -86,13 +91,17 @@ const starters =
   /^(setTimeout|setInterval|setImmediate|fetch|createServer|createPool|openDatabase|openPglite|openRedis\w+|startApp|startScriptedServer)$/;
 const livingThings = /^(Redis|Pool|Client|PrismaClient|PGlite|WebSocketServer|Worker|LRUCache)$/;
 
+/** The last word of an expression with points in it. */
+const lastOf = (expression: ts.Expression, source: ts.SourceFile): string =>
+  (ts.isPropertyAccessExpression(expression) ? expression.name : expression).getText(source);
+
 /** What a module does while it is imported: calls and constructions that are in no function. */
 function onImport(source: ts.SourceFile): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isFunctionLike(node) || ts.isTypeNode(node)) return;
     if (ts.isPropertyDeclaration(node) && !node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword)) return;
-    const last = (expression: ts.Expression) => (ts.isPropertyAccessExpression(expression) ? expression.name : expression).getText(source);
+    const last = (expression: ts.Expression) => lastOf(expression, source);
     if (ts.isCallExpression(node) && starters.test(last(node.expression))) found.push(`${last(node.expression)}()`);
     if (ts.isNewExpression(node) && livingThings.test(last(node.expression))) found.push(`new ${last(node.expression)}`);
     if (ts.isAwaitExpression(node)) found.push('await');
@@ -136,6 +145,38 @@ function pathsToGraph({ edges, packages }: House, door: string): string[] {
     else for (const { to } of next.get(file) ?? []) if (!cameFrom.has(to) && (to === door || nameOf(to) !== 'index.ts')) cameFrom.set(to, file);
   }
   return found;
+}
+
+/** The tables that a room says it owns, in the first comment of its door. */
+function tablesOf(source: ts.SourceFile): string[] {
+  const header = /^\/\*\*[\s\S]*?\*\//.exec(source.text)?.[0].replace(/\n \* ?/g, ' ') ?? '';
+  const owned = /Owns (?:the )?tables? ([^.]*)\./.exec(header)?.[1] ?? '';
+  return [...owned.matchAll(/`(\w+)`/g)].map(([, table]) => table!);
+}
+
+/** Who owns each table: the room whose door says so. */
+const ownersOf = ({ files }: House): Map<string, string> =>
+  new Map(
+    [...files].filter(([file]) => nameOf(file) === 'index.ts').flatMap(([file, source]) => tablesOf(source).map((table) => [table, dirname(file)])),
+  );
+
+/** The table of a model of Prisma. */
+const tableOf = (model: string): string => (model === 'user' ? 'user_account' : model.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+
+/** The tables that a file names: in SQL, as the table of a list, or by a call of Prisma. */
+function namedTables(source: ts.SourceFile): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node))
+      found.push(...[...node.text.matchAll(/\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:ONLY\s+)?"?([a-z_]+)/g)].map(([, table]) => table!));
+    if (ts.isPropertyAssignment(node) && node.name.getText(source) === 'table' && ts.isStringLiteralLike(node.initializer))
+      found.push(node.initializer.text);
+    if (ts.isPropertyAccessExpression(node) && ts.isPropertyAccessExpression(node.parent) && /^(db|prisma)$/.test(lastOf(node.expression, source)))
+      found.push(tableOf(node.name.text));
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return [...new Set(found)];
 }
 
 /** Names that say nothing to a stranger, or too many things: docs/GLOSSARY.md has the words to use. */
@@ -190,6 +231,19 @@ export const rules = {
       .map(formatImport),
   'the domain door of a feature never reaches GraphQL': (house) =>
     [...house.files.keys()].filter((file) => /^features\/[^/]+\/index\.ts$/.test(file)).flatMap((door) => pathsToGraph(house, door)),
+  'a table is named by the files of the room that owns it': (house) => {
+    const owners = ownersOf(house);
+    return [...house.files].flatMap(([file, source]) =>
+      namedTables(source)
+        .filter((table) => owners.has(table) && !file.startsWith(`${owners.get(table)}/`))
+        .map((table) => `${file} names ${table}`),
+    );
+  },
+  'every table has an owner': (house) => {
+    const owners = ownersOf(house);
+    const named = new Set([...house.files].flatMap(([, source]) => namedTables(source)));
+    return tables.filter((table) => named.has(table) && !owners.has(table));
+  },
   'features know only earlier features': ({ edges }) =>
     edges
       .filter(({ from, to }) => featureOf(from) && featureOf(to) && featureOf(from) !== featureOf(to))

@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/app/config.ts';
 import { compactTurn, createEventLog, createLocalBus, findUncompacted, type Writer } from '../../src/events/index.ts';
 import { findPurgeable } from '../../src/features/conversations/index.ts';
 import { listForContext } from '../../src/features/messages/index.ts';
+import { unfinishedOf } from '../../src/features/turns/store/turn.sql.ts';
 import { findAdmitted, findLastTurn, renewLeases } from '../../src/features/turns/store/turn-store.ts';
 import { claimNext } from '../../src/features/worker/claiming/claim.ts';
 import { purgeDeleted } from '../../src/features/worker/purge.ts';
@@ -248,7 +249,7 @@ await inScratch(async (url) => {
     {
       title: 'What is to be purged',
       why: '`conversation_deleted` holds only deleted conversations, so the sweep costs nothing while there are none.',
-      run: () => findPurgeable(database, 10),
+      run: () => findPurgeable(database, 10, unfinishedOf),
       pick: /c.deleted_at </,
     },
     {

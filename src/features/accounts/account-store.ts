@@ -1,5 +1,5 @@
 import type { Role } from '../../contracts/viewer.ts';
-import type { Db } from '../../platform/db.ts';
+import type { Db, Transaction } from '../../platform/db.ts';
 
 /** What is known of a user from outside; the rest of the row belongs to us. */
 export type Profile = { displayName: string; email: string | null; roles: Role[] };
@@ -24,3 +24,13 @@ export async function insertAccount(db: Db, account: Profile & { subject: string
 export async function updateProfile(db: Db, id: string, { displayName, email, roles }: Profile): Promise<void> {
   await db.user.updateMany({ where: { id }, data: { displayName, email, roles } });
 }
+
+/** Counts tokens that were used for a user: last in a transaction, since a user may have many turns that end at once. */
+export const addTokens = (tx: Transaction, userId: string, tokens: number): void =>
+  tx.last('UPDATE user_account SET total_tokens_used = total_tokens_used + $2::int, last_used_at = now() WHERE id = $1::uuid', [userId, tokens]);
+
+/** For answers: read in one statement with whatever other users are asked for at that moment. */
+export const findUser = (db: Db, id: string) => db.user.findUnique({ where: { id } });
+
+/** Joins the account of a user, if there still is one. */
+export const leftJoinUser = (alias: string, id: string): string => `LEFT JOIN user_account ${alias} ON ${alias}.id = ${id}`;

@@ -4,6 +4,7 @@
  * costs no statement; roles are what the token says, never what the row says; a bad token is one and the same refusal.
  * Signing in is the identity provider's business; only guests get their tokens here.
  */
+export { addTokens, findUser, leftJoinUser } from './account-store.ts';
 export { createGuestService, type GuestService } from './guest-service.ts';
 export { may, viewerActions } from './roles.ts';
 export { createViewers, type Viewers } from './viewer.ts';

@@ -4,8 +4,7 @@ import { checkArguments, maxArguments, statusWhenAllowed } from '../../engine/in
 import { ApprovalStaleError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { type JsonObject, stableStringify, storableJson } from '../../kernel/json.ts';
 import { storable } from '../../kernel/text.ts';
-import { visibleTo } from '../conversations/index.ts';
-import { allowCall, decide, findExpired, type LockedApproval, lockApprovals, lockCalls, type StoredCall } from '../tools/index.ts';
+import { allowCall, decide, findExpired, findForDecision, type LockedApproval, lockApprovals, lockCalls, type StoredCall } from '../tools/index.ts';
 import { endFor, type Held, type WaitingDeps, whileWaiting } from './waiting.ts';
 
 /** What somebody decides, as it came. */
@@ -35,10 +34,7 @@ export function createDecisions(deps: WaitingDeps) {
       throw ValidationError.of('decisions', `must have 1 to ${maxDecisions} decisions, but has ${decisions.length}`);
     const ids = decisions.map(({ approvalId }) => approvalId);
     if (new Set(ids).size < ids.length) throw ValidationError.of('decisions', 'must not name an approval twice');
-    const rows = await database.prisma.approval.findMany({
-      where: { id: { in: ids }, conversation: visibleTo(viewer) },
-      select: { id: true, toolCall: { select: { turnId: true, toolName: true } }, conversation: { select: { id: true, metadata: true } } },
-    });
+    const rows = await findForDecision(database.prisma, viewer, ids);
     const missing = decisions.find(({ approvalId }) => !rows.some(({ id }) => id === approvalId));
     if (missing) throw new NotFoundError('approval', missing.givenId);
     const { turnId } = rows[0]!.toolCall;

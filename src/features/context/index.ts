@@ -8,4 +8,4 @@ export { type GenerationRequest, hashable, parseGeneration, type ReadGeneration,
 export { type ContextPreview, createContextPreview } from './preview.ts';
 export { modelFor } from './settings.ts';
 export { createSummaries } from './summaries/summaries.ts';
-export { readSummaries } from './summaries/summary-store.ts';
+export { bytesOfSummary, readSummaries } from './summaries/summary-store.ts';

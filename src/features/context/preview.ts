@@ -6,7 +6,7 @@ import { createKeyedQueue } from '../../kernel/keyed-queue.ts';
 import type { Database } from '../../platform/db.ts';
 import { findWholeConversation } from '../conversations/index.ts';
 import { type Content, countable, listForContext, measureForContext, readContent } from '../messages/index.ts';
-import { specOf, type ToolRegistry } from '../tools/index.ts';
+import { bytesOfCalls, specOf, type ToolRegistry } from '../tools/index.ts';
 import { assemble, type ContextDeps } from './assemble.ts';
 import { type GenerationRequest, parseGeneration, readFormat, refuseUnusableFormat } from './generation.ts';
 import { modelFor } from './settings.ts';
@@ -46,7 +46,7 @@ export const createContextPreview = ({ database, findModel, maxMessageChars, too
     // As many of those that are there as the next message leaves room for.
     const room = deps.limits.maxMessages - (draft === null ? 0 : 1);
     const leafId = room > 0 ? activeLeafId : null;
-    const bytes = systemPrompt.length + (leafId ? await measureForContext(database, leafId, room) : 0);
+    const bytes = systemPrompt.length + (leafId ? await measureForContext(database, leafId, room, bytesOfCalls) : 0);
     return within(bytes, async () => {
       const earlier = leafId ? await listForContext(database, leafId, room) : [];
       const before = earlier[0] ? earlier[0].before + 1 : 0;

@@ -4,8 +4,14 @@ import type { Append, EventLog } from '../../events/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import type { Transaction, Tx } from '../../platform/db.ts';
-import { type ConversationChange, insertConversation, type LockedConversation, lockConversation, updateConversation } from './conversation-store.ts';
 import { datedTitle, parseLanguage, parseMetadata, parseSystemPrompt, parseTitle } from './rules.ts';
+import {
+  type ConversationChange,
+  insertConversation,
+  type LockedConversation,
+  lockConversation,
+  updateConversation,
+} from './store/conversation-store.ts';
 
 export type NewConversation = {
   title?: string | null;

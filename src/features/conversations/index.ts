@@ -5,8 +5,11 @@
  */
 export { createVisibility, visibleTo } from './access.ts';
 export { type ConversationService, createConversationService, type NewConversation } from './conversation-service.ts';
+export { baseTitle, copyTitle, titleFrom } from './rules.ts';
+export { addTotals, joinConversation, joinLiving, joinLivingOf, placeMessages, setLength, subtractMessages } from './store/conversation.sql.ts';
 export {
   findConversation,
+  findOwn,
   findPayer,
   findTitled,
   findWholeConversation,
@@ -15,10 +18,10 @@ export {
   listTitles,
   lockConversation,
   lockConversationRow,
+  moveActiveLeaf,
   nameConversation,
   type Payer,
   type Titled,
   updateConversation,
-} from './conversation-store.ts';
-export { findPurgeable, lockForPurge, purgeConversation } from './purge.ts';
-export { baseTitle, copyTitle, titleFrom } from './rules.ts';
+} from './store/conversation-store.ts';
+export { findPurgeable, lockForPurge, purgeConversation } from './store/purge.ts';

@@ -1,7 +1,7 @@
 import type { Conversation } from '../../generated/prisma/client.ts';
 import { addLoaders, batched, byId, type Loader, large } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
-import { countsOfUsers, findLiving, largeColumnsOf } from './conversation-store.ts';
+import { countsOfUsers, findLiving, largeColumnsOf } from './store/conversation-store.ts';
 
 type ConversationRow = Omit<Conversation, 'systemPrompt' | 'metadata'>;
 

@@ -5,6 +5,7 @@ import { connectionOf } from '../../graph/lists/paging.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { selects } from '../../graph/selection.ts';
 import { NotFoundError } from '../../kernel/errors.ts';
+import { findUser } from '../accounts/index.ts';
 import { visibleTo } from './access.ts';
 import { ConversationStatus, TitleSource } from './enums.ts';
 
@@ -18,7 +19,7 @@ export const Conversation = builder.prismaObject('Conversation', {
       type: 'User',
       nullable: true,
       description: 'The owner of the conversation; null when the account was deleted.',
-      resolve: ({ ownerId }, _args, { db }) => (ownerId ? db.user.findUnique({ where: { id: ownerId } }) : null),
+      resolve: ({ ownerId }, _args, { db }) => (ownerId ? findUser(db, ownerId) : null),
     }),
     title: t.exposeString('title', { description: 'The title, up to 200 characters.' }),
     titleSource: t.field({ type: TitleSource, description: 'Who made the title.', resolve: ({ titleSource }) => titleSource }),

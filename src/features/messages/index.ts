@@ -4,6 +4,7 @@
  * shows one branch to everybody; the messages of a conversation have a dense order of their own.
  */
 export { type Content, countable, joinParts, nameOf, type ReadContent, readContent, refuseTooLongText, toParts } from './content/content.ts';
+export { beginAnswer, joinMessage, messagesAs } from './message.sql.ts';
 export {
   completeMessage,
   type EndedAnswer,

@@ -4,7 +4,7 @@ import type { Prisma } from '../../generated/prisma/client.ts';
 import type { Json } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Db, Transaction, Tx } from '../../platform/db.ts';
-import { visibleTo } from '../conversations/index.ts';
+import { moveActiveLeaf, subtractMessages, visibleTo } from '../conversations/index.ts';
 import { below, shown } from './tree/ways.ts';
 
 export const findMessage = (db: Db, viewer: Viewer, id: string) =>
@@ -87,7 +87,7 @@ export const endAnswers = (tx: Tx, turnIds: readonly string[], finishReason: Fin
 export type Superseded = { id: string; turnId: string | null; role: MessageRole; parts: MessagePart[]; tokenCount: number };
 
 const gone = `), fewer AS (
-  UPDATE conversation SET message_count = message_count - n.count FROM (SELECT count(*)::int AS count FROM gone) n WHERE id = $2::uuid
+  ${subtractMessages('$2::uuid', 'SELECT count(*)::int AS count FROM gone')}
 )
 SELECT id, turn_id AS "turnId", role, parts, token_count AS "tokenCount" FROM gone ORDER BY ordinal`;
 
@@ -125,10 +125,7 @@ export async function passOver(tx: Tx, conversationId: string, answerId: string,
     answerId,
     questionId,
   ]);
-  const rows = await tx.query('UPDATE conversation SET active_leaf_id = $3::uuid WHERE id = $1::uuid AND active_leaf_id = $2::uuid RETURNING 1', [
-    ...[conversationId, answerId, questionId],
-  ]);
-  return rows.length === 1;
+  return moveActiveLeaf(tx, conversationId, answerId, questionId);
 }
 
 /** The JSON column as what it holds: only this file and settlement write it. */

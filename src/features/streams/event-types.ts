@@ -6,8 +6,9 @@ import { costs } from '../../graph/limits/list-cost.ts';
 import { toGlobalId } from '../../kernel/global-id.ts';
 import { FinishReason } from '../messages/graph.ts';
 import { Turn, TurnStatus } from '../turns/graph.ts';
-import { fromRecord } from '../turns/index.ts';
+import { fromRecord, readTurn } from '../turns/index.ts';
 import { UsageTotals } from '../usage/graph.ts';
+import { readUsage } from '../usage/index.ts';
 import type { GraphQLEvent } from './frames.ts';
 import { changed, conversation, eventType, message, messageId, names, turn } from './kit-types.ts';
 import { toolEvents } from './tool-event-types.ts';
@@ -88,7 +89,7 @@ const types = [
     turn: t.field({
       type: Turn,
       description: 'The turn as it is now.',
-      resolve: ({ turnId }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: turnId! } }),
+      resolve: ({ turnId }, _args, { db }) => readTurn(db, turnId!),
     }),
     attempt: t.int({ description: 'Number of the attempt that begins.', resolve: ({ body }) => body.attempt }),
     reason: t.string({ description: 'Why, for a log.', resolve: ({ body }) => body.reason }),
@@ -109,7 +110,7 @@ const types = [
     usage: t.field({
       type: 'Usage',
       description: 'The row of the ledger.',
-      resolve: ({ body }, _args, { db }) => db.usage.findUniqueOrThrow({ where: { id: body.usageId } }),
+      resolve: ({ body }, _args, { db }) => readUsage(db, body.usageId),
     }),
     conversationTokens: t.field({
       type: 'BigInt',

@@ -3,6 +3,7 @@ import { builder, type Types } from '../../graph/builder.ts';
 import { toGlobalId } from '../../kernel/global-id.ts';
 import { readConversation } from '../conversations/graph.ts';
 import { Turn } from '../turns/graph.ts';
+import { readTurn } from '../turns/index.ts';
 import type { GraphQLEvent } from './frames.ts';
 
 type Body = GraphQLEvent['body'];
@@ -54,7 +55,7 @@ export const turn = <T extends { body: { turnId: string } }>(t: ObjectFieldBuild
   t.field({
     type: Turn,
     description: 'The turn as it is now.',
-    resolve: ({ body }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: body.turnId } }),
+    resolve: ({ body }, _args, { db }) => readTurn(db, body.turnId),
   });
 
 export const conversation = <T extends { conversationId: string }>(t: ObjectFieldBuilder<Types, T>) =>

@@ -6,7 +6,7 @@ import { idOf } from '../../graph/ids.ts';
 import { eventsAtOnce } from '../../graph/limits/index.ts';
 import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
-import { findTurn } from '../turns/index.ts';
+import { findTurn, readStatus } from '../turns/index.ts';
 import { ConversationEvent, eventCosts, isShown } from './event-types.ts';
 import { type GraphQLFrame, splitFrame, toGraphQLFrame, withEvents } from './frames.ts';
 import { longestGapMs, replayFrames } from './replay.ts';
@@ -113,8 +113,8 @@ function turnFrames(context: Context, source: Source, turnId: string): Stream {
 
 /** Whether the turn has ended, and its terminal event lies before the position: one that has just been committed is still to come. */
 async function hasEnded({ db, services: { log } }: Context, id: string, seq: number): Promise<boolean> {
-  const turn = await db.turn.findUnique({ where: { id }, select: { status: true } });
-  if (turn && !isTerminal(turn.status)) return false;
+  const status = await readStatus(db, id);
+  if (status && !isTerminal(status)) return false;
   return (await log.readTurn(id, seq, 1)).events.length === 0;
 }
 

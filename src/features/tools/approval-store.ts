@@ -1,7 +1,9 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Risk } from '../../contracts/tool.ts';
+import type { Viewer } from '../../contracts/viewer.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { Database, Tx } from '../../platform/db.ts';
+import type { Database, Db, Tx } from '../../platform/db.ts';
+import { joinLivingOf, visibleTo } from '../conversations/index.ts';
 
 export type NewApproval = {
   toolCallId: string;
@@ -72,10 +74,12 @@ export const findExpired = (database: Pick<Database, 'query'>, limit: number): P
     [limit],
   );
 
+const living = joinLivingOf('$1::uuid', 'c', 'a.conversation_id');
+
 /** Ids of what a user is asked in conversations that exist, oldest first; of those after one where it is named. */
 export async function listAsked(database: Tx, ownerId: string, after: string | null, limit: number): Promise<string[]> {
   const rows = await database.query<{ id: string }>(
-    `SELECT a.id FROM approval a JOIN conversation c ON c.id = a.conversation_id AND c.owner_id = $1::uuid AND c.deleted_at IS NULL
+    `SELECT a.id FROM approval a ${living}
      WHERE a.owner_id = $1::uuid AND a.status = 'PENDING' AND a.expires_at > now() AND ($2::uuid IS NULL OR a.id > $2::uuid) ORDER BY a.id LIMIT $3`,
     [ownerId, after, limit],
   );
@@ -84,9 +88,16 @@ export async function listAsked(database: Tx, ownerId: string, after: string | n
 
 export async function countAsked(database: Tx, ownerId: string): Promise<number> {
   const [row] = await database.query<{ count: number }>(
-    `SELECT count(*)::int AS count FROM approval a JOIN conversation c ON c.id = a.conversation_id AND c.owner_id = $1::uuid AND c.deleted_at IS NULL
+    `SELECT count(*)::int AS count FROM approval a ${living}
      WHERE a.owner_id = $1::uuid AND a.status = 'PENDING' AND a.expires_at > now()`,
     [ownerId],
   );
   return row!.count;
 }
+
+/** Approvals that exist for this viewer, with the calls that they are about and the labels of their conversations. */
+export const findForDecision = (db: Db, viewer: Viewer, ids: readonly string[]) =>
+  db.approval.findMany({
+    where: { id: { in: [...ids] }, conversation: visibleTo(viewer) },
+    select: { id: true, toolCall: { select: { turnId: true, toolName: true } }, conversation: { select: { id: true, metadata: true } } },
+  });

@@ -18,10 +18,6 @@ export const listCallsOfMessages = (tx: Tx, messageIds: readonly string[]): Prom
     [messageIds],
   );
 
-/** How many calls of a turn have their results, for a statement of another room. A call that is dropped with its step has no place for one. */
-export const endedCalls = (turn: string): string =>
-  `SELECT count(*) FROM tool_call WHERE turn_id = ${turn} AND finished_at IS NOT NULL AND result_index IS NOT NULL`;
-
 type NewCall = { turnId: string; messageId: string; number: number; step: number; callId: string; toolName: string };
 
 /** Begins a call, once: a try before may have gone through unheard. */

@@ -7,18 +7,19 @@ export {
   countAsked,
   decide,
   findExpired,
+  findForDecision,
   insertApprovals,
   type LockedApproval,
   listAsked,
   lockApprovals,
   withdrawApprovals,
 } from './approval-store.ts';
+export { bytesOfCalls, copyCalls, endedCalls } from './call.sql.ts';
 export {
   allowCall,
   type ClosedCall,
   closeCalls,
   endCall,
-  endedCalls,
   insertCall,
   listCalls,
   listCallsOfMessages,

@@ -6,6 +6,7 @@ import { connectionOf } from '../../graph/lists/paging.ts';
 import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import type { Rows } from '../../graph/rows.ts';
+import { findUser } from '../accounts/index.ts';
 import { readConversation } from '../conversations/graph.ts';
 import { visibleTo } from '../conversations/index.ts';
 import { ApprovalStatus, Risk, ToolCallStatus } from './enums.ts';
@@ -123,7 +124,7 @@ export const Approval = builder.prismaObject('Approval', {
       type: 'User',
       nullable: true,
       description: 'Who decided; null where nobody did.',
-      resolve: ({ decidedById }, _args, { db }) => (decidedById ? db.user.findUnique({ where: { id: decidedById } }) : null),
+      resolve: ({ decidedById }, _args, { db }) => (decidedById ? findUser(db, decidedById) : null),
     }),
     reason: t.string({
       nullable: true,

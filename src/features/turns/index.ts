@@ -9,15 +9,20 @@ export { endAllTurns } from './ending/stop.ts';
 export { fromRecord, TurnNotActiveError, toRecord } from './errors.ts';
 export type { ClaimOnCommit, LocalWorker, NewlyAdmitted } from './ports.ts';
 export { parkTurn, resumeTurn } from './store/parking.ts';
+export { purgeTurns } from './store/purge.ts';
 export { firstOwner, isHeld, moreWait, queuedTurn, rankOwners, runningOf } from './store/queue.sql.ts';
 export { listSteered, listSteering, markSteered } from './store/steering-store.ts';
+export { claimableOf, claimTurns, endTurn, extendLeases, turnsAs, unfinishedOf, unreadSteering } from './store/turn.sql.ts';
 export {
   findTurn,
   insertTurn,
+  isSettledBy,
   lockHeld,
   lockTurn,
   nextAttempt,
   readBacklog,
+  readStatus,
+  readTurn,
   releaseLease,
   renewLeases,
   unblockNext,

@@ -6,6 +6,8 @@ import { orderKey } from '../../graph/lists/window.ts';
 import { present } from '../../graph/loaders.ts';
 import { findNodes, globalId, Node } from '../../graph/node.ts';
 import { idKey } from '../../kernel/cursor.ts';
+import { findUser } from '../accounts/index.ts';
+import { findOwn } from '../conversations/index.ts';
 import { UsageKind, UsageSource } from './enums.ts';
 import { noTotals } from './usage-store.ts';
 
@@ -44,14 +46,13 @@ const Usage = builder.prismaObject('Usage', {
       type: 'User',
       nullable: true,
       description: 'The user for whom the call was made; null when the account was deleted.',
-      resolve: ({ userId }, _args, { db }) => (userId ? db.user.findUnique({ where: { id: userId } }) : null),
+      resolve: ({ userId }, _args, { db }) => (userId ? findUser(db, userId) : null),
     }),
     conversation: t.field({
       type: 'Conversation',
       nullable: true,
       description: 'The conversation for which it was made; null when that was deleted.',
-      resolve: ({ conversationId }, _args, { db, viewer }) =>
-        conversationId ? db.conversation.findUnique({ where: { id: conversationId, ownerId: viewer.userId, deletedAt: null } }) : null,
+      resolve: ({ conversationId }, _args, { db, viewer }) => (conversationId ? findOwn(db, viewer, conversationId) : null),
     }),
     message: t.field({
       type: 'Message',

@@ -3,6 +3,8 @@ import type { EventBody, TotalsRecord } from '../../contracts/turn-event.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Database, Db, Transaction, Tx } from '../../platform/db.ts';
 import { changeSlice, type Slice } from '../../platform/slice.ts';
+import { addTokens } from '../accounts/index.ts';
+import { addTotals } from '../conversations/index.ts';
 import type { CallAccount } from './account.ts';
 
 /** One call of a provider, and what it is booked on. */
@@ -42,11 +44,7 @@ export async function bookCall(tx: Transaction, at: Date, entry: LedgerEntry): P
     ...[id, userId, conversationId, messageId, turnId, attempt, sessionId, kind, source, provider, model, requestId, responseTimeMs],
     ...[inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd],
   ]);
-  if (userId !== null)
-    tx.last('UPDATE user_account SET total_tokens_used = total_tokens_used + $2::int, last_used_at = now() WHERE id = $1::uuid', [
-      userId,
-      totalTokens,
-    ]);
+  if (userId !== null) addTokens(tx, userId, totalTokens);
   const { tokens, cost, ...turnTotals } = row!;
   return { id, conversationTokens: tokens, conversationCost: cost, turnTotals };
 }
@@ -71,9 +69,7 @@ WITH booked AS (
   VALUES ($1, $2::uuid, $3::uuid, $4, $5::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::int, $20::numeric)
   RETURNING input_tokens, output_tokens, total_tokens, cost_usd
 ), talk AS (
-  UPDATE conversation SET total_tokens = total_tokens + $19::int, total_cost = total_cost + coalesce($20::numeric, 0), updated_at = now(),
-    last_message_at = CASE WHEN $8::usage_kind = 'CHAT' THEN now() ELSE last_message_at END
-  WHERE id = $3::uuid RETURNING total_tokens::text AS tokens, total_cost::text AS cost
+  ${addTotals({ conversation: '$3::uuid', tokens: '$19::int', cost: '$20::numeric', isChat: "$8::usage_kind = 'CHAT'" })}
 ), of_turn AS (
   SELECT ${sums} FROM (
     SELECT input_tokens, output_tokens, total_tokens, cost_usd FROM usage WHERE turn_id = $5::uuid UNION ALL SELECT * FROM booked) AS rows
@@ -107,6 +103,9 @@ async function sumBy(tx: Tx, column: 'turn_id' | 'conversation_id', ids: readonl
   );
   return new Map(rows.map(({ key, ...totals }) => [key, totals]));
 }
+
+/** For answers: read in one statement with whatever others are asked for at that moment. */
+export const readUsage = (db: Db, id: string) => db.usage.findUniqueOrThrow({ where: { id } });
 
 /** Rows of the ledger, in any order. */
 export const findUsage = (db: Db, ids: readonly string[]) => db.usage.findMany({ where: { id: { in: [...ids] } } });

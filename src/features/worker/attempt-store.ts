@@ -1,6 +1,7 @@
 import type { ContextRecord } from '../../contracts/context.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Database, Db, Tx } from '../../platform/db.ts';
+import { turnsAs } from '../turns/index.ts';
 
 /** Begins the attempt that follows the one before, in the same process. */
 export const insertAttempt = (tx: Tx, { turnId, number, worker }: { turnId: string; number: number; worker: string }): Promise<unknown> =>
@@ -21,7 +22,7 @@ export async function markRequested(
 ): Promise<boolean> {
   const rows = await database.query(
     `UPDATE turn_attempt a SET requested_at = now(), input_tokens = $4, context = $5
-     FROM turn t WHERE t.id = a.turn_id AND a.turn_id = $1::uuid AND a.number = $2 AND t.fence = $3 AND t.finished_at IS NULL RETURNING 1`,
+     FROM ${turnsAs('t')} WHERE t.id = a.turn_id AND a.turn_id = $1::uuid AND a.number = $2 AND t.fence = $3 AND t.finished_at IS NULL RETURNING 1`,
     [turnId, number, fence, record.tokens, JSON.stringify(record)],
   );
   return rows.length === 1;
@@ -53,7 +54,7 @@ export async function endAttempt(tx: Tx, turnId: string, number: number, end: En
 /** The deaths of workers that a turn has ended count no more for those that ran beside it. */
 export const excuseNeighbours = (database: Database, turnId: string): Promise<unknown> =>
   database.query(
-    `UPDATE turn_attempt a SET progress = NULL FROM turn_attempt own, turn t
+    `UPDATE turn_attempt a SET progress = NULL FROM turn_attempt own, ${turnsAs('t')}
      WHERE own.turn_id = $1::uuid AND own.outcome = 'CRASHED' AND NOT own.isolated
        AND t.status IN ('RUNNING', 'RECOVERING') AND t.id <> own.turn_id AND a.turn_id = t.id AND a.worker = own.worker AND a.outcome = 'CRASHED'`,
     [turnId],

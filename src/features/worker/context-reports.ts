@@ -2,13 +2,15 @@ import type { ContextRecord, ContextReport } from '../../contracts/context.ts';
 import { itemsOf } from '../../engine/index.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
-import { readSummaries, withSummary } from '../context/index.ts';
+import { bytesOfSummary, readSummaries, withSummary } from '../context/index.ts';
+import { joinConversation } from '../conversations/index.ts';
 import { listForContexts } from '../messages/index.ts';
+import { turnsAs } from '../turns/index.ts';
 
 type Row = { id: string; inputMessageId: string; systemPrompt: string; provider: string; model: string; context: ContextRecord };
 
 const lastContext = `
-  FROM turn t JOIN conversation c ON c.id = t.conversation_id CROSS JOIN LATERAL (
+  FROM ${turnsAs('t')} ${joinConversation('c', 't.conversation_id')} CROSS JOIN LATERAL (
     SELECT context FROM turn_attempt WHERE turn_id = t.id AND context IS NOT NULL ORDER BY number DESC LIMIT 1) a`;
 
 /** About what one message that was looked at takes of a report, in bytes. */
@@ -19,7 +21,7 @@ export const createReports = (tx: Tx) => ({
   lengths: (turnIds: readonly string[]): Promise<{ id: string; bytes: number }[]> =>
     tx.query(
       `SELECT t.id, octet_length(c.system_prompt) + octet_length(a.context::text) + (a.context->>'considered')::int * ${itemBytes}
-         + coalesce((SELECT octet_length(text) FROM context_summary WHERE id = (a.context->'summary'->>'id')::uuid), 0) AS bytes
+         + coalesce((${bytesOfSummary("(a.context->'summary'->>'id')::uuid")}), 0) AS bytes
        ${lastContext} WHERE t.id = ANY($1::uuid[]) AND t.input_message_id IS NOT NULL`,
       [turnIds],
     ),

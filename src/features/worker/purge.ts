@@ -1,14 +1,13 @@
 import { purgeEvents } from '../../events/index.ts';
 import type { Database, Tx } from '../../platform/db.ts';
-import { changeSlice, type Slice } from '../../platform/slice.ts';
+import type { Slice } from '../../platform/slice.ts';
 import { findPurgeable, lockForPurge, purgeConversation } from '../conversations/index.ts';
 import { purgeMessages } from '../messages/index.ts';
 import { dropRequests } from '../side-calls/index.ts';
+import { purgeTurns, unfinishedOf } from '../turns/index.ts';
 import { unlinkUsage } from '../usage/index.ts';
 
 type Step = { limit: number; change: (tx: Tx, conversationId: string, after: string | null, limit: number) => Promise<Slice> };
-
-const turns = { change: 'DELETE FROM turn', table: 'turn', order: 'ordinal', type: 'bigint' } as const;
 
 /**
  * What hangs on what goes last, so that no cascade removes more than a few rows. The limits keep each statement to some tens of
@@ -18,7 +17,7 @@ const steps: Step[] = [
   { limit: 5_000, change: purgeEvents },
   { limit: 500, change: unlinkUsage },
   { limit: 250, change: purgeMessages },
-  { limit: 250, change: (tx, id, after, limit) => changeSlice(tx, turns, id, after, limit) },
+  { limit: 250, change: purgeTurns },
 ];
 
 /**
@@ -26,7 +25,7 @@ const steps: Step[] = [
  * have the connection, and an abort ends it: what is left is found by the next sweep.
  */
 export async function purgeDeleted(database: Database, conversations: number, signal: AbortSignal): Promise<void> {
-  for (const { id } of await findPurgeable(database, conversations)) {
+  for (const { id } of await findPurgeable(database, conversations, unfinishedOf)) {
     if (signal.aborted) return;
     await purge(database, id, signal);
   }

@@ -5,7 +5,7 @@ import type { Key, PageRequest } from './paging.ts';
 
 /** A list that hangs on a parent row, in the order of one unique column. */
 export type Windowed = {
-  table: 'message' | 'turn' | 'usage';
+  table: string;
   parent: string;
   order: 'ordinal' | 'id';
   /** Whether the list begins with the newest. */

@@ -1,5 +1,5 @@
 import type { Tx } from '../../../platform/db.ts';
-import { segments } from '../../messages/index.ts';
+import { joinMessage, messagesAs, segments } from '../../messages/index.ts';
 
 /** What stands for the first messages on a way. */
 export type Summary = {
@@ -16,8 +16,8 @@ const maxKept = 20;
 /** For each of these messages, `columns` of the summary `s` that stands for most of the way to it; absent where there is none. */
 const nearest = (columns: string): string =>
   `${segments}
-   SELECT DISTINCT ON (leaf.id) leaf.id AS leaf, ${columns} FROM message leaf
-   JOIN context_summary s ON s.conversation_id = leaf.conversation_id JOIN message m ON m.id = s.upto_message_id
+   SELECT DISTINCT ON (leaf.id) leaf.id AS leaf, ${columns} FROM ${messagesAs('leaf')}
+   JOIN context_summary s ON s.conversation_id = leaf.conversation_id ${joinMessage('m', 's.upto_message_id')}
    JOIN segment g ON g.leaf = leaf.id AND g.branch_id = m.branch_id AND m.ordinal <= g.upto
    WHERE leaf.id = ANY($1::uuid[]) AND m.id <> leaf.id ORDER BY leaf.id, s.covers DESC`;
 
@@ -35,6 +35,9 @@ export const createSummaryTexts = (tx: Tx) => ({
   values: async (messageIds: readonly string[]): Promise<Map<string, string>> =>
     new Map((await findSummaries(tx, messageIds)).map(({ leaf, text }) => [leaf, text])),
 });
+
+/** The bytes of the text of a summary, for statements of other rooms. */
+export const bytesOfSummary = (id: string): string => `SELECT octet_length(text) FROM context_summary WHERE id = ${id}`;
 
 /** Texts by their ids; one that was dropped since is absent. */
 export async function readSummaries(tx: Tx, ids: readonly string[]): Promise<Map<string, string>> {

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { MessagePart, MessageRole, MessageStatus } from '../../../contracts/message.ts';
 import type { Transaction } from '../../../platform/db.ts';
+import { placeMessages } from '../../conversations/index.ts';
 import { textFacts } from '../message-store.ts';
 
 export type NewMessage = {
@@ -43,10 +44,7 @@ export function appendMessages(
 /** $1 conversation, $2 parent or null, $3 JSON array of messages, $4 how many, $5 the last of them, $6 title or null, $7 id for a new branch, $8 turn. */
 const append = `
 WITH place AS (
-  UPDATE conversation
-  SET last_ordinal = last_ordinal + $4::int, message_count = message_count + $4::int, active_leaf_id = $5::uuid, title = coalesce($6, title),
-    last_message_at = now(), updated_at = now()
-  WHERE id = $1::uuid RETURNING last_ordinal - $4::int AS last
+  ${placeMessages({ conversation: '$1::uuid', count: '$4::int', leaf: '$5::uuid', title: '$6' })}
 ), behind AS (
   SELECT p.branch_id, p.ordinal, p.depth, (SELECT max(ordinal) FROM message WHERE branch_id = p.branch_id) > p.ordinal AS is_followed
   FROM message p WHERE p.id = $2::uuid

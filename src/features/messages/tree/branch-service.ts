@@ -24,12 +24,14 @@ const maxCopied = 10_000;
 type Deps = {
   log: EventLog;
   db: Db;
+  /** A statement that copies the calls of tools of messages: see `copyPath`. */
+  copyCalls(copy: string): string;
   /** Counts a copy as a turn of this user; rejects where they may have no more for now. */
   countTurn(viewer: Viewer): Promise<unknown>;
 };
 
 /** Chooses the branch that a conversation shows, and makes conversations out of branches. */
-export function createBranchService({ log, db, countTurn }: Deps) {
+export function createBranchService({ log, db, copyCalls, countTurn }: Deps) {
   async function lock(tx: Tx, viewer: Viewer, { conversationId, givenId, messageId, givenMessageId }: BranchTarget) {
     const conversation = await lockConversation(tx, viewer, conversationId);
     if (!conversation) throw new NotFoundError('conversation', givenId);
@@ -66,7 +68,7 @@ export function createBranchService({ log, db, countTurn }: Deps) {
         const own = { title, titleSource: titleSource === 'USER' ? titleSource : ('FALLBACK' as const), forkedFromId: place.messageId };
         const like = { language, provider, model, systemPrompt, metadata: source.metadata as JsonObject };
         insertConversation(tx, { id, sessionId: uuidv7(), ownerId: viewer.userId, ...own, ...like });
-        await copyPath(tx, place.messageId, id);
+        await copyPath(tx, place.messageId, id, copyCalls);
       });
       return id;
     },

@@ -1,6 +1,7 @@
 import type { FoundRow } from '../../../graph/budget/index.ts';
 import type { Rows } from '../../../graph/rows.ts';
 import type { Db } from '../../../platform/db.ts';
+import { joinLiving } from '../../conversations/index.ts';
 import type { MessageContents } from '../rows.ts';
 
 type FoundMessage = FoundRow<Rows['Message'], MessageContents>;
@@ -22,7 +23,7 @@ const select = `
     CASE WHEN ${whole} THEN m.parts END AS parts, CASE WHEN ${whole} THEN m.metadata END AS metadata
   FROM message m`;
 
-const living = 'JOIN conversation c ON c.id = m.conversation_id AND c.deleted_at IS NULL';
+const living = joinLiving('c', 'm.conversation_id');
 
 /** Messages for answers. `room` is how many bytes of contents may be read with them. */
 export const createMessageRows = (db: Db) => ({

@@ -2,6 +2,7 @@ import { contentOf, type MessagePart, type MessageRole } from '../../../contract
 import { ConflictError, type NotFoundError } from '../../../kernel/errors.ts';
 import { groupBy } from '../../../kernel/group.ts';
 import type { Tx } from '../../../platform/db.ts';
+import { setLength } from '../../conversations/index.ts';
 import { below, segments, shown, walk } from './ways.ts';
 
 /** A message that a model may be shown. */
@@ -61,13 +62,15 @@ const toShown = ({ id, turnId, depth, role, parts, tokenCount }: Row): ContextMe
 export const listForContext = async (tx: Tx, messageId: string, limit: number): Promise<ContextMessage[]> =>
   (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
 
-/** Bytes of the contents of the messages that `listForContext` reads, and of the calls in them, without reading them. */
-export async function measureForContext(tx: Tx, messageId: string, limit: number): Promise<number> {
+/**
+ * Bytes of the contents of the messages that `listForContext` reads, and of the calls in them, without reading them. `bytesOfCalls` is a statement
+ * that sums those of one message, whose id it is given.
+ */
+export async function measureForContext(tx: Tx, messageId: string, limit: number, bytesOfCalls: (messageId: string) => string): Promise<number> {
   const [row] = await tx.query<{ bytes: number }>(
     `${segments}
      SELECT coalesce(sum(w.bytes + (
-       SELECT coalesce(sum(coalesce(t.bytes, tool_call_bytes(t.arguments_text, t.arguments, t.result, t.error_message))), 0)
-       FROM tool_call t WHERE t.message_id = w.id)), 0)::bigint AS bytes
+       ${bytesOfCalls('w.id')})), 0)::bigint AS bytes
      FROM (
        SELECT m.id, coalesce(m.bytes, message_bytes(m.parts, m.metadata)) AS bytes, row_number() OVER (ORDER BY m.ordinal DESC) AS place
        FROM ${walk({ backward: true, only: ofContext, limit: '$2::int' })}) w
@@ -142,27 +145,21 @@ export async function measurePath(tx: Tx, messageId: string): Promise<{ count: n
 }
 
 /**
- * Writes the way to a message into an empty conversation, as its only branch. What was said, when and by which model is copied; what it cost
- * stays with the original.
+ * Writes the path to a message into an empty conversation, as its only branch. What was said, when and by which model is copied; what it cost
+ * stays with the original. `copyCalls` is a statement that copies the calls of tools: it is given the name of a table with the `id` of each
+ * message and the `new_id` of its copy.
  */
-export const copyPath = (tx: Tx, messageId: string, conversationId: string): Promise<unknown> =>
+export const copyPath = (tx: Tx, messageId: string, conversationId: string, copyCalls: (copy: string) => string): Promise<unknown> =>
   tx.query(
     `${segments}, copy AS (
        SELECT m.*, row_number() OVER (ORDER BY m.ordinal) AS place, gen_random_uuid() AS new_id
        FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown}
      ), calls AS (
-       INSERT INTO tool_call (id, message_id, number, step, call_id, tool_name, arguments_text, arguments, status, replay, attempts, result, error_code,
-         error_message, result_index, started_at, finished_at)
-       SELECT gen_random_uuid(), copy.new_id, c.number, c.step, c.call_id, c.tool_name,
-         coalesce(a.edited_arguments::text, c.arguments_text), coalesce(a.edited_arguments, c.arguments), c.status, c.replay, c.attempts, c.result,
-         c.error_code, c.error_message, c.result_index, c.started_at, c.finished_at
-       FROM copy JOIN tool_call c ON c.message_id = copy.id LEFT JOIN approval a ON a.tool_call_id = c.id
-     ), told AS (
+       ${copyCalls('copy')}
+     ), copied AS (
        SELECT count(*)::int AS count, max(created_at) AS last_at FROM copy
      ), counted AS (
-       UPDATE conversation c SET message_count = told.count, last_ordinal = told.count, last_message_at = told.last_at,
-         active_leaf_id = (SELECT new_id FROM copy ORDER BY place DESC LIMIT 1)
-       FROM told WHERE c.id = $2::uuid
+       ${setLength('$2::uuid', 'copied', 'SELECT new_id FROM copy ORDER BY place DESC LIMIT 1')}
      )
      INSERT INTO message (id, conversation_id, parent_id, branch_id, depth, role, status, finish_reason, parts, ordinal, model, token_count, metadata,
        content_length, content_sha256, created_at)

@@ -1,3 +1,6 @@
+import { joinLog } from '../../../events/index.ts';
+import { joinConversation } from '../../conversations/index.ts';
+
 const waits = (turn: string): string => `${turn}.status = 'QUEUED' AND NOT ${turn}.blocked`;
 /** A turn in the hands of a worker, or of one that died: what waits for a person, or to go on after that, occupies nobody. */
 export const isHeld = (turn: string): string => `${turn}.status IN ('RUNNING', 'RECOVERING') AND ${turn}.worker IS NOT NULL`;
@@ -40,7 +43,7 @@ export const firstOwner = '00000000-0000-0000-0000-000000000000';
  * waits for nobody. The turn before may have been unblocked by a hand in the database, or by a version that blocks none.
  */
 const oldest = (where: string): string => `
-  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
+  SELECT t.id FROM turn t ${joinConversation('c', 't.conversation_id')} ${joinLog('l', 'c.id')}
   WHERE ${waits('t')} AND ${where} AND NOT EXISTS (
     SELECT 1 FROM turn o WHERE o.conversation_id = t.conversation_id AND o.finished_at IS NULL AND o.ordinal < t.ordinal)
   ORDER BY t.created_at LIMIT 1 FOR NO KEY UPDATE OF c, t, l SKIP LOCKED`;

@@ -2,6 +2,7 @@ import type { FinishReason } from '../../../contracts/message.ts';
 import type { Generation } from '../../../contracts/model-provider.ts';
 import type { StopRequest, TurnStatus, TurnTrigger } from '../../../contracts/turn.ts';
 import type { Viewer } from '../../../contracts/viewer.ts';
+import { epochOf, logOf } from '../../../events/index.ts';
 import type { Database, Db, Transaction, Tx } from '../../../platform/db.ts';
 import { visibleTo } from '../../conversations/index.ts';
 import { goesOn } from './parking.ts';
@@ -15,6 +16,16 @@ export const findWholeTurn = (db: Db, viewer: Viewer, id: string) =>
 
 export const findTurnByKey = (db: Db, viewer: Viewer, idempotencyKey: string) =>
   db.turn.findFirst({ where: { ownerId: viewer.userId, idempotencyKey, conversation: visibleTo(viewer) } });
+
+/** For answers, where whoever asks may see it: read in one statement with whatever others are asked for at that moment. */
+export const readTurn = (db: Db, id: string) => db.turn.findUniqueOrThrow({ where: { id } });
+
+/** Null where there is no such turn any more. */
+export const readStatus = async (db: Db, id: string) => (await db.turn.findUnique({ where: { id }, select: { status: true } }))?.status ?? null;
+
+/** Whether a turn has ended in the hands of this writer. */
+export const isSettledBy = async (db: Db, { id, fence }: { id: string; fence: number }): Promise<boolean> =>
+  (await db.turn.count({ where: { id, fence, finishedAt: { not: null } } })) === 1;
 
 /** The turn of a conversation that runs, or the next in its queue. */
 export const findLive = (db: Db, conversationId: string) =>
@@ -34,7 +45,7 @@ export type AdmittedTurn = {
 export async function findAdmitted(tx: Tx, viewer: Viewer, idempotencyKey: string): Promise<AdmittedTurn | null> {
   const [row] = await tx.query<AdmittedTurn>(
     `SELECT id, conversation_id AS "conversationId", input_message_id AS "inputMessageId", request_hash AS "requestHash", log_start AS "logStart",
-       coalesce((SELECT epoch FROM conversation_log l WHERE l.conversation_id = turn.conversation_id), 1) AS epoch
+       coalesce(${epochOf('turn.conversation_id')}, 1) AS epoch
      FROM turn WHERE owner_id = $1::uuid AND idempotency_key = $2`,
     [viewer.userId, idempotencyKey],
   );
@@ -77,7 +88,7 @@ export async function insertTurn(tx: Transaction, turn: NewTurn): Promise<QueueP
     `WITH place AS (
        SELECT coalesce((SELECT ordinal FROM turn WHERE conversation_id = $2::uuid ORDER BY ordinal DESC LIMIT 1), 0) + 1 AS ordinal,
          (SELECT count(*) FROM turn WHERE conversation_id = $2::uuid AND finished_at IS NULL) AS position,
-         head, epoch FROM conversation_log WHERE conversation_id = $2::uuid
+         head, epoch FROM ${logOf('$2::uuid')}
      ), admitted AS (
        INSERT INTO turn (id, conversation_id, owner_id, ordinal, trigger, blocked, idempotency_key, request_hash, input_message_id, provider,
          model, generation, log_start, leaf_before_id, steers_id)

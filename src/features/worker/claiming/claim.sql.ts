@@ -1,4 +1,8 @@
-import { isHeld, moreWait, queuedTurn, rankOwners, runningOf } from '../../turns/index.ts';
+import { joinLog, setWriter, storeClaimEvent } from '../../../events/index.ts';
+import { leftJoinUser } from '../../accounts/index.ts';
+import { joinConversation } from '../../conversations/index.ts';
+import { beginAnswer } from '../../messages/index.ts';
+import { claimTurns, isHeld, moreWait, queuedTurn, rankOwners, runningOf, turnsAs } from '../../turns/index.ts';
 import { deathsOf, maxDeaths } from './deaths.sql.ts';
 
 /** What recovery says of a turn whose worker was lost. */
@@ -14,9 +18,9 @@ const rankedOwners = rankOwners({ perUser, after: '(SELECT $5::uuid)', most: 50 
  * run. One that has ended workers is left to a process of its own.
  */
 const anyDue = `${rankedOwners}, busy AS MATERIALIZED (
-  SELECT owner_id FROM turn r WHERE ${isHeld('r')} AND owner_id IS NOT NULL GROUP BY owner_id HAVING count(*) >= ${perUser}
+  SELECT owner_id FROM ${turnsAs('r')} WHERE ${isHeld('r')} AND owner_id IS NOT NULL GROUP BY owner_id HAVING count(*) >= ${perUser}
 ), expired AS (
-  SELECT t.id, t.worker, d.* FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
+  SELECT t.id, t.worker, d.* FROM ${turnsAs('t')} ${joinConversation('c', 't.conversation_id')} ${joinLog('l', 'c.id')}
   CROSS JOIN LATERAL ${deathsOf('t')} d
   WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.lease_until < now() AND t.id <> ALL((SELECT $3::uuid[])::uuid[])
     AND (t.worker IS NOT NULL OR NOT EXISTS (SELECT FROM busy b WHERE b.owner_id = t.owner_id)) AND (t.worker IS NULL OR d.deaths < ${maxDeaths.inCompany})
@@ -32,18 +36,23 @@ const anyDue = `${rankedOwners}, busy AS MATERIALIZED (
  */
 const newDue = `${rankedOwners}, due AS (
   SELECT t.id, false AS recovering, false AS resumed, 0 AS progress, 0 AS deaths, 0 AS "isolatedDeaths"
-  FROM turn t CROSS JOIN LATERAL ${runningOf('t.owner_id', perUser)} own
+  FROM ${turnsAs('t')} CROSS JOIN LATERAL ${runningOf('t.owner_id', perUser)} own
   WHERE t.id = $3::uuid AND t.status = 'QUEUED' AND NOT t.blocked AND own.running < ${perUser} AND NOT EXISTS (
     SELECT FROM ranked r WHERE (r.running, r.created_at) < (own.running, t.created_at))
 )`;
 
 /** One turn that was kept for a process of its own. $3 its id, $4 the fence that it had then: whoever claimed it since has it. */
 const isolatedDue = `locked AS (
-  SELECT t.id FROM turn t JOIN conversation c ON c.id = t.conversation_id JOIN conversation_log l ON l.conversation_id = c.id
+  SELECT t.id FROM ${turnsAs('t')} ${joinConversation('c', 't.conversation_id')} ${joinLog('l', 'c.id')}
   WHERE t.id = $3::uuid AND t.fence = $4::int AND t.status IN ('RUNNING', 'RECOVERING') FOR NO KEY UPDATE OF c, t, l SKIP LOCKED
 ), due AS (
-  SELECT t.id, true AS recovering, true AS resumed, d.* FROM locked JOIN turn t ON t.id = locked.id CROSS JOIN LATERAL ${deathsOf('t')} d
+  SELECT t.id, true AS recovering, true AS resumed, d.* FROM locked JOIN ${turnsAs('t')} ON t.id = locked.id CROSS JOIN LATERAL ${deathsOf('t')} d
 )`;
+
+/** What readers are told of a claim, of the columns of `claimed`. */
+const claimEvent = `CASE WHEN recovering
+    THEN json_build_object('type', 'turn-recovering', 'turnId', id, 'attempt', attempt, 'reason', '${lostReason}')
+    ELSE json_build_object('type', 'turn-started', 'turnId', id) END`;
 
 type Parts = { due: string; isMore?: string; isIsolated?: boolean };
 
@@ -55,27 +64,15 @@ type Parts = { due: string; isMore?: string; isIsolated?: boolean };
  */
 const claimOf = ({ due, isMore = 'false', isIsolated = false }: Parts): string => `
 WITH RECURSIVE ${due}, claimed AS (
-  UPDATE turn t
-  SET status = (CASE WHEN due.recovering THEN 'RECOVERING' ELSE 'RUNNING' END)::turn_status, fence = t.fence + 1, attempt = t.attempt + 1,
-      worker = $1, lease_until = clock_timestamp() + $2::int * interval '1 millisecond', started_at = coalesce(t.started_at, now())
-  FROM due WHERE t.id = due.id
-  RETURNING t.*, due.recovering, due.resumed, due.progress, due.deaths, due."isolatedDeaths"
+  ${claimTurns({ due: 'due', worker: '$1', leaseMs: '$2::int' })}
 ), begun_attempt AS (
   INSERT INTO turn_attempt (turn_id, number, worker, recovery, isolated) SELECT id, attempt, $1, 'FRESH', ${isIsolated} FROM claimed
 ), answer AS (
-  UPDATE message m SET status = (CASE WHEN m.status = 'SUPERSEDED' THEN 'SUPERSEDED' ELSE 'STREAMING' END)::message_status, updated_at = now()
-  FROM claimed WHERE m.turn_id = claimed.id AND m.role = 'ASSISTANT' AND m.finish_reason IS NULL
-  RETURNING m.id
+  ${beginAnswer('claimed')}
 ), head AS (
-  UPDATE conversation_log l SET writer_turn_id = claimed.id, writer_fence = claimed.fence, writer_batch = 0, head = l.head + 1
-  FROM claimed WHERE l.conversation_id = claimed.conversation_id
-  RETURNING l.head
+  ${setWriter('claimed')}
 ), stored AS (
-  INSERT INTO event (conversation_id, seq, turn_id, at, body)
-  SELECT conversation_id, head.head, id, now(), CASE WHEN recovering
-    THEN json_build_object('type', 'turn-recovering', 'turnId', id, 'attempt', attempt, 'reason', '${lostReason}')
-    ELSE json_build_object('type', 'turn-started', 'turnId', id) END
-  FROM claimed, head
+  ${storeClaimEvent('claimed', 'head', claimEvent)}
 )
 SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id AS "ownerId", c.session_id AS "sessionId",
   c.system_prompt AS "systemPrompt", claimed.input_message_id AS "inputMessageId", claimed.provider, claimed.model, claimed.generation,
@@ -83,7 +80,7 @@ SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id
   claimed.progress, claimed.deaths, claimed."isolatedDeaths", ${isIsolated} AS "isIsolated",
   coalesce(u.roles::text[], '{}') AS roles, c.metadata,
   answer.id AS "messageId", head.head, now() AS at, ${isMore} AS "isMore"
-FROM claimed JOIN conversation c ON c.id = claimed.conversation_id LEFT JOIN user_account u ON u.id = claimed.owner_id, head, answer`;
+FROM claimed ${joinConversation('c', 'claimed.conversation_id')} ${leftJoinUser('u', 'claimed.owner_id')}, head, answer`;
 
 /** claim-next. $1 to $5: see above. */
 export const claimAny = claimOf({ due: anyDue, isMore: `claimed.resumed OR ${moreWait}` });

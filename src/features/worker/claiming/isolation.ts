@@ -1,5 +1,6 @@
 import type { Database } from '../../../platform/db.ts';
 import type { Logger } from '../../../platform/logger.ts';
+import { extendLeases, turnsAs } from '../../turns/index.ts';
 import { deathsOf, maxDeaths } from './deaths.sql.ts';
 
 /** A turn that must run alone, with the fence that it had when it was reserved for that. */
@@ -19,12 +20,12 @@ const startMs = 15_000;
  */
 const reserve = `
 WITH suspect AS (
-  SELECT t.id FROM turn t CROSS JOIN LATERAL ${deathsOf('t')} d
+  SELECT t.id FROM ${turnsAs('t')} CROSS JOIN LATERAL ${deathsOf('t')} d
   WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.worker IS NOT NULL AND t.lease_until < now() AND t.id <> ALL((SELECT $3::uuid[])::uuid[])
     AND d.deaths >= ${maxDeaths.inCompany}
   ORDER BY t.started_at DESC LIMIT (SELECT $1::int) FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE turn t SET lease_until = now() + $2::int * interval '1 millisecond' FROM suspect WHERE t.id = suspect.id RETURNING t.id, t.fence`;
+${extendLeases('suspect', '$2::int')}`;
 
 /** Turns that must run alone, and that nobody runs; nobody else gets them for a while, in which a process may start. */
 export const reserveIsolated = (database: Pick<Database, 'query'>, most: number, running: readonly string[] = []): Promise<IsolatedTurn[]> =>

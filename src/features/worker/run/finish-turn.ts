@@ -2,7 +2,7 @@ import type { FinishReason } from '../../../contracts/message.ts';
 import type { TurnStatus } from '../../../contracts/turn.ts';
 import type { ErrorRecord, TurnFinishedBody } from '../../../contracts/turn-event.ts';
 import type { Tx } from '../../../platform/db.ts';
-import { unblockNext } from '../../turns/index.ts';
+import { claimableOf, endTurn, unblockNext, unreadSteering } from '../../turns/index.ts';
 
 type Finish = {
   id: string;
@@ -27,6 +27,11 @@ export type Finished = {
   unread: string[];
 };
 
+/** $8 the attempt that said the first word, $9 how many ms after its request. */
+const firstTokenAt = `SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8`;
+
+const ended = endTurn({ id: '$1::uuid', from: '$3::turn_status[]', fence: '$4', status: '$5', finishReason: '$6', error: '$7', firstTokenAt });
+
 /**
  * Moves a turn and its last attempt to their ends, where the turn may move there and this writer still holds it; null: it may not, or does
  * not, and the caller must undo the rest. One that another turn takes the place of is superseded, whatever its worker made of it.
@@ -38,14 +43,11 @@ export async function finishTurn(tx: Tx, finish: Finish): Promise<Finished | nul
        UPDATE turn_attempt SET outcome = $11, ended_at = now(), provider_response_id = $12, requested_at = CASE WHEN $13::boolean THEN requested_at END
        WHERE turn_id = $1::uuid AND number = $10 AND outcome = 'RUNNING'
      ), moved AS (
-       UPDATE turn SET status = (CASE WHEN stop_request ? 'supersedes' THEN 'SUPERSEDED' ELSE $5 END)::turn_status,
-         finish_reason = (CASE WHEN stop_request ? 'supersedes' THEN 'SUPERSEDED' ELSE $6 END)::finish_reason, error = $7, finished_at = now(), lease_until = NULL, first_token_at = (
-         SELECT requested_at + $9::int * interval '1 millisecond' FROM turn_attempt WHERE turn_id = $1::uuid AND number = $8)
-       WHERE id = $1::uuid AND status = ANY($3::turn_status[]) AND fence = $4 RETURNING status, finish_reason, owner_id
+       ${ended}
      )
      SELECT status, finish_reason AS "finishReason", EXISTS (SELECT 1 FROM next) OR EXISTS (
-         SELECT 1 FROM turn q WHERE q.owner_id = moved.owner_id AND q.status = 'QUEUED' AND NOT q.blocked) AS unblocks,
-       ARRAY(SELECT input_message_id FROM turn WHERE conversation_id = $2::uuid AND finished_at IS NULL AND steers_id = $1::uuid ORDER BY ordinal) AS unread
+         ${claimableOf('moved.owner_id')}) AS unblocks,
+       ARRAY(${unreadSteering('$2::uuid', '$1::uuid')}) AS unread
      FROM moved`,
     [
       ...[id, conversationId, from, fence, status, finishReason, error && JSON.stringify(error), firstToken?.attempt, firstToken?.ms],

@@ -4,6 +4,7 @@ import type { Database } from '../../../platform/db.ts';
 import { throughOutage } from '../../../platform/db-errors.ts';
 import { textOf } from '../../context/index.ts';
 import { listCalls } from '../../tools/index.ts';
+import { isSettledBy } from '../../turns/index.ts';
 import { accountOf } from '../../usage/index.ts';
 import { endAttempt } from '../attempt-store.ts';
 import type { ClaimedTurn } from '../claiming/claim.ts';
@@ -47,15 +48,11 @@ const settleWithRetry = ({ id, fence }: ClaimedTurn, database: Database, work: (
     try {
       return await work();
     } catch (error) {
-      if (error instanceof FencedError && tries > 1 && (await isSettled(database, id, fence)))
+      if (error instanceof FencedError && tries > 1 && (await isSettledBy(database.prisma, { id, fence })))
         return { unblocks: true, asksTitle: true, asksSummary: true }; // an earlier try had gone through unheard
       throw error;
     }
   });
-
-async function isSettled({ prisma }: Database, id: string, fence: number): Promise<boolean> {
-  return (await prisma.turn.count({ where: { id, fence, finishedAt: { not: null } } })) === 1;
-}
 
 /** A worker that is drained accounts what its call used, so that the next worker does not take it for a crash. */
 export async function handOver({ turn, deps: { log, countTokens }, progress }: TurnRun, error: unknown): Promise<void> {

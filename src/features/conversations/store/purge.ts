@@ -1,11 +1,14 @@
-import type { Database, Tx } from '../../platform/db.ts';
+import type { Database, Tx } from '../../../platform/db.ts';
 
-/** Conversations deleted long enough ago that every reader has had the word, with no turn left that could still write. */
-export const findPurgeable = (database: Database, limit: number): Promise<{ id: string }[]> =>
+/**
+ * Conversations deleted long enough ago that every reader has had the word, the one deleted first before the others. `busy` is a statement that
+ * finds what could still write in one: it is given the id of the conversation.
+ */
+export const findPurgeable = (database: Database, limit: number, busy: (conversationId: string) => string): Promise<{ id: string }[]> =>
   database.query(
     `SELECT c.id FROM conversation c
      WHERE c.deleted_at < now() - interval '1 minute'
-       AND NOT EXISTS (SELECT 1 FROM turn t WHERE t.conversation_id = c.id AND t.finished_at IS NULL)
+       AND NOT EXISTS (${busy('c.id')})
      ORDER BY c.deleted_at LIMIT $1`,
     [limit],
   );

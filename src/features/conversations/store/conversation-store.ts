@@ -1,6 +1,7 @@
-import type { Viewer } from '../../contracts/viewer.ts';
-import type { Database, Db, Transaction, Tx } from '../../platform/db.ts';
-import { visibleTo } from './access.ts';
+import type { Viewer } from '../../../contracts/viewer.ts';
+import { insertLogs } from '../../../events/index.ts';
+import type { Database, Db, Transaction, Tx } from '../../../platform/db.ts';
+import { visibleTo } from '../access.ts';
 
 /** What a message or a turn takes from its conversation, read under its lock. */
 export type LockedConversation = {
@@ -16,6 +17,9 @@ export type LockedConversation = {
 };
 
 export const findConversation = (db: Db, viewer: Viewer, id: string) => db.conversation.findFirst({ where: { id, ...visibleTo(viewer) } });
+
+/** The same for answers: read in one statement with whatever others are asked for at that moment. */
+export const findOwn = (db: Db, viewer: Viewer, id: string) => db.conversation.findUnique({ where: { id, ...visibleTo(viewer) } });
 
 /** Conversations that are not deleted, in any order. */
 export const findLiving = (db: Db, ids: readonly string[]) => db.conversation.findMany({ where: { id: { in: [...ids] }, deletedAt: null } });
@@ -136,7 +140,7 @@ export function insertConversation(tx: Transaction, row: ConversationRow): Locke
        INSERT INTO conversation (id, session_id, owner_id, title, title_source, language, provider, model, system_prompt, metadata, forked_from_id)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id
      )
-     INSERT INTO conversation_log (conversation_id) SELECT id FROM made`,
+     ${insertLogs('SELECT id FROM made')}`,
     [id, sessionId, ownerId, title, titleSource, language, provider, model, systemPrompt, JSON.stringify(metadata), forkedFromId],
   );
   return { id, status: 'ACTIVE', titleSource, provider, model, activeLeafId: null, isNew: true };
@@ -182,4 +186,12 @@ export async function countsOfUsers(db: Db, userIds: readonly string[]): Promise
     _sum: { messageCount: true },
   });
   return new Map(rows.map(({ ownerId, _count, _sum }) => [ownerId!, { conversations: _count._all, messages: _sum.messageCount ?? 0 }]));
+}
+
+/** Shows another end of the branch, where this one is shown; says whether it was. */
+export async function moveActiveLeaf(tx: Tx, id: string, from: string, to: string): Promise<boolean> {
+  const rows = await tx.query('UPDATE conversation SET active_leaf_id = $3::uuid WHERE id = $1::uuid AND active_leaf_id = $2::uuid RETURNING 1', [
+    ...[id, from, to],
+  ]);
+  return rows.length === 1;
 }
