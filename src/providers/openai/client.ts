@@ -1,5 +1,5 @@
 import OpenAI from 'openai';
-import { createTransport } from './transport.ts';
+import { createTransport } from '../call/transport.ts';
 
 export type ClientConfig = { apiKey: string | null; baseUrl: string | null; organization: string | null; firstTokenTimeoutMs: number };
 

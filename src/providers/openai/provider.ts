@@ -2,13 +2,13 @@ import { APIError, type OpenAI } from 'openai';
 import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import type { ModelInfo, ModelMessage, ModelProvider, ModelRequest, RequestProgress } from '../../contracts/model-provider.ts';
 import { ProviderError } from '../../kernel/errors.ts';
-import { BodyReader } from './body-reader.ts';
+import { BodyReader } from '../call/body-reader.ts';
+import { bodyOf, reporting } from '../call/transport.ts';
+import { createWatchdog, type Watchdog } from '../call/watchdog.ts';
 import { createTranslation, type StreamFault, type Translation } from './from-stream.ts';
 import { type CallFacts, shortId, toProviderError, toStreamError } from './to-error.ts';
 import { type GenerationDefaults, toRequest } from './to-request.ts';
-import { bodyOf, reporting } from './transport.ts';
 import { implausibleIn } from './usage.ts';
-import { createWatchdog, type Watchdog } from './watchdog.ts';
 
 type Limits = { firstTokenTimeoutMs: number; idleTimeoutMs: number };
 type Deps = { name: string; client: OpenAI; models: readonly ModelInfo[] } & Limits & GenerationDefaults;

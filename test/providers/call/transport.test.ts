@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, it, vi } from 'vitest';
 import { breathe } from '../../../src/kernel/async.ts';
-import { BodyReader } from '../../../src/providers/openai/body-reader.ts';
-import { bodyOf, createTransport } from '../../../src/providers/openai/transport.ts';
+import { BodyReader } from '../../../src/providers/call/body-reader.ts';
+import { bodyOf, createTransport } from '../../../src/providers/call/transport.ts';
 import { sse, startRawServer } from '../raw-server.ts';
 
 /** Of a server that exists in this file alone. */
