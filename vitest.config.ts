@@ -15,6 +15,7 @@ const units = [
   'test/features/*/{account,display-name,errors,input,models,pricing,response-format,roles,rules,stream,title-prompt,turn-sink}.test.ts',
   'test/platform/{db-errors,logger,statement-names,tokens}.test.ts',
   'test/providers/registry.test.ts',
+  'test/providers/call/plausible-usage.test.ts',
   'test/providers/openai/{from-stream,to-error,to-request,usage}.test.ts',
   'test/providers/scripted/script.test.ts',
   'test/scripts/breaking-changes.test.ts',

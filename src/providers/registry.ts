@@ -1,8 +1,7 @@
 import type { ModelInfo, ModelProvider } from '../contracts/model-provider.ts';
 import { type ErrorCode, ProviderError } from '../kernel/errors.ts';
 import { describeModel, knownModel, listedModels, type ModelFacts, scriptedFacts, scriptedModel } from './catalog.ts';
-import { createClient } from './openai/client.ts';
-import { createOpenAIProvider } from './openai/provider.ts';
+import { createOpenAIProvider } from './openai/client.ts';
 
 export type OpenAIConfig = {
   apiKey: string | null;
@@ -50,7 +49,7 @@ export function createProviders({ openai: config }: ProvidersConfig): Providers 
   const infoOf = (facts: ModelFacts): ModelInfo => toInfo(facts, name, configured);
   const offered = offeredBy(config).map(infoOf);
   const unavailable = config.scripted ? listedModels.map((facts) => toInfo(facts, 'openai', false)) : [];
-  const provider = configured ? createOpenAIProvider({ ...config, name, client: createClient(config), models: offered }) : null;
+  const provider = configured ? createOpenAIProvider({ ...config, name, models: offered }) : null;
 
   const find = (model: string, wanted?: string | null): FoundModel | null => {
     if (!provider || (wanted && wanted !== name) || !isName(model)) return null;

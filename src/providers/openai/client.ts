@@ -1,13 +1,36 @@
 import OpenAI from 'openai';
+import type { ModelProvider } from '../../contracts/model-provider.ts';
+import { createProvider, type ProviderConfig } from '../call/provider.ts';
 import { createTransport } from '../call/transport.ts';
+import type { Vendor } from '../call/vendor.ts';
+import { createTranslation } from './from-stream.ts';
+import { isRefusal, openaiSettings, toProviderError, toStreamError } from './to-error.ts';
+import { type GenerationDefaults, toRequest } from './to-request.ts';
 
-export type ClientConfig = { apiKey: string | null; baseUrl: string | null; organization: string | null; firstTokenTimeoutMs: number };
+type ClientConfig = { apiKey: string | null; baseUrl: string | null; organization: string | null; firstTokenTimeoutMs: number };
+
+/** OpenAI's Chat Completions, and every server that speaks like it. Throws where the key is one that no request could carry. */
+export function createOpenAIProvider(config: ProviderConfig & ClientConfig & GenerationDefaults): ModelProvider {
+  const { name, models, firstTokenTimeoutMs, idleTimeoutMs } = config;
+  const { completions } = createClient(config).chat;
+  const vendor = {
+    settings: openaiSettings,
+    requestIdHeader: 'x-request-id',
+    toRequest: (request) => toRequest(request, config),
+    send: (body, options) => completions.create(body, options).asResponse(),
+    createTranslation,
+    isRefusal,
+    toError: toProviderError,
+    toStreamError,
+  } satisfies Vendor<OpenAI.ChatCompletionCreateParamsStreaming>;
+  return createProvider(vendor, { name, models, firstTokenTimeoutMs, idleTimeoutMs });
+}
 
 /**
- * The official client, told everything: what is left out it would look up in the environment by itself.
+ * The official client, given every option: what is absent it would look up in the environment by itself.
  * It does not retry (each try must be in the ledger) and does not log (its log carries what people wrote).
  */
-export function createClient({ apiKey, baseUrl, organization, firstTokenTimeoutMs }: ClientConfig): OpenAI {
+function createClient({ apiKey, baseUrl, organization, firstTokenTimeoutMs }: ClientConfig): OpenAI {
   return new OpenAI({
     // A server of one's own often needs no key, but the client insists on one.
     apiKey: checked(apiKey?.trim()) || 'no-key-needed',
@@ -17,7 +40,7 @@ export function createClient({ apiKey, baseUrl, organization, firstTokenTimeoutM
     project: null,
     baseURL: baseUrl ?? 'https://api.openai.com/v1',
     maxRetries: 0,
-    // The watchdog is the one that barks; this only has to be later, also than the client's own ten minutes.
+    // The watchdog ends a silent call; this only has to be later, also than the client's own ten minutes.
     timeout: Math.max(600_000, firstTokenTimeoutMs + 5_000),
     logLevel: 'off',
     fetch: createTransport(),
