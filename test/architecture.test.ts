@@ -124,6 +124,14 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: { 'providers/openai/a.ts': "import OpenAI from 'openai';", 'providers/registry.ts': "import OpenAI from 'openai/core';" },
     offences: 1,
   },
+  'what vendors share knows none of them, and no vendor knows another': {
+    house: {
+      'providers/call/a.ts': "import { toUsage } from '../openai/usage.ts';",
+      'providers/anthropic/a.ts': "import { toUsage } from '../openai/usage.ts';\nimport { Answer } from '../call/answer.ts';",
+      'providers/registry.ts': "import { createOpenAIProvider } from './openai/client.ts';",
+    },
+    offences: 2,
+  },
   'only graph files speak GraphQL': {
     house: {
       'features/turns/turn-service.ts': "import { GraphQLError } from 'graphql';\nimport { builder } from '../../graph/builder.ts';",

@@ -55,6 +55,9 @@ const nameOf = (file: string): string => file.split('/').at(-1)!;
 export const roomOf = (file: string): string => dirname(file);
 const featureOf = (file: string): string | null => /^features\/([^/]+)\//.exec(file)?.[1] ?? null;
 
+/** A folder of the providers: a vendor's, or what all of them share. */
+const providerOf = (file: string): string | null => /^providers\/([^/]+)\//.exec(file)?.[1] ?? null;
+
 /** A later one may know an earlier one, never the other way round. */
 const featureOrder = [
   'accounts',
@@ -266,6 +269,10 @@ export const rules = {
   'only the driver and the bus speak to Redis': (house) =>
     outside(house, /^ioredis/, (file) => topOf(file) === 'platform' || file === 'events/redis-bus.ts'),
   'only its adapter speaks to OpenAI': (house) => outside(house, /^openai/, (file) => file.startsWith('providers/openai/')),
+  'what vendors share knows none of them, and no vendor knows another': ({ edges }) =>
+    edges
+      .filter(({ from, to }) => providerOf(from) && providerOf(to) && providerOf(to) !== 'call' && providerOf(from) !== providerOf(to))
+      .map(formatImport),
   'only graph files speak GraphQL': (house) => [
     ...outside(house, /^(graphql|@pothos|@graphql-yoga|dataloader)/, speaksGraphQL),
     ...house.edges.filter(({ from, to, typeOnly }) => topOf(to) === 'graph' && !typeOnly && !speaksGraphQL(from)).map(formatImport),

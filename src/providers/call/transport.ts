@@ -66,7 +66,7 @@ function request(url: string, { method = 'GET', headers, body, signal, progress 
   const { request: open } = url.startsWith('https:') ? redirecting.https : redirecting.http;
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const beforeRedirect = keeping(new URL(url).origin);
+    const beforeRedirect = dropHeaders(new URL(url).origin);
     const request = open(url, { method, headers: requestHeaders, agents, maxRedirects, maxBodyLength: Number.POSITIVE_INFINITY, beforeRedirect });
     let cut: { destroy(reason: Error): unknown } = request;
     // Not handed on with the options: it would stay with the connection, which serves other calls after this one.
@@ -102,13 +102,19 @@ function stopReading(this: Socket): void {
   handle.readStop();
 }
 
-/** What names an account is for the server that it was given for, and for no other that this one may point to. */
-const keeping =
+/**
+ * Headers that say how the body is to be read, and nothing of an account. Each vendor names its keys otherwise, so that a list of what to
+ * drop is never whole.
+ */
+const redirectedHeaders = new Set(['accept', 'accept-encoding', 'content-length', 'content-type', 'host', 'user-agent']);
+
+/** Leaves a redirect to another server no header but the allowed ones. A server that points to itself gets them all again. */
+const dropHeaders =
   (origin: string) =>
   (options: object): void => {
     const { href, headers } = options as { href: string; headers: Record<string, unknown> };
     if (new URL(href).origin === origin) return;
-    for (const name of Object.keys(headers)) if (/^(authorization$|openai-)/i.test(name)) delete headers[name];
+    for (const name of Object.keys(headers)) if (!redirectedHeaders.has(name.toLowerCase())) delete headers[name];
   };
 
 const headersOf = ({ headersDistinct }: IncomingMessage): Headers =>

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -68,21 +69,34 @@ it('speaks over TLS, refuses a server that nobody vouches for, and uses a connec
   }
 });
 
-it('tells its key to the server that it is for, and to no other that this one points to', async () => {
-  const told: Record<string, unknown>[] = [];
-  await using other = await startRawServer((response, { headers }) => {
-    told.push(headers);
-    response.end();
+it('sends its headers to the server that they are for, and to another that this one points to only those that describe the body', async () => {
+  const requests: IncomingHttpHeaders[] = [];
+  await using other = await startRawServer((response, { headers }, body) => {
+    requests.push(headers);
+    response.end(body);
   });
   await using server = await startRawServer((response, { headers, url }) => {
-    told.push(headers);
+    requests.push(headers);
     response.writeHead(307, { location: url === '/v1' ? '/v2' : other.url }).end();
   });
-  const headers = { authorization: 'Bearer secret', 'OpenAI-Organization': 'org', 'x-kept': 'yes' };
-  await createTransport()(server.url, { method: 'POST', body: '{}', headers });
-  expect(told.map((one) => [one.authorization, one['openai-organization'], one['x-kept']])).toEqual([
-    ['Bearer secret', 'org', 'yes'],
-    ['Bearer secret', 'org', 'yes'],
-    [undefined, undefined, 'yes'],
-  ]);
+  const secrets = { authorization: 'Bearer secret', 'OpenAI-Organization': 'org', 'x-api-key': 'secret', 'x-goog-api-key': 'secret', cookie: 'a=b' };
+  const headers = { ...secrets, 'content-type': 'application/json', 'user-agent': 'colloquy' };
+  const answer = await createTransport()(server.url, { method: 'POST', body: '{}', headers });
+  expect(await text(bodyOf(answer)!)).toBe('{}');
+  const [first, again, elsewhere] = requests;
+  for (const own of [first, again])
+    expect(own).toMatchObject({ authorization: 'Bearer secret', 'openai-organization': 'org', 'x-api-key': 'secret', cookie: 'a=b' });
+  expect(Object.keys(elsewhere!).sort()).toEqual(['accept-encoding', 'connection', 'content-length', 'content-type', 'host', 'user-agent']);
+});
+
+it('sends no key again to the server that it is for where another one points back to it', async () => {
+  const keys: unknown[] = [];
+  await using other = await startRawServer((response) => response.writeHead(307, { location: `${server.url}/back` }).end());
+  await using server = await startRawServer((response, { headers, url }) => {
+    keys.push(headers['x-api-key']);
+    if (url === '/v1') response.writeHead(307, { location: other.url });
+    response.end();
+  });
+  await createTransport()(server.url, { method: 'POST', body: '{}', headers: { 'x-api-key': 'secret' } });
+  expect(keys).toEqual(['secret', undefined]);
 });
