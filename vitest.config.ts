@@ -4,7 +4,7 @@ import { SlowestFirst } from './test/kit/slowest-first.ts';
 /** Pure units: no database, no server, no process of their own. They run as threads that share what is imported. */
 const units = [
   'test/{architecture,coverage,dead-schema,docs,migrating,operations-page,proofs,schema}.test.ts',
-  'test/{engine,kernel,mutants}/**/*.test.ts',
+  'test/{contracts,engine,kernel,mutants}/**/*.test.ts',
   'test/graph/{answer-shares,charged-fields,cost,ids,mask-errors,paging,selection,source}.test.ts',
   'test/app/{config,secret,welcome}.test.ts',
   'test/clients/maps.test.ts',

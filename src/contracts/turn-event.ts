@@ -86,23 +86,3 @@ export type LogEvent = { seq: number; at: Date; turnId: string | null; body: Eve
 
 export const isDelta = (body: EventBody): body is DeltaBody =>
   body.type === 'text-delta' || body.type === 'reasoning-delta' || body.type === 'arguments-delta';
-
-/** Whether `next` continues `delta` without a gap, so that both can be one. `length` is that of what `delta` is the first of. */
-export const continues = (delta: DeltaBody, next: DeltaBody, length = delta.text.length): boolean =>
-  delta.type === next.type &&
-  delta.messageId === next.messageId &&
-  delta.partIndex === next.partIndex &&
-  delta.attempt === next.attempt &&
-  delta.offset + length === next.offset &&
-  !delta.marks &&
-  !next.marks;
-
-/**
- * Adds `body` to `pending`, joined to the last delta where it continues it and the two stay under `maxLength` UTF-16 units.
- * `pending` owns its bodies: it is changed in place.
- */
-export function pushMerged(pending: EventBody[], body: EventBody, maxLength = 16_384): void {
-  const last = pending.at(-1);
-  if (last && isDelta(last) && isDelta(body) && continues(last, body) && last.text.length + body.text.length <= maxLength) last.text += body.text;
-  else pending.push(isDelta(body) ? { ...body } : body);
-}

@@ -1,8 +1,8 @@
+import { pushMerged } from '../contracts/deltas.ts';
 import type { FinishReason } from '../contracts/message.ts';
 import type { ModelEvent } from '../contracts/model-event.ts';
 import type { ModelRequest, RequestProgress } from '../contracts/model-provider.ts';
 import type { EventBody } from '../contracts/turn-event.ts';
-import { pushMerged } from '../contracts/turn-event.ts';
 import { wholeEnd } from '../kernel/text.ts';
 import type { Call } from './call.ts';
 import type { EnginePorts } from './ports.ts';

@@ -1,4 +1,5 @@
-import { type EventBody, type LogEvent, pushMerged } from '../contracts/turn-event.ts';
+import { pushMerged } from '../contracts/deltas.ts';
+import type { EventBody, LogEvent } from '../contracts/turn-event.ts';
 import { breathe, type Deferred, defer, pause } from '../kernel/async.ts';
 import { backoff } from '../kernel/backoff.ts';
 import type { Database } from '../platform/db.ts';

@@ -1,4 +1,5 @@
-import { continues, type DeltaBody, isDelta, type LogEvent } from '../contracts/turn-event.ts';
+import { joinDeltas } from '../contracts/deltas.ts';
+import type { LogEvent } from '../contracts/turn-event.ts';
 
 /** One subscription payload: what happened since the last one, and the position to resume from. */
 export type Frame = {
@@ -18,27 +19,14 @@ export type Frame = {
 export function mergeDeltas(events: readonly LogEvent[]): readonly LogEvent[] {
   if (events.length < 2) return events;
   const merged: LogEvent[] = [];
-  let texts: string[] = [];
-  let length = 0;
-  const close = () => {
-    const last = merged.at(-1);
-    if (last && texts.length > 1) merged[merged.length - 1] = { ...last, body: { ...(last.body as DeltaBody), text: texts.join('') } };
-    texts = [];
-  };
-  for (const event of events) {
-    const last = merged.at(-1);
-    if (last && texts.length > 0 && isDelta(event.body) && continues(last.body as DeltaBody, event.body, length)) {
-      texts.push(event.body.text);
-      length += event.body.text.length;
-      merged[merged.length - 1] = { ...event, body: last.body };
-    } else {
-      close();
-      merged.push(event);
-      if (isDelta(event.body)) {
-        texts = [event.body.text];
-        length = event.body.text.length;
-      }
-    }
+  let last = events[0]!;
+  let body = last.body;
+  const close = () => merged.push(body === last.body ? last : { ...last, body });
+  for (const event of events.slice(1)) {
+    const joined = joinDeltas(body, event.body);
+    if (!joined) close();
+    last = event;
+    body = joined ?? event.body;
   }
   close();
   return merged;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
+import { pushMerged } from '../../src/contracts/deltas.ts';
 import type { TextualPart } from '../../src/contracts/message.ts';
-import { type EventBody, type LogEvent, pushMerged } from '../../src/contracts/turn-event.ts';
+import type { EventBody, LogEvent } from '../../src/contracts/turn-event.ts';
 import { eventAfter } from '../../src/events/compaction/merged-rows.ts';
 import { planCompaction } from '../../src/events/compaction/plan.ts';
 import { wholeEnd } from '../../src/kernel/text.ts';

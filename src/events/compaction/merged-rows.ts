@@ -43,20 +43,16 @@ export function eventsIn(event: LogEvent): LogEvent[] {
   return events;
 }
 
-/** One delta in place of many that continue one another, cut to `keep` units, and what each of them was. */
-export function mergeRun(run: readonly (LogEvent & { body: DeltaBody })[], keep: number): DeltaBody {
-  const first = run[0]!;
+/** A delta that stands for these rows, with what each of them was. */
+export function withIndex(body: DeltaBody, rows: readonly LogEvent[]): DeltaBody {
+  const first = rows[0]!;
   const steps: number[] = [];
   let seq = first.seq;
   let at = first.at.getTime();
-  for (const event of run) {
-    steps.push(event.seq - seq, event.body.text.length, event.at.getTime() - at);
-    seq = event.seq;
-    at = event.at.getTime();
+  for (const row of rows) {
+    steps.push(row.seq - seq, isDelta(row.body) ? row.body.text.length : 0, row.at.getTime() - at);
+    seq = row.seq;
+    at = row.at.getTime();
   }
-  const text = run
-    .map(({ body }) => body.text)
-    .join('')
-    .slice(0, keep);
-  return { ...first.body, text, marks: { seq: first.seq, at: first.at.getTime(), steps } };
+  return { ...body, marks: { seq: first.seq, at: first.at.getTime(), steps } };
 }
