@@ -81,8 +81,54 @@ export type TurnFinishedBody = {
   error: ErrorRecord | null;
 };
 
+/** The events of one kind. */
+export type EventOf<K extends EventBody['type']> = K extends DeltaBody['type'] ? DeltaBody & { type: K } : Extract<EventBody, { type: K }>;
+
 /** An event with its place in the log of its conversation. */
 export type LogEvent = { seq: number; at: Date; turnId: string | null; body: EventBody };
 
-export const isDelta = (body: EventBody): body is DeltaBody =>
-  body.type === 'text-delta' || body.type === 'reasoning-delta' || body.type === 'arguments-delta';
+/** `lasting`: its row stays as it is. `passing`: of use only while the turn runs; its row goes when the turn has ended. */
+type EventKind = { graphqlType: string; nature: 'lasting' | 'passing' };
+/** More of the `part` that it names. Neighbours become one in frames and when the turn has ended. */
+type DeltaKind = { graphqlType: string; nature: 'delta'; part: 'text' | 'reasoning' | 'tool-call' };
+
+/**
+ * What every kind of event answers to the questions that are asked of events: the GraphQL type that shows it, and what its row is worth later.
+ * What it does to the view of a turn stands in `turn-fold.ts`. A new kind compiles only when it is answered for in both, and has its GraphQL type.
+ */
+export const eventKinds = {
+  'conversation-updated': { graphqlType: 'ConversationUpdatedEvent', nature: 'lasting' },
+  'conversation-deleted': { graphqlType: 'ConversationDeletedEvent', nature: 'lasting' },
+  'branch-selected': { graphqlType: 'BranchSelectedEvent', nature: 'lasting' },
+  'message-added': { graphqlType: 'MessageAddedEvent', nature: 'lasting' },
+  'message-updated': { graphqlType: 'MessageUpdatedEvent', nature: 'lasting' },
+  'message-completed': { graphqlType: 'MessageCompletedEvent', nature: 'lasting' },
+  'text-delta': { graphqlType: 'TextDeltaEvent', nature: 'delta', part: 'text' },
+  'reasoning-delta': { graphqlType: 'ReasoningDeltaEvent', nature: 'delta', part: 'reasoning' },
+  'arguments-delta': { graphqlType: 'ToolArgumentsDeltaEvent', nature: 'delta', part: 'tool-call' },
+  'part-replaced': { graphqlType: 'PartReplacedEvent', nature: 'lasting' },
+  'tool-call-started': { graphqlType: 'ToolCallStartedEvent', nature: 'lasting' },
+  'tool-started': { graphqlType: 'ToolExecutionStartedEvent', nature: 'lasting' },
+  'tool-progress': { graphqlType: 'ToolProgressEvent', nature: 'passing' },
+  'tool-finished': { graphqlType: 'ToolExecutionFinishedEvent', nature: 'lasting' },
+  'widget-displayed': { graphqlType: 'WidgetDisplayedEvent', nature: 'lasting' },
+  'approval-requested': { graphqlType: 'ApprovalRequestedEvent', nature: 'lasting' },
+  'approval-decided': { graphqlType: 'ApprovalDecidedEvent', nature: 'lasting' },
+  'turn-waiting': { graphqlType: 'TurnWaitingEvent', nature: 'lasting' },
+  'turn-steered': { graphqlType: 'TurnSteeredEvent', nature: 'lasting' },
+  'turn-queued': { graphqlType: 'TurnQueuedEvent', nature: 'lasting' },
+  'turn-started': { graphqlType: 'TurnStartedEvent', nature: 'lasting' },
+  'turn-recovering': { graphqlType: 'TurnRecoveringEvent', nature: 'lasting' },
+  'context-truncated': { graphqlType: 'ContextTruncatedEvent', nature: 'lasting' },
+  'usage-recorded': { graphqlType: 'UsageRecordedEvent', nature: 'lasting' },
+  'turn-finished': { graphqlType: 'TurnFinishedEvent', nature: 'lasting' },
+} as const satisfies { [K in EventBody['type']]: K extends DeltaBody['type'] ? DeltaKind : EventKind };
+
+/** The nature of an event; of a kind that only a newer version knows, lasting. */
+const natureOf = ({ type }: EventBody): (EventKind | DeltaKind)['nature'] =>
+  (eventKinds as Partial<Record<string, EventKind | DeltaKind>>)[type]?.nature ?? 'lasting';
+
+export const isDelta = (body: EventBody): body is DeltaBody => natureOf(body) === 'delta';
+
+/** Whether an event is of use only while its turn runs. */
+export const isPassing = (body: EventBody): boolean => natureOf(body) === 'passing';

@@ -1,5 +1,5 @@
-import type { TextualPart, ToolCallPart, ToolResultPart, WidgetPart } from './message.ts';
-import { type DeltaBody, type EventBody, isDelta, type TurnFinishedBody } from './turn-event.ts';
+import { isTextual, type TextualPart, type ToolCallPart, type ToolResultPart, type WidgetPart } from './message.ts';
+import { type DeltaBody, type EventBody, type EventOf, eventKinds, type TurnFinishedBody } from './turn-event.ts';
 
 /** A part as events make it: whatever it is, it may have text. That of a call is its arguments. */
 export type ViewPart = TextualPart | ((ToolCallPart | ToolResultPart | WidgetPart) & { text: string });
@@ -15,25 +15,41 @@ export type TurnView = {
 
 export const emptyView: TurnView = { messages: {}, finished: null, hole: null };
 
-/** One event more. Pure; an event applied twice changes nothing. */
+/** What each kind of event does to the view: nothing, where null stands. */
+const folds: { [K in EventBody['type']]: ((view: TurnView, body: EventOf<K>) => TurnView) | null } = {
+  'text-delta': foldDelta,
+  'reasoning-delta': foldDelta,
+  'arguments-delta': foldDelta,
+  'part-replaced': (view, { messageId, partIndex, keepLength }) =>
+    withParts(view, messageId, cutPart(view.messages[messageId] ?? [], partIndex, keepLength)),
+  'tool-call-started': (view, body) => placed(view, body, { type: 'tool-call', call: body.call, text: '' }),
+  'tool-finished': (view, { messageId, partIndex, call }) =>
+    partIndex === null ? view : placed(view, { messageId, partIndex }, { type: 'tool-result', call, text: '' }),
+  'widget-displayed': (view, body) => placed(view, body, { type: 'widget', widgetType: body.widgetType, data: body.data, text: '' }),
+  'turn-finished': (view, body) => ({ ...view, finished: body }),
+  'conversation-updated': null,
+  'conversation-deleted': null,
+  'branch-selected': null,
+  'message-added': null,
+  'message-updated': null,
+  'message-completed': null,
+  'tool-started': null,
+  'tool-progress': null,
+  'approval-requested': null,
+  'approval-decided': null,
+  'turn-waiting': null,
+  'turn-steered': null,
+  'turn-queued': null,
+  'turn-started': null,
+  'turn-recovering': null,
+  'context-truncated': null,
+  'usage-recorded': null,
+};
+
+/** One event more. Pure; an event applied twice changes nothing, nor does one of a kind that only a newer version knows. */
 export function fold(view: TurnView, body: EventBody): TurnView {
-  if (isDelta(body)) return foldDelta(view, body);
-  switch (body.type) {
-    case 'part-replaced':
-      return withParts(view, body.messageId, cutPart(view.messages[body.messageId] ?? [], body.partIndex, body.keepLength));
-    case 'tool-call-started':
-      return placed(view, body, { type: 'tool-call', call: body.call, text: '' });
-    case 'tool-finished':
-      return body.partIndex === null
-        ? view
-        : placed(view, { ...body, partIndex: body.partIndex }, { type: 'tool-result', call: body.call, text: '' });
-    case 'widget-displayed':
-      return placed(view, body, { type: 'widget', widgetType: body.widgetType, data: body.data, text: '' });
-    case 'turn-finished':
-      return { ...view, finished: body };
-    default:
-      return view;
-  }
+  const foldKind = folds[body.type] as ((view: TurnView, body: EventBody) => TurnView) | null | undefined;
+  return foldKind ? foldKind(view, body) : view;
 }
 
 export const foldAll = (bodies: Iterable<EventBody>, view: TurnView = emptyView): TurnView => {
@@ -53,8 +69,6 @@ function cut(part: ViewPart, keepLength: number): ViewPart {
 }
 
 const emptyPart: ViewPart = { type: 'text', text: '' };
-export const isTextual = (part: { type: string }): part is TextualPart =>
-  part.type === 'text' || part.type === 'reasoning' || part.type === 'refusal';
 /** Whether a part is only a place for what may come. */
 const isEmpty = (part: ViewPart): boolean => isTextual(part) && part.text.length === 0;
 
@@ -75,8 +89,6 @@ function placed(view: TurnView, { messageId, partIndex }: { messageId: string; p
   return withParts(view, messageId, parts);
 }
 
-const kinds = { 'text-delta': 'text', 'reasoning-delta': 'reasoning', 'arguments-delta': 'tool-call' } as const;
-
 function foldDelta(view: TurnView, { type, messageId, partIndex, offset, text }: DeltaBody): TurnView {
   const parts = view.messages[messageId] ?? [];
   const part = parts[partIndex];
@@ -87,7 +99,7 @@ function foldDelta(view: TurnView, { type, messageId, partIndex, offset, text }:
     return { ...view, hole: view.hole ?? { messageId, partIndex, expected: length, offset } };
   const fresh = text.slice(length - offset);
   if (!fresh) return view;
-  const kind = kinds[type];
+  const kind = eventKinds[type].part;
   const grown: ViewPart = length === 0 && kind !== 'tool-call' ? { type: kind, text: fresh } : { ...part!, text: part!.text + fresh };
   return withParts(view, messageId, partIndex === parts.length ? [...parts, grown] : parts.with(partIndex, grown));
 }

@@ -160,6 +160,9 @@ function applyEvent(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>
     case 'reasoning-delta':
       generated.push(event.text);
       pushMerged(bodies, transcript.add(event, call.attempt));
+      return;
+    default:
+      event satisfies never;
   }
 }
 

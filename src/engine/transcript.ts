@@ -1,8 +1,8 @@
-import type { MessagePart, TextualPart } from '../contracts/message.ts';
+import { isTextual, type MessagePart, type TextualPart } from '../contracts/message.ts';
 import type { ModelEvent } from '../contracts/model-event.ts';
 import type { StopRequest } from '../contracts/turn.ts';
 import type { DeltaBody, EventBody } from '../contracts/turn-event.ts';
-import { isTextual, type ViewPart } from '../contracts/turn-fold.ts';
+import type { ViewPart } from '../contracts/turn-fold.ts';
 import { wholeEnd } from '../kernel/text.ts';
 
 type Delta = Extract<ModelEvent, { kind: 'text-delta' | 'reasoning-delta' }>;

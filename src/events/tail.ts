@@ -1,4 +1,4 @@
-import { isDelta } from '../contracts/turn-event.ts';
+import { isDelta, isPassing } from '../contracts/turn-event.ts';
 import { backoff } from '../kernel/backoff.ts';
 import { StaleCursorError } from '../kernel/errors.ts';
 import { isConnectionLoss } from '../platform/db-errors.ts';
@@ -218,7 +218,7 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
 }
 
 /** Whether more like it is to be expected at once. */
-const isOfStream = ({ events }: Frame): boolean => events?.some(({ body }) => isDelta(body) || body.type === 'tool-progress') ?? false;
+const isOfStream = ({ events }: Frame): boolean => events?.some(({ body }) => isDelta(body) || isPassing(body)) ?? false;
 
 type FramePosition = { conversationId: string; epoch: number; from: number };
 

@@ -1,4 +1,4 @@
-import { contentOf, type MessagePart, type TextPart } from '../../contracts/message.ts';
+import { contentOf, type MessagePart, matchPart, type TextPart } from '../../contracts/message.ts';
 import type { ModelCall, ModelMessage } from '../../contracts/model-provider.ts';
 import { isOpen, type ToolCallRecord } from '../../contracts/tool.ts';
 import type { Steering } from './ports.ts';
@@ -10,13 +10,22 @@ import type { Steering } from './ports.ts';
 export function toModelMessages(parts: readonly MessagePart[], calls: readonly ToolCallRecord[], steering: readonly Steering[] = []): ModelMessage[] {
   const known = new Map(calls.map((call) => [call.number, call]));
   const steps: Step[] = [{ steering: steeredAt(steering, 0), texts: [], calls: [] }];
+  const show = matchPart<void>(
+    {
+      text: (part) => void stepFor(steps, steps.at(-1)!.calls.length > 0).texts.push(part),
+      'tool-call': ({ call }) => addCall(steps, known.get(call)),
+      'tool-result': () => {}, // stands beside its call
+      reasoning: () => {},
+      refusal: () => {},
+      data: () => {}, // the text that it was read from is a part of its own
+      widget: () => {}, // what a tool displays is for people; the model has the tool's result
+    },
+    undefined,
+  );
   for (const [index, part] of parts.entries()) {
     const steered = index > 0 ? steeredAt(steering, index) : [];
     if (steered.length > 0) steps.push({ steering: steered, texts: [], calls: [] });
-    const last = steps.at(-1)!;
-    if (part.type === 'text') stepFor(steps, last.calls.length > 0).texts.push(part);
-    const call = part.type === 'tool-call' ? known.get(part.call) : undefined;
-    if (call) stepFor(steps, last.calls.length > 0 && last.calls[0]!.step !== call.step).calls.push(call);
+    show(part);
   }
   const afterAll = steering.filter(({ at }) => at > 0 && at >= parts.length).map(({ text }) => text);
   return [...steps.flatMap(stepMessages), ...afterAll.map(toUser)];
@@ -31,6 +40,12 @@ type Step = { steering: string[]; texts: TextPart[]; calls: ToolCallRecord[] };
 function stepFor(steps: Step[], isNext: boolean): Step {
   if (isNext) steps.push({ steering: [], texts: [], calls: [] });
   return steps.at(-1)!;
+}
+
+/** Calls of one step are made side by side; those of the next are another message. */
+function addCall(steps: Step[], call: ToolCallRecord | undefined): void {
+  const [first] = steps.at(-1)!.calls;
+  if (call) stepFor(steps, first !== undefined && first.step !== call.step).calls.push(call);
 }
 
 function stepMessages({ steering, texts, calls }: Step): ModelMessage[] {
@@ -59,11 +74,22 @@ function resultText({ status, result, errorMessage, isEdited, arguments: given }
   return note + JSON.stringify({ error: { status, message } });
 }
 
+const userText = matchPart<string | null>(
+  {
+    text: ({ text }) => text,
+    widget: ({ widgetType, response }) => `The answer to the widget ${widgetType}: ${JSON.stringify(response ?? null)}`,
+    reasoning: () => null,
+    refusal: () => null,
+    data: () => null,
+    'tool-call': () => null,
+    'tool-result': () => null,
+  },
+  null,
+);
+
 /** What a user said, as the model is shown it: the text, and the answers to widgets. */
 export const toUserText = (parts: readonly MessagePart[]): string =>
   parts
-    .flatMap((part) => {
-      if (part.type === 'text') return [part.text];
-      return part.type === 'widget' ? [`The answer to the widget ${part.widgetType}: ${JSON.stringify(part.response ?? null)}`] : [];
-    })
+    .map(userText)
+    .filter((text) => text !== null)
     .join('\n\n');

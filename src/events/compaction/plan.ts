@@ -1,5 +1,5 @@
 import { joinDeltas } from '../../contracts/deltas.ts';
-import { type DeltaBody, isDelta, type LogEvent } from '../../contracts/turn-event.ts';
+import { type DeltaBody, isDelta, isPassing, type LogEvent } from '../../contracts/turn-event.ts';
 import { withIndex } from './merged-rows.ts';
 
 /** Rows that follow one another and are one delta together. `length`: what survives of its text. */
@@ -12,7 +12,7 @@ export type CompactionPlan = { remove: number[]; replace: { seq: number; body: D
  * Merges the deltas of each part to one a run, where a run ends at a `part-replaced` and wherever another event lies between. The merged
  * delta stands at the last seq of its run, and its marks say what each merged row was, so that every old cursor still gets the exact rest.
  * No other row lies inside a run: whoever reads the compacted log page by page would end there, and seem to have what it never got.
- * How far a tool was, while it ran, is of no use to anybody when it has ended. Text that a later cut removed is dropped: whoever had it gets the
+ * Rows of passing events go, since their turn has ended. Text that a later cut removed is dropped: whoever had it gets the
  * cut, whoever had not needs neither. Pure; compacting twice changes nothing.
  */
 export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
@@ -20,7 +20,7 @@ export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
   const passed: number[] = [];
   for (const event of events) {
     const { body } = event;
-    if (body.type === 'tool-progress') passed.push(event.seq);
+    if (isPassing(body)) passed.push(event.seq);
     if (isDelta(body)) addDelta(runs, event, body);
     else if (body.type === 'part-replaced') cut(runs, body);
   }

@@ -1,4 +1,4 @@
-import type { MessagePart } from '../../contracts/message.ts';
+import { type MessagePart, partKinds } from '../../contracts/message.ts';
 import { builder } from '../../graph/builder.ts';
 import { charged } from '../../graph/charged.ts';
 import type { Context } from '../../graph/context.ts';
@@ -100,15 +100,10 @@ const WidgetPart = builder.objectRef<Indexed<Extract<MessagePart, { type: 'widge
   }),
 });
 
-const typeNames = {
-  ...{ text: 'TextPart', reasoning: 'ReasoningPart', refusal: 'RefusalPart', data: 'DataPart' },
-  ...{ 'tool-call': 'ToolCallPart', 'tool-result': 'ToolResultPart', widget: 'WidgetPart' },
-} as const;
-
 export const MessagePartUnion = builder.unionType('MessagePart', {
   description: 'One piece of a message.',
   types: [TextPart, ReasoningPart, RefusalPart, ToolCallPart, ToolResultPart, WidgetPart, DataPart],
-  resolveType: ({ type }) => typeNames[type],
+  resolveType: ({ type }) => partKinds[type].graphqlType,
 });
 
 export { WidgetPart };

@@ -7,8 +7,9 @@ import { wrapper } from '../../graph/lists/paging.ts';
 import { type Info, timesNamed } from '../../graph/selection.ts';
 import { NotFoundError, StaleCursorError, ValidationError } from '../../kernel/errors.ts';
 import { findConversation } from '../conversations/index.ts';
-import { ConversationEvent, eventCosts, isShown } from './event-types.ts';
+import { ConversationEvent, eventCosts } from './event-types.ts';
 import { type GraphQLEvent, splitEvents, splitFrame, toGraphQLFrame } from './frames.ts';
+import { isShown } from './kit-types.ts';
 import { ConversationFrame } from './subscriptions.ts';
 
 const maxLimit = 1_000;

@@ -1,5 +1,4 @@
 import type { ObjectFieldBuilder } from '@pothos/core';
-import type { EventBody } from '../../contracts/turn-event.ts';
 import { builder, type Types } from '../../graph/builder.ts';
 import { ApiError, asData } from '../../graph/error-types.ts';
 import { costs } from '../../graph/limits/list-cost.ts';
@@ -9,8 +8,7 @@ import { Turn, TurnStatus } from '../turns/graph.ts';
 import { fromRecord, readTurn } from '../turns/index.ts';
 import { UsageTotals } from '../usage/graph.ts';
 import { readUsage } from '../usage/index.ts';
-import type { GraphQLEvent } from './frames.ts';
-import { changed, conversation, eventType, message, messageId, names, turn } from './kit-types.ts';
+import { changed, conversation, eventType, everyKind, message, messageId, nameOf, turn } from './kit-types.ts';
 import { toolEvents } from './tool-event-types.ts';
 
 const delta = <T extends { body: { messageId: string; partIndex: number; offset: number; text: string; attempt: number } }>(
@@ -147,9 +145,6 @@ export const eventCosts = costs({ snapshot: 'SnapshotEvent', all: ['Conversation
 
 export const ConversationEvent = builder.unionType('ConversationEvent', {
   description: 'Something that happened in a conversation. New kinds may be added: skip what you do not know, and keep the cursor.',
-  types: types as never,
-  resolveType: (event) => names.get((event as unknown as GraphQLEvent).body.type) as never,
+  types: everyKind(types),
+  resolveType: nameOf,
 });
-
-/** Whether this process can show the event: one of a kind that only a newer version knows is passed over. */
-export const isShown = ({ body }: { body: EventBody | { type: 'snapshot' } }): boolean => names.has(body.type);

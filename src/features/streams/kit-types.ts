@@ -1,4 +1,5 @@
-import type { ObjectFieldBuilder } from '@pothos/core';
+import type { FieldMap, ObjectFieldBuilder } from '@pothos/core';
+import { type EventBody, type EventOf, eventKinds } from '../../contracts/turn-event.ts';
 import { builder, type Types } from '../../graph/builder.ts';
 import { toGlobalId } from '../../kernel/global-id.ts';
 import { readConversation } from '../conversations/graph.ts';
@@ -8,7 +9,7 @@ import type { GraphQLEvent } from './frames.ts';
 
 type Body = GraphQLEvent['body'];
 type Kind = Body['type'];
-type Seen<K extends Kind> = GraphQLEvent<Extract<Body, { type: K }>>;
+type Seen<K extends Kind> = GraphQLEvent<K extends EventBody['type'] ? EventOf<K> : Extract<Body, { type: K }>>;
 
 const EventMeta = builder.interfaceRef<GraphQLEvent>('EventMeta').implement({
   description: 'Fields of every event.',
@@ -27,19 +28,31 @@ const EventMeta = builder.interfaceRef<GraphQLEvent>('EventMeta').implement({
   }),
 });
 
-/** The GraphQL type of each kind. */
-export const names = new Map<Kind, string>();
+/** The kinds that are stored, and the one that is made for a reader. */
+const kinds = { ...eventKinds, snapshot: { graphqlType: 'SnapshotEvent' } } as const satisfies Record<Kind, { graphqlType: string }>;
+
+/** The name of the GraphQL type of an event. */
+export const nameOf = ({ body }: GraphQLEvent): string => kinds[body.type].graphqlType;
+
+/** Whether this process can show the event: one of a kind that only a newer version knows is passed over. */
+export const isShown = ({ body }: { body: { type: string } }): boolean => Object.hasOwn(kinds, body.type);
 
 /** The GraphQL type of one kind of event. */
 export function eventType<K extends Kind>(
-  kind: K,
-  name: string,
+  _kind: K,
+  name: (typeof kinds)[K]['graphqlType'],
   description: string,
-  fields: (t: ObjectFieldBuilder<Types, Seen<K>>) => Record<string, unknown>,
+  fields: (t: ObjectFieldBuilder<Types, Seen<K>>) => FieldMap,
 ) {
-  names.set(kind, name);
-  return builder.objectRef<Seen<K>>(name).implement({ description, interfaces: [EventMeta], fields: fields as never });
+  return builder.objectRef<Seen<K>>(name).implement({ description, interfaces: [EventMeta], fields });
 }
+
+type EventRef = { [K in Kind]: ReturnType<typeof eventType<K>> }[Kind];
+type KindOf<R extends EventRef> = R['$inferType']['body']['type'];
+
+/** The types of all kinds; where one is missing, this does not compile. */
+export const everyKind = <R extends EventRef>(types: R[] & ([Kind] extends [KindOf<R>] ? unknown : { missing: Exclude<Kind, KindOf<R>> })): R[] =>
+  types;
 
 export const messageId = <T extends { body: { messageId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
   t.id({ description: 'The message.', resolve: ({ body }) => toGlobalId('Message', body.messageId) });

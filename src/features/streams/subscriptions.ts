@@ -7,8 +7,9 @@ import { eventsAtOnce } from '../../graph/limits/index.ts';
 import { abortable, pause } from '../../kernel/async.ts';
 import { ConflictError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { findTurn, readStatus } from '../turns/index.ts';
-import { ConversationEvent, eventCosts, isShown } from './event-types.ts';
+import { ConversationEvent, eventCosts } from './event-types.ts';
 import { type GraphQLFrame, splitFrame, toGraphQLFrame, withEvents } from './frames.ts';
+import { isShown } from './kit-types.ts';
 import { longestGapMs, replayFrames } from './replay.ts';
 import { Stream, streamFor, type TransformedFrame } from './stream.ts';
 

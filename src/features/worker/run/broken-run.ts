@@ -1,5 +1,5 @@
-import type { MessagePart } from '../../../contracts/message.ts';
-import { isTextual, settledParts, type ViewPart } from '../../../contracts/turn-fold.ts';
+import { isTextual, type MessagePart } from '../../../contracts/message.ts';
+import { settledParts, type ViewPart } from '../../../contracts/turn-fold.ts';
 import { BrokenRun, type Call, HandedOver, type Interruption, type TurnEnd } from '../../../engine/index.ts';
 import { type EventLog, FencedError } from '../../../events/index.ts';
 import { AppError, InternalError } from '../../../kernel/errors.ts';
