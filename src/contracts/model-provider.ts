@@ -1,13 +1,6 @@
 import type { JsonObject } from '../kernel/json.ts';
 import type { ModelEvent } from './model-event.ts';
-
-export type ModelMessage =
-  | { role: 'system' | 'user'; content: string }
-  | { role: 'assistant'; content: string; toolCalls?: readonly ModelCall[] }
-  | { role: 'tool'; callId: string; content: string };
-
-/** A call as the model made it. `arguments` is JSON. */
-export type ModelCall = { callId: string; name: string; arguments: string };
+import type { ModelMessage } from './model-message.ts';
 
 /** A tool as the model sees it: `parameters` is a JSON Schema of an object. */
 export type ToolSpec = { name: string; description: string; parameters: JsonObject };

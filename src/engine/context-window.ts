@@ -1,5 +1,5 @@
 import type { ContextItem, ContextRecord } from '../contracts/context.ts';
-import type { ModelMessage } from '../contracts/model-provider.ts';
+import { type ModelMessage, textMessage } from '../contracts/model-message.ts';
 
 /** A message that may go into the prompt, with its size as it was counted when it was stored. */
 export type Candidate = {
@@ -56,7 +56,7 @@ export function fitToWindow(systemPrompt: { content: string; tokens: number } | 
   const inOrder = kept.toReversed();
   const messages = inOrder.flatMap(({ said }) => said);
   return {
-    messages: systemPrompt ? [{ role: 'system', content: systemPrompt.content }, ...messages] : messages,
+    messages: systemPrompt ? [textMessage('system', systemPrompt.content), ...messages] : messages,
     kept: inOrder,
     items: itemsOf(candidates, record),
     record,

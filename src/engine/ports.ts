@@ -1,6 +1,7 @@
 import type { ContextRecord } from '../contracts/context.ts';
 import type { JsonChecker } from '../contracts/json-checker.ts';
-import type { ModelMessage, ModelProvider } from '../contracts/model-provider.ts';
+import type { ModelMessage } from '../contracts/model-message.ts';
+import type { ModelProvider } from '../contracts/model-provider.ts';
 import type { StopRequest, TurnPoint } from '../contracts/turn.ts';
 import type { EventBody } from '../contracts/turn-event.ts';
 import type { Clock } from '../kernel/clock.ts';

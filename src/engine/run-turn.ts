@@ -1,5 +1,6 @@
 import type { FinishReason } from '../contracts/message.ts';
-import type { Generation, ModelMessage, ResponseFormat } from '../contracts/model-provider.ts';
+import type { ModelMessage } from '../contracts/model-message.ts';
+import type { Generation, ResponseFormat } from '../contracts/model-provider.ts';
 import { pause } from '../kernel/async.ts';
 import { ContextTooLongError, ProviderError } from '../kernel/errors.ts';
 import { type Call, wasSent } from './call.ts';

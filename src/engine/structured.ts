@@ -1,6 +1,7 @@
 import type { JsonChecker } from '../contracts/json-checker.ts';
 import { contentOf, type DataPart, type MessagePart } from '../contracts/message.ts';
-import type { ModelMessage, ResponseFormat } from '../contracts/model-provider.ts';
+import { type ModelMessage, textMessage } from '../contracts/model-message.ts';
+import type { ResponseFormat } from '../contracts/model-provider.ts';
 
 /** UTF-16 units of an answer that are looked at; what a model says at once is shorter. */
 const maxLength = 500_000;
@@ -27,6 +28,6 @@ function bare(text: string): string {
 
 /** What follows an answer that does not fit, when the model is asked once more. */
 export const repairOf = (parts: readonly MessagePart[], fault: string): ModelMessage[] => [
-  { role: 'assistant', content: contentOf(parts) ?? '' },
-  { role: 'user', content: `This does not have the format that was asked for: ${fault}. Answer again, with the whole JSON and nothing else.` },
+  textMessage('assistant', contentOf(parts) ?? ''),
+  textMessage('user', `This does not have the format that was asked for: ${fault}. Answer again, with the whole JSON and nothing else.`),
 ];

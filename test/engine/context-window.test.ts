@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { textIn, textMessage } from '../../src/contracts/model-message.ts';
 import { type Candidate, fitToWindow } from '../../src/engine/index.ts';
 
 const window = { contextWindow: 2_000, maxTokens: 500, maxMessages: 100, tokenBuffer: 500 };
@@ -7,17 +8,18 @@ type Said = [content: string, tokens: number, role?: Candidate['role']];
 
 /** The newest first, as the engine takes them; the oldest is the first of the conversation. */
 const said = (...all: Said[]): Candidate[] =>
-  all.map(([content, tokens, role = 'user'], index) => ({ id: content, said: [{ role, content }], tokens, role, before: all.length - 1 - index }));
-const contents = ({ messages }: ReturnType<typeof fitToWindow>) => messages.map(({ content }) => content);
+  all.map(([content, tokens, role = 'user'], index) => ({
+    id: content,
+    said: [textMessage(role, content)],
+    tokens,
+    role,
+    before: all.length - 1 - index,
+  }));
+const contents = ({ messages }: ReturnType<typeof fitToWindow>) => messages.map(textIn);
 
 it('tells a conversation in its order, with the instructions first', () => {
   const { messages, record } = fitToWindow({ content: 'Be kind', tokens: 2 }, said(['c', 1], ['b', 1, 'assistant'], ['a', 1]), window);
-  expect(messages).toEqual([
-    { role: 'system', content: 'Be kind' },
-    { role: 'user', content: 'a' },
-    { role: 'assistant', content: 'b' },
-    { role: 'user', content: 'c' },
-  ]);
+  expect(messages).toEqual([textMessage('system', 'Be kind'), textMessage('user', 'a'), textMessage('assistant', 'b'), textMessage('user', 'c')]);
   expect(record).toEqual({ tokens: 5 + 4 * 4, limit: 1_000, before: 0, considered: 100, because: null });
 });
 
@@ -76,13 +78,13 @@ it('never exceeds the window unless the newest message alone does, and keeps an 
       const instructions = system === null ? null : { content: 's', tokens: system };
       const { messages, items, record } = fitToWindow(instructions, candidates, { ...window, maxMessages });
       const kept = messages.filter(({ role }) => role !== 'system');
-      expect(kept.map(({ content }) => Number(content))).toEqual(kept.map((_, index) => kept.length - 1 - index));
+      expect(kept.map((message) => Number(textIn(message)))).toEqual(kept.map((_, index) => kept.length - 1 - index));
       if (kept.length > 1) {
         expect(kept[0]!.role).toBe('user');
         expect(kept.length).toBeLessThanOrEqual(maxMessages);
         expect(record.tokens).toBeLessThanOrEqual(record.limit);
       }
-      expect(items.filter(({ decision }) => decision === 'INCLUDED').map(({ messageId }) => messageId)).toEqual(kept.map(({ content }) => content));
+      expect(items.filter(({ decision }) => decision === 'INCLUDED').map(({ messageId }) => messageId)).toEqual(kept.map(textIn));
       expect(record.before).toBe(candidates.length - kept.length);
     }),
   );

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { MessagePart } from '../../src/contracts/message.ts';
-import type { ModelMessage } from '../../src/contracts/model-provider.ts';
+import { type ModelMessage, textMessage } from '../../src/contracts/model-message.ts';
 import type { ToolCallRecord, ToolCallStatus } from '../../src/contracts/tool.ts';
 import { type Candidate, fitToWindow, toModelMessages } from '../../src/engine/index.ts';
 
@@ -60,21 +60,22 @@ function unpaired(messages: readonly ModelMessage[]): string | null {
   let open = new Set<string>();
   for (const message of messages) {
     if (message.role === 'tool') {
-      if (!open.delete(message.callId)) return `a result of ${message.callId}, which was not called`;
+      for (const { callId } of message.content) if (!open.delete(callId)) return `a result of ${callId}, which was not called`;
     } else {
       if (open.size > 0) return `no result of ${[...open].join()}`;
-      open = new Set(message.role === 'assistant' ? (message.toolCalls ?? []).map(({ callId }) => callId) : []);
+      open = new Set(message.content.flatMap((part) => (part.type === 'tool-call' ? [part.callId] : [])));
     }
   }
   return open.size > 0 ? `no result of ${[...open].join()} at the end` : null;
 }
 
 it('would be noticed', () => {
-  const call: ModelMessage = { role: 'assistant', content: '', toolCalls: [{ callId: 'a', name: 't', arguments: '{}' }] };
+  const call: ModelMessage = { role: 'assistant', content: [{ type: 'tool-call', callId: 'a', name: 't', arguments: '{}' }] };
+  const result: ModelMessage = { role: 'tool', content: [{ type: 'tool-result', callId: 'a', text: '' }] };
   expect(unpaired([call])).not.toBeNull();
-  expect(unpaired([call, { role: 'user', content: '' }])).not.toBeNull();
-  expect(unpaired([{ role: 'tool', callId: 'a', content: '' }])).not.toBeNull();
-  expect(unpaired([call, { role: 'tool', callId: 'a', content: '' }])).toBeNull();
+  expect(unpaired([call, textMessage('user', '')])).not.toBeNull();
+  expect(unpaired([result])).not.toBeNull();
+  expect(unpaired([call, result])).toBeNull();
 });
 
 it('never shows a model a call without its result, or a result without its call, however a history was left and is trimmed', () => {
@@ -85,7 +86,7 @@ it('never shows a model a call without its result, or a result without its call,
   fc.assert(
     fc.property(history, window, fc.integer({ min: 0, max: 13 }), (answers, { contextWindow, maxMessages }, skip) => {
       const messages: Candidate[] = answers.flatMap(({ parts, calls, steering }, index) => [
-        { id: `q${index}`, role: 'user', said: [{ role: 'user', content: 'q' }], tokens: 5, before: index * 2 },
+        { id: `q${index}`, role: 'user', said: [textMessage('user', 'q')], tokens: 5, before: index * 2 },
         { id: `a${index}`, role: 'assistant', said: toModelMessages(parts, calls, steering), tokens: parts.length * 4, before: index * 2 + 1 },
       ]);
       // A branch may end anywhere, and only so many of its messages are read.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { TextualPart } from '../../src/contracts/message.ts';
+import { textMessage } from '../../src/contracts/model-message.ts';
 import { foldAll } from '../../src/contracts/turn-fold.ts';
 import { type EnginePorts, HandedOver, type Interruption } from '../../src/engine/index.ts';
 import { createBell } from '../../src/kernel/async.ts';
@@ -14,7 +15,7 @@ const run = (ports: EnginePorts, signal = new AbortController().signal, more: Pa
 const tooLong = () => new ProviderError('too long', { provider: 'fake', code: 'CONTEXT_TOO_LONG' });
 /** A prompt that becomes smaller with its share of the window, and leaves out a message for each hundredth that is missing. */
 const shrinking: EnginePorts['context'] = async (share) => ({
-  messages: [{ role: 'user', content: 'Hello?' }],
+  messages: [textMessage('user', 'Hello?')],
   record: { ...record, tokens: 1_000 * share, limit: 1_000 * share, before: Math.round((1 - share) * 100) },
 });
 
@@ -29,7 +30,7 @@ describe('a turn', () => {
     expect(end.call).toMatchObject({ attempt: 1, accepted: true, requestId: 'req-1', usage, generated: 'Hello', promptTokens: 7 });
     expect(foldAll(told.events).messages.m).toEqual(end.parts);
     expect(told).toMatchObject({ requested: [1], retried: [], flushes: 1, open: 0 });
-    expect(told.requests).toEqual([{ model: 'm-1', messages: [{ role: 'user', content: 'Hello?' }], generation: {} }]);
+    expect(told.requests).toEqual([{ model: 'm-1', messages: [textMessage('user', 'Hello?')], generation: {} }]);
   });
 
   it('says which reason the model gave', async () => {

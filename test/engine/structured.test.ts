@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelEvent } from '../../src/contracts/model-event.ts';
+import { textMessage } from '../../src/contracts/model-message.ts';
 import { runTurn } from '../../src/engine/index.ts';
 import { checkAnswer } from '../../src/engine/structured.ts';
 import { accepted, createPorts, endOf, finish, none, saying, text } from '../kit/engine.ts';
@@ -45,8 +46,8 @@ describe('an answer that is to have a format', () => {
     expect(told.requests).toHaveLength(2);
     expect(told.requests[0]!.generation.responseFormat).toBe(format);
     expect(told.requests[1]!.messages.slice(-2)).toEqual([
-      { role: 'assistant', content: '{"dish":"soup"}' },
-      { role: 'user', content: expect.stringContaining('minutes') },
+      textMessage('assistant', '{"dish":"soup"}'),
+      textMessage('user', expect.stringContaining('minutes')),
     ]);
     expect(told.retried).toHaveLength(1);
     expect(told.events.filter(({ type }) => type === 'part-replaced')).toMatchObject([{ partIndex: 0, keepLength: 0 }]);

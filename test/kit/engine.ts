@@ -1,5 +1,6 @@
 import type { ContextRecord } from '../../src/contracts/context.ts';
 import type { ModelEvent } from '../../src/contracts/model-event.ts';
+import { textMessage } from '../../src/contracts/model-message.ts';
 import type { ModelProvider, ModelRequest } from '../../src/contracts/model-provider.ts';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
 import { type Call, type EnginePorts, runTurn, type ToolPorts, type TurnEnd, type TurnWork } from '../../src/engine/index.ts';
@@ -99,7 +100,7 @@ export function createPorts(scripts: readonly Script[], more: Partial<EnginePort
     flushed: async () => {
       told.flushes += 1;
     },
-    context: async () => ({ messages: [{ role: 'user', content: 'Hello?' }], record }),
+    context: async () => ({ messages: [textMessage('user', 'Hello?')], record }),
     requesting: async (attempt) => void told.requested.push(attempt),
     retrying: async (call) => {
       told.retried.push(call);

@@ -1,4 +1,5 @@
 import type { ModelEvent } from '../../src/contracts/model-event.ts';
+import { textMessage } from '../../src/contracts/model-message.ts';
 import type { ModelProvider, ModelRequest } from '../../src/contracts/model-provider.ts';
 import { createProviders, type OpenAIConfig, type Providers } from '../../src/providers/index.ts';
 
@@ -25,7 +26,7 @@ export const providerAt = (baseUrl: string, config: Partial<OpenAIConfig> = {}):
 
 export const ask = (content: string, rest: Partial<ModelRequest> = {}): ModelRequest => ({
   model: 'm-1',
-  messages: [{ role: 'user', content }],
+  messages: [textMessage('user', content)],
   generation: {},
   ...rest,
 });

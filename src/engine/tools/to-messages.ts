@@ -1,5 +1,5 @@
 import { contentOf, type MessagePart, matchPart, type TextPart } from '../../contracts/message.ts';
-import type { ModelCall, ModelMessage } from '../../contracts/model-provider.ts';
+import { type AssistantContent, type ModelMessage, textMessage } from '../../contracts/model-message.ts';
 import { isOpen, type ToolCallRecord } from '../../contracts/tool.ts';
 import type { Steering } from './ports.ts';
 
@@ -32,7 +32,7 @@ export function toModelMessages(parts: readonly MessagePart[], calls: readonly T
 }
 
 const steeredAt = (steering: readonly Steering[], index: number): string[] => steering.filter(({ at }) => at === index).map(({ text }) => text);
-const toUser = (content: string): ModelMessage => ({ role: 'user', content });
+const toUser = (text: string): ModelMessage => textMessage('user', text);
 
 /** What the model said and called in one go, and what it was told before. */
 type Step = { steering: string[]; texts: TextPart[]; calls: ToolCallRecord[] };
@@ -49,18 +49,17 @@ function addCall(steps: Step[], call: ToolCallRecord | undefined): void {
 }
 
 function stepMessages({ steering, texts, calls }: Step): ModelMessage[] {
-  const content = contentOf(texts) ?? '';
+  const text = contentOf(texts) ?? '';
   const before = steering.map(toUser);
-  if (calls.length === 0) return content === '' ? before : [...before, { role: 'assistant', content }];
-  return [
-    ...before,
-    { role: 'assistant', content, toolCalls: calls.map(toCall) },
-    ...calls.map((call): ModelMessage => ({ role: 'tool', callId: call.callId, content: resultText(call) })),
-  ];
+  const content: AssistantContent[] = [...(text === '' ? [] : [{ type: 'text' as const, text }]), ...calls.map(toCall)];
+  if (calls.length === 0) return text === '' ? before : [...before, { role: 'assistant', content }];
+  const results = calls.map((call) => ({ type: 'tool-result' as const, callId: call.callId, text: resultText(call) }));
+  return [...before, { role: 'assistant', content }, { role: 'tool', content: results }];
 }
 
 /** Some servers read the arguments of earlier calls, so what is no JSON is not shown again. */
-const toCall = ({ callId, toolName, arguments: given, argumentsText }: ToolCallRecord): ModelCall => ({
+const toCall = ({ callId, toolName, arguments: given, argumentsText }: ToolCallRecord): AssistantContent => ({
+  type: 'tool-call',
   callId,
   name: toolName,
   arguments: given === null ? '{}' : argumentsText || '{}',

@@ -1,4 +1,5 @@
-import type { ModelMessage, ModelRequest } from '../../contracts/model-provider.ts';
+import type { ModelMessage } from '../../contracts/model-message.ts';
+import type { ModelRequest } from '../../contracts/model-provider.ts';
 import { isOpen, type ToolCallRecord } from '../../contracts/tool.ts';
 import { type Call, tokensOf } from '../call.ts';
 import type { EnginePorts } from '../ports.ts';

@@ -1,4 +1,5 @@
-import type { Generation, ModelInfo, ModelMessage, ToolSpec } from '../../contracts/model-provider.ts';
+import { countedText, type ModelMessage, textMessage } from '../../contracts/model-message.ts';
+import type { Generation, ModelInfo, ToolSpec } from '../../contracts/model-provider.ts';
 import { type Candidate, type Fitted, fitToWindow, itemsOf, type Steering, toModelMessages, toUserText, type Window } from '../../engine/index.ts';
 import { ContextTooLongError } from '../../kernel/errors.ts';
 import { groupBy } from '../../kernel/group.ts';
@@ -77,7 +78,7 @@ async function withContent(made: Fitted, { info, systemPrompt }: Asked, messages
     messages.filter(({ id }) => made.kept.some((each) => each.id === id)),
   );
   const prompt = made.kept.flatMap((candidate) => said.get(candidate.id ?? '') ?? candidate.said);
-  const system = systemPrompt ? [{ role: 'system' as const, content: systemPrompt }] : [];
+  const system = systemPrompt ? [textMessage('system', systemPrompt)] : [];
   return { systemPrompt, ...made, messages: [...system, ...prompt] };
 }
 
@@ -85,14 +86,11 @@ async function fitted(request: Asked, candidates: readonly Candidate[], { limits
   const { info, generation, systemPrompt, own = [] } = request;
   const system = systemPrompt ? { content: systemPrompt, tokens: await countTokens(systemPrompt) } : null;
   const tools = await tokensOf(request.tools, countTokens);
-  const reserved = tools + (own.length > 0 ? await countTokens(textOf(own)) : 0);
+  const reserved = tools + (own.length > 0 ? await countTokens(countedText(own)) : 0);
   const window: Window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, reserved };
   const fitted = fitToWindow(system, candidates, window);
   return tools > 0 ? { ...fitted, record: { ...fitted.record, tools } } : fitted;
 }
-
-/** What providers make of messages with calls is theirs to know; as JSON they have about as many tokens. */
-export const textOf = (messages: readonly ModelMessage[]): string => JSON.stringify(messages);
 
 const counted = new WeakMap<object, number>();
 
@@ -123,7 +121,7 @@ async function readContents({ database, listSteered }: Reads, messages: readonly
   const steering = groupBy(steered, ({ turnId }) => turnId);
   const read = new Set(steered.map(({ messageId }) => messageId));
   const said = messages.map(({ id, turnId, role, parts }, index): [string, readonly ModelMessage[]] => {
-    if (role === 'user') return [id, read.has(id) && index > 0 ? [] : [{ role, content: toUserText(parts) }]];
+    if (role === 'user') return [id, read.has(id) && index > 0 ? [] : [textMessage('user', toUserText(parts))]];
     return [id, toModelMessages(parts, calls.get(id) ?? [], steering.get(turnId ?? '') ?? [])];
   });
   return new Map(said);

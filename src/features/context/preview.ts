@@ -1,5 +1,6 @@
 import type { ContextReport } from '../../contracts/context.ts';
 import type { JsonChecker } from '../../contracts/json-checker.ts';
+import { textMessage } from '../../contracts/model-message.ts';
 import type { ModelInfo } from '../../contracts/model-provider.ts';
 import type { Viewer } from '../../contracts/viewer.ts';
 import { createKeyedQueue } from '../../kernel/keyed-queue.ts';
@@ -50,7 +51,7 @@ export const createContextPreview = ({ database, findModel, maxMessageChars, too
     return within(bytes, async () => {
       const earlier = leafId ? await listForContext(database, leafId, room) : [];
       const before = earlier[0] ? earlier[0].before + 1 : 0;
-      const said = [{ role: 'user' as const, content: draft ?? '' }];
+      const said = [textMessage('user', draft ?? '')];
       const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await countTokens(draft), before };
       const { items, record, systemPrompt: shown } = await assemble(composed, earlier, next, { ...deps, countTokens, database });
       const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;

@@ -1,4 +1,5 @@
-import type { Generation, ModelInfo, ModelMessage, ModelProvider, ModelRequest } from '../../contracts/model-provider.ts';
+import { type ModelMessage, textIn } from '../../contracts/model-message.ts';
+import type { Generation, ModelInfo, ModelProvider, ModelRequest } from '../../contracts/model-provider.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import { type Call, callModel, wasSent } from '../../engine/index.ts';
 import type { Append, EventLog } from '../../events/index.ts';
@@ -136,7 +137,7 @@ export function createBackgroundTask<S extends Subject>(deps: BackgroundTaskDeps
     if (!prepared) return void (await endRequest(database, request));
     const { subject, prompt } = prepared;
     const { provider, info } = modelFor({ provider: subject.provider, model: subject.model, conversationId: subject.id });
-    const promptTokens = await countTokens(prompt.map(({ content }) => content).join('\n'));
+    const promptTokens = await countTokens(prompt.map(textIn).join('\n'));
     if (!(await announceCall(database, request, promptTokens))) return;
     const end = await callWithin(signal, { model: info.id, messages: prompt, generation: task.generation }, promptTokens, provider);
     const entry = await entryOf(end.call, subject, named(info));

@@ -1,4 +1,5 @@
-import type { ModelMessage, ModelRequest } from '../../contracts/model-provider.ts';
+import { unitsIn } from '../../contracts/model-message.ts';
+import type { ModelRequest } from '../../contracts/model-provider.ts';
 import { ProviderError } from '../../kernel/errors.ts';
 import type { CallFacts } from './faults.ts';
 import type { Vendor } from './vendor.ts';
@@ -39,7 +40,7 @@ export function openCall(signal: AbortSignal, { firstTokenTimeoutMs, idleTimeout
     watchdog: createWatchdog(firstTokenTimeoutMs, () => cut('silence')),
     cut: null,
     hasToken: false,
-    promptUnits: messages.reduce((sum, message) => sum + unitsOf(message), 0),
+    promptUnits: unitsIn(messages),
     sentBytes: 0,
     elapsed: () => performance.now() - start,
     reason: () => signal.reason,
@@ -53,9 +54,6 @@ export function openCall(signal: AbortSignal, { firstTokenTimeoutMs, idleTimeout
   signal.addEventListener('abort', stop, { once: true });
   return call;
 }
-
-const unitsOf = (message: ModelMessage): number =>
-  message.content.length + ('toolCalls' in message ? (message.toolCalls ?? []).reduce((sum, call) => sum + call.arguments.length, 0) : 0);
 
 type Errors = Pick<Vendor<unknown>, 'isRefusal' | 'toError'>;
 

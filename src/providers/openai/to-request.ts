@@ -1,5 +1,6 @@
 import type { OpenAI } from 'openai';
-import type { Generation, ModelMessage, ModelRequest, ResponseFormat, ToolChoice } from '../../contracts/model-provider.ts';
+import { type AssistantContent, type ModelMessage, matchContent, textIn, type UserContent } from '../../contracts/model-message.ts';
+import type { Generation, ModelRequest, ResponseFormat, ToolChoice } from '../../contracts/model-provider.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { describeModel } from '../catalog.ts';
 
@@ -12,7 +13,7 @@ export type GenerationDefaults = { maxTokens: number | null; temperature: number
 export function toRequest({ model, messages, generation, tools, toolChoice }: ModelRequest, defaults: GenerationDefaults): Params {
   return {
     model,
-    messages: messages.map(toMessage),
+    messages: messages.flatMap(toMessages),
     stream: true,
     stream_options: { include_usage: true },
     ...(tools?.length && { tools: tools.map((tool) => ({ type: 'function' as const, function: { ...tool } })), tool_choice: choiceOf(toolChoice) }),
@@ -21,16 +22,35 @@ export function toRequest({ model, messages, generation, tools, toolChoice }: Mo
   };
 }
 
-function toMessage(message: ModelMessage): OpenAI.ChatCompletionMessageParam {
-  if (message.role === 'tool') return { role: 'tool', tool_call_id: message.callId, content: message.content };
-  if (message.role !== 'assistant' || !message.toolCalls?.length) return { role: message.role, content: message.content };
-  const calls = message.toolCalls.map(({ callId, name, arguments: text }) => ({
-    id: callId,
-    type: 'function' as const,
-    function: { name, arguments: text },
-  }));
+type MessageParam = OpenAI.ChatCompletionMessageParam;
+
+/** A message in OpenAI's words: each result of a call is a message of its own. */
+function toMessages(message: ModelMessage): MessageParam[] {
+  if (message.role === 'tool') return message.content.map(({ callId, text }) => ({ role: 'tool', tool_call_id: callId, content: text }));
+  if (message.role === 'assistant') return [toAssistant(textIn(message), message.content)];
+  if (message.role === 'system' || message.content.every(({ type }) => type === 'text')) return [{ role: message.role, content: textIn(message) }];
+  return [{ role: 'user', content: message.content.map(toUserPart) }];
+}
+
+const toUserPart = matchContent<UserContent, OpenAI.ChatCompletionContentPart>({
+  text: ({ text }) => ({ type: 'text', text }),
+  image: ({ mediaType, data }) => ({ type: 'image_url', image_url: { url: toDataUrl(mediaType, data) } }),
+  file: ({ name, mediaType, data }) => ({ type: 'file', file: { filename: name, file_data: toDataUrl(mediaType, data) } }),
+});
+
+const toDataUrl = (mediaType: string, base64: string): string => `data:${mediaType};base64,${base64}`;
+
+/** Chat Completions have no place for the reasoning of an earlier answer. */
+const toCall = matchContent<AssistantContent, OpenAI.ChatCompletionMessageFunctionToolCall[]>({
+  text: () => [],
+  reasoning: () => [],
+  'tool-call': ({ callId, name, arguments: text }) => [{ id: callId, type: 'function', function: { name, arguments: text } }],
+});
+
+function toAssistant(content: string, parts: readonly AssistantContent[]): MessageParam {
+  const calls = parts.flatMap(toCall);
   // Some servers refuse an empty text beside calls.
-  return { role: 'assistant', content: message.content || null, tool_calls: calls };
+  return calls.length > 0 ? { role: 'assistant', content: content || null, tool_calls: calls } : { role: 'assistant', content };
 }
 
 const choiceOf = (choice: ToolChoice = 'auto'): Params['tool_choice'] =>

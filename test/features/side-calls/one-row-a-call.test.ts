@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/app/config.ts';
+import { textMessage } from '../../../src/contracts/model-message.ts';
 import type { ModelInfo } from '../../../src/contracts/model-provider.ts';
 import type { EventLog } from '../../../src/events/index.ts';
 import { createSummaries } from '../../../src/features/context/index.ts';
@@ -198,7 +199,7 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
     const task = createBackgroundTask(depsWith(model), {
       kind: 'TITLE',
       generation: {},
-      prepare: async () => ({ subject, prompt: [{ role: 'user', content: 'Well?' }] }),
+      prepare: async () => ({ subject, prompt: [textMessage('user', 'Well?')] }),
       settle: async () => {
         throw new Error('no way to store it');
       },

@@ -1,3 +1,4 @@
+import { textIn } from '../../../src/contracts/model-message.ts';
 import { startScriptedServer } from '../../../src/providers/index.ts';
 import { answerTo } from '../../../src/providers/scripted/answer.ts';
 import { keepsTheModelContract } from '../../contracts/model-provider.ts';
@@ -18,7 +19,7 @@ keepsTheModelContract('OpenAI over HTTP', async () => {
       stalled: ask('[[stall 5]]'),
     },
     calls: () => ({ made: server.calls.length, aborted: server.calls.filter(({ aborted }) => aborted).length }),
-    expected: answerTo(answer.messages.map(({ role, content }) => ({ role, content }))),
+    expected: answerTo(answer.messages.map((message) => ({ role: message.role, content: textIn(message) }))),
     close: server.close,
   };
 });

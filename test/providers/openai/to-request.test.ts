@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { type ModelMessage, textMessage } from '../../../src/contracts/model-message.ts';
 import type { Generation } from '../../../src/contracts/model-provider.ts';
 import { toRequest } from '../../../src/providers/openai/to-request.ts';
 import { ask } from '../collect.ts';
@@ -60,4 +61,59 @@ it("uses the installation's settings only where the request has none", () => {
   const defaults = { maxTokens: 100, temperature: 0.5 };
   expect(toRequest(ask('Hello'), defaults)).toMatchObject({ max_tokens: 100, temperature: 0.5 });
   expect(toRequest(ask('Hello', { generation: { temperature: 1 } }), defaults)).toMatchObject({ max_tokens: 100, temperature: 1 });
+});
+
+const messagesOf = (...messages: ModelMessage[]) => toRequest(ask('', { messages }), none).messages;
+
+it('sends text as a string, an answer with its calls, and each result as a message of its own', () => {
+  const call = { type: 'tool-call', callId: 'c1', name: 'look', arguments: '{"at":1}' } as const;
+  const sent = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{"at":1}' } };
+  expect(
+    messagesOf(
+      textMessage('system', 'Be kind'),
+      textMessage('user', 'Look'),
+      { role: 'assistant', content: [{ type: 'reasoning', text: 'Hm' }, { type: 'text', text: 'I look' }, call] },
+      {
+        role: 'tool',
+        content: [
+          { type: 'tool-result', callId: 'c1', text: 'a cat' },
+          { type: 'tool-result', callId: 'c2', text: 'nothing' },
+        ],
+      },
+      { role: 'assistant', content: [call] },
+      textMessage('assistant', 'Done'),
+    ),
+  ).toEqual([
+    { role: 'system', content: 'Be kind' },
+    { role: 'user', content: 'Look' },
+    { role: 'assistant', content: 'I look', tool_calls: [sent] },
+    { role: 'tool', tool_call_id: 'c1', content: 'a cat' },
+    { role: 'tool', tool_call_id: 'c2', content: 'nothing' },
+    { role: 'assistant', content: null, tool_calls: [sent] },
+    { role: 'assistant', content: 'Done' },
+  ]);
+});
+
+it('sends images and files as data in their place between the texts', () => {
+  const content = [
+    { type: 'text', text: 'Look' },
+    { type: 'image', mediaType: 'image/png', data: 'AAAA' },
+    { type: 'file', name: 'a.pdf', mediaType: 'application/pdf', data: 'BBBB' },
+  ] as const;
+  expect(messagesOf({ role: 'user', content })).toEqual([
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'Look' },
+        { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+        { type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,BBBB' } },
+      ],
+    },
+  ]);
+});
+
+it('keeps what one provider gave and needs back out of a request that has no place for it', () => {
+  const providerItems = [{ provider: 'acme', model: 'm-1', kind: 'signature', data: 'secret' }];
+  const content = [{ type: 'tool-call', callId: 'c1', name: 'look', arguments: '{}', providerItems }] as const;
+  expect(JSON.stringify(messagesOf({ role: 'assistant', content, providerItems }))).not.toContain('secret');
 });

@@ -1,8 +1,8 @@
+import { countedText } from '../../../contracts/model-message.ts';
 import { HandedOver, type TurnEnd, tokensOfLength, toModelMessages } from '../../../engine/index.ts';
 import { FencedError } from '../../../events/index.ts';
 import type { Database } from '../../../platform/db.ts';
 import { throughOutage } from '../../../platform/db-errors.ts';
-import { textOf } from '../../context/index.ts';
 import { listCalls } from '../../tools/index.ts';
 import { isSettledBy } from '../../turns/index.ts';
 import { accountOf } from '../../usage/index.ts';
@@ -37,7 +37,7 @@ async function settleEnd(end: TurnEnd, { turn, deps, progress }: TurnRun, countT
   const { attempt, hasCalls, summarise } = progress;
   const account = end.call && (await accountOf(end.call, modelOf(turn), countTokens));
   const calls = hasCalls ? await throughOutage(() => listCalls(deps.database, turn.id)) : [];
-  const tokenCount = hasCalls ? await countTokens(textOf(toModelMessages(end.parts, calls))) : null;
+  const tokenCount = hasCalls ? await countTokens(countedText(toModelMessages(end.parts, calls))) : null;
   const facts = { subject: usageSubjectOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, account, summarise };
   return settleWithRetry(turn, deps.database, () => settle(deps.log, { ...facts, end, titles: deps.titles.isAutomatic }));
 }
