@@ -128,7 +128,7 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: {
       'providers/call/a.ts': "import { toUsage } from '../openai/usage.ts';",
       'providers/anthropic/a.ts': "import { toUsage } from '../openai/usage.ts';\nimport { Answer } from '../call/answer.ts';",
-      'providers/registry.ts': "import { createOpenAIProvider } from './openai/client.ts';",
+      'providers/create-providers.ts': "import { createOpenAIProvider } from './openai/client.ts';",
     },
     offences: 2,
   },

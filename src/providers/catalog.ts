@@ -1,7 +1,7 @@
 import * as published from 'gpt-tokenizer/models';
 import type { ModelInfo } from '../contracts/model-provider.ts';
 
-/** What is known of a model before it is asked anything. */
+/** What a model can do and what it accepts, before it is asked anything: one row a model, for lists, limits and requests alike. */
 export type ModelFacts = Omit<ModelInfo, 'provider' | 'configured'> & {
   /** Thinks before it answers: such models take `max_completion_tokens`, and refuse temperature, penalties and stop words. */
   reasons: boolean;

@@ -5,6 +5,7 @@
  * what is yielded can be stored as it is. The scripted server stands in for a real one where no key is set.
  */
 
-export { createProviders, type OpenAIConfig, type Providers } from './registry.ts';
+export { createProviders, type OpenAIConfig } from './create-providers.ts';
+export type { Providers } from './registry.ts';
 
 export { type ScriptedCall, type ScriptedServer, startScriptedServer } from './scripted/server.ts';

@@ -1,27 +1,24 @@
 import type { ModelInfo, ModelProvider } from '../contracts/model-provider.ts';
 import { type ErrorCode, ProviderError } from '../kernel/errors.ts';
-import { describeModel, knownModel, listedModels, type ModelFacts, scriptedFacts, scriptedModel } from './catalog.ts';
-import { createOpenAIProvider } from './openai/client.ts';
+import type { ModelFacts } from './catalog.ts';
 
-export type OpenAIConfig = {
-  apiKey: string | null;
-  /** Another server that speaks OpenAI's language; it may offer any model. */
-  baseUrl: string | null;
-  organization: string | null;
-  defaultModel: string;
-  /** Model ids to allow beside the catalogue's. */
-  models: string[];
-  /** Used where a request says nothing. */
-  maxTokens: number | null;
-  temperature: number | null;
-  /** How long a call may stay silent before its first token, and between tokens. */
-  firstTokenTimeoutMs: number;
-  idleTimeoutMs: number;
-  /** Whether `baseUrl` is the scripted server: then its one model is all there is. */
-  scripted: boolean;
+/** One provider of an installation: its models, and how it is called. */
+export type ProviderEntry = {
+  /** As it is stored with conversations and in the ledger, e.g. "openai". */
+  name: string;
+  /** The name to show to people. */
+  displayName: string;
+  /** What an operator must set to use it, in words that follow "set". */
+  requiredSettings: string;
+  /** The models to offer in a list, in order. */
+  models: readonly ModelFacts[];
+  /** The facts of a model that is not listed and that the provider surely has, such as a dated snapshot; else null. */
+  known(model: string): ModelFacts | null;
+  /** What is assumed of any other model; null where the provider has no others. */
+  assumed: ((model: string) => ModelFacts) | null;
+  /** Makes the adapter; null where what it needs is not set: its models are listed then, and cannot be called. */
+  connect: ((models: readonly ModelInfo[]) => ModelProvider) | null;
 };
-
-export type ProvidersConfig = { openai: OpenAIConfig };
 
 type FoundModel = { provider: ModelProvider; info: ModelInfo };
 
@@ -41,64 +38,78 @@ export type Providers = {
   readonly defaultModel: string;
 };
 
-/** Builds the providers from the configuration; connects to nothing. */
-export function createProviders({ openai: config }: ProvidersConfig): Providers {
-  const name = config.scripted ? 'scripted' : 'openai';
-  const configured = config.scripted || config.apiKey !== null || config.baseUrl !== null;
-  const anyModel = config.baseUrl !== null && !config.scripted;
-  const infoOf = (facts: ModelFacts): ModelInfo => toInfo(facts, name, configured);
-  const offered = offeredBy(config).map(infoOf);
-  const unavailable = config.scripted ? listedModels.map((facts) => toInfo(facts, 'openai', false)) : [];
-  const provider = configured ? createOpenAIProvider({ ...config, name, models: offered }) : null;
+/** An entry with what it offers; `provider` is null where it is not configured. */
+type Offer = { entry: ProviderEntry; infos: readonly ModelInfo[]; provider: ModelProvider | null };
 
-  const find = (model: string, wanted?: string | null): FoundModel | null => {
-    if (!provider || (wanted && wanted !== name) || !isName(model)) return null;
-    const listed = offered.find(({ id }) => id === model);
-    if (listed) return { provider, info: listed };
-    const facts = anyModel ? describeModel(model) : config.scripted ? null : knownModel(model);
-    return facts && { provider, info: infoOf(facts) };
-  };
-  const whyNot = (model: string, wanted?: string | null): ModelRefusal | null =>
-    find(model, wanted) ? null : refuse({ model, wanted: wanted ?? null, name, configured, offered });
-
+/** The providers of an installation as one; the first of them is asked first. Connects to nothing. */
+export function createRegistry(entries: readonly ProviderEntry[], defaultModel: string): Providers {
+  const offers = entries.map(offerOf);
+  const find = (model: string, wanted?: string | null) => findModel(offers, model, wanted || null);
   return {
     find,
-    whyNot,
+    whyNot: (model, wanted) => (find(model, wanted) ? null : refuse(offers, model, wanted ?? null)),
     resolve(model, wanted) {
       const found = find(model, wanted);
       if (found) return found;
-      const { message, ...facts } = refuse({ model, wanted: wanted ?? null, name, configured, offered });
+      const { message, ...facts } = refuse(offers, model, wanted ?? null);
       throw new ProviderError(message, facts);
     },
-    models: () => [...offered, ...unavailable],
-    defaultModel: config.scripted ? scriptedModel : config.defaultModel,
+    models: () => offers.flatMap(({ infos }) => infos),
+    defaultModel,
   };
 }
+
+function offerOf(entry: ProviderEntry): Offer {
+  const infos = entry.models.map((facts) => toInfo(facts, entry));
+  return { entry, infos, provider: entry.connect?.(infos) ?? null };
+}
+
+const toInfo = ({ reasons: _, ...facts }: ModelFacts, { name, connect }: ProviderEntry): ModelInfo => ({
+  ...facts,
+  provider: name,
+  configured: connect !== null,
+});
 
 /** What can be the name of a model at all: its columns hold a hundred characters, and no control characters. */
 const isName = (model: string): boolean => /^[^\p{C}]{1,100}$/u.test(model) && model.trim() !== '';
 
-const toInfo = ({ reasons: _, ...facts }: ModelFacts, provider: string, configured: boolean): ModelInfo => ({ ...facts, provider, configured });
+/** How surely a provider has a model: it lists it, it surely has it, or it may have it. */
+const lookups: readonly ((offer: Offer, model: string) => ModelInfo | null)[] = [
+  ({ infos }, model) => infos.find(({ id }) => id === model) ?? null,
+  ({ entry }, model) => infoOr(entry.known(model), entry),
+  ({ entry }, model) => infoOr(entry.assumed?.(model) ?? null, entry),
+];
 
-/** A compatible server offers what was configured, not OpenAI's catalogue. */
-function offeredBy({ scripted, baseUrl, defaultModel, models }: OpenAIConfig): ModelFacts[] {
-  if (scripted) return [scriptedFacts];
-  const named = [...new Set([defaultModel, ...models])].filter((id) => id.trim() !== '').map(describeModel);
-  if (baseUrl !== null) return named;
-  return [...listedModels, ...named.filter(({ id }) => !listedModels.some((listed) => listed.id === id))];
-}
+const infoOr = (facts: ModelFacts | null, entry: ProviderEntry): ModelInfo | null => facts && toInfo(facts, entry);
 
-type Question = { model: string; wanted: string | null; name: string; configured: boolean; offered: readonly ModelInfo[] };
-
-function refuse({ model, wanted, name, configured, offered }: Question): ModelRefusal {
-  const known = wanted === null || wanted === name || wanted === 'openai';
-  if (!known) return { code: 'INVALID_MODEL', provider: name, message: `There is no provider "${wanted.slice(0, 100)}" here: use "${name}".` };
-  const needsKey = !configured || (name !== 'openai' && (wanted === 'openai' || knownModel(model) !== null));
-  const allowed = offered.map(({ id }) => id).join(', ');
-  if (needsKey) {
-    const instead = configured ? ` Without it, these can be used: ${allowed}.` : '';
-    const message = `No key is set for OpenAI: set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.${instead}`;
-    return { code: 'PROVIDER_NOT_CONFIGURED', provider: 'openai', message };
+/** The provider that has the model most surely: a server that takes any name gets only what no other provider has. */
+function findModel(offers: readonly Offer[], model: string, wanted: string | null): FoundModel | null {
+  if (!isName(model)) return null;
+  for (const lookUp of lookups) {
+    for (const offer of offers) {
+      if (!offer.provider || (wanted !== null && offer.entry.name !== wanted)) continue;
+      const info = lookUp(offer, model);
+      if (info) return { provider: offer.provider, info };
+    }
   }
-  return { code: 'INVALID_MODEL', provider: name, message: `There is no model "${model.slice(0, 100)}" here: use one of ${allowed}.` };
+  return null;
 }
+
+function refuse(offers: readonly Offer[], model: string, wanted: string | null): ModelRefusal {
+  const usable = offers.filter(({ provider }) => provider !== null);
+  const name = (usable[0] ?? offers[0])!.entry.name;
+  if (wanted !== null && !offers.some(({ entry }) => entry.name === wanted)) {
+    const names = (usable.length > 0 ? usable : offers).map(({ entry }) => `"${entry.name}"`).join(' or ');
+    return { code: 'INVALID_MODEL', provider: name, message: `There is no provider "${wanted.slice(0, 100)}" here: use ${names}.` };
+  }
+  const allowed = usable.flatMap(({ infos }) => infos.map(({ id }) => id)).join(', ');
+  const lacking = offers.find((offer) => !offer.provider && (usable.length === 0 || offer.entry.name === wanted || hasModel(offer, model)));
+  if (lacking) {
+    const { name: provider, displayName, requiredSettings } = lacking.entry;
+    const instead = usable.length > 0 ? ` Without it, these can be used: ${allowed}.` : '';
+    return { code: 'PROVIDER_NOT_CONFIGURED', provider, message: `No key is set for ${displayName}: set ${requiredSettings}.${instead}` };
+  }
+  return { code: 'INVALID_MODEL', provider: wanted ?? name, message: `There is no model "${model.slice(0, 100)}" here: use one of ${allowed}.` };
+}
+
+const hasModel = ({ infos, entry }: Offer, model: string): boolean => infos.some(({ id }) => id === model) || entry.known(model) !== null;

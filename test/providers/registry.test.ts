@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProviderError } from '../../src/kernel/errors.ts';
+import { type ModelFacts, scriptedFacts } from '../../src/providers/catalog.ts';
+import { createRegistry, type ProviderEntry } from '../../src/providers/registry.ts';
 import { providersFor } from './collect.ts';
 
 const refusalOf = (run: () => unknown): ProviderError => {
@@ -99,4 +101,60 @@ it('refuses a key that the HTTP client would spell out in its error', () => {
   }
   expect(message).toContain('OPENAI_API_KEY');
   expect(message).not.toContain('canary');
+});
+
+const facts = (id: string): ModelFacts => ({ ...scriptedFacts, id, displayName: id });
+
+/** A provider that says who it is, with a list of models, and those that begin with its name known beside them. */
+const entry = (name: string, models: string[], more: Partial<ProviderEntry> = {}): ProviderEntry => ({
+  name,
+  displayName: name.toUpperCase(),
+  requiredSettings: `${name}_KEY`,
+  models: models.map(facts),
+  known: (model) => (model.startsWith(`${name}-`) ? facts(model) : null),
+  assumed: null,
+  connect: (infos) => ({ name, models: () => infos, stream: () => expect.unreachable() }),
+  ...more,
+});
+
+describe('with several providers', () => {
+  const acme = entry('acme', ['m-1', 'shared']);
+  const open = entry('open', ['shared'], { known: () => null, assumed: facts });
+  const locked = entry('locked', ['l-1'], { connect: null });
+  const providers = createRegistry([open, acme, locked], 'm-1');
+  const ownerOf = (model: string, wanted?: string) => providers.find(model, wanted)?.provider.name;
+
+  it('finds a model at the provider that lists it, then at one that surely has it, and only then at one that takes any', () => {
+    expect(ownerOf('m-1')).toBe('acme');
+    expect(ownerOf('acme-2')).toBe('acme');
+    expect(ownerOf('anything')).toBe('open');
+    expect(providers.find('m-1')?.info).toMatchObject({ provider: 'acme', configured: true });
+  });
+
+  it('finds what two of them have at the first, unless one is named', () => {
+    expect(ownerOf('shared')).toBe('open');
+    expect(ownerOf('shared', 'acme')).toBe('acme');
+    expect(ownerOf('m-1', 'open')).toBe('open');
+    expect(ownerOf('anything', 'acme')).toBeUndefined();
+  });
+
+  it('lists the models of all, and says of each whose it is and whether it can be called', () => {
+    expect(providers.models().map(({ id, provider, configured }) => [id, provider, configured])).toEqual([
+      ['shared', 'open', true],
+      ['m-1', 'acme', true],
+      ['shared', 'acme', true],
+      ['l-1', 'locked', false],
+    ]);
+    expect(providers.defaultModel).toBe('m-1');
+  });
+
+  it('says what a provider lacks that has the model or is asked for, and which there are', () => {
+    const closed = createRegistry([acme, locked], 'm-1');
+    const lacking = { code: 'PROVIDER_NOT_CONFIGURED', provider: 'locked', message: expect.stringMatching(/LOCKED: set locked_KEY\..*m-1, shared/) };
+    for (const model of ['l-1', 'locked-2']) expect(closed.whyNot(model)).toEqual(lacking);
+    expect(closed.whyNot('m-1', 'locked')).toEqual(lacking);
+    expect(closed.whyNot('nonsense')).toMatchObject({ code: 'INVALID_MODEL', provider: 'acme' });
+    expect(providers.whyNot('m-1', 'nobody')?.message).toContain('use "open" or "acme"');
+    expect(refusalOf(() => providers.resolve('anything', 'acme'))).toMatchObject({ code: 'INVALID_MODEL', provider: 'acme' });
+  });
 });

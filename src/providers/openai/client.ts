@@ -5,18 +5,21 @@ import { createTransport } from '../call/transport.ts';
 import type { Vendor } from '../call/vendor.ts';
 import { createTranslation } from './from-stream.ts';
 import { isRefusal, openaiSettings, toProviderError, toStreamError } from './to-error.ts';
-import { type GenerationDefaults, toRequest } from './to-request.ts';
+import { type GenerationDefaults, type RequestFacts, toRequest } from './to-request.ts';
 
 type ClientConfig = { apiKey: string | null; baseUrl: string | null; organization: string | null; firstTokenTimeoutMs: number };
 
+/** `factsOf`: what the table of capabilities says of a model. */
+type OpenAIProviderConfig = ProviderConfig & ClientConfig & GenerationDefaults & { factsOf: (model: string) => RequestFacts };
+
 /** OpenAI's Chat Completions, and every server that speaks like it. Throws where the key is one that no request could carry. */
-export function createOpenAIProvider(config: ProviderConfig & ClientConfig & GenerationDefaults): ModelProvider {
-  const { name, models, firstTokenTimeoutMs, idleTimeoutMs } = config;
+export function createOpenAIProvider(config: OpenAIProviderConfig): ModelProvider {
+  const { name, models, firstTokenTimeoutMs, idleTimeoutMs, factsOf } = config;
   const { completions } = createClient(config).chat;
   const vendor = {
     settings: openaiSettings,
     requestIdHeader: 'x-request-id',
-    toRequest: (request) => toRequest(request, config),
+    toRequest: (request) => toRequest(request, factsOf(request.model), config),
     send: (body, options) => completions.create(body, options).asResponse(),
     createTranslation,
     isRefusal,

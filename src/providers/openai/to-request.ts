@@ -2,15 +2,19 @@ import type { OpenAI } from 'openai';
 import { type AssistantContent, type ModelMessage, matchContent, textIn, type UserContent } from '../../contracts/model-message.ts';
 import type { Generation, ModelRequest, ResponseFormat, ToolChoice } from '../../contracts/model-provider.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { describeModel } from '../catalog.ts';
+import type { ModelFacts } from '../catalog.ts';
 
 type Params = OpenAI.ChatCompletionCreateParamsStreaming;
 
 /** What an installation sets for requests that say nothing. */
 export type GenerationDefaults = { maxTokens: number | null; temperature: number | null };
 
+/** What a request must know of its model. */
+export type RequestFacts = Pick<ModelFacts, 'reasons'>;
+
 /** A request in OpenAI's words. What is left out is left to the provider. */
-export function toRequest({ model, messages, generation, tools, toolChoice }: ModelRequest, defaults: GenerationDefaults): Params {
+export function toRequest(request: ModelRequest, { reasons }: RequestFacts, defaults: GenerationDefaults): Params {
+  const { model, messages, generation, tools, toolChoice } = request;
   return {
     model,
     messages: messages.flatMap(toMessages),
@@ -18,7 +22,7 @@ export function toRequest({ model, messages, generation, tools, toolChoice }: Mo
     stream_options: { include_usage: true },
     ...(tools?.length && { tools: tools.map((tool) => ({ type: 'function' as const, function: { ...tool } })), tool_choice: choiceOf(toolChoice) }),
     ...(generation.responseFormat && { response_format: formatOf(generation.responseFormat) }),
-    ...(describeModel(model).reasons ? forReasoning(generation, defaults) : forOthers(generation, defaults)),
+    ...(reasons ? forReasoning(generation, defaults) : forOthers(generation, defaults)),
   };
 }
 

@@ -1,11 +1,13 @@
 import { expect, it } from 'vitest';
 import { type ModelMessage, textMessage } from '../../../src/contracts/model-message.ts';
-import type { Generation } from '../../../src/contracts/model-provider.ts';
-import { toRequest } from '../../../src/providers/openai/to-request.ts';
+import type { Generation, ModelRequest } from '../../../src/contracts/model-provider.ts';
+import { describeModel } from '../../../src/providers/catalog.ts';
+import { type GenerationDefaults, toRequest as translate } from '../../../src/providers/openai/to-request.ts';
 import { ask } from '../collect.ts';
 
 const all: Generation = { temperature: 0, maxTokens: 50, topP: 0.9, frequencyPenalty: 0.1, presencePenalty: 0.2, stop: ['END'] };
 const none = { maxTokens: null, temperature: null };
+const toRequest = (request: ModelRequest, defaults: GenerationDefaults) => translate(request, describeModel(request.model), defaults);
 
 it('asks for a stream with its usage, and leaves out what is not given', () => {
   expect(toRequest(ask('Hello'), none)).toEqual({
