@@ -67,14 +67,15 @@ function onCalls(given: unknown, answer: Answer, calls: CallReader): void {
   }
 }
 
-const reasons: Record<string, FinishReason> = {
-  stop: 'STOP',
-  length: 'LENGTH',
-  max_tokens: 'LENGTH',
-  tool_calls: 'TOOL_CALLS',
-  function_call: 'TOOL_CALLS',
-  content_filter: 'CONTENT_FILTER',
-};
+/** A map: in a record, a server's word could be that of something which every object has. */
+const reasons = new Map<string, FinishReason>([
+  ['stop', 'STOP'],
+  ['length', 'LENGTH'],
+  ['max_tokens', 'LENGTH'],
+  ['tool_calls', 'TOOL_CALLS'],
+  ['function_call', 'TOOL_CALLS'],
+  ['content_filter', 'CONTENT_FILTER'],
+]);
 
 /** What compatible servers call an end that is none: the answer broke off. */
 const breakdowns = new Set(['error', 'abort', 'insufficient_system_resource']);
@@ -82,5 +83,5 @@ const breakdowns = new Set(['error', 'abort', 'insufficient_system_resource']);
 /** An unknown word is still the word of a model that came to its end. */
 function onFinish(word: string, answer: Answer): void {
   if (breakdowns.has(word)) answer.fail({ message: `finish_reason: ${word}` });
-  else answer.finish(reasons[word] ?? (word.startsWith('content_filter') ? 'CONTENT_FILTER' : 'STOP'));
+  else answer.finish(reasons.get(word) ?? (word.startsWith('content_filter') ? 'CONTENT_FILTER' : 'STOP'));
 }

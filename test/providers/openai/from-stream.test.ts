@@ -68,6 +68,7 @@ describe('the end', () => {
     ['tool_calls', 'TOOL_CALLS'],
     ['function_call', 'TOOL_CALLS'],
     ['eos', 'STOP'],
+    ['constructor', 'STOP'],
   ])('%s is told as %s', (word, reason) => {
     expect(reasonOf(word)).toEqual({ kind: 'finish', reason });
   });
