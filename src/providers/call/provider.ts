@@ -1,7 +1,7 @@
 import type { ModelInfo, ModelProvider, RequestProgress } from '../../contracts/model-provider.ts';
 import { ProviderError } from '../../kernel/errors.ts';
-import { type Call, type CallLimits, openCall, throwIfStopped, withIdleTimeout } from './call.ts';
-import { type CallFacts, shortId } from './faults.ts';
+import { Call, type CallLimits } from './call.ts';
+import type { CallFacts } from './faults.ts';
 import { Reading } from './reading.ts';
 import { reporting } from './transport.ts';
 import type { Vendor } from './vendor.ts';
@@ -19,15 +19,14 @@ export function createProvider<Body>(vendor: Vendor<Body>, { name, models, ...li
     models: () => models,
     async *stream(request, signal, progress) {
       signal.throwIfAborted();
-      const facts: CallFacts = { provider: name, model: request.model };
-      const call = openCall(signal, limits, request);
+      const call = new Call(request, signal, { provider: name, vendor, limits });
       let reading: Reading | null = null;
       try {
-        const response = await send(vendor, vendor.toRequest(request), { call, facts, progress });
-        refuseForeign(response, facts, vendor.settings.address);
-        yield [{ kind: 'accepted', requestId: facts.requestId ?? null }];
-        throwIfStopped(call);
-        reading = new Reading(response, call, facts, vendor);
+        const response = await send(vendor, vendor.toRequest(request), call, progress);
+        refuseForeign(response, call.facts, vendor.settings.address);
+        yield [{ kind: 'accepted', requestId: call.facts.requestId ?? null }];
+        call.throwIfStopped();
+        reading = new Reading(response, call, vendor);
         while (!reading.isOver) {
           const batch = reading.readNow() ?? (await reading.next());
           if (batch.length === 0) continue;
@@ -47,9 +46,7 @@ export function createProvider<Body>(vendor: Vendor<Body>, { name, models, ...li
   };
 }
 
-type Sending = { call: Call; facts: CallFacts; progress: RequestProgress | undefined };
-
-async function send<Body>(vendor: Vendor<Body>, body: Body, { call, facts, progress }: Sending): Promise<Response> {
+async function send<Body>(vendor: Vendor<Body>, body: Body, call: Call, progress: RequestProgress | undefined): Promise<Response> {
   const fetchOptions = reporting({
     sent(bytes) {
       call.sentBytes = bytes;
@@ -57,9 +54,9 @@ async function send<Body>(vendor: Vendor<Body>, body: Body, { call, facts, progr
     },
     refused: () => progress?.refused(),
   });
-  const response = await withIdleTimeout(vendor.send(body, { signal: call.connection, fetchOptions }), call, facts, vendor);
-  facts.requestId = shortId(response.headers.get(vendor.requestIdHeader));
-  throwIfStopped(call);
+  const response = await call.wait(vendor.send(body, { signal: call.signal, fetchOptions }));
+  call.accepted(response.headers.get(vendor.requestIdHeader));
+  call.throwIfStopped();
   return response;
 }
 

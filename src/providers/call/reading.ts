@@ -2,8 +2,7 @@ import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import { ProviderError } from '../../kernel/errors.ts';
 import type { StreamFault } from './answer.ts';
 import { BodyReader } from './body-reader.ts';
-import { type Call, throwIfStopped, withIdleTimeout } from './call.ts';
-import type { CallFacts } from './faults.ts';
+import type { Call } from './call.ts';
 import { implausibleIn } from './plausible-usage.ts';
 import type { Translation } from './translation.ts';
 import { bodyOf } from './transport.ts';
@@ -11,7 +10,7 @@ import type { Vendor } from './vendor.ts';
 
 type Batch = readonly ModelEvent[];
 type UsageEvent = Extract<ModelEvent, { kind: 'usage' }>;
-type StreamVendor = Pick<Vendor<unknown>, 'createTranslation' | 'isRefusal' | 'toError' | 'toStreamError'>;
+type StreamVendor = Pick<Vendor<unknown>, 'createTranslation' | 'toStreamError'>;
 
 /** After the reason and the usage only `[DONE]` is to come, in the same moment; a server that dawdles there is not waited for. */
 const tailMs = 1_000;
@@ -29,25 +28,23 @@ const maxBodyBytes = 268_435_456;
 export class Reading {
   isOver = false;
   private readonly call: Call;
-  private readonly facts: CallFacts;
   private readonly vendor: StreamVendor;
   private readonly reader: BodyReader | null;
   private readonly translation: Translation;
   private readonly decoder = new TextDecoder();
   private size = 0;
 
-  constructor(response: Response, call: Call, facts: CallFacts, vendor: StreamVendor) {
+  constructor(response: Response, call: Call, vendor: StreamVendor) {
     const body = bodyOf(response);
     this.reader = body && new BodyReader(body);
     this.translation = vendor.createTranslation();
     this.call = call;
-    this.facts = facts;
     this.vendor = vendor;
   }
 
   /** Once the model has given its reason, all of its words are there, and a stop cuts nothing off. */
   throwIfCut(): void {
-    if (!this.translation.reason()) throwIfStopped(this.call);
+    if (!this.translation.reason()) this.call.throwIfStopped();
   }
 
   /** What is there already; null where nothing is. */
@@ -76,10 +73,9 @@ export class Reading {
   /** Takes the end of a finished body off the wire, so that its connection serves the next call too. */
   async drain(): Promise<void> {
     if (!this.reader || !this.translation.isDone()) return;
-    this.call.watchdog.reset(tailMs);
-    this.call.watchdog.wait();
+    this.call.progressed(tailMs);
     // The answer is out already: how its connection ends concerns nobody.
-    await this.reader.next().catch(() => {});
+    await this.call.wait(this.reader.next()).catch(() => {});
   }
 
   private translate(bytes: Uint8Array | null): Batch {
@@ -94,15 +90,15 @@ export class Reading {
   private resetPatience(): void {
     const { translation, call } = this;
     if (!translation.progressed()) return;
-    call.hasToken = true;
-    call.watchdog.reset(translation.reason() ? (translation.isCounted() ? tailMs : usageMs) : call.idleTimeoutMs);
+    if (!translation.reason()) call.progressed();
+    else call.progressed(translation.isCounted() ? tailMs : usageMs);
   }
 
   /** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends, or whoever ends it. */
   private async nextBytes(reader: BodyReader): Promise<Uint8Array | null> {
     try {
-      const bytes = await withIdleTimeout(reader.next(), this.call, this.facts, this.vendor);
-      throwIfStopped(this.call);
+      const bytes = await this.call.wait(reader.next());
+      this.call.throwIfStopped();
       return bytes;
     } catch (error) {
       if (this.translation.reason()) return null;
@@ -120,8 +116,8 @@ export class Reading {
 
   /** Why an answer that has no reason for its end is no answer. */
   private truncatedStreamError(fault: StreamFault | null): ProviderError {
-    if (fault?.kind === 'error') return this.vendor.toStreamError(fault.body, this.facts);
-    const { provider, requestId } = this.facts;
+    if (fault?.kind === 'error') return this.vendor.toStreamError(fault.body, this.call.facts);
+    const { provider, requestId } = this.call.facts;
     const message =
       fault || this.size > maxBodyBytes
         ? 'The model sent something that cannot be understood: try again.'
