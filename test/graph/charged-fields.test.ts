@@ -101,7 +101,6 @@ const readers: Record<string, string> = {
   'turns/store/steering-store.ts': 'a worker',
   'turns/store/turn.sql.ts': 'whether a stop was asked for',
   'turns/store/turn-store.ts': 'rows that are written, and one turn that another is made of',
-  'approvals/decisions.ts': 'the labels of one conversation, for a tool',
   'usage/usage-store.ts': 'for answers with its length',
 };
 
