@@ -93,12 +93,23 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
   },
   'features know only earlier features': {
     house: {
+      'app/schema.ts': "import '../features/accounts/graph.ts';\nimport '../features/usage/graph.ts';\nimport '../features/turns/graph.ts';",
       'features/accounts/a.ts': "import type { T } from '../turns/index.ts';",
-      'features/usage/a.ts': "import { c } from '../conversations/index.ts';",
+      'features/turns/a.ts': "import { c } from '../usage/index.ts';\nimport { q } from '../quotas/index.ts';",
     },
     offences: 1,
   },
-  'every feature has a place in the order': { house: { 'features/rumours/a.ts': '', 'features/turns/a.ts': '' }, offences: 1 },
+  'no feature leads back to itself': {
+    house: {
+      'features/accounts/a.ts': "import type { T } from '../turns/index.ts';",
+      'features/turns/b.ts': "import { c } from '../accounts/index.ts';\nimport { d } from './c.ts';",
+    },
+    offences: 1,
+  },
+  'every schema door has a place in the order': {
+    house: { 'app/schema.ts': "import '../features/turns/graph.ts';", 'features/rumours/graph.ts': '', 'features/turns/graph.ts': '' },
+    offences: 1,
+  },
   'machines are entered by their front doors': {
     house: { 'features/turns/a.ts': "import { tail } from '../../events/tail.ts';\nimport { log } from '../../events/index.ts';" },
     offences: 1,

@@ -3,14 +3,15 @@ import '../graph/node.ts';
 import '../features/accounts/graph.ts';
 import '../features/models/graph.ts';
 import '../features/conversations/graph.ts';
+import '../features/messages/graph.ts';
 import '../features/tools/graph.ts';
 import '../features/usage/graph.ts';
-import '../features/titles/graph.ts';
 import '../features/context/graph.ts';
 import '../features/turns/graph.ts';
 import '../features/worker/graph.ts';
 import '../features/approvals/graph.ts';
 import '../features/streams/graph.ts';
+import '../features/titles/graph.ts';
 import { isAbstractType, lexicographicSortSchema, printSchema } from 'graphql';
 import { builder } from '../graph/builder.ts';
 

@@ -58,23 +58,13 @@ const featureOf = (file: string): string | null => /^features\/([^/]+)\//.exec(f
 /** A folder of the providers: a vendor's, or what all of them share. */
 const providerOf = (file: string): string | null => /^providers\/([^/]+)\//.exec(file)?.[1] ?? null;
 
-/** A later one may know an earlier one, never the other way round. */
-const featureOrder = [
-  'accounts',
-  'models',
-  'conversations',
-  'messages',
-  'tools',
-  'usage',
-  'quotas',
-  'side-calls',
-  'context',
-  'turns',
-  'worker',
-  'approvals',
-  'streams',
-  'titles',
-];
+/** A later one may know an earlier one, never the other way round: the order in which `app/schema.ts` lists their schema doors. */
+const orderOf = ({ edges }: House): string[] => edges.filter(({ from }) => from === 'app/schema.ts').flatMap(({ to }) => featureOf(to) ?? []);
+
+/** From one feature to another. */
+const betweenFeatures = ({ edges }: House): House['edges'] =>
+  edges.filter(({ from, to }) => featureOf(from) && featureOf(to) && featureOf(from) !== featureOf(to));
+
 /** The files of a feature that speak GraphQL. */
 const graphFile =
   /^(graph|types|.+-types|enums|.+-fields|queries|.+-queries|mutations|subscriptions|inputs|.+-inputs|.+-lists|read|loaders|streaming-parts)\.ts$/;
@@ -247,13 +237,17 @@ export const rules = {
     const named = new Set([...house.files].flatMap(([, source]) => namedTables(source)));
     return tables.filter((table) => named.has(table) && !owners.has(table));
   },
-  'features know only earlier features': ({ edges }) =>
-    edges
-      .filter(({ from, to }) => featureOf(from) && featureOf(to) && featureOf(from) !== featureOf(to))
-      .filter(({ from, to }) => featureOrder.indexOf(featureOf(to)!) >= featureOrder.indexOf(featureOf(from)!))
-      .map(formatImport),
-  'every feature has a place in the order': ({ files }) =>
-    [...new Set([...files.keys()].map(featureOf))].filter((feature) => feature !== null && !featureOrder.includes(feature)) as string[],
+  'features know only earlier features': (house) => {
+    const order = orderOf(house);
+    const isLater = (to: string, from: string) => order.includes(from) && order.indexOf(to) >= order.indexOf(from);
+    return betweenFeatures(house)
+      .filter(({ from, to }) => isLater(featureOf(to)!, featureOf(from)!))
+      .map(formatImport);
+  },
+  'no feature leads back to itself': (house) =>
+    cyclesOf(betweenFeatures(house).map(({ from, to }) => ({ from: featureOf(from)!, to: featureOf(to)! }))),
+  'every schema door has a place in the order': (house) =>
+    [...house.files.keys()].filter((file) => /^features\/[^/]+\/graph\.ts$/.test(file) && !orderOf(house).includes(featureOf(file)!)),
   'machines are entered by their front doors': ({ edges }) =>
     edges.filter(({ from, to }) => floorOf(to) === 3 && topOf(from) !== topOf(to) && nameOf(to) !== 'index.ts').map(formatImport),
   'no import leads back to itself': ({ edges }) => cyclesOf(edges),
