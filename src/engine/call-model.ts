@@ -1,7 +1,7 @@
 import type { ModelRequest } from '../contracts/model-provider.ts';
 import type { EnginePorts } from './ports.ts';
 import { runStep, type StepEnd } from './step.ts';
-import { createTranscript } from './transcript.ts';
+import { Transcript } from './transcript.ts';
 
 /** One call of a model beside any turn: nobody reads along, and what was said is in the account of the call. */
 export const callModel = (
@@ -9,4 +9,5 @@ export const callModel = (
   promptTokens: number,
   ports: Pick<EnginePorts, 'provider' | 'clock'>,
   signal: AbortSignal,
-): Promise<StepEnd> => runStep(request, 0, promptTokens, createTranscript(''), { ...ports, emit: async () => {}, reportPoint: () => {} }, signal);
+): Promise<StepEnd> =>
+  runStep(request, { attempt: 0, promptTokens, transcript: new Transcript('') }, { ...ports, emit: async () => {}, reportPoint: () => {} }, signal);

@@ -1,4 +1,3 @@
-import type { FinishReason } from '../contracts/message.ts';
 import type { ModelMessage } from '../contracts/model-message.ts';
 import type { Generation, ResponseFormat } from '../contracts/model-provider.ts';
 import { pause } from '../kernel/async.ts';
@@ -8,8 +7,8 @@ import type { Context, EnginePorts } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
 import { checkAnswer, repairOf } from './structured.ts';
-import { createToolRun, type LeftCalls, type ToolRun } from './tools/tool-run.ts';
-import { createTranscript, type RecoveredParts, type Transcript } from './transcript.ts';
+import { type LeftCalls, ToolRun } from './tools/tool-run.ts';
+import { type RecoveredParts, Transcript } from './transcript.ts';
 import { failed, finished, interrupted, isStopped, type TurnEnd, withCall } from './turn-end.ts';
 
 export type TurnWork = {
@@ -35,8 +34,8 @@ type Run = { work: TurnWork; transcript: Transcript; tools: ToolRun; ports: Engi
  * fails. `signal` carries an `Interruption`.
  */
 export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortSignal): Promise<TurnEnd | null> {
-  const transcript = createTranscript(work.messageId, work.recovered);
-  const tools = createToolRun(transcript, ports, work.recovered);
+  const transcript = new Transcript(work.messageId, work.recovered);
+  const tools = new ToolRun(transcript, ports, work.recovered);
   const run: Run = { work, transcript, tools, ports, signal };
   if (signal.aborted) return interrupted(signal, transcript, null, ports);
   const cuts = transcript.restart('done again by another worker');
@@ -66,7 +65,8 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
     if (signal.aborted) return { end: await interrupted(signal, transcript, null, ports) };
     const request = { model: work.model, messages: [...context.messages, ...own, ...repair], generation, ...offer };
     const begin = (call: { callId: string; name: string }) => tools.begin(call, attempt);
-    const end = await runStep(request, attempt, context.record.tokens, transcript, { begin, maxCalls: tools.room, ...ports }, signal);
+    const of = { attempt, promptTokens: context.record.tokens, transcript };
+    const end = await runStep(request, of, { begin, maxCalls: tools.room, ...ports }, signal);
     const next = await withCall(end.call, async () => {
       const decided = await decide(end, tried, isLast, run);
       if ('end' in decided || 'attempt' in decided) return decided;
@@ -129,10 +129,15 @@ async function finish(end: Finish, tried: StepAttempt, isLast: boolean, run: Run
   const format = work.generation.responseFormat;
   const isData = finishReason === 'STOP' || finishReason === 'LENGTH';
   if (!format || !isData || transcript.isRefused) return { end: await finished(finishReason, transcript.parts, call, ports) };
-  return checkFormat(format, finishReason, call, tried, run);
+  return checkFormat(format, { finishReason, call }, tried, run);
 }
 
-async function checkFormat(format: ResponseFormat, finishReason: FinishReason, call: Call, tried: StepAttempt, run: Run): Promise<StepDecision> {
+async function checkFormat(
+  format: ResponseFormat,
+  { finishReason, call }: Pick<Finish, 'finishReason' | 'call'>,
+  tried: StepAttempt,
+  run: Run,
+): Promise<StepDecision> {
   const { transcript, ports } = run;
   const said = transcript.parts.slice(transcript.finished.length);
   const checked = await checkAnswer(format, said, ports.json);

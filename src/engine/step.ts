@@ -22,15 +22,16 @@ type Begin = (call: { callId: string; name: string }) => Promise<Omit<StreamedCa
 /** `maxCalls`: how many calls of one answer are stored; the others are passed over. */
 type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'reportPoint' | 'clock'> & { begin?: Begin; maxCalls?: number };
 
+/** The attempt that a call is, the tokens of its prompt as we count them, and where its words go. */
+type StepOf = { attempt: number; promptTokens: number; transcript: Transcript };
+
 /**
  * One call of the model: its events become the turn's. Returns how it ended, with the account of the call, whatever happened; only a
  * failure to store events is thrown, as a `BrokenRun`.
  */
 export async function runStep(
   request: ModelRequest,
-  attempt: number,
-  promptTokens: number,
-  transcript: Transcript,
+  { attempt, promptTokens, transcript }: StepOf,
   ports: Ports,
   signal: AbortSignal,
 ): Promise<StepEnd> {

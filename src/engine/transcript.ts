@@ -18,114 +18,137 @@ export type RecoveredParts = { finished: readonly MessagePart[]; shown: readonly
  * The parts of the message being written, and the events that tell readers of each change. What a step has finished stays; what the present
  * step writes can be taken back. Text is held as pieces and joined when it is read, so that a delta costs its own length.
  */
-export function createTranscript(messageId: string, recovered: RecoveredParts = { finished: [], shown: [] }) {
-  let finished: MessagePart[] = [...recovered.finished];
-  let live: Live[] = recovered.shown.slice(finished.length).map(toLive);
-  let open = 0;
-  let refusal = '';
+export class Transcript {
+  readonly messageId: string;
+  private kept: MessagePart[];
+  private live: Live[];
+  /** The part that is being written. */
+  private open = 0;
+  private refusal = '';
 
-  const isPlace = (part: Live | undefined): boolean => part === undefined || (part.type !== 'tool-call' && part.length === 0);
+  constructor(messageId: string, recovered: RecoveredParts = { finished: [], shown: [] }) {
+    this.messageId = messageId;
+    this.kept = [...recovered.finished];
+    this.live = recovered.shown.slice(this.kept.length).map(toLive);
+  }
+
+  /** Whether any reader has seen text of the present step. */
+  get isEmpty(): boolean {
+    return this.live.every((part) => part.type === 'tool-call' || part.length === 0) && !this.refusal;
+  }
+
+  get isRefused(): boolean {
+    return this.refusal !== '';
+  }
+
+  get parts(): MessagePart[] {
+    return [...this.kept, ...this.written()];
+  }
+
+  /** The parts of the steps that are finished. */
+  get finished(): readonly MessagePart[] {
+    return this.kept;
+  }
+
+  add({ kind, text }: Delta, attempt: number): DeltaBody {
+    const { messageId } = this;
+    const index = this.placeFor(kinds[kind]);
+    return grow(this.live[index]!, { type: kind, messageId, partIndex: this.kept.length + index, text, attempt });
+  }
+
+  /** Begins a call, with this number. Returns its place. */
+  call(number: number): number {
+    if (!isPlace(this.live[this.open])) this.open += 1;
+    this.live[this.open] = { type: 'tool-call', call: number, pieces: [], length: 0 };
+    return this.kept.length + this.open;
+  }
+
+  /** More of the arguments of a call that was begun. */
+  argue(partIndex: number, text: string, toolCallId: string, attempt: number): DeltaBody {
+    const { messageId } = this;
+    return { toolCallId, ...grow(this.live[partIndex - this.kept.length]!, { type: 'arguments-delta', messageId, partIndex, text, attempt }) };
+  }
+
+  /** A refusal is told whole, with the message, when it is complete. */
+  refuse(text: string): void {
+    this.refusal += text;
+  }
+
+  /** The present step is finished: it stays, with a place for the result of each of its calls. */
+  finish(): void {
+    const parts = this.written();
+    const results = parts.flatMap((part) => (part.type === 'tool-call' ? [{ type: 'tool-result' as const, call: part.call }] : []));
+    this.kept = [...this.kept, ...parts, ...results];
+    this.begin([]);
+  }
+
+  /** Adds a part to what is finished. Returns its place. */
+  keep(part: MessagePart): number {
+    this.kept = [...this.kept, part];
+    return this.kept.length - 1;
+  }
+
+  /** Takes back all of the present step: it is done again. */
+  restart(reason: string): EventBody[] {
+    const cuts = this.live.flatMap((part, index) => (isPlace(part) ? [] : [this.cutAt(index, 0, reason)]));
+    this.begin(this.live.map(emptyPlace));
+    return cuts;
+  }
+
+  /** Cuts the text to what the stopping client wants kept, and says so to the others. */
+  stop({ keepPartial, seen }: StopRequest): EventBody[] {
+    if (!keepPartial) return this.takeBack('stopped, nothing kept');
+    if (!seen || seen.messageId !== this.messageId) return [];
+    return this.live.flatMap((part, index): EventBody[] => {
+      if (part.type === 'tool-call') return [];
+      const text = part.pieces.join('');
+      const keep = keptOf(text, this.kept.length + index, seen);
+      if (keep === text.length) return [];
+      this.live[index] = { ...part, pieces: [text.slice(0, keep)], length: keep };
+      return [this.cutAt(index, keep, 'stopped at what was seen')];
+    });
+  }
+
+  /** Takes back everything, also what was finished. */
+  takeBack(reason: string): EventBody[] {
+    const { messageId } = this;
+    const cuts = this.kept.map((_, partIndex): EventBody => ({ type: 'part-replaced', messageId, partIndex, keepLength: 0, reason }));
+    cuts.push(...this.restart(reason));
+    this.live = [...this.kept.map(emptyPlace), ...this.live];
+    this.kept = [];
+    return cuts;
+  }
+
+  /** A step begins, with these places. */
+  private begin(live: Live[]): void {
+    this.live = live;
+    this.open = 0;
+    this.refusal = '';
+  }
 
   /** The part that text of this type goes to: the last one, or a new one where the type changes. */
-  function place(type: 'text' | 'reasoning'): number {
-    if (!isPlace(live[open]) && live[open]!.type !== type) open += 1;
-    live[open] ??= { type, call: 0, pieces: [], length: 0 };
-    if (isPlace(live[open])) live[open]!.type = type;
-    return open;
+  private placeFor(type: 'text' | 'reasoning'): number {
+    const { live } = this;
+    if (!isPlace(live[this.open]) && live[this.open]!.type !== type) this.open += 1;
+    live[this.open] ??= { type, call: 0, pieces: [], length: 0 };
+    if (isPlace(live[this.open])) live[this.open]!.type = type;
+    return this.open;
   }
 
   /** What is there of the present step, without the places at its end. */
-  function written(): MessagePart[] {
-    const parts = live.slice(0, live.findLastIndex((part) => !isPlace(part)) + 1).map(toPart);
-    return refusal ? [...parts, { type: 'refusal', text: refusal }] : parts;
+  private written(): MessagePart[] {
+    const parts = this.live.slice(0, this.live.findLastIndex((part) => !isPlace(part)) + 1).map(toPart);
+    return this.refusal ? [...parts, { type: 'refusal', text: this.refusal }] : parts;
   }
 
-  const cutAt = (index: number, keepLength: number, reason: string): EventBody => ({
-    ...{ type: 'part-replaced', messageId, partIndex: finished.length + index, keepLength, reason },
-  });
-
-  return {
-    messageId,
-    /** Whether any reader has seen text of the present step. */
-    get isEmpty(): boolean {
-      return live.every((part) => part.type === 'tool-call' || part.length === 0) && !refusal;
-    },
-    get isRefused(): boolean {
-      return refusal !== '';
-    },
-    get parts(): MessagePart[] {
-      return [...finished, ...written()];
-    },
-    /** The parts of the steps that are finished. */
-    get finished(): readonly MessagePart[] {
-      return finished;
-    },
-    add({ kind, text }: Delta, attempt: number): DeltaBody {
-      const index = place(kinds[kind]);
-      return grow(live[index]!, { type: kind, messageId, partIndex: finished.length + index, text, attempt });
-    },
-    /** Begins a call, with this number. Returns its place. */
-    call(number: number): number {
-      if (!isPlace(live[open])) open += 1;
-      live[open] = { type: 'tool-call', call: number, pieces: [], length: 0 };
-      return finished.length + open;
-    },
-    /** More of the arguments of a call that was begun. */
-    argue(partIndex: number, text: string, toolCallId: string, attempt: number): DeltaBody {
-      return { toolCallId, ...grow(live[partIndex - finished.length]!, { type: 'arguments-delta', messageId, partIndex, text, attempt }) };
-    },
-    /** A refusal is told whole, with the message, when it is complete. */
-    refuse(text: string): void {
-      refusal += text;
-    },
-    /** The present step is finished: it stays, with a place for the result of each of its calls. */
-    finish(): void {
-      const parts = written();
-      finished = [
-        ...finished,
-        ...parts,
-        ...parts.flatMap((part) => (part.type === 'tool-call' ? [{ type: 'tool-result' as const, call: part.call }] : [])),
-      ];
-      live = [];
-      open = 0;
-      refusal = '';
-    },
-    /** Adds a part to what is finished. Returns its place. */
-    keep(part: MessagePart): number {
-      finished = [...finished, part];
-      return finished.length - 1;
-    },
-    /** Takes back all of the present step: it is done again. */
-    restart(reason: string): EventBody[] {
-      const cuts = live.flatMap((part, index) => (isPlace(part) ? [] : [cutAt(index, 0, reason)]));
-      live = live.map(() => ({ type: 'text', call: 0, pieces: [], length: 0 }));
-      open = 0;
-      refusal = '';
-      return cuts;
-    },
-    /** Cuts the text to what the stopping client wants kept, and says so to the others. */
-    stop({ keepPartial, seen }: StopRequest): EventBody[] {
-      if (!keepPartial) return this.takeBack('stopped, nothing kept');
-      if (!seen || seen.messageId !== messageId) return [];
-      return live.flatMap((part, index): EventBody[] => {
-        if (part.type === 'tool-call') return [];
-        const text = part.pieces.join('');
-        const keep = keptOf(text, finished.length + index, seen);
-        if (keep === text.length) return [];
-        live[index] = { ...part, pieces: [text.slice(0, keep)], length: keep };
-        return [cutAt(index, keep, 'stopped at what was seen')];
-      });
-    },
-    /** Takes back everything, also what was finished. */
-    takeBack(reason: string): EventBody[] {
-      const cuts = finished.map((_, partIndex): EventBody => ({ type: 'part-replaced', messageId, partIndex, keepLength: 0, reason }));
-      cuts.push(...this.restart(reason));
-      live = [...finished.map((): Live => ({ type: 'text', call: 0, pieces: [], length: 0 })), ...live];
-      finished = [];
-      return cuts;
-    },
-  };
+  private cutAt(index: number, keepLength: number, reason: string): EventBody {
+    return { type: 'part-replaced', messageId: this.messageId, partIndex: this.kept.length + index, keepLength, reason };
+  }
 }
+
+const isPlace = (part: Live | undefined): boolean => part === undefined || (part.type !== 'tool-call' && part.length === 0);
+
+const emptyPlace = (): Live => ({ type: 'text', call: 0, pieces: [], length: 0 });
 
 const toLive = (part: ViewPart): Live => ({
   type: part.type === 'tool-call' ? 'tool-call' : part.type === 'reasoning' ? 'reasoning' : 'text',
@@ -150,5 +173,3 @@ function keptOf(text: string, partIndex: number, seen: { partIndex: number; leng
   if (partIndex !== seen.partIndex) return partIndex < seen.partIndex ? text.length : 0;
   return wholeEnd(text, Math.min(seen.length, text.length));
 }
-
-export type Transcript = ReturnType<typeof createTranscript>;

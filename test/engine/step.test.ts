@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { tokensOf } from '../../src/engine/call.ts';
 import { runStep } from '../../src/engine/step.ts';
-import { createTranscript } from '../../src/engine/transcript.ts';
+import { Transcript } from '../../src/engine/transcript.ts';
 import { FencedError } from '../../src/events/index.ts';
 import { accepted, createPorts, finish, passing, type Script, saying, text } from '../kit/engine.ts';
 
@@ -10,8 +10,8 @@ const never = new AbortController().signal;
 
 function step(script: Script, more: Parameters<typeof createPorts>[1] = {}) {
   const { ports, told } = createPorts([script], more);
-  const transcript = createTranscript('m');
-  return { told, transcript, end: runStep(request, 4, 11, transcript, ports, never) };
+  const transcript = new Transcript('m');
+  return { told, transcript, end: runStep(request, { attempt: 4, promptTokens: 11, transcript }, ports, never) };
 }
 
 it('tells what one read of the network held at once, neighbours joined', async () => {
@@ -57,7 +57,7 @@ it('accounts a request that was sent as one that may be billed, until the provid
         return provider.stream(given, signal);
       },
     };
-    return runStep(request, 4, 11, createTranscript('m'), { ...ports, provider: reporting }, never);
+    return runStep(request, { attempt: 4, promptTokens: 11, transcript: new Transcript('m') }, { ...ports, provider: reporting }, never);
   };
   expect((await reports()).call).toMatchObject({ accepted: false, refused: false });
   expect((await reports('sent')).call).toMatchObject({ accepted: true, refused: false });

@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
 import { foldAll, settledParts } from '../../src/contracts/turn-fold.ts';
-import { createTranscript } from '../../src/engine/transcript.ts';
+import { Transcript } from '../../src/engine/transcript.ts';
 
 const say = (text: string) => ({ kind: 'text-delta', text }) as const;
 const think = (text: string) => ({ kind: 'reasoning-delta', text }) as const;
 const folded = (events: readonly EventBody[]) => settledParts(foldAll(events).messages.m ?? []);
 
 it('gives each delta its place: part, offset and attempt', () => {
-  const transcript = createTranscript('m');
+  const transcript = new Transcript('m');
   const events = [think('hm'), think('m'), say('Yes'), say('.')].map((delta) => transcript.add(delta, 2));
   expect(events).toEqual([
     { type: 'reasoning-delta', messageId: 'm', partIndex: 0, offset: 0, text: 'hm', attempt: 2 },
@@ -32,7 +32,7 @@ it('holds what a reader of its events holds, whatever is said, taken back and cu
   const seen = fc.option(fc.record({ messageId: fc.constant('m'), partIndex: fc.nat(3), length: fc.nat(12) }), { nil: null });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 20 }), fc.boolean(), seen, (steps, keepPartial, position) => {
-      const transcript = createTranscript('m');
+      const transcript = new Transcript('m');
       const events = steps.flatMap((each) => (each === 'restart' ? transcript.restart('again') : [transcript.add(each, 1)]));
       expect(folded(events)).toEqual(transcript.parts);
       events.push(...transcript.stop({ keepPartial, seen: position }));
@@ -43,7 +43,7 @@ it('holds what a reader of its events holds, whatever is said, taken back and cu
 });
 
 it('goes on from what another worker left, and takes it back when the step is done again', () => {
-  const transcript = createTranscript('m', {
+  const transcript = new Transcript('m', {
     finished: [],
     shown: [
       { type: 'reasoning', text: 'hm' },
@@ -62,7 +62,7 @@ it('goes on from what another worker left, and takes it back when the step is do
 });
 
 it('keeps all that was written when a stop says nothing of what was seen, or speaks of another message', () => {
-  const transcript = createTranscript('m');
+  const transcript = new Transcript('m');
   transcript.add(say('Hello'), 1);
   expect(transcript.stop({ keepPartial: true, seen: null })).toEqual([]);
   expect(transcript.stop({ keepPartial: true, seen: { messageId: 'other', partIndex: 0, length: 1 } })).toEqual([]);
@@ -70,7 +70,7 @@ it('keeps all that was written when a stop says nothing of what was seen, or spe
 });
 
 it('cuts to what was seen, and not through an emoji', () => {
-  const transcript = createTranscript('m');
+  const transcript = new Transcript('m');
   transcript.add(think('hm'), 1);
   transcript.add(say('ab🍵cd'), 1);
   const cuts = transcript.stop({ keepPartial: true, seen: { messageId: 'm', partIndex: 1, length: 3 } });
@@ -82,7 +82,7 @@ it('cuts to what was seen, and not through an emoji', () => {
 });
 
 it('tells a refusal whole, after the text, and takes it back too', () => {
-  const transcript = createTranscript('m');
+  const transcript = new Transcript('m');
   transcript.add(say('Well: '), 1);
   transcript.refuse('I can');
   transcript.refuse('not.');

@@ -54,7 +54,7 @@ describe('pages of a list', () => {
     const page = parsePage('messages', args);
     const from = page.from ? Number(page.from[0]) : null;
     const rows = page.backward ? list.filter((row) => from === null || row < from).reverse() : list.filter((row) => from === null || row > from);
-    return toPage('messages', page, rows.slice(0, page.limit + 1), (row) => [String(row)], count);
+    return toPage(page, rows.slice(0, page.limit + 1), { list: 'messages', keysOf: (row) => [String(row)], count });
   }
 
   it('lead through all of it, forwards and backwards, without a hole and without a double', () => {

@@ -15,25 +15,30 @@ const progressMs = 100;
 
 type Ports = Pick<EnginePorts, 'emit' | 'reportPoint' | 'clock' | 'tools'>;
 
+/** A call that is made, for an answer; `signal` ends it. */
+type Making = { call: ToolCallRecord; transcript: Transcript; ports: Ports; signal: AbortSignal };
+
 /**
  * Makes one call, at most so often as its tool allows, and stores what came of it. A call that an earlier worker had begun is made again with
  * the same id, or its outcome is said to be unknown. Nothing that a tool does ends the turn; null where the turn itself is to end.
  */
-export async function perform(call: ToolCallRecord, transcript: Transcript, ports: Ports, signal: AbortSignal): Promise<ToolOutcome | null> {
-  const outcome = await outcomeOf(call, transcript, ports, signal);
+export async function perform(making: Making): Promise<ToolOutcome | null> {
+  const { call, transcript, ports } = making;
+  const outcome = await outcomeOf(making);
   if (!outcome) return null;
   await ports.tools.ended(call, outcome, resultIndexOf(transcript, call.number));
   ports.reportPoint('tool-stored');
   return outcome;
 }
 
-async function outcomeOf(call: ToolCallRecord, transcript: Transcript, ports: Ports, signal: AbortSignal): Promise<ToolOutcome | null> {
+async function outcomeOf(making: Making): Promise<ToolOutcome | null> {
+  const { call, ports } = making;
   // What it was when it was begun counts, whatever the tools of this process are.
   if (call.status === 'RUNNING' && call.replay === 'NEVER_REPLAY') return unknownOutcome(call.toolName);
   const tool = ports.tools.find(call.toolName);
   if (!tool || !('execute' in tool)) return failed(`The tool ${call.toolName} is not there any more.`);
   if (call.status === 'RUNNING' && call.attempts >= maxRuns) return tooOften(call);
-  return run(call, tool, transcript, ports, signal);
+  return run(tool, making);
 }
 
 type Runnable = Extract<AnyTool, { execute: unknown }>;
@@ -51,7 +56,8 @@ const unknownOutcome = (toolName: string): ToolOutcome => ({
   message: `Whether ${toolName} had its effect is not known: it was interrupted. Do not call it again before somebody has looked.`,
 });
 
-async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript, ports: Ports, signal: AbortSignal): Promise<ToolOutcome | null> {
+async function run(tool: Runnable, making: Making): Promise<ToolOutcome | null> {
+  const { call, ports, signal } = making;
   const { tools, reportPoint } = ports;
   const read = await checkArguments(tool, call.arguments ?? {}, tools);
   if ('fault' in read) return failed(read.fault);
@@ -62,7 +68,7 @@ async function run(call: ToolCallRecord, tool: Runnable, transcript: Transcript,
   reportPoint('tool-started');
   if (signal.aborted) return null;
   const end = openEnd(tool, signal);
-  const { context, close } = openContext(call, attempt, transcript, ports, end.signal);
+  const { context, close } = openContext({ ...making, signal: end.signal }, attempt);
   try {
     const given = tools.watch(call, async () => tool.execute(read.input, context));
     // What comes of it after its time nobody waits for.
@@ -111,7 +117,7 @@ function openEnd({ timeoutMs = defaultTimeoutMs }: Runnable, signal: AbortSignal
 }
 
 /** What a tool is given. Once it is closed, whatever the tool still says or shows is not heard: the answer has gone on. */
-function openContext(call: ToolCallRecord, attempt: number, transcript: Transcript, { tools, emit, clock }: Ports, signal: AbortSignal) {
+function openContext({ call, transcript, ports: { tools, emit, clock }, signal }: Making, attempt: number) {
   let isOpen = true;
   let shown = 0;
   let lastAt = Number.NEGATIVE_INFINITY;

@@ -17,13 +17,11 @@ builder.queryField('pendingApprovals', (t) =>
     resolve: async (_root, args, { viewer, loaders, services: { pendingApprovals } }) => {
       const page = parsePage(list, args, [idKey]);
       const ids = await pendingApprovals.list(viewer.userId, page.from ? String(page.from[0]) : null, page.limit + 1);
-      return toPage(
+      return toPage(page, await present(loaders.approvalRows, ids), {
         list,
-        page,
-        await present(loaders.approvalRows, ids),
-        ({ id }) => [id],
-        () => pendingApprovals.count(viewer.userId),
-      );
+        keysOf: ({ id }) => [id],
+        count: () => pendingApprovals.count(viewer.userId),
+      });
     },
   }),
 );

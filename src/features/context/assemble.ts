@@ -21,7 +21,7 @@ type ListSteered = (tx: Tx, turnIds: readonly string[]) => Promise<(Steering & {
 export type ContextDeps = { database: Tx; limits: ContextLimits; countTokens: (text: string) => Promise<number>; listSteered: ListSteered };
 
 /** How one call is made, for its context. */
-export type Asked = {
+export type PromptRequest = {
   info: ModelInfo;
   generation: Generation;
   systemPrompt: string;
@@ -32,7 +32,7 @@ export type Asked = {
 };
 
 /** Tokens that a call leaves for its prompt. */
-export const roomFor = ({ info, generation }: Pick<Asked, 'info' | 'generation'>, { tokenBuffer }: ContextLimits): number =>
+export const roomFor = ({ info, generation }: Pick<PromptRequest, 'info' | 'generation'>, { tokenBuffer }: ContextLimits): number =>
   info.contextWindow - answerOf(info, generation) - tokenBuffer;
 
 const answerOf = (info: ModelInfo, { maxTokens }: Generation): number =>
@@ -43,17 +43,11 @@ type Reads = Pick<ContextDeps, 'database' | 'listSteered'>;
 /** A prompt that fits; `systemPrompt` is what it begins with, with a summary where one was needed. */
 type Assembled = Fitted & { systemPrompt: string };
 
-/**
- * What a model is shown of these messages, newest first. `share` of the room is used. Where not all of them fit, a summary stands for the
- * first, if there is one.
- */
-export async function assemble(
-  request: Asked,
-  messages: readonly ContextMessage[],
-  draft: Candidate | null,
-  deps: ContextDeps,
-  share = 1,
-): Promise<Assembled> {
+/** Messages that a model may be shown, newest first, and one that is yet to be sent. `share` of the room is used; all of it unless said. */
+type Material = { messages: readonly ContextMessage[]; draft?: Candidate | null; share?: number };
+
+/** What a model is shown of these messages. Where not all of them fit, a summary stands for the first, if there is one. */
+export async function assemble(request: PromptRequest, { messages, draft = null, share = 1 }: Material, deps: ContextDeps): Promise<Assembled> {
   const candidates = [...(draft ? [draft] : []), ...messages.map(toCandidate)];
   const whole = await fitted(request, candidates, deps, share);
   const summary = whole.record.before > 0 && messages[0] ? await findSummary(deps.database, messages[0].id) : null;
@@ -70,7 +64,12 @@ export const withSummary = (systemPrompt: string, summary: string | null): strin
   summary === null ? systemPrompt : `${systemPrompt ? `${systemPrompt}\n\n` : ''}What was said before, in short:\n${summary}`;
 
 /** What fits, in full: what was called and told is read for that alone. Even the least that a model must be shown may be too much. */
-async function withContent(made: Fitted, { info, systemPrompt }: Asked, messages: readonly ContextMessage[], deps: Reads): Promise<Assembled> {
+async function withContent(
+  made: Fitted,
+  { info, systemPrompt }: PromptRequest,
+  messages: readonly ContextMessage[],
+  deps: Reads,
+): Promise<Assembled> {
   const { tokens, limit } = made.record;
   if (tokens > limit) throw new ContextTooLongError(tokens, limit, info.id);
   const said = await readContents(
@@ -82,7 +81,7 @@ async function withContent(made: Fitted, { info, systemPrompt }: Asked, messages
   return { systemPrompt, ...made, messages: [...system, ...prompt] };
 }
 
-async function fitted(request: Asked, candidates: readonly Candidate[], { limits, countTokens }: Counter, share: number): Promise<Fitted> {
+async function fitted(request: PromptRequest, candidates: readonly Candidate[], { limits, countTokens }: Counter, share: number): Promise<Fitted> {
   const { info, generation, systemPrompt, own = [] } = request;
   const system = systemPrompt ? { content: systemPrompt, tokens: await countTokens(systemPrompt) } : null;
   const tools = await tokensOf(request.tools, countTokens);
@@ -147,7 +146,7 @@ export async function buildContext(
 ): Promise<Pick<Fitted, 'messages' | 'record'> & { summarise: number | null }> {
   const { inputMessageId, generation, systemPrompt } = turn;
   const messages = known ?? (inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : []);
-  const made = await assemble({ generation, systemPrompt, ...wanted }, messages, null, deps, share);
+  const made = await assemble({ generation, systemPrompt, ...wanted }, { messages, share }, deps);
   return { messages: made.messages, record: { systemPrompt, ...made.record }, summarise: worthSummarising(made.record, messages) };
 }
 

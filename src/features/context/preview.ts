@@ -53,7 +53,7 @@ export const createContextPreview = ({ database, findModel, maxMessageChars, too
       const before = earlier[0] ? earlier[0].before + 1 : 0;
       const said = [textMessage('user', draft ?? '')];
       const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await countTokens(draft), before };
-      const { items, record, systemPrompt: shown } = await assemble(composed, earlier, next, { ...deps, countTokens, database });
+      const { items, record, systemPrompt: shown } = await assemble(composed, { messages: earlier, draft: next }, { ...deps, countTokens, database });
       const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
       return { systemPrompt: shown, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
     });

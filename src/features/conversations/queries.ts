@@ -101,7 +101,7 @@ builder.queryFields((t) => ({
           rows.map(({ id }) => id),
         ); // read again, now that the cursors are older
       }
-      return toPage(listName(order), page, rows, keysOf(order), () => db.conversation.count({ where: visible }));
+      return toPage(page, rows, { list: listName(order), keysOf: keysOf(order), count: () => db.conversation.count({ where: visible }) });
     },
   }),
 }));

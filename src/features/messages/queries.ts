@@ -35,13 +35,11 @@ builder.prismaObjectFields('Conversation', (t) => ({
       const leafId = leaf == null ? activeLeafId : await leafIn(id, leaf, loaders);
       const ids = leafId ? await loaders.path.load({ parentId: leafId, page }) : [];
       const rows = pageWithin(await present(loaders.messageRows, ids), context, info);
-      return toPage(
-        messageList,
-        page,
-        rows,
-        ({ ordinal }) => orderKey(ordinal),
-        async () => (leafId && (await loaders.pathLength.load(leafId))) || 0,
-      );
+      return toPage(page, rows, {
+        list: messageList,
+        keysOf: ({ ordinal }) => orderKey(ordinal),
+        count: async () => (leafId && (await loaders.pathLength.load(leafId))) || 0,
+      });
     },
   }),
 }));

@@ -37,13 +37,7 @@ builder.prismaObjectFields('Conversation', (t) => ({
       const page = parsePage(list, args);
       const of = { parentId: id, ...(status ? { only: { sql: 'r.status = ANY(?::turn_status[])', values: status } } : {}) };
       const rows = await present(loaders.turnRows, await loaders.turns.load({ ...of, page }));
-      return toPage(
-        list,
-        page,
-        rows,
-        ({ ordinal }) => orderKey(ordinal),
-        () => loaders.turnCount.load(of),
-      );
+      return toPage(page, rows, { list, keysOf: ({ ordinal }) => orderKey(ordinal), count: () => loaders.turnCount.load(of) });
     },
   }),
 }));

@@ -113,7 +113,7 @@ builder.prismaObjectField('Conversation', 'usage', (t) =>
       const rows = await present(loaders.usageRows, await loaders.usage.load({ parentId: id, page }));
       const count = () => loaders.usageCount.load({ parentId: id });
       const totals = async () => (await loaders.conversationTotals.load(id)) ?? noTotals;
-      return { ...toPage(list, page, rows, (row) => orderKey(row.id), count), totals };
+      return { ...toPage(page, rows, { list, keysOf: (row) => orderKey(row.id), count }), totals };
     },
   }),
 );

@@ -43,14 +43,11 @@ function refuseMixtures(args: PageArgs): void {
     );
 }
 
+/** A list that a page was read of: its name, the keys of its cursors, and how to count all of it. */
+export type PagedList<T> = { list: string; keysOf: (row: T) => Key[]; count: () => Promise<number> };
+
 /** Rows read by `parsePage`'s request, one more than its limit where there are more, as a page. */
-export function toPage<T>(
-  list: string,
-  { limit, backward, from }: PageRequest,
-  rows: readonly T[],
-  keysOf: (row: T) => Key[],
-  count: () => Promise<number>,
-): PageShape<T> {
+export function toPage<T>({ limit, backward, from }: PageRequest, rows: readonly T[], { list, keysOf, count }: PagedList<T>): PageShape<T> {
   const more = rows.length > limit;
   const kept = rows.slice(0, limit);
   const ordered = backward ? kept.reverse() : kept;

@@ -73,13 +73,7 @@ builder.prismaObjectFields('Conversation', (t) => ({
       const { loaders } = context;
       const page = parsePage(list, args);
       const rows = pageWithin(await present(loaders.messageRows, await loaders.messages.load({ parentId: id, page })), context, info);
-      return toPage(
-        list,
-        page,
-        rows,
-        ({ ordinal }) => orderKey(ordinal),
-        () => loaders.messageCount.load({ parentId: id }),
-      );
+      return toPage(page, rows, { list, keysOf: ({ ordinal }) => orderKey(ordinal), count: () => loaders.messageCount.load({ parentId: id }) });
     },
   }),
 }));

@@ -81,7 +81,7 @@ export async function admitTurn(
     if (position === 0) claim?.claim(tx, { id, inputMessageId });
   } else {
     await append(...queuedEvents);
-    await settleQueued(tx, append, conversationId, [id], { status: 'COMPLETED', finishReason: 'STOP' });
+    await settleQueued({ tx, append, conversationId }, [id], { status: 'COMPLETED', finishReason: 'STOP' });
   }
   return { turnId: id, conversationId, messageId: inputMessageId, ...start, deduplicated: false };
 }

@@ -52,13 +52,13 @@ async function admitMessage(
   request: SendMessage,
   { wanted, read, tokenCount }: ReadMessage,
 ): Promise<Admitted> {
-  const { tx, append, name } = transaction;
+  const { tx, name } = transaction;
   const conversation = await open(conversations, tx, name.viewer, request.conversation);
   refuseStaleParent(conversation, request.parentId);
   const info = findModel(name.viewer, modelFor(wanted, conversation));
   const generation = parseGeneration(wanted, info, tools);
   const { parts, events } = await toParts(tx, conversation.id, read);
-  const plan = await applyBusyPolicy(tx, append, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
+  const plan = await applyBusyPolicy(transaction, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
   if (request.steers !== undefined && plan.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
   refuseTooLongText(contentOf(plan.question.parts) ?? '', maxMessageChars, request.content.path);
   refuseTooLong(plan.question.tokenCount, { info, generation }, limits);

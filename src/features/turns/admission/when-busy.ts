@@ -27,8 +27,7 @@ export type AdmissionPlan = {
 
 /** Does with the turns that are not done what the policy says, under the lock of the conversation. */
 export async function applyBusyPolicy(
-  tx: Tx,
-  append: Append,
+  { tx, append }: { tx: Tx; append: Append },
   { id, activeLeafId }: LockedConversation,
   question: Question,
   policy: WhenBusy,
@@ -61,8 +60,8 @@ async function stopRunning({ tx, unfinished }: Busy, supersedes = false): Promis
 
 /** What runs is stopped with what it has; what waits is not begun. Their messages stay, and the new turn reads them. */
 async function interrupt(busy: Busy): Promise<AdmissionPlan> {
-  const { tx, append, conversationId, plan, unfinished } = busy;
-  await settleQueued(tx, append, conversationId, idsOf(unfinished.filter(isWaiting)));
+  const { plan, unfinished } = busy;
+  await settleQueued(busy, idsOf(unfinished.filter(isWaiting)));
   return { ...plan, stopping: await stopRunning(busy) };
 }
 
@@ -99,11 +98,11 @@ const shownOf = async ({ tx, plan: { parentMessageId } }: Busy, turns: readonly 
  * follows then: what was shown before the first of them that is shown, or what is shown, where none of them is.
  */
 async function replace(busy: Busy, turns: readonly UnfinishedTurn[]) {
-  const { tx, append, conversationId, plan } = busy;
+  const { tx, conversationId, plan } = busy;
   const shown = await shownOf(busy, turns);
   const first = turns.find(({ id }) => shown.has(id));
   const gone = await supersedeTurns(tx, conversationId, idsOf(turns));
-  await settleQueued(tx, append, conversationId, idsOf(turns.filter(isWaiting)), { status: 'SUPERSEDED', finishReason: 'SUPERSEDED' });
+  await settleQueued(busy, idsOf(turns.filter(isWaiting)), { status: 'SUPERSEDED', finishReason: 'SUPERSEDED' });
   const last = first?.leafBeforeId ?? plan.parentMessageId;
   const parentMessageId = last && (await nearestShown(tx, last));
   const events = gone.map(({ id }): EventBody => ({ type: 'message-updated', messageId: id, changed: ['status'] }));

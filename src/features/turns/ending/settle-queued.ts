@@ -9,6 +9,9 @@ import { noTotals, sumByTurn } from '../../usage/index.ts';
 import { toRecord } from '../errors.ts';
 import { endQueued } from '../store/turn-store.ts';
 
+/** A transaction that holds a conversation. */
+type InConversation = { tx: Tx; append: Append; conversationId: string };
+
 /** How a turn ends that no worker has begun. */
 type Unbegun = { status: 'CANCELLED' | 'SUPERSEDED' | 'COMPLETED'; finishReason: FinishReason };
 
@@ -18,7 +21,7 @@ const stopped: Unbegun = { status: 'CANCELLED', finishReason: 'USER_STOPPED' };
  * Ends turns that no worker has begun, in the order given, inside the transaction that decided so and holds their conversation. There is
  * nothing to compact and no writer to close: nothing was said yet.
  */
-export async function settleQueued(tx: Tx, append: Append, conversationId: string, turnIds: readonly string[], end = stopped): Promise<void> {
+export async function settleQueued({ tx, append, conversationId }: InConversation, turnIds: readonly string[], end = stopped): Promise<void> {
   if (turnIds.length === 0) return;
   if ((await endQueued(tx, conversationId, turnIds, end)) !== turnIds.length) throw new FencedError();
   const answers = groupBy(await endAnswers(tx, turnIds, end.finishReason), ({ turnId }) => turnId);

@@ -34,7 +34,7 @@ export async function stopTurn(deps: StopDeps, viewer: Viewer, { target, request
   const changed = await change(deps, await findTarget(deps, viewer, target), async ({ tx, append, status, turn }) => {
     if (!status || isTerminal(status)) throw new TurnNotActiveError(status ?? 'it is gone');
     if (clearQueue) await cancelWaiting(tx, append, turn.conversationId);
-    else if (status === 'QUEUED') await settleQueued(tx, append, turn.conversationId, [turn.id]);
+    else if (status === 'QUEUED') await settleQueued({ tx, append, conversationId: turn.conversationId }, [turn.id]);
     if (status !== 'QUEUED') await requestStop(tx, turn.id, request);
   });
   announceStop(deps, changed.turnId);
@@ -46,7 +46,7 @@ export async function stopTurn(deps: StopDeps, viewer: Viewer, { target, request
 export async function cancelQueued(deps: StopDeps, viewer: Viewer, turnId: string, givenId: string): Promise<Changed> {
   return change(deps, await findTarget(deps, viewer, { turnId, givenId }), async ({ tx, append, status, turn }) => {
     if (status !== 'QUEUED') throw new ConflictError(`Only a turn that waits can be cancelled; this one is ${status ?? 'gone'}: stop it instead.`);
-    await settleQueued(tx, append, turn.conversationId, [turnId]);
+    await settleQueued({ tx, append, conversationId: turn.conversationId }, [turnId]);
   });
 }
 
@@ -92,6 +92,6 @@ async function change({ log }: StopDeps, turn: Target, work: (held: Held) => Pro
 async function cancelWaiting(tx: Tx, append: Append, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> {
   const unfinished = await lockUnfinished(tx, conversationId);
   const waiting = unfinished.filter(({ status }) => status === 'QUEUED').map(({ id }) => id);
-  await settleQueued(tx, append, conversationId, waiting);
+  await settleQueued({ tx, append, conversationId }, waiting);
   return unfinished.filter(({ status }) => status !== 'QUEUED');
 }

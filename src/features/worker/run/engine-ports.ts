@@ -58,7 +58,7 @@ async function endFailedAttempt({ turn, deps: { log, countTokens, worker }, prog
   return log.transact(async (tx, append) => {
     const at = await lockTurn(tx, turn);
     await endAttempt(tx, turn.id, call.attempt, { outcome: 'PROVIDER_ERROR', providerResponseId: call.responseId });
-    const { event } = await recordUsage(tx, at, usageSubjectOf(turn), call, account);
+    const { event } = await recordUsage(tx, at, { subject: usageSubjectOf(turn), call, account });
     const attempt = await nextAttempt(tx, turn.id);
     await insertAttempt(tx, { turnId: turn.id, number: attempt, worker });
     const closed = progress.hasCalls ? await closeCalls(tx, turn.id, { unfinishedOf: call.attempt }) : [];

@@ -16,14 +16,11 @@ export type UsageSubject = {
 /** What the ledger keeps of a call besides its tokens. */
 export type CallFacts = { attempt: number; requestId: string | null; durationMs: number | null };
 
+/** A call of a model for a turn, and what it used. */
+type Usage = { subject: UsageSubject; call: CallFacts; account: CallAccount };
+
 /** Writes the one ledger row of a call and raises the sums that hang on it, at the time of the transaction. Returns the event that tells readers. */
-export async function recordUsage(
-  tx: Transaction,
-  at: Date,
-  subject: UsageSubject,
-  call: CallFacts,
-  account: CallAccount,
-): Promise<{ event: EventBody; totals: TotalsRecord }> {
+export async function recordUsage(tx: Transaction, at: Date, { subject, call, account }: Usage): Promise<{ event: EventBody; totals: TotalsRecord }> {
   const { ownerId: userId, ...on } = subject;
   const { attempt, requestId, durationMs: responseTimeMs } = call;
   const booked = await bookCall(tx, at, { userId, attempt, kind: 'CHAT', requestId, responseTimeMs, ...on, ...account });

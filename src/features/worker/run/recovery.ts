@@ -47,7 +47,11 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
       const at = await lockTurn(tx, turn);
       const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0, progress: turn.progress });
       if (!ended || !account) return;
-      const { event } = await recordUsage(tx, at, usageSubjectOf(turn), { attempt: number, requestId: null, durationMs: null }, account);
+      const { event } = await recordUsage(tx, at, {
+        subject: usageSubjectOf(turn),
+        call: { attempt: number, requestId: null, durationMs: null },
+        account,
+      });
       await append(turn.conversationId, turn.id, [event]);
     });
   }

@@ -66,7 +66,8 @@ export async function handOver({ turn, deps: { log, countTokens }, progress }: T
       called: call !== null,
       providerResponseId: call?.responseId ?? null,
     });
-    if (ended && account) await append(turn.conversationId, turn.id, [(await recordUsage(tx, at, usageSubjectOf(turn), call, account)).event]);
+    if (ended && account)
+      await append(turn.conversationId, turn.id, [(await recordUsage(tx, at, { subject: usageSubjectOf(turn), call, account })).event]);
   });
 }
 

@@ -48,7 +48,7 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
     if (!moved) throw new FencedError();
     const end = { ...settlement.end, finishReason: moved.finishReason };
     const closed = settlement.hasCalls ? await closeOpen(tx, turnId, end.parts) : [];
-    const booked = end.call && account ? await recordUsage(tx, at, subject, end.call, account) : null;
+    const booked = end.call && account ? await recordUsage(tx, at, { subject, call: end.call, account }) : null;
     const totals = booked ? booked.totals : (await sumByTurn(tx, [turnId])).get(turnId);
     const text = completeMessage(tx, messageId, {
       ...completion(end, account),

@@ -54,7 +54,7 @@ export class CallRecords {
     const attempt = await this.record(async ({ tx, emit, at }) => {
       const ended = await endAttempt(tx, turn.id, call.attempt, { outcome: 'COMPLETED', providerResponseId: call.responseId });
       if (!ended) return call.attempt + 1; // an earlier try had gone through unheard
-      const { event } = await recordUsage(tx, at, usageSubjectOf(turn), call, account);
+      const { event } = await recordUsage(tx, at, { subject: usageSubjectOf(turn), call, account });
       await updateResolved(tx, calls);
       await updateParts(tx, turn.messageId, parts);
       const approvalIds = await insertApprovals(tx, approvalsOf(turn, calls), deps.tools.approvalMs);

@@ -23,7 +23,7 @@ export async function takeSteering(tx: Tx, append: Append, { conversationId, tur
     await append(conversationId, id, events);
   }
   const ids = waiting.map(({ id }) => id);
-  await settleQueued(tx, append, conversationId, ids, { status: 'SUPERSEDED', finishReason: 'SUPERSEDED' });
+  await settleQueued({ tx, append, conversationId }, ids, { status: 'SUPERSEDED', finishReason: 'SUPERSEDED' });
   await markSteered(tx, ids, at);
   await append(
     conversationId,
