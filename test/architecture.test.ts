@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cyclesOf, type Rule, readSources, roomOf, rules, survey } from './kit/architecture.ts';
+import { isSeam } from './kit/seams.ts';
 
 const sources = readSources(resolve('src'));
 const house = survey(sources);
@@ -22,6 +24,16 @@ describe('the house', () => {
     const offences = rules[rule](house);
     expect(offences.filter((offence) => !excuses.some((excuse) => offence.startsWith(excuse)))).toEqual([]);
     expect(excuses.filter((excuse) => !offences.some((offence) => offence.startsWith(excuse)))).toEqual([]);
+  });
+});
+
+describe('the seams on private parts of dependencies', () => {
+  const seams = [...sources].filter(([file, text]) => isSeam(file, text)).map(([file]) => file);
+
+  it('are found', () => expect(seams.length).toBeGreaterThanOrEqual(9));
+
+  it.each(seams)('%s has a test of the real dependency', (file) => {
+    expect(existsSync(resolve('test', file.replace(/\.m?[tj]s$/, '.test.ts')))).toBe(true);
   });
 });
 
@@ -130,6 +142,21 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
   'only the driver and the bus speak to Redis': {
     house: { 'events/redis-bus.ts': "import { Redis } from 'ioredis';", 'events/hub.ts': "import type { Redis } from 'ioredis';" },
     offences: 1,
+  },
+  'private parts of dependencies are reached in seams of the platform alone': {
+    house: {
+      'events/a.ts': 'socket._handle.stop(); const { _inner: inner } = server; pool["_clients"]; this._own = rows._count._all;',
+      'events/b.ts': 'Object.setPrototypeOf(given, made); Server.prototype.close = close; WebAssembly.compile(bytes);',
+      'events/c.ts':
+        "import type pg from 'pg';\n(client as pg.Client & { connection: unknown }).connection; (client as unknown as { stream: unknown }).stream;",
+      'events/d.ts': 'type Insides = { stream?: unknown }; (client as unknown as Insides).stream; (row as unknown as R).id;',
+      'events/e.ts': 'const query = client.query.bind(client); Object.assign(client, { query: watched }); Object.assign(client, { name });',
+      'platform/f.ts': 'socket._handle.stop();',
+      'platform/g.ts': '/** Seam: ws 8.23.0, `_handle`. */\nsocket._handle.stop();',
+      'platform/h.ts': '/** Seam: ws 8.23.0, `_handle`. */\nsocket.stop();',
+      'events/i.ts': '/** Seam: ws 8.23.0, `_handle`. */\nsocket._handle.stop();',
+    },
+    offences: 13,
   },
   'only its adapter speaks to OpenAI': {
     house: { 'providers/openai/a.ts': "import OpenAI from 'openai';", 'providers/registry.ts': "import OpenAI from 'openai/core';" },

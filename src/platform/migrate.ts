@@ -22,7 +22,7 @@ export async function applyMigrations(database: Database, log: DatabaseLog, fold
     if (state.fault) throw state.fault;
     if (isCurrent(state)) return [];
     const started = Date.now();
-    const { everything, migrationList, withSchemaEngine } = await import('./schema-engine.ts');
+    const { everything, migrationList, withSchemaEngine } = await import('./schema-engine/schema-engine.ts');
     const migrationsList = migrationList(migrations);
     const { appliedMigrationNames: applied } = await withSchemaEngine(pool, await readSchema(), (engine) =>
       engine.applyMigrations({ migrationsList, filters: everything }),
@@ -55,7 +55,7 @@ export async function markRolledBack(database: Database, name: string): Promise<
 
 /** The SQL that leads from the migrations to the Prisma schema; null when they agree. Needs no database. */
 export async function newMigrationSql(folder = migrationsFolder): Promise<string | null> {
-  const { everything, migrationList, openScratch, withSchemaEngine } = await import('./schema-engine.ts');
+  const { everything, migrationList, openScratch, withSchemaEngine } = await import('./schema-engine/schema-engine.ts');
   const [migrations, files] = [await readMigrations(folder), await readSchema()];
   const options = { script: true, exitCode: true, filters: everything };
   const { pool, close } = await openScratch();

@@ -2,6 +2,9 @@ import { channel } from 'node:diagnostics_channel';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import type { DatabaseLog } from './logger.ts';
+import { guardConnect } from './pg/connect-guard.ts';
+import { wrapQuery } from './pg/query-hook.ts';
+import { onServerError } from './pg/server-messages.ts';
 import { type Pulse, SilentDatabaseError } from './pulse.ts';
 
 type PoolOptions = {
@@ -63,37 +66,28 @@ export function createPool({ max, log, to, unlimited = false, pulse, onError }: 
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection was lost'));
   // A connection may fail while it is lent and nothing is under way on it: an error that nobody listens to would end the process.
   pool.on('connect', (client) => {
-    publishStatements(client).on('error', () => {});
+    client.on('error', () => {});
+    publishStatements(client);
     pulse?.watch(client);
-    if (onError) (client as pg.PoolClient & { connection: NodeJS.EventEmitter }).connection.on('errorMessage', onError);
+    if (onError) onServerError(client, onError);
   });
-  return pulse ? refusingWhileSilent(pool, pulse) : pool;
+  return pulse ? refuseWhileSilent(pool, pulse) : pool;
 }
 
 /** Nobody waits for a connection to a server that is known to be silent. */
-function refusingWhileSilent(pool: pg.Pool, pulse: Pulse): pg.Pool {
-  type Callback = (error: Error | undefined, client: pg.PoolClient | undefined, done: () => void) => void;
-  const connect = pool.connect.bind(pool) as (callback?: Callback) => Promise<pg.PoolClient> | undefined;
-  const guarded = (callback?: Callback) => {
-    if (!pulse.isSilent) return connect(callback);
-    const error = new SilentDatabaseError('The database does not answer.');
-    if (!callback) return Promise.reject(error);
-    process.nextTick(callback, error, undefined, () => {});
-    return undefined;
-  };
-  return Object.assign(pool, { connect: guarded as pg.Pool['connect'] });
-}
+const refuseWhileSilent = (pool: pg.Pool, pulse: Pulse): pg.Pool =>
+  guardConnect(pool, () => (pulse.isSilent ? new SilentDatabaseError('The database does not answer.') : null));
 
 type Given = string | { text?: string; values?: unknown[] };
 
-function publishStatements(client: pg.PoolClient): pg.PoolClient {
-  const query = client.query.bind(client) as (...given: unknown[]) => unknown;
-  const publishedQuery = (given: Given, values?: unknown, ...more: unknown[]): unknown => {
-    if (statements.hasSubscribers)
-      statements.publish(typeof given === 'string' ? { text: given, values } : { text: given.text, values: given.values });
-    return query(given, values, ...more);
-  };
-  return Object.assign(client, { query: publishedQuery as pg.PoolClient['query'] });
+function publishStatements(client: pg.PoolClient): void {
+  wrapQuery(client, (query) => (...given) => {
+    if (statements.hasSubscribers) {
+      const [statement, values] = given as [Given, unknown];
+      statements.publish(typeof statement === 'string' ? { text: statement, values } : { text: statement.text, values: statement.values });
+    }
+    return query(...given);
+  });
 }
 
 const settings = (timed: boolean): string =>

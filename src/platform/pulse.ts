@@ -1,6 +1,9 @@
 import pg from 'pg';
 import { pause } from '../kernel/async.ts';
 import type { DatabaseLog } from './logger.ts';
+import { destroyConnection } from './pg/client-socket.ts';
+import { wrapQuery } from './pg/query-hook.ts';
+import { onServerReady } from './pg/server-messages.ts';
 
 /** A server that takes connections and says nothing, as one does that is stopped or whose machine hangs. */
 export class SilentDatabaseError extends Error {
@@ -75,16 +78,14 @@ export function createPulse(url: string, log: DatabaseLog): Pulse {
       return isSilent;
     },
     watch(client) {
-      const { connection } = client as pg.PoolClient & { connection: NodeJS.EventEmitter & { stream: { destroy(error: Error): void } } };
-      const giveUp = (error: Error) => connection.stream.destroy(error);
-      const query = client.query.bind(client) as (...given: unknown[]) => unknown;
-      const watched = (...given: unknown[]): unknown => {
+      const giveUp = (error: Error) => destroyConnection(client, error);
+      wrapQuery(client, (query) => (...given) => {
         if (!busy.has(client)) busy.set(client, { since: performance.now(), giveUp });
         looking ??= setInterval(look, lookMs).unref();
         return query(...given);
-      };
-      Object.assign(client, { query: watched as pg.PoolClient['query'] });
-      connection.on('readyForQuery', () => {
+      });
+      // Where this is not seen, a client that always has something under way is doubted too often, and the server, which answers, clears it.
+      onServerReady(client, () => {
         const each = busy.get(client);
         if (each) each.since = performance.now();
       });
@@ -113,7 +114,7 @@ async function answers(url: string): Promise<boolean> {
   const patience = new AbortController();
   const lives = await Promise.race([answered, silence(patience.signal)]);
   patience.abort();
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  destroyConnection(client);
   return lives;
 }
 

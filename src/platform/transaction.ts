@@ -1,8 +1,8 @@
-import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { pause } from '../kernel/async.ts';
 import { backoff } from '../kernel/backoff.ts';
 import { isConflict, isConnectionLoss } from './db-errors.ts';
+import { socketOf } from './pg/client-socket.ts';
 import { rawTypes } from './pg-pool.ts';
 
 /** A transaction: statements that take effect together or not at all. Values come and go as those of `Database.query` do. */
@@ -69,7 +69,8 @@ async function run<T>(
 
 /** A connection, and whether it is still good for anything. */
 function createLine(client: pg.PoolClient) {
-  const { connection, pipeline } = client as pg.PoolClient & { connection: { stream: Duplex }; pipeline: boolean };
+  const { pipeline } = client as pg.PoolClient & Pick<pg.Client, 'pipeline'>;
+  const socket = socketOf(client);
   let isHeld = false;
   let turn: Promise<unknown> = Promise.resolve();
   const line = {
@@ -77,11 +78,11 @@ function createLine(client: pg.PoolClient) {
     pipeline,
     /** What is sent from now on is held back until it is let go, and then goes out in one write. */
     cork(): void {
-      if (pipeline && !isHeld) connection.stream.cork();
+      if (pipeline && !isHeld) socket?.cork();
       isHeld = true;
     },
     letGo(): void {
-      if (pipeline && isHeld) connection.stream.uncork();
+      if (pipeline && isHeld) socket?.uncork();
       isHeld = false;
     },
     send(query: string | pg.QueryConfig): Promise<pg.QueryResult> {

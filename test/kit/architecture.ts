@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
 import { groupBy } from '../../src/kernel/group.ts';
+import { isSeam, privateParts } from './seams.ts';
 
 /** Source files by their path below src. */
 export type Sources = ReadonlyMap<string, string>;
@@ -262,6 +263,12 @@ export const rules = {
   ],
   'only the driver and the bus speak to Redis': (house) =>
     outside(house, /^ioredis/, (file) => topOf(file) === 'platform' || file === 'events/redis-bus.ts'),
+  'private parts of dependencies are reached in seams of the platform alone': ({ files }) =>
+    [...files].flatMap(([file, source]) => {
+      const parts = privateParts(source);
+      if (!isSeam(file, source.text)) return parts.map((part) => `${file} reaches ${part}`);
+      return parts.length === 0 ? [`${file} is a seam and reaches nothing`] : [];
+    }),
   'only its adapter speaks to OpenAI': (house) => outside(house, /^openai/, (file) => file.startsWith('providers/openai/')),
   'what vendors share knows none of them, and no vendor knows another': ({ edges }) =>
     edges

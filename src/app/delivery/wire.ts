@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { CloseCode, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws';
+import { CloseCode, makeServer, type ServerOptions } from 'graphql-ws';
 import type { WebSocket, WebSocketServer } from 'ws';
 import type { MessageLimits } from '../edge/limits.ts';
 import { readMessage } from './read-message.ts';
@@ -28,7 +28,6 @@ export function bind<E extends Connection>(
   const alive = new WeakSet<WebSocket>();
   const watched = Array.from({ length: groups }, () => new Set<WebSocket>());
   let turn = 0;
-  sockets.options.handleProtocols = handleProtocols;
 
   sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
     const extra = extraOf(socket, request);

@@ -10,7 +10,7 @@ import {
   type GraphQLFormattedError,
   getOperationAST,
 } from 'graphql';
-import { CloseCode, type SubscribePayload } from 'graphql-ws';
+import { CloseCode, handleProtocols, type SubscribePayload } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Viewers } from '../../features/accounts/index.ts';
@@ -63,7 +63,7 @@ function destroy(this: Duplex): void {
 /** graphql-ws on the server's own port. Returns how to end it: clients are told to come back to another process. */
 export function attachSockets(server: Server, deps: Deps): { close(): Promise<void>; readonly sockets: number } {
   // One message at a time, though many may come in one read: thousands of pings held the loop for 50 ms.
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, allowSynchronousEvents: false });
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, allowSynchronousEvents: false, handleProtocols });
   const limits = createSocketLimits(deps.config.sockets, deps.logger);
   const { edge } = deps;
   const binding = serve(sockets, limits, deps);

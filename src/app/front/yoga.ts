@@ -7,6 +7,7 @@ import type { Context } from '../../graph/context.ts';
 import { parseWithin, refuseTooMuch } from '../../graph/limits/index.ts';
 import { createErrorMask, withoutSuggestion } from '../../graph/mask-errors.ts';
 import { isOutage } from '../../platform/db-errors.ts';
+import { inheritContext } from '../../platform/graphql/inherit-context.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
 import type { Config } from '../config.ts';
@@ -85,13 +86,10 @@ const useStreamLimit = (limit: number): Plugin<YogaInitialContext & Context> => 
   };
 };
 
-/**
- * Gives an operation its context, accessors and all. Yoga's own option copies values: it would ask for the viewer of everybody, also of
- * somebody who only wants to sign in, and would keep the answer beyond the end of the token.
- */
+/** Gives an operation its context: what it may ask for is made when it asks, see `inheritContext`. */
 const useContext = (make: (given: Given) => Context): Plugin<Given> => ({
   onContextBuilding({ context }) {
-    Object.setPrototypeOf(context, make(context));
+    inheritContext(context, make(context));
   },
 });
 

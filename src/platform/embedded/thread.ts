@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { defer } from '../../kernel/async.ts';
+import { compiled } from './compiled.ts';
 import { interruptThread } from './interrupt-thread.ts';
 import { joined } from './joined.mjs';
-import { compiled, pristine } from './prepared.ts';
+import { pristine } from './prepared.ts';
 
 /** The embedded database cannot answer. Its code is PostgreSQL's own for a server that went down: whoever waits for one may try again. */
 export class EmbeddedDatabaseError extends Error {

@@ -13,6 +13,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { gunzip } from 'node:zlib';
 import { PGlite } from '@electric-sql/pglite';
 import { joined } from './joined.mjs';
+import { cancelStatement, onTrap } from './postgres-module.mjs';
 
 /**
  * @typedef {object} Task
@@ -75,43 +76,8 @@ function fail(/** @type {unknown} */ error) {
   process.exit(1);
 }
 
-/** PostgreSQL's own jump out of a failed statement. Whatever else leaves it has left it in the middle of something. */
-const jumpStatus = 100;
-
-/**
- * PGlite goes on after whatever was thrown, a trap of WebAssembly and the end of PostgreSQL among it, on what is left of the memory, and often
- * for ever. Such a database is ended here: it is opened again from its files. Where PGlite has no such function any more, a database that
- * hangs is ended by its time limit.
- */
-function endOnTraps(/** @type {PGlite} */ lite) {
-  const postgres = /** @type {{ _PostgresMainLoopOnce?: () => void }} */ (/** @type {unknown} */ (lite.Module));
-  const run = postgres._PostgresMainLoopOnce;
-  if (!run) return;
-  postgres._PostgresMainLoopOnce = () => {
-    try {
-      run();
-    } catch (error) {
-      if (/** @type {{ status?: unknown }} */ (error)?.status !== jumpStatus) fail(error);
-      throw error;
-    }
-  };
-}
-
 /** The number of the call that is being answered, counted from 1; 0 while there is none. */
 let current = 0;
-
-/**
- * Makes PostgreSQL end its statement at its next look at these flags, as its signal handlers do. It runs while PostgreSQL does, called by
- * `interrupt-thread.ts`, and does nothing where the call has ended meanwhile.
- */
-function cancelCall(/** @type {PGlite} */ lite, /** @type {number} */ call) {
-  const { HEAPU8, _QueryCancelPending, _InterruptPending } =
-    /** @type {{ HEAPU8: Uint8Array, _QueryCancelPending?: number, _InterruptPending?: number }} */ (/** @type {unknown} */ (lite.Module));
-  if (call !== current || !_QueryCancelPending || !_InterruptPending) return false;
-  new DataView(HEAPU8.buffer).setInt32(_QueryCancelPending, 1, true);
-  new DataView(HEAPU8.buffer).setInt32(_InterruptPending, 1, true);
-  return true;
-}
 
 function serve(/** @type {PGlite} */ lite) {
   let calls = 0;
@@ -137,7 +103,8 @@ function serve(/** @type {PGlite} */ lite) {
   port.on('message', (/** @type {Uint8Array | 'close'} */ message) => {
     last = last.then(() => (message === 'close' ? close() : respond(message))).catch(fail);
   });
-  Object.assign(globalThis, { cancelCall: (/** @type {number} */ call) => cancelCall(lite, call) });
+  // Called by `interrupt-thread.ts` while PostgreSQL computes. Where the call has ended meanwhile, nothing is to be done.
+  Object.assign(globalThis, { cancelCall: (/** @type {number} */ call) => call === current && cancelStatement(lite) });
   port.postMessage({ ready: true });
 }
 
@@ -151,7 +118,7 @@ async function makeSnapshot(/** @type {PGlite} */ lite) {
 
 try {
   const lite = await open();
-  endOnTraps(lite);
+  onTrap(lite, fail);
   if (isSnapshot) await makeSnapshot(lite);
   else serve(lite);
 } catch (error) {

@@ -1,6 +1,9 @@
 import type { WebSocket } from 'ws';
 
-/** What `ws` keeps to itself: it reads the limit of a message for each frame anew, but lets nobody change it once the socket is open. */
+/**
+ * Seam: ws 8.23.0, `socket._receiver._maxPayload`, the limit of a message, which it reads for each frame anew. In public it is an option of the
+ * server alone, for every socket and as long as that is open. Where it is gone, a message that is whole is looked at again by whoever reads it.
+ */
 type Insides = { _receiver?: { _maxPayload?: unknown } };
 
 /**

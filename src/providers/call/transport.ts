@@ -1,9 +1,9 @@
 import { Agent, type IncomingMessage } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
-import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import redirecting from 'follow-redirects';
 import type { RequestProgress } from '../../contracts/model-provider.ts';
+import { stopReading } from '../../platform/sockets/stop-reading.ts';
 
 /** More of a refusal's body than this is never looked at: a hostile or broken server must not fill the memory. */
 const refusalBytes = 64 * 1_024;
@@ -82,24 +82,11 @@ function request(url: string, { method = 'GET', headers, body, signal, progress 
   });
 }
 
-/**
- * A connection of Node that is paused reads once more all the same. Those words would lie here until somebody asks, and be all that he gets,
- * while what he asks for lies in the kernel: everything came one wait too late, and half of all reads brought a single word.
- */
+/** A connection that is paused reads nothing more, until the answer has ended: what comes meanwhile gathers in the kernel. */
 function holdBack(answer: IncomingMessage): void {
   const { socket } = answer;
   socket.on('pause', stopReading);
   answer.once('close', () => socket.off('pause', stopReading));
-}
-
-/** Of Node's own, and told to nobody: where it is called otherwise one day, words come later than they could, and nothing else. */
-type Handle = { reading?: boolean; readStop?(): void };
-
-function stopReading(this: Socket): void {
-  const { _handle: handle } = this as unknown as { _handle?: Handle | null };
-  if (!handle?.reading || !handle.readStop) return;
-  handle.reading = false; // so that it is started again with the next question
-  handle.readStop();
 }
 
 /**

@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { pause } from '../../src/kernel/async.ts';
-import { limitPayload } from '../../src/platform/sockets/limit-payload.ts';
+import { pause } from '../../../src/kernel/async.ts';
+import { limitPayload } from '../../../src/platform/sockets/limit-payload.ts';
 
 /** The head of a masked frame of text with so many bytes, of which none follows. */
 function headOf(bytes: number): Buffer {
