@@ -68,3 +68,30 @@ describe('decisions', () => {
     expect(numbers).toEqual(numbers.map((_, at) => at + 1));
   });
 });
+
+describe('the changelog', () => {
+  /** What is wrong with the versions of a changelog, where the package has this one. */
+  function faultsIn(text: string, version: string): string[] {
+    const [unreleased, ...released] = [...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading!);
+    const isRelease = (heading: string) => /^\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d$/.test(heading);
+    const dates = released.map((heading) => heading.slice(-10));
+    const next = /^Will be (\d+\.\d+\.\d+)\b/m.exec(text)?.[1];
+    return [
+      ...(unreleased === 'Unreleased' ? [] : ['does not begin with what is unreleased']),
+      ...released.filter((heading) => !isRelease(heading)).map((heading) => `${heading} is no version with a date`),
+      ...(dates.toSorted().reverse().join() === dates.join() ? [] : ['has releases in another order than from the newest on']),
+      ...(next === version || released[0]?.startsWith(`${version} `) ? [] : [`has neither released ${version} nor says that it will be next`]),
+    ];
+  }
+
+  it('has each release with its date, the newest first, and the version of the package', () => {
+    expect(faultsIn(read('CHANGELOG.md'), (JSON.parse(read('package.json')) as { version: string }).version)).toEqual([]);
+  });
+
+  it('is seen to be wrong where it is', () => {
+    const released = '## Unreleased\n\n## 0.2.0 - 2027-01-02\n\n## 0.1.0 - 2026-12-24\n';
+    expect(faultsIn(released, '0.2.0')).toEqual([]);
+    expect(faultsIn(released, '0.3.0')).toEqual(['has neither released 0.3.0 nor says that it will be next']);
+    expect(faultsIn('## 0.1.0\n\n## 0.2.0 - 2027-01-02\n\n## 0.3.0 - 2027-02-02\n\n## 0.1', '0.2.0')).toHaveLength(3);
+  });
+});
