@@ -182,28 +182,7 @@ function grouped(env: Environment) {
   const secret = env.JWT_SECRET ?? null;
   return {
     role: env.ROLE,
-    http: {
-      port: env.PORT,
-      host: env.HOST,
-      publicUrl: env.PUBLIC_URL ?? null,
-      allowedHosts: env.ALLOWED_HOSTS,
-      trustedProxies: env.TRUSTED_PROXIES,
-      corsOrigins: env.CORS_ORIGIN,
-      loopbackOrigins: !production,
-      graphiql: env.GRAPHIQL,
-      introspection: env.INTROSPECTION,
-      maxQueryObjects: env.MAX_QUERY_OBJECTS,
-      answers: answerLimits(env),
-      subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
-      sockets: {
-        perUser: env.SOCKETS_PER_USER,
-        perAddress: env.SOCKETS_PER_ADDRESS,
-        anonymousPerAddress: env.ANONYMOUS_SOCKETS_PER_ADDRESS,
-        anonymousPercent: env.ANONYMOUS_CONNECTIONS_PERCENT,
-        messagesPerSecond: env.SOCKET_MESSAGES_PER_SECOND,
-      },
-      maxConnections: env.MAX_CONNECTIONS,
-    },
+    http: http(env),
     metrics: { port: env.METRICS_PORT ?? null, host: env.METRICS_HOST },
     drain: drain(env.DRAIN_SECONDS * 1_000),
     log: { level: env.LOG_LEVEL, production },
@@ -226,15 +205,7 @@ function grouped(env: Environment) {
     guests: { models: env.GUEST_MODELS ?? null, maxTokens: env.GUEST_MAX_TOKENS },
     rates: { turnsPerMinute: env.TURNS_PER_MINUTE, guestsPerHour: env.GUESTS_PER_HOUR },
     providers: { openai: openai(env), scripted: { tokensPerSecond: env.SCRIPTED_TOKENS_PER_SECOND } },
-    turns: {
-      maxRetries: env.MODEL_MAX_RETRIES,
-      leaseMs: env.LEASE_MS,
-      sweepMs: env.SWEEP_MS,
-      concurrency: env.WORKER_CONCURRENCY,
-      perUser: env.TURNS_PER_USER,
-      maxMessageChars: env.MAX_MESSAGE_CHARS,
-      context: { maxMessages: env.MAX_CONTEXT_MESSAGES, tokenBuffer: env.CONTEXT_TOKEN_BUFFER },
-    },
+    turns: turns(env),
     tools: {
       modules: env.TOOLS ?? (isScripted(env) ? ['samples'] : []),
       limits: { rounds: env.MAX_TOOL_ROUNDS, calls: env.MAX_TOOL_CALLS, wallMs: env.MAX_TURN_SECONDS * 1_000, tokens: env.MAX_TURN_TOKENS },
@@ -245,6 +216,44 @@ function grouped(env: Environment) {
       titles: { isAutomatic: env.TITLES, model: env.TITLE_MODEL ?? null },
       summaries: { isAutomatic: env.SUMMARIES, model: env.SUMMARY_MODEL ?? null },
     },
+  };
+}
+
+function http(env: Environment) {
+  const production = env.NODE_ENV === 'production';
+  return {
+    port: env.PORT,
+    host: env.HOST,
+    publicUrl: env.PUBLIC_URL ?? null,
+    allowedHosts: env.ALLOWED_HOSTS,
+    trustedProxies: env.TRUSTED_PROXIES,
+    corsOrigins: env.CORS_ORIGIN,
+    loopbackOrigins: !production,
+    graphiql: env.GRAPHIQL,
+    introspection: env.INTROSPECTION,
+    maxQueryObjects: env.MAX_QUERY_OBJECTS,
+    answers: answerLimits(env),
+    subscriptionsPerSocket: env.SUBSCRIPTIONS_PER_SOCKET,
+    sockets: {
+      perUser: env.SOCKETS_PER_USER,
+      perAddress: env.SOCKETS_PER_ADDRESS,
+      anonymousPerAddress: env.ANONYMOUS_SOCKETS_PER_ADDRESS,
+      anonymousPercent: env.ANONYMOUS_CONNECTIONS_PERCENT,
+      messagesPerSecond: env.SOCKET_MESSAGES_PER_SECOND,
+    },
+    maxConnections: env.MAX_CONNECTIONS,
+  };
+}
+
+function turns(env: Environment) {
+  return {
+    maxRetries: env.MODEL_MAX_RETRIES,
+    leaseMs: env.LEASE_MS,
+    sweepMs: env.SWEEP_MS,
+    concurrency: env.WORKER_CONCURRENCY,
+    perUser: env.TURNS_PER_USER,
+    maxMessageChars: env.MAX_MESSAGE_CHARS,
+    context: { maxMessages: env.MAX_CONTEXT_MESSAGES, tokenBuffer: env.CONTEXT_TOKEN_BUFFER },
   };
 }
 

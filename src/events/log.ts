@@ -43,6 +43,37 @@ type Options = {
   gather?: () => number;
 };
 
+type Head = { head: number; epoch: number };
+
+async function transactAndPublish<T>(
+  database: Database,
+  bus: Bus,
+  work: (tx: Transaction, append: Append) => Promise<T>,
+  options?: TransactOptions,
+): Promise<T> {
+  let batches: Batch[] = [];
+  const result = await database.transact((tx) => {
+    batches = []; // the transaction may be tried again
+    const appendNow = async (...given: Given) => {
+      const batch = batchOf(given, await tx.query<Stored>(appendOne, toParams(given)));
+      batches.push(batch);
+      return batch;
+    };
+    const last = (...given: Given) => tx.withCommit<Stored>(appendOne, toParams(given), (rows) => void batches.push(batchOf(given, rows)));
+    return work(tx, Object.assign(appendNow, { last }));
+  }, options);
+  for (const batch of batches) bus.publish(batch);
+  return result;
+}
+
+async function readHeads(database: Database, conversationIds: readonly string[]): Promise<Map<string, Head>> {
+  const rows = await database.query<{ id: string } & Head>(
+    'SELECT conversation_id AS id, head, epoch FROM conversation_log WHERE conversation_id = ANY((SELECT $1::uuid[])::uuid[])',
+    [conversationIds],
+  );
+  return new Map(rows.map(({ id, head, epoch }) => [id, { head, epoch }]));
+}
+
 /** The event log of record: what it has not stored, nobody sees. */
 export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void, { onStored, gather }: Options = {}) {
   const append = createAppender(database, bus, onFault, onStored);
@@ -52,21 +83,8 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     append,
 
     /** A transaction that may append: its events reach readers after the commit, and never without it. */
-    async transact<T>(work: (tx: Transaction, append: Append) => Promise<T>, options?: TransactOptions): Promise<T> {
-      let batches: Batch[] = [];
-      const result = await database.transact((tx) => {
-        batches = []; // the transaction may be tried again
-        const appendNow = async (...given: Given) => {
-          const batch = batchOf(given, await tx.query<Stored>(appendOne, toParams(given)));
-          batches.push(batch);
-          return batch;
-        };
-        const last = (...given: Given) => tx.withCommit<Stored>(appendOne, toParams(given), (rows) => void batches.push(batchOf(given, rows)));
-        return work(tx, Object.assign(appendNow, { last }));
-      }, options);
-      for (const batch of batches) bus.publish(batch);
-      return result;
-    },
+    transact: <T>(work: (tx: Transaction, append: Append) => Promise<T>, options?: TransactOptions): Promise<T> =>
+      transactAndPublish(database, bus, work, options),
 
     /** Tells readers of events that a statement of a store has appended by itself, after it has committed. */
     announce(conversationId: string, turnId: string, bodies: readonly EventBody[], last: { head: number; at: Date }): void {
@@ -102,13 +120,7 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     },
 
     /** The heads of many logs in one statement; a log that does not exist is absent. */
-    async heads(conversationIds: readonly string[]): Promise<Map<string, { head: number; epoch: number }>> {
-      const rows = await database.query<{ id: string; head: number; epoch: number }>(
-        'SELECT conversation_id AS id, head, epoch FROM conversation_log WHERE conversation_id = ANY((SELECT $1::uuid[])::uuid[])',
-        [conversationIds],
-      );
-      return new Map(rows.map(({ id, head, epoch }) => [id, { head, epoch }]));
-    },
+    heads: (conversationIds: readonly string[]): Promise<Map<string, Head>> => readHeads(database, conversationIds),
   };
 }
 

@@ -20,19 +20,19 @@ export function createObserver(deps: Deps): (provider: ModelProvider, turn: Turn
     name: provider.name,
     models: () => provider.models(),
     stream(request, signal, progress) {
-      const span = beginSpan(`chat ${request.model}`, 'client', requestFacts(provider.name, request, turn));
-      const call = measure(deps, provider.name, request.model, turn);
+      const call = beginCall(deps, provider.name, request, turn);
+      const { span } = call;
       const batches = span.within(() => provider.stream(request, signal, progress))[Symbol.asyncIterator]();
       let isOpen = true;
       const end = (how: End) => {
-        if (isOpen) call.end(how, signal, span);
+        if (isOpen) endCall(call, how, signal);
         isOpen = false;
       };
       const next = async (): Promise<IteratorResult<Batch>> => {
         try {
           const step = await span.within(() => batches.next());
           if (step.done) end({ isWhole: true });
-          else call.record(step.value, span);
+          else recordBatch(call, step.value);
           return step;
         } catch (error) {
           end({ isWhole: false, error });
@@ -44,56 +44,73 @@ export function createObserver(deps: Deps): (provider: ModelProvider, turn: Turn
   });
 }
 
-function measure({ metrics, logger, models }: Deps, provider: string, model: string, turn: Turn) {
+/** A call under way, and what is told of it: `firstToken` is when its first text came, in seconds. */
+type Call = Pick<Deps, 'metrics' | 'logger'> & {
+  labels: Labels;
+  provider: string;
+  model: string;
+  turn: Turn;
+  span: Traced;
+  start: number;
+  firstToken: number | null;
+};
+
+function beginCall({ metrics, logger, models }: Deps, provider: string, request: ModelRequest, turn: Turn): Call {
+  const { model } = request;
+  const span = beginSpan(`chat ${model}`, 'client', requestFacts(provider, request, turn));
   const labels: Labels = { provider, model: models.includes(model) ? model : 'other' };
-  const start = performance.now();
-  const seconds = () => (performance.now() - start) / 1_000;
-  let firstToken: number | null = null;
+  return { metrics, logger, labels, provider, model, turn, span, start: performance.now(), firstToken: null };
+}
 
-  function takeEvent(event: ModelEvent, span: Traced): void {
-    if (event.kind === 'usage') takeUsage(event, span);
-    else if (event.kind === 'response') span.set({ 'gen_ai.response.id': event.responseId, 'gen_ai.response.model': event.model });
-    else if (event.kind === 'finish') span.set({ 'gen_ai.response.finish_reasons': [event.reason.toLowerCase()] });
+const secondsOf = ({ start }: Call): number => (performance.now() - start) / 1_000;
+const factsOf = ({ turn, provider, model }: Call) => ({ turnId: turn.id, conversationId: turn.conversationId, provider, model });
+
+/** Once for each read of the network; what is not text is rare in it. */
+function recordBatch(call: Call, batch: Batch): void {
+  for (const event of batch) {
+    if (!isText(event)) recordEvent(call, event);
+    else if (call.firstToken === null) {
+      call.firstToken = secondsOf(call);
+      call.metrics.firstToken.observe(call.labels, call.firstToken);
+    }
   }
+}
 
-  /** What cannot be right is said to operators and summed nowhere. */
-  function takeUsage({ usage, implausible = [] }: Extract<ModelEvent, { kind: 'usage' }>, span: Traced): void {
-    if (!implausible.includes('inputTokens')) metrics.modelTokens.inc({ direction: 'input', ...labels }, usage.inputTokens);
-    if (!implausible.includes('outputTokens')) metrics.modelTokens.inc({ direction: 'output', ...labels }, usage.outputTokens);
-    span.set(usageFacts(usage));
-    if (implausible.length === 0) return;
-    const { inputTokens, outputTokens, reasoningTokens } = usage;
-    const facts = { turnId: turn.id, conversationId: turn.conversationId, provider, model, implausible, inputTokens, outputTokens, reasoningTokens };
-    logger.warn(facts, 'a model counted tokens that cannot be right: an estimate is booked in their place');
-  }
+function recordEvent(call: Call, event: ModelEvent): void {
+  const { span } = call;
+  if (event.kind === 'usage') recordUsage(call, event);
+  else if (event.kind === 'response') span.set({ 'gen_ai.response.id': event.responseId, 'gen_ai.response.model': event.model });
+  else if (event.kind === 'finish') span.set({ 'gen_ai.response.finish_reasons': [event.reason.toLowerCase()] });
+}
 
-  function tellFailure(error: unknown): string {
-    const { code, status, requestId, retryAfterMs } = faultOf(error);
-    metrics.providerErrors.inc({ ...labels, code, status });
-    const facts = { turnId: turn.id, conversationId: turn.conversationId, provider, model, code, status, providerRequestId: requestId, retryAfterMs };
-    logger.warn({ ...facts, durationMs: Math.round(seconds() * 1_000) }, 'a call of the model failed');
-    return status === 'none' ? code : status;
-  }
+/** What cannot be right is said to operators and summed nowhere. */
+function recordUsage(call: Call, { usage, implausible = [] }: Extract<ModelEvent, { kind: 'usage' }>): void {
+  const { metrics, logger, labels, span } = call;
+  if (!implausible.includes('inputTokens')) metrics.modelTokens.inc({ direction: 'input', ...labels }, usage.inputTokens);
+  if (!implausible.includes('outputTokens')) metrics.modelTokens.inc({ direction: 'output', ...labels }, usage.outputTokens);
+  span.set(usageFacts(usage));
+  if (implausible.length === 0) return;
+  const { inputTokens, outputTokens, reasoningTokens } = usage;
+  const facts = { ...factsOf(call), implausible, inputTokens, outputTokens, reasoningTokens };
+  logger.warn(facts, 'a model counted tokens that cannot be right: an estimate is booked in their place');
+}
 
-  return {
-    /** Once for each read of the network; what is not text is rare in it. */
-    record(batch: Batch, span: Traced): void {
-      for (const event of batch) {
-        if (!isText(event)) takeEvent(event, span);
-        else if (firstToken === null) {
-          firstToken = seconds();
-          metrics.firstToken.observe(labels, firstToken);
-        }
-      }
-    },
-    end({ isWhole, error }: End, signal: AbortSignal, span: Traced): void {
-      const isError = !isWhole && error !== undefined && !signal.aborted;
-      metrics.providerCalls.inc({ outcome: isWhole ? 'ok' : isError ? 'error' : 'cut', ...labels });
-      metrics.providerCall.observe(labels, seconds());
-      span.set({ 'gen_ai.response.time_to_first_chunk': firstToken });
-      span.end(isError ? tellFailure(error) : undefined);
-    },
-  };
+function endCall(call: Call, { isWhole, error }: End, signal: AbortSignal): void {
+  const { metrics, labels, span } = call;
+  const isError = !isWhole && error !== undefined && !signal.aborted;
+  metrics.providerCalls.inc({ outcome: isWhole ? 'ok' : isError ? 'error' : 'cut', ...labels });
+  metrics.providerCall.observe(labels, secondsOf(call));
+  span.set({ 'gen_ai.response.time_to_first_chunk': call.firstToken });
+  span.end(isError ? recordFailure(call, error) : undefined);
+}
+
+/** Returns the type of the error, as spans have it. */
+function recordFailure(call: Call, error: unknown): string {
+  const { code, status, requestId, retryAfterMs } = faultOf(error);
+  call.metrics.providerErrors.inc({ ...call.labels, code, status });
+  const facts = { ...factsOf(call), code, status, providerRequestId: requestId, retryAfterMs };
+  call.logger.warn({ ...facts, durationMs: Math.round(secondsOf(call) * 1_000) }, 'a call of the model failed');
+  return status === 'none' ? code : status;
 }
 
 const isText = ({ kind }: ModelEvent): boolean => kind === 'text-delta' || kind === 'reasoning-delta' || kind === 'refusal-delta';

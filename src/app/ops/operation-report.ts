@@ -17,70 +17,80 @@ const maxName = 60;
 /** How a subscription of a socket went, when it has ended. */
 export type LogStream = (args: Args, start: number, frames: number, errors: readonly GraphQLError[]) => void;
 
+/** What reports are made of, and those of requests that are not answered yet. */
+type Reporting = { logger: Logger; metrics: Metrics; started: WeakMap<Request, number>; reports: WeakMap<Request, Report | 'streams'> };
+
 /**
  * One line and one count for each operation, over whatever transport: over HTTP when it is answered, of a subscription when it ends.
  * Says which field was asked and how it went, never what was in it.
  */
-export function createOperationReport({ logger, metrics }: { logger: Logger; metrics: Metrics }): {
+export function createOperationReport({ logger, metrics }: Pick<Reporting, 'logger' | 'metrics'>): {
   plugin: Plugin<object, Requested>;
   logStream: LogStream;
 } {
-  const started = new WeakMap<Request, number>();
-  const reports = new WeakMap<Request, Report | 'streams'>();
-
-  function logOperation(report: Report, start: number, facts: object = {}): void {
-    const { operation, field, outcome } = report;
-    const elapsed = performance.now() - start;
-    metrics.operations.inc({ operation, field, outcome });
-    if (operation !== 'subscription') metrics.operation.observe({ operation }, elapsed / 1_000);
-    logger.info({ durationMs: Math.round(elapsed), ...facts, ...report }, 'operation');
-  }
-
-  const plugin: Plugin<object, Requested> = {
-    onRequest({ request }) {
-      started.set(request, performance.now());
-    },
-    onResponse({ request, response, serverContext }) {
-      const report = reports.get(request);
-      const start = started.get(request) ?? performance.now();
-      const { status } = response;
-      if (report === 'streams') return;
-      if (report) return logOperation(report, start, { transport: 'http', status });
-      if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
-      const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
-      logOperation({ ...unread, requestId: serverContext?.requestId ?? '' }, start, { transport: 'http', status });
-    },
-    onExecute({ args }) {
-      const start = performance.now();
-      return {
-        onExecuteDone({ result }) {
-          const report = describe(args, outcomeOf(result as ExecutionResult));
-          const request = requestOf(args);
-          if (request) reports.set(request, report);
-          else logOperation(report, start, { transport: 'socket' });
-        },
-      };
-    },
-    onSubscribe({ args }) {
-      const start = performance.now();
-      const request = requestOf(args)!;
-      return {
-        onSubscribeResult({ result, setResult }) {
-          if (!(Symbol.asyncIterator in (result as object))) {
-            reports.set(request, describe(args, outcomeOf(result as ExecutionResult)));
-            return;
-          }
-          reports.set(request, 'streams');
-          const source = (result as AsyncIterable<ExecutionResult>)[Symbol.asyncIterator]();
-          setResult(watched(source, (frames, errors) => logOperation(describe(args, outcomeOf({ errors })), start, { transport: 'sse', frames })));
-        },
-      };
-    },
-  };
+  const reporting: Reporting = { logger, metrics, started: new WeakMap(), reports: new WeakMap() };
   return {
-    plugin,
-    logStream: (args, start, frames, errors) => logOperation(describe(args, outcomeOf({ errors })), start, { transport: 'socket', frames }),
+    plugin: {
+      onRequest: ({ request }) => void reporting.started.set(request, performance.now()),
+      onResponse: ({ request, response, serverContext }) => reportResponse(reporting, request, response.status, serverContext?.requestId ?? ''),
+      onExecute({ args }) {
+        const start = performance.now();
+        return { onExecuteDone: ({ result }) => reportExecution(reporting, args, start, result as ExecutionResult) };
+      },
+      onSubscribe({ args }) {
+        const start = performance.now();
+        return { onSubscribeResult: ({ result, setResult }) => reportSubscription(reporting, args, start, { result, setResult }) };
+      },
+    },
+    logStream: (args, start, frames, errors) =>
+      logOperation(reporting, describe(args, outcomeOf({ errors })), start, { transport: 'socket', frames }),
   };
+}
+
+function logOperation({ logger, metrics }: Reporting, report: Report, start: number, facts: object): void {
+  const { operation, field, outcome } = report;
+  const elapsed = performance.now() - start;
+  metrics.operations.inc({ operation, field, outcome });
+  if (operation !== 'subscription') metrics.operation.observe({ operation }, elapsed / 1_000);
+  logger.info({ durationMs: Math.round(elapsed), ...facts, ...report }, 'operation');
+}
+
+/** The operation of a request; or what was no operation that could be read. */
+function reportResponse(reporting: Reporting, request: Request, status: number, requestId: string): void {
+  const report = reporting.reports.get(request);
+  const start = reporting.started.get(request) ?? performance.now();
+  if (report === 'streams') return;
+  if (report) {
+    logOperation(reporting, report, start, { transport: 'http', status });
+    return;
+  }
+  if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
+  const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
+  logOperation(reporting, { ...unread, requestId }, start, { transport: 'http', status });
+}
+
+/** Over HTTP it is told with the response. */
+function reportExecution(reporting: Reporting, args: Args, start: number, result: ExecutionResult): void {
+  const report = describe(args, outcomeOf(result));
+  const request = requestOf(args);
+  if (request) reporting.reports.set(request, report);
+  else logOperation(reporting, report, start, { transport: 'socket' });
+}
+
+type Subscribed = { result: unknown; setResult(result: AsyncIterableIterator<ExecutionResult>): void };
+
+/** A subscription over server-sent events: it is told when it ends, or with the response where it was refused. */
+function reportSubscription(reporting: Reporting, args: Args, start: number, { result, setResult }: Subscribed): void {
+  const request = requestOf(args)!;
+  if (!(Symbol.asyncIterator in (result as object))) {
+    reporting.reports.set(request, describe(args, outcomeOf(result as ExecutionResult)));
+    return;
+  }
+  reporting.reports.set(request, 'streams');
+  const source = (result as AsyncIterable<ExecutionResult>)[Symbol.asyncIterator]();
+  const onEnd = (frames: number, errors: readonly GraphQLError[]) =>
+    logOperation(reporting, describe(args, outcomeOf({ errors })), start, { transport: 'sse', frames });
+  setResult(watched(source, onEnd));
 }
 
 /**
