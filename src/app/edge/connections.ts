@@ -21,6 +21,19 @@ type Connection = { socket: Socket; kind: 'stranger' | 'guest' | 'member' | 'pro
  */
 const graceMs = 5_000;
 
+/** What is counted, and by what. */
+type Shares = {
+  max: number;
+  /** Connections that strangers may have, and guests. */
+  share: number;
+  trusted: TrustedProxies;
+  clock: Pick<Clock, 'elapsed'>;
+  known: WeakMap<Socket, Connection>;
+  strangers: Crowd<Connection>;
+  total: number;
+  guests: number;
+};
+
 export type Connections = ReturnType<typeof createConnections>;
 
 /**
@@ -30,74 +43,73 @@ export type Connections = ReturnType<typeof createConnections>;
  */
 export function createConnections({ max, anonymousPercent }: Limits, trusted: TrustedProxies, clock: Pick<Clock, 'elapsed'> = systemClock) {
   const share = Math.max(1, Math.floor((max * anonymousPercent) / 100));
-  const known = new WeakMap<Socket, Connection>();
-  const strangers = new Crowd<Connection>();
-  let total = 0;
-  let guests = 0;
-
-  function count(connection: Connection, by: 1 | -1): void {
-    if (connection.kind === 'guest') guests += by;
-    if (connection.kind === 'stranger' && by > 0) strangers.add(connection.address, connection);
-    if (connection.kind === 'stranger' && by < 0) strangers.remove(connection.address, connection);
-  }
-
-  function become(connection: Connection, kind: Connection['kind'], address = connection.address): void {
-    count(connection, -1);
-    Object.assign(connection, { kind, address });
-    count(connection, 1);
-  }
-
-  function makeRoom(newcomer: Connection): void {
-    while (total > max || strangers.size > share) {
-      const displaced = strangers.oldestOfLargest(newcomer) ?? newcomer;
-      if (total <= max && clock.elapsed() - displaced.since < graceMs) return;
-      leave(displaced);
-      displaced.socket.destroy();
-      if (displaced === newcomer) return;
-    }
-  }
-
-  function leave(connection: Connection): void {
-    if (!known.delete(connection.socket)) return;
-    count(connection, -1);
-    total -= 1;
-  }
-
-  function open(socket: Socket): void {
-    const remote = clientAddress(socket.remoteAddress, undefined, trusted);
-    const isProxy = !trusted.isEmpty && socket.remoteAddress !== undefined && trusted.includes(socket.remoteAddress);
-    const connection: Connection = { socket, kind: isProxy ? 'proxy' : 'stranger', address: remote, since: clock.elapsed() };
-    known.set(socket, connection);
-    total += 1;
-    count(connection, 1);
-    socket.once('close', () => leave(connection));
-    makeRoom(connection);
-  }
-
+  const shares: Shares = { max, share, trusted, clock, known: new WeakMap(), strangers: new Crowd(), total: 0, guests: 0 };
   return {
     watch(server: Server): void {
       server.maxConnections = max + 1; // one more, so that it can be seen who comes and who has to go
-      server.on('connection', open);
+      server.on('connection', (socket) => open(shares, socket));
     },
 
     /** The connection is a WebSocket from now on, of the client at this address, whoever passes it on. */
     upgraded(socket: Socket, address: string): void {
-      const connection = known.get(socket);
+      const connection = shares.known.get(socket);
       if (!connection) return;
-      become(connection, 'stranger', address);
-      makeRoom(connection);
+      become(shares, connection, 'stranger', address);
+      makeRoom(shares, connection);
     },
 
     /** A good token was seen on the connection. False where it is a guest's, and guests have as many as they may: it stays a stranger's. */
     identify(socket: Socket, viewer: Viewer): boolean {
-      const connection = known.get(socket);
+      const connection = shares.known.get(socket);
       if (!connection || connection.kind === 'proxy' || connection.kind === 'member') return true;
-      if (!isGuest(viewer)) become(connection, 'member');
+      if (!isGuest(viewer)) become(shares, connection, 'member');
       else if (connection.kind === 'stranger') {
-        if (guests >= share) return false;
-        become(connection, 'guest');
+        if (shares.guests >= share) return false;
+        become(shares, connection, 'guest');
       }
       return true;
     },
   };
+}
+
+function open(shares: Shares, socket: Socket): void {
+  const { trusted, clock, known } = shares;
+  const remote = clientAddress(socket.remoteAddress, undefined, trusted);
+  const isProxy = !trusted.isEmpty && socket.remoteAddress !== undefined && trusted.includes(socket.remoteAddress);
+  const connection: Connection = { socket, kind: isProxy ? 'proxy' : 'stranger', address: remote, since: clock.elapsed() };
+  known.set(socket, connection);
+  shares.total += 1;
+  count(shares, connection, 1);
+  socket.once('close', () => leave(shares, connection));
+  makeRoom(shares, connection);
+}
+
+function count(shares: Shares, connection: Connection, by: 1 | -1): void {
+  const { strangers } = shares;
+  if (connection.kind === 'guest') shares.guests += by;
+  if (connection.kind === 'stranger' && by > 0) strangers.add(connection.address, connection);
+  if (connection.kind === 'stranger' && by < 0) strangers.remove(connection.address, connection);
+}
+
+function become(shares: Shares, connection: Connection, kind: Connection['kind'], address = connection.address): void {
+  count(shares, connection, -1);
+  Object.assign(connection, { kind, address });
+  count(shares, connection, 1);
+}
+
+function makeRoom(shares: Shares, newcomer: Connection): void {
+  const { max, share, strangers, clock } = shares;
+  while (shares.total > max || strangers.size > share) {
+    const displaced = strangers.oldestOfLargest(newcomer) ?? newcomer;
+    if (shares.total <= max && clock.elapsed() - displaced.since < graceMs) return;
+    leave(shares, displaced);
+    displaced.socket.destroy();
+    if (displaced === newcomer) return;
+  }
+}
+
+function leave(shares: Shares, connection: Connection): void {
+  if (!shares.known.delete(connection.socket)) return;
+  count(shares, connection, -1);
+  shares.total -= 1;
 }

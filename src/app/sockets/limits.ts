@@ -36,99 +36,119 @@ export function createTally(limit: number) {
 /** A socket that is counted. A caller is unknown until it says who it is, and anonymous where it says that it has no token. */
 type Counted = { socket: WebSocket; address: string; caller: 'unknown' | 'authenticating' | 'anonymous' | 'guest' | 'user' };
 
+type Tally = ReturnType<typeof createTally>;
+
+/** Who is counted where. */
+type Counts = {
+  limits: SocketLimits;
+  addresses: Tally;
+  guests: Tally;
+  users: Tally;
+  counted: WeakMap<WebSocket, Counted>;
+  /** Sockets by address, in their order, that give way. */
+  unknown: Map<string, Set<Counted>>;
+  anonymous: Map<string, Set<Counted>>;
+};
+
 /**
  * Bounds what one client can make the process hold: sockets, messages to be worked on, answers that it does not fetch. Where an address is
  * full, one of its sockets that nobody has signed in on makes room for the next, which may be that of somebody who will.
  */
 export function createSocketLimits(limits: SocketLimits, logger: Logger) {
-  const addresses = createTally(limits.perAddress);
-  const guests = createTally(Math.ceil(limits.perAddress / 2));
-  const users = createTally(limits.perUser);
-  const counted = new WeakMap<WebSocket, Counted>();
-  /** Sockets by address, in their order, that give way. */
-  const unknown = new Map<string, Set<Counted>>();
-  const anonymous = new Map<string, Set<Counted>>();
-  const groupOf = ({ caller }: Counted) => (caller === 'unknown' ? unknown : caller === 'anonymous' ? anonymous : null);
-
-  function become(entry: Counted, caller: Counted['caller']): void {
-    leaveGroup(entry);
-    entry.caller = caller;
-    const group = groupOf(entry);
-    if (!group) return;
-    const own = group.get(entry.address) ?? new Set();
-    group.set(entry.address, own.add(entry));
-  }
-
-  function leaveGroup(entry: Counted): void {
-    const group = groupOf(entry);
-    const own = group?.get(entry.address);
-    own?.delete(entry);
-    if (own?.size === 0) group!.delete(entry.address);
-  }
-
-  /** Once, be it because the socket closed or because it has to go. */
-  function leave(entry: Counted): void {
-    if (!counted.delete(entry.socket)) return;
-    addresses.remove(entry.address);
-    if (entry.caller === 'guest') guests.remove(entry.address);
-    leaveGroup(entry);
-  }
-
-  function displace(entry: Counted): void {
-    leave(entry);
-    entry.socket.terminate(); // clients take it for a broken connection, and come back
-  }
-
-  function enterAnonymous(entry: Counted): void {
-    become(entry, 'anonymous');
-    const [oldest, ...others] = anonymous.get(entry.address)!;
-    if (limits.anonymousPerAddress > 0 && others.length >= limits.anonymousPerAddress) displace(oldest!);
-  }
-
+  const counts: Counts = {
+    limits,
+    addresses: createTally(limits.perAddress),
+    guests: createTally(Math.ceil(limits.perAddress / 2)),
+    users: createTally(limits.perUser),
+    counted: new WeakMap(),
+    unknown: new Map(),
+    anonymous: new Map(),
+  };
   return {
     /** Whether this address may have one more socket. */
     admits(address: string): boolean {
-      if (!addresses.isFull(address)) return true;
-      const [first] = anonymous.get(address) ?? unknown.get(address) ?? [];
-      if (first) displace(first);
+      if (!counts.addresses.isFull(address)) return true;
+      const [first] = counts.anonymous.get(address) ?? counts.unknown.get(address) ?? [];
+      if (first) displace(counts, first);
       return first !== undefined;
     },
 
     /** Counts an open socket and holds its client to the limits. */
     watch(socket: WebSocket, stream: Socket, address: string): void {
       const entry: Counted = { socket, address, caller: 'authenticating' };
-      addresses.add(address);
-      counted.set(socket, entry);
-      become(entry, 'unknown');
-      socket.once('close', () => leave(entry));
+      counts.addresses.add(address);
+      counts.counted.set(socket, entry);
+      become(counts, entry, 'unknown');
+      socket.once('close', () => leave(counts, entry));
       socket.on('error', (err) => logger.debug({ err }, 'a socket was closed for what its client sent'));
       slowDown(socket, stream, limits.messagesPerSecond);
     },
 
     /** It has said who it is, which is looked at: it gives way to nobody meanwhile. */
     authenticates(socket: WebSocket): void {
-      const entry = counted.get(socket);
-      if (entry) become(entry, 'authenticating');
+      const entry = counts.counted.get(socket);
+      if (entry) become(counts, entry, 'authenticating');
     },
 
     /** Counts this socket as one of whoever it says it is; else says why there are too many. */
     enter(socket: WebSocket, viewer: Viewer | null): string | null {
-      const entry = counted.get(socket);
+      const entry = counts.counted.get(socket);
       if (!entry) return 'The socket was displaced';
-      if (!viewer) {
-        enterAnonymous(entry);
-        return null;
-      }
-      const caller = isGuest(viewer) ? 'guest' : 'user';
-      if (users.isFull(viewer.userId)) return `A user may have ${limits.perUser} sockets open: close one, or try again later`;
-      if (caller === 'guest' && guests.isFull(entry.address)) return 'Guests have as many sockets open as they may: try again later';
-      if (caller === 'guest') guests.add(entry.address);
-      become(entry, caller);
-      users.add(viewer.userId);
-      socket.once('close', () => users.remove(viewer.userId));
+      if (viewer) return enterAs(counts, entry, viewer);
+      enterAnonymous(counts, entry);
       return null;
     },
   };
+}
+
+const groupOf = ({ unknown, anonymous }: Counts, { caller }: Counted) => (caller === 'unknown' ? unknown : caller === 'anonymous' ? anonymous : null);
+
+function become(counts: Counts, entry: Counted, caller: Counted['caller']): void {
+  leaveGroup(counts, entry);
+  entry.caller = caller;
+  const group = groupOf(counts, entry);
+  if (!group) return;
+  const own = group.get(entry.address) ?? new Set();
+  group.set(entry.address, own.add(entry));
+}
+
+function leaveGroup(counts: Counts, entry: Counted): void {
+  const group = groupOf(counts, entry);
+  const own = group?.get(entry.address);
+  own?.delete(entry);
+  if (own?.size === 0) group!.delete(entry.address);
+}
+
+/** Once, be it because the socket closed or because it has to go. */
+function leave(counts: Counts, entry: Counted): void {
+  if (!counts.counted.delete(entry.socket)) return;
+  counts.addresses.remove(entry.address);
+  if (entry.caller === 'guest') counts.guests.remove(entry.address);
+  leaveGroup(counts, entry);
+}
+
+function displace(counts: Counts, entry: Counted): void {
+  leave(counts, entry);
+  entry.socket.terminate(); // clients take it for a broken connection, and come back
+}
+
+function enterAnonymous(counts: Counts, entry: Counted): void {
+  const { anonymousPerAddress } = counts.limits;
+  become(counts, entry, 'anonymous');
+  const [oldest, ...others] = counts.anonymous.get(entry.address)!;
+  if (anonymousPerAddress > 0 && others.length >= anonymousPerAddress) displace(counts, oldest!);
+}
+
+function enterAs(counts: Counts, entry: Counted, viewer: Viewer): string | null {
+  const { limits, users, guests } = counts;
+  const caller = isGuest(viewer) ? 'guest' : 'user';
+  if (users.isFull(viewer.userId)) return `A user may have ${limits.perUser} sockets open: close one, or try again later`;
+  if (caller === 'guest' && guests.isFull(entry.address)) return 'Guests have as many sockets open as they may: try again later';
+  if (caller === 'guest') guests.add(entry.address);
+  become(counts, entry, caller);
+  users.add(viewer.userId);
+  entry.socket.once('close', () => users.remove(viewer.userId));
+  return null;
 }
 
 /** A client that sends faster than it may, or does not read what it asked for, is read no further for a while. Nothing of it is lost. */
