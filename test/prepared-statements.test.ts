@@ -23,7 +23,6 @@ const excused: Record<string, string> = {
   'platform/db.ts: raw.query(text)': 'the trial of disk-watch.ts',
   'platform/db.ts: raw.query({ name: nameOf(text), text, values: [...params], types: rawTypes })': 'Database.query itself',
   'platform/transaction.ts: client.query(query)': 'Tx.query itself',
-  'platform/transaction.ts: pipeline(...given)': 'Transaction.last itself',
   'platform/pg-pool.ts: query(...given)': 'a query that hands on',
   'platform/pg/server-messages.ts: query(...given)': 'a query that hands on',
   'platform/pulse.ts: query(...given)': 'a query that hands on',

@@ -53,15 +53,15 @@ async function run<T>(
 ): Promise<T> {
   const client = await pool.connect();
   const line = createLine(client);
-  const { tx, begin, opened, commit, rollBack } = createTransaction(line, nameOf, onBegun);
+  const course = createCourse(line, nameOf, onBegun);
   try {
-    begin();
-    if (!eager) await opened();
-    const result = await work(tx);
-    await commit();
+    begin(course);
+    if (!eager) await opened(course);
+    const result = await work(transactionOf(course));
+    await commit(course);
     return result;
   } catch (error) {
-    throw (await rollBack()) ?? error;
+    throw (await rollBack(course)) ?? error;
   } finally {
     client.release(line.broken);
   }
@@ -108,95 +108,118 @@ function createLine(client: pg.PoolClient) {
 /** What the server says where a statement before had failed, of the statement itself and of its name: it says nothing of what was wrong. */
 const aftermath = new Set(['25P02', '26000']);
 
-function createTransaction(line: ReturnType<typeof createLine>, nameOf: (text: string) => string, onBegun: () => void) {
-  type Statement = [text: string, params: readonly unknown[]];
-  const closing: { given: Statement; hear: (rows: never[]) => void }[] = [];
-  const putOff: Statement[] = [];
-  const pipelined: Promise<unknown>[] = [];
-  let fault: Error | null = null;
-  let ended = false;
+type Statement = [text: string, params: readonly unknown[]];
 
-  function refuseLate(): void {
-    if (ended) throw new Error('A statement came after its transaction had ended.');
-  }
-  function statement(...[text, params]: Statement): Promise<pg.QueryResult> {
-    refuseLate();
-    return line.send({ name: nameOf(text), text, values: [...params], types: rawTypes });
-  }
-  const note = (error: Error & { code?: string }): undefined => {
-    if (!aftermath.has(error.code ?? '')) fault ??= error;
-  };
-  let opening: Promise<void> | null = null;
-  /** Goes out with what is sent next. */
-  function begin(): void {
-    line.cork();
-    opening = line.send('BEGIN').then(() => {
-      opening = null;
-      onBegun();
-    });
-    opening.catch(() => {}); // whoever waits for an answer hears of it
-  }
-  async function opened(): Promise<void> {
-    if (!opening) return;
-    line.letGo();
-    await opening;
-  }
+/** A transaction under way. */
+type Course = {
+  line: ReturnType<typeof createLine>;
+  nameOf: (text: string) => string;
+  onBegun: () => void;
+  /** Until BEGIN is answered. */
+  opening: Promise<void> | null;
+  /** Answers that nobody waits for. */
+  pipelined: Promise<unknown>[];
+  /** What goes out with the commit, and whoever hears of it; and what goes out after that. */
+  closing: { given: Statement; hear: (rows: never[]) => void }[];
+  putOff: Statement[];
+  /** What was wrong with a statement whose answer nobody waits for. */
+  fault: Error | null;
+  ended: boolean;
+};
 
-  function sendLater(given: Statement): Promise<pg.QueryResult | undefined> {
-    refuseLate(); // before anything is held back: nobody would let it go
-    line.cork();
-    const answer = statement(...given).catch(note);
-    pipelined.push(answer);
-    return answer;
-  }
-  const pipeline = (...given: Statement): void => void sendLater(given);
+const createCourse = (line: Course['line'], nameOf: Course['nameOf'], onBegun: () => void): Course => ({
+  line,
+  nameOf,
+  onBegun,
+  opening: null,
+  pipelined: [],
+  closing: [],
+  putOff: [],
+  fault: null,
+  ended: false,
+});
 
-  const tx: Transaction = {
-    async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
-      const answer = statement(text, params);
-      line.letGo();
-      const { rows } = await answer;
-      if (opening) await opening;
-      return rows as Row[];
-    },
-    pipeline: pipeline,
-    withCommit(text, params, hear) {
-      refuseLate();
-      closing.push({ given: [text, params], hear });
-    },
-    last(...given) {
-      refuseLate();
-      putOff.push(given);
-    },
-  };
+/** What the work of a transaction is given. */
+const transactionOf = (course: Course): Transaction => ({
+  async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
+    const answer = sendStatement(course, [text, params]);
+    course.line.letGo();
+    const { rows } = await answer;
+    if (course.opening !== null) await course.opening;
+    return rows as Row[];
+  },
+  pipeline: (...given) => void sendLater(course, given),
+  withCommit(text, params, hear) {
+    refuseLate(course);
+    course.closing.push({ given: [text, params], hear });
+  },
+  last(...given) {
+    refuseLate(course);
+    course.putOff.push(given);
+  },
+});
 
-  /** Sent behind what was told: where a part of that fails, the server undoes it all. */
-  async function commit(): Promise<void> {
-    const begun = opening;
-    const awaited = closing.map(({ given, hear }) => ({ answer: sendLater(given), hear }));
-    for (const given of putOff) pipeline(...given);
-    ended = true;
-    // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on; where
-    // one statement waits for the other, when all are answered.
-    await (line.pipeline ? new Promise((resolve) => process.nextTick(resolve)) : Promise.all(pipelined));
-    if (fault) throw fault;
-    const committed = line.send('COMMIT');
-    line.letGo();
-    const [{ command }] = await Promise.all([committed, begun, ...pipelined]);
-    // The server answers so, and with no error, where a statement had failed and the work went on all the same.
-    if (command !== 'COMMIT') throw new Error('The transaction was undone: one of its statements had failed.');
-    for (const { answer, hear } of awaited) hear((await answer)!.rows as never[]);
-  }
+function refuseLate({ ended }: Course): void {
+  if (ended) throw new Error('A statement came after its transaction had ended.');
+}
 
-  /** Returns what was wrong with what was told. */
-  async function rollBack(): Promise<Error | null> {
-    ended = true;
-    line.letGo();
-    await Promise.all(pipelined);
-    if (!line.broken) await line.send('ROLLBACK').catch(() => {}); // then the connection is thrown away, which undoes it too
-    return fault;
-  }
-  return { tx, begin, opened, commit, rollBack };
+function sendStatement(course: Course, [text, params]: Statement): Promise<pg.QueryResult> {
+  refuseLate(course);
+  return course.line.send({ name: course.nameOf(text), text, values: [...params], types: rawTypes });
+}
+
+function sendLater(course: Course, given: Statement): Promise<pg.QueryResult | undefined> {
+  refuseLate(course); // before anything is held back: nobody would let it go
+  course.line.cork();
+  const answer = sendStatement(course, given).catch((error: Error & { code?: string }): undefined => {
+    if (!aftermath.has(error.code ?? '')) course.fault ??= error;
+  });
+  course.pipelined.push(answer);
+  return answer;
+}
+
+/** Goes out with what is sent next. */
+function begin(course: Course): void {
+  course.line.cork();
+  course.opening = course.line.send('BEGIN').then(() => {
+    course.opening = null;
+    course.onBegun();
+  });
+  course.opening.catch(() => {}); // whoever waits for an answer hears of it
+}
+
+async function opened({ opening, line }: Course): Promise<void> {
+  if (!opening) return;
+  line.letGo();
+  await opening;
+}
+
+/** Sent behind what was pipelined: where a part of that fails, the server undoes it all. */
+async function commit(course: Course): Promise<void> {
+  const { line, pipelined, opening: begun } = course;
+  const awaited = course.closing.map(({ given, hear }) => ({ answer: sendLater(course, given), hear }));
+  for (const given of course.putOff) void sendLater(course, given);
+  course.ended = true;
+  // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on; where
+  // one statement waits for the other, when all are answered.
+  await (line.pipeline ? new Promise((resolve) => process.nextTick(resolve)) : Promise.all(pipelined));
+  if (course.fault) throw course.fault;
+  const committed = line.send('COMMIT');
+  line.letGo();
+  const [{ command }] = await Promise.all([committed, begun, ...pipelined]);
+  // The server answers so, and with no error, where a statement had failed and the work went on all the same.
+  if (command !== 'COMMIT') throw new Error('The transaction was undone: one of its statements had failed.');
+  for (const { answer, hear } of awaited) hear((await answer)!.rows as never[]);
+}
+
+/** Returns what was wrong with what was pipelined. */
+async function rollBack(course: Course): Promise<Error | null> {
+  const { line } = course;
+  course.ended = true;
+  line.letGo();
+  await Promise.all(course.pipelined);
+  if (!line.broken) await line.send('ROLLBACK').catch(() => {}); // then the connection is thrown away, which undoes it too
+  return course.fault;
 }
 
 /**
