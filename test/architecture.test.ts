@@ -7,8 +7,50 @@ import { isSeam } from './kit/seams.ts';
 const sources = readSources(resolve('src'));
 const house = survey(sources);
 
+/** Files with the same excuse. */
+const each = (why: string, names: string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, why]));
+
 /** Broken knowingly: what, and why. An excuse that nobody needs any more fails too. */
-const excused: Partial<Record<Rule, Record<string, string>>> = {};
+const excused: Partial<Record<Rule, Record<string, string>>> = {
+  'functions are short': {
+    ...each('holds others and what these share: to become a module of functions over one object', [
+      'app/build-app.ts startApp:',
+      'app/front/ws.ts serve:',
+      'engine/tools/tool-run.ts createToolRun:',
+      'engine/transcript.ts createTranscript:',
+      'events/appender.ts createAppender:',
+      'features/approvals/decisions.ts createDecisions:',
+      'features/conversations/conversation-service.ts createConversationService:',
+      'features/side-calls/background-task.ts createBackgroundTask:',
+      'providers/call/translation.ts createStreamTranslation:',
+      'providers/call/watchdog.ts createWatchdog:',
+    ]),
+    ...each('a list of fields, each with its description and its resolver', [
+      'features/conversations/mutations.ts the module:',
+      'features/conversations/types.ts fields:',
+      'features/messages/message-types.ts fields:',
+      'features/streams/subscriptions.ts the module:',
+      'features/turns/mutations.ts the module:',
+      'features/turns/types.ts fields:',
+    ]),
+  },
+  'functions take at most four things in order': {
+    'app/front/ws.ts onNext:': 'graphql-ws calls it so',
+    ...each('to be given one object', [
+      'engine/run-turn.ts checkFormat:',
+      'engine/step.ts runStep:',
+      'engine/tools/perform.ts run:',
+      'engine/tools/perform.ts openContext:',
+      'features/context/assemble.ts assemble:',
+      'features/turns/admission/when-busy.ts applyBusyPolicy:',
+      'features/turns/ending/settle-queued.ts settleQueued:',
+      'features/worker/run/record-usage.ts recordUsage:',
+      'graph/lists/paging.ts toPage:',
+      'platform/slice.ts changeSlice:',
+      'providers/scripted/server.ts refuse:',
+    ]),
+  },
+};
 
 describe('the house', () => {
   it('was looked at: its files, its rooms and the ways between them', () => {
@@ -180,6 +222,20 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     offences: 3,
   },
   'files are short': { house: { 'kernel/a.ts': '\n'.repeat(301), 'kernel/b.ts': '\n'.repeat(300) }, offences: 1 },
+  'functions are short': {
+    house: {
+      'kernel/a.ts': `function a() {${'\n'.repeat(50)}} const b = () => {${'\n'.repeat(49)}};`,
+      'kernel/b.ts': `const make = () => ({ of(list) {${'\n'.repeat(50)}} }); class C { constructor() {${'\n'.repeat(50)}} }`,
+    },
+    offences: 4,
+  },
+  'functions take at most four things in order': {
+    house: {
+      'kernel/a.ts': 'function a(this: T, b, c, d, e) {} const f = (a, b, c, d, { e, f }) => a; type F = (a, b, c, d, e) => void;',
+      'kernel/b.ts': 'class C { constructor(a, b, c, d, ...e) {} }',
+    },
+    offences: 2,
+  },
   'rooms are small': {
     house: { ...Object.fromEntries(filler(16)), 'contracts/a.ts': '\n'.repeat(1_701), 'engine/a.ts': '\n'.repeat(1_700) },
     offences: 2,

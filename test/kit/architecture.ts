@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
 import { groupBy } from '../../src/kernel/group.ts';
+import { functionsOf } from './functions.ts';
 import { isSeam, privateParts } from './seams.ts';
 
 /** Source files by their path below src. */
@@ -279,6 +280,18 @@ export const rules = {
     ...house.edges.filter(({ from, to, typeOnly }) => topOf(to) === 'graph' && !typeOnly && !speaksGraphQL(from)).map(formatImport),
   ],
   'files are short': ({ files }) => [...files].filter(([, source]) => lines(source) > 300).map(([file, source]) => `${file}: ${lines(source)} lines`),
+  'functions are short': ({ files }) =>
+    [...files].flatMap(([file, source]) =>
+      functionsOf(source)
+        .filter(({ lines: length }) => length > 50)
+        .map(({ name, lines: length }) => `${file} ${name}: ${length} lines`),
+    ),
+  'functions take at most four things in order': ({ files }) =>
+    [...files].flatMap(([file, source]) =>
+      functionsOf(source)
+        .filter(({ parameters }) => parameters > 4)
+        .map(({ name, parameters }) => `${file} ${name}: ${parameters} parameters`),
+    ),
   'rooms are small': ({ files }) =>
     [...groupBy(files, ([file]) => roomOf(file))]
       .map(([room, inside]) => ({ room, count: inside.length, length: inside.reduce((sum, [, source]) => sum + lines(source), 0) }))
