@@ -5,7 +5,7 @@ import type { Logger } from '../platform/logger.ts';
 import { applyMigrations } from '../platform/migrate.ts';
 import { flushSpans } from '../platform/telemetry/tracing.ts';
 import { type ScriptedServer, startScriptedServer } from '../providers/index.ts';
-import { compose } from './compose/compose.ts';
+import { type Composition, compose } from './compose/compose.ts';
 import type { Config } from './config.ts';
 import type { Front, FrontDeps } from './front/front.ts';
 import { createOpsServer, type Health, listenAt } from './ops/ops-server.ts';
@@ -47,76 +47,122 @@ export async function startApp(given: Config, logger: Logger, { only = null, lau
   const secret = await resolveSecret(given);
   const warning = secretWarning(given);
   if (warning) logger.warn(warning);
-  const { databaseUrl, dataDir, poolSize } = given.stores;
+  const { database, scripted } = await openStores(given, logger);
+  const config = scripted ? withModel(given, scripted.url) : given;
+  // The embedded database is in this process: no other one can reach it.
+  const launch = given.stores.databaseUrl ? launchIsolated : null;
+  const composition = compose({ config, database, logger, secret, registry, launchIsolated: launch });
+  const app = new RunningApp({ config, logger, database, scripted, composition });
+  await app.listen();
+  app.work(only);
+  return app;
+}
+
+type Stores = { database: Opened; scripted: ScriptedServer | null };
+
+async function openStores({ stores, providers }: Config, logger: Logger): Promise<Stores> {
+  const { databaseUrl, dataDir, poolSize } = stores;
   const database = await openDatabase({ url: databaseUrl, dataDir, poolSize, log: logger });
-  let scripted: ScriptedServer | null = null;
   try {
     if (databaseUrl) await reach(database, databaseUrl);
     await applyMigrations(database, logger);
-    scripted = given.providers.openai.scripted ? await startScriptedServer({ tokensPerSecond: given.providers.scripted.tokensPerSecond }) : null;
+    const { tokensPerSecond } = providers.scripted;
+    return { database, scripted: providers.openai.scripted ? await startScriptedServer({ tokensPerSecond }) : null };
   } catch (error) {
     await database.close();
     throw error;
   }
-  const config = scripted ? withModel(given, scripted.url) : given;
-  // The embedded database is in this process: no other one can reach it.
-  const composition = compose({ config, database, logger, secret, registry, launchIsolated: databaseUrl ? launchIsolated : null });
-  let isStopping = false;
-  const health: Health = {
-    isReady: async () => !isStopping && (await Promise.race([answers(database), pause(2_000).then(() => false)])),
-    workers: createWorkersCheck(database),
-  };
-  const place: FrontDeps = { config, logger, composition, database, health };
-  let front: Front | null = null;
-  if (config.role !== 'worker') front = await serve(place).catch(abandon);
-  const ops = config.metrics.port === null ? null : await listenForOps(place, { ...config.metrics, port: config.metrics.port }, front).catch(abandon);
-  const ran = only && composition.worker ? composition.worker.runIsolated(only) : null;
-  if (!ran) {
-    composition.worker?.start();
-    composition.heartbeat?.start();
+}
+
+type Parts = Stores & { config: Config; logger: Logger; composition: Composition };
+
+class RunningApp implements App {
+  private readonly parts: Parts;
+  private front: Front | null = null;
+  private ops: Awaited<ReturnType<typeof listenForOps>> | null = null;
+  private ending: Promise<void> | null = null;
+  private isStopping = false;
+  ran: Promise<void> | null = null;
+  closing: string | null = null;
+
+  constructor(parts: Parts) {
+    this.parts = parts;
   }
 
-  async function abandon(error: unknown): Promise<never> {
-    await front?.close();
+  get url(): string | null {
+    return this.front?.url ?? null;
+  }
+
+  get opsUrl(): string | null {
+    return this.ops?.url ?? null;
+  }
+
+  get scripted(): ScriptedServer | null {
+    return this.parts.scripted;
+  }
+
+  /** Opens the ports of this role. Where one cannot be had, everything is closed again. */
+  async listen(): Promise<void> {
+    const { config, logger, composition, database } = this.parts;
+    const health: Health = { isReady: () => this.isReady(), workers: createWorkersCheck(database) };
+    const place: FrontDeps = { config, logger, composition, database, health };
+    const { port, host } = config.metrics;
+    try {
+      if (config.role !== 'worker') this.front = await serve(place);
+      if (port !== null) this.ops = await listenForOps(place, { host, port }, this.front);
+    } catch (error) {
+      await this.abandon();
+      throw error;
+    }
+  }
+
+  /** Begins to run turns, where this role does: all that come, or one alone. */
+  work(only: IsolatedTurn | null): void {
+    const { worker, heartbeat } = this.parts.composition;
+    this.ran = only && worker ? worker.runIsolated(only) : null;
+    if (this.ran) return;
+    worker?.start();
+    heartbeat?.start();
+  }
+
+  close(graceMs: number = this.parts.config.drain.graceMs): Promise<void> {
+    this.ending ??= this.end(graceMs);
+    return this.ending;
+  }
+
+  private async isReady(): Promise<boolean> {
+    return !this.isStopping && (await Promise.race([answers(this.parts.database), pause(2_000).then(() => false)]));
+  }
+
+  private async abandon(): Promise<void> {
+    const { composition, scripted, database } = this.parts;
+    await this.front?.close();
     await composition.close();
     await scripted?.close();
     await database.close();
-    throw error;
   }
 
-  let closing: Promise<void> | null = null;
-  let open: string | null = null;
-  async function close(graceMs: number): Promise<void> {
-    isStopping = true; // nobody is sent here any more; who is here is served while the worker drains
+  private async end(graceMs: number): Promise<void> {
+    this.isStopping = true; // nobody is sent here any more; who is here is served while the worker drains
+    const { composition, scripted, database } = this.parts;
     const unregistered = composition.heartbeat?.stop();
-    const parts: [name: string, close: () => Promise<void> | undefined | void][] = [
+    const ends: [name: string, close: () => Promise<void> | undefined | void][] = [
       ['the worker', () => composition.worker?.drain(graceMs)],
       ['the heartbeat', () => unregistered],
       ['the readers', () => composition.pace.hurry(lastWordsMs)],
-      ['the sockets', () => front?.close()],
+      ['the sockets', () => this.front?.close()],
       ['Redis and the streams', () => composition.close()],
       ['the scripted model', () => scripted?.close()],
-      ['the health checks', () => ops?.close()],
+      ['the health checks', () => this.ops?.close()],
       ['the database', () => database.close()],
       ['the spans', () => flushSpans()],
     ];
-    for (const [name, end] of parts) {
-      open = name;
+    for (const [name, end] of ends) {
+      this.closing = name;
       await end();
     }
-    open = null;
+    this.closing = null;
   }
-
-  return {
-    url: front?.url ?? null,
-    opsUrl: ops?.url ?? null,
-    scripted,
-    ran,
-    close: (graceMs = given.drain.graceMs) => (closing ??= close(graceMs)),
-    get closing() {
-      return open;
-    },
-  };
 }
 
 /** The scripted server is spoken to as any other compatible server; only its address and a key for form's sake are set. */

@@ -28,87 +28,117 @@ export type OnStored = (seconds: number) => void;
 /** How long a batch is tried again while the database is away, before its writer is told. */
 const patienceMs = 20_000;
 
+type Deps = { database: Pick<Database, 'query'>; bus: Bus; onFault: (error: unknown) => void; onStored: OnStored };
+
+/** What one statement has stored, by conversation; `head` is null where its row was held. `repeated`: it was sent more than once. */
+type Head = { conversationId: string; head: number | null; at: number };
+type Heads = { stored: Map<string, Head>; repeated: boolean };
+
+/** Resolves when the events are committed (and on their way to readers); rejects with FencedError when the turn is somebody else's. */
+type AppendEvents = (writer: Writer, bodies: readonly EventBody[]) => Promise<void>;
+
 /**
  * Natural group commit: while one statement is under way, whatever arrives waits, merges, and goes with the next one, for all
  * conversations of this process together. No timer: an idle log adds one commit, a busy one writes fewer rows.
  */
-export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFault: (error: unknown) => void, onStored: OnStored = () => {}) {
+export function createAppender(
+  database: Pick<Database, 'query'>,
+  bus: Bus,
+  onFault: (error: unknown) => void,
+  onStored: OnStored = () => {},
+): AppendEvents {
+  const appender = new Appender({ database, bus, onFault, onStored });
+  return (writer, bodies) => appender.append(writer, bodies);
+}
+
+class Appender {
+  private readonly deps: Deps;
   /**
-   * What waits, by conversation: the batches of one writer, and behind them those of a writer that took the turn over. A new map for each group:
+   * What waits, by conversation: the batches of one writer, and after them those of a writer that took the turn over. A new map for each group:
    * one that is filled and emptied for ever makes itself new tables, of which each old one keeps the next, and so all that was in them, from
    * being collected with what is young.
    */
-  let waiting = new Map<string, Pending[]>();
-  const lines = new WeakMap<Writer, WriterState>();
-  /** Conversations whose first batch waits for a row that somebody else holds; what comes after it waits behind it. */
-  const held = new Set<string>();
-  let busy = false;
+  private waiting = new Map<string, Pending[]>();
+  private readonly lines = new WeakMap<Writer, WriterState>();
+  /** Conversations whose first batch waits for a row that somebody else holds; what comes after it waits for it. */
+  private readonly held = new Set<string>();
+  private busy = false;
 
-  async function flush(): Promise<void> {
-    busy = true;
-    for (let heads = await nextHeads(); heads.length > 0; heads = await nextHeads()) await store(heads);
-    busy = false;
+  constructor(deps: Deps) {
+    this.deps = deps;
+  }
+
+  append(writer: Writer, bodies: readonly EventBody[]): Promise<void> {
+    const line = this.lineOf(writer);
+    if (line.fault) return Promise.reject(line.fault.error);
+    const queue = this.waiting.get(writer.conversationId) ?? [];
+    if (queue.length === 0) this.waiting.set(writer.conversationId, queue);
+    const last = queue.at(-1);
+    const pending = last?.line === line ? last : { line, bodies: [], done: defer<void>() };
+    if (pending !== last) queue.push(pending);
+    for (const body of bodies) pushMerged(pending.bodies, body);
+    if (!this.busy) void this.flush();
+    return pending.done.promise;
+  }
+
+  private lineOf(writer: Writer): WriterState {
+    const known = this.lines.get(writer);
+    if (known) return known;
+    const made = { writer, batches: 0, fault: null };
+    this.lines.set(writer, made);
+    return made;
+  }
+
+  private async flush(): Promise<void> {
+    this.busy = true;
+    for (let heads = await this.nextHeads(); heads.length > 0; heads = await this.nextHeads()) await this.store(heads);
+    this.busy = false;
   }
 
   /** What has come in the same turn of the event loop goes together, so that of twenty tokens at once none waits for the first. */
-  async function nextHeads(): Promise<Pending[]> {
+  private async nextHeads(): Promise<Pending[]> {
     await breathe();
-    return takeHeads();
+    return this.takeHeads();
   }
 
   /** The first batch of each conversation that is not held up: one statement takes at most one a conversation. */
-  function takeHeads(): Pending[] {
+  private takeHeads(): Pending[] {
     const heads: Pending[] = [];
     const remaining = new Map<string, Pending[]>();
-    for (const [conversationId, queue] of waiting) {
-      if (!held.has(conversationId)) heads.push(queue.shift()!);
+    for (const [conversationId, queue] of this.waiting) {
+      if (!this.held.has(conversationId)) heads.push(queue.shift()!);
       if (queue.length > 0) remaining.set(conversationId, queue);
     }
-    waiting = remaining;
+    this.waiting = remaining;
     return heads;
   }
 
-  function fail(pending: Pending, error: unknown): void {
-    pending.line.fault = { error };
-    pending.done.reject(error);
-  }
-
-  function number({ line, bodies }: Pending): AppendRow {
-    const { conversationId, turnId, fence } = line.writer;
-    line.batches += 1;
-    return { conversation: conversationId, turn: turnId, fence, batch: line.batches, bodies };
-  }
-
-  async function store(group: Pending[]): Promise<void> {
+  private async store(group: Pending[]): Promise<void> {
     const pendings = group.filter(({ line: { fault }, done }) => !fault || done.reject(fault.error));
     if (pendings.length === 0) return;
-    const slots = pendings.map(number);
+    const rows = pendings.map(numberBatch);
     try {
-      const heads = await appendWithRetry(slots);
-      pendings.forEach((pending, index) => {
-        settle(pending, slots[index]!, heads);
-      });
+      const heads = await this.appendWithRetry(rows);
+      for (const [index, pending] of pendings.entries()) this.settle(pending, rows[index]!, heads);
     } catch (error) {
-      if (isDataFault(error) && pendings.length > 1) return storeEach(pendings);
+      if (isDataFault(error) && pendings.length > 1) return this.storeEach(pendings);
       for (const pending of pendings) fail(pending, error);
     }
   }
 
   /** The fault of one batch is not its neighbours': each is tried alone. */
-  async function storeEach(pendings: Pending[]): Promise<void> {
-    for (const pending of pendings) await store([pending]);
+  private async storeEach(pendings: Pending[]): Promise<void> {
+    for (const pending of pendings) await this.store([pending]);
   }
 
-  type Head = { conversationId: string; head: number | null; at: number };
-  type Heads = { stored: Map<string, Head>; repeated: boolean };
-
   /** The statement, again while the database is away: the batch number keeps what was stored unheard from being stored twice. */
-  async function appendWithRetry(slots: AppendRow[]): Promise<Heads> {
+  private async appendWithRetry(batches: AppendRow[]): Promise<Heads> {
+    const { database, onStored, onFault } = this.deps;
     const end = Date.now() + patienceMs;
     for (let tries = 1; ; tries++) {
       try {
         const start = performance.now();
-        const rows = await database.query<Head>(appendFenced, [JSON.stringify(slots)]);
+        const rows = await database.query<Head>(appendFenced, [JSON.stringify(batches)]);
         onStored((performance.now() - start) / 1_000);
         return { stored: new Map(rows.map((row) => [row.conversationId, row])), repeated: tries > 1 };
       } catch (error) {
@@ -119,83 +149,71 @@ export function createAppender(database: Pick<Database, 'query'>, bus: Bus, onFa
     }
   }
 
-  function settle(pending: Pending, slot: AppendRow, { stored, repeated }: Heads): void {
-    const { line, done, bodies } = pending;
-    const { writer } = line;
-    const row = stored.get(writer.conversationId);
-    if (row?.head === null) void retryUntilUnlocked(pending, slot, repeated);
+  private settle(pending: Pending, batch: AppendRow, { stored, repeated }: Heads): void {
+    const { line, done } = pending;
+    const row = stored.get(line.writer.conversationId);
+    if (row?.head === null) void this.retryUntilUnlocked(pending, batch, repeated);
     else if (row) {
-      const { head, at } = row;
-      bus.publish({
-        conversationId: writer.conversationId,
-        from: head - bodies.length,
-        to: head,
-        events: numbered(bodies, { head, at: new Date(at) }, writer.turnId),
-      });
+      this.publish(pending, row.head, row.at);
       done.resolve();
-    } else if (repeated) void confirm(slot).then(done.resolve, (error: unknown) => fail(pending, error));
+    } else if (repeated) void this.confirm(batch).then(done.resolve, (error: unknown) => fail(pending, error));
     else fail(pending, new FencedError());
   }
 
+  private publish({ line, bodies }: Pending, head: number, at: number): void {
+    const { conversationId, turnId } = line.writer;
+    const events = numbered(bodies, { head, at: new Date(at) }, turnId);
+    this.deps.bus.publish({ conversationId, from: head - bodies.length, to: head, events });
+  }
+
   /** One transaction that keeps its row must not hold up all other conversations: this one goes on by itself until the row is free. */
-  async function retryUntilUnlocked(pending: Pending, slot: AppendRow, repeated: boolean): Promise<void> {
+  private async retryUntilUnlocked(pending: Pending, batch: AppendRow, repeated: boolean): Promise<void> {
     const id = pending.line.writer.conversationId;
-    held.add(id);
+    this.held.add(id);
     try {
-      const heads = await whenFree(slot, repeated);
-      held.delete(id);
-      settle(pending, slot, heads);
+      const heads = await this.whenFree(batch, repeated);
+      this.held.delete(id);
+      this.settle(pending, batch, heads);
     } catch (error) {
-      held.delete(id);
+      this.held.delete(id);
       fail(pending, error);
     }
-    if (!busy) void flush();
+    if (!this.busy) void this.flush();
   }
 
   /** `repeated` stays true once it was: any of the tries may have stored the batch unheard. */
-  async function whenFree(slot: AppendRow, sentBefore: boolean): Promise<Heads> {
+  private async whenFree(batch: AppendRow, sentBefore: boolean): Promise<Heads> {
     let repeated = sentBefore;
     const end = performance.now() + patienceMs;
     for (let tries = 1; ; tries++) {
       await pause(backoff(tries, { baseMs: 2, maxMs: 50 }));
-      const heads = await appendWithRetry([slot]);
+      const heads = await this.appendWithRetry([batch]);
       repeated ||= heads.repeated;
-      if (heads.stored.get(slot.conversation)?.head !== null) return { ...heads, repeated };
+      if (heads.stored.get(batch.conversation)?.head !== null) return { ...heads, repeated };
       if (performance.now() > end)
-        throw new Error(`A transaction has held the log of conversation ${slot.conversation} for ${patienceMs / 1_000} seconds.`);
+        throw new Error(`A transaction has held the log of conversation ${batch.conversation} for ${patienceMs / 1_000} seconds.`);
     }
   }
 
   /** A batch that was sent again and not stored: either the first try had stored it unheard (readers find it in the log), or it is fenced. */
-  async function confirm({ conversation, turn, fence, batch }: AppendRow): Promise<void> {
-    const rows = await database.query(
+  private async confirm({ conversation, turn, fence, batch }: AppendRow): Promise<void> {
+    const rows = await this.deps.database.query(
       'SELECT 1 FROM conversation_log WHERE conversation_id = $1::uuid AND writer_turn_id = $2::uuid AND writer_fence = $3 AND writer_batch >= $4',
       [conversation, turn, fence, batch],
     );
     if (rows.length === 0) throw new FencedError();
   }
+}
 
-  /** Resolves when the events are committed (and on their way to readers); rejects with FencedError when the turn is somebody else's. */
-  return function append(writer: Writer, bodies: readonly EventBody[]): Promise<void> {
-    const line = lineOf(writer);
-    if (line.fault) return Promise.reject(line.fault.error);
-    const queue = waiting.get(writer.conversationId) ?? [];
-    if (queue.length === 0) waiting.set(writer.conversationId, queue);
-    const last = queue.at(-1);
-    const pending = last?.line === line ? last : { line, bodies: [], done: defer<void>() };
-    if (pending !== last) queue.push(pending);
-    for (const body of bodies) pushMerged(pending.bodies, body);
-    if (!busy) void flush();
-    return pending.done.promise;
-  };
+function fail(pending: Pending, error: unknown): void {
+  pending.line.fault = { error };
+  pending.done.reject(error);
+}
 
-  function lineOf(writer: Writer): WriterState {
-    const known = lines.get(writer);
-    if (known) return known;
-    const made = { writer, batches: 0, fault: null };
-    lines.set(writer, made);
-    return made;
-  }
+function numberBatch({ line, bodies }: Pending): AppendRow {
+  const { conversationId, turnId, fence } = line.writer;
+  line.batches += 1;
+  return { conversation: conversationId, turn: turnId, fence, batch: line.batches, bodies };
 }
 
 /** SQLSTATE classes 22, 23 and 42: what was sent is wrong, and stays so however often it is sent. */

@@ -14,14 +14,11 @@ export type Slice = { rows: number; last: string | null };
 
 const least = { bigint: '-1', uuid: '00000000-0000-0000-0000-000000000000' } as const;
 
+/** The oldest `limit` rows of a conversation after `after`, which the slice before it ended with. */
+type Part = { conversationId: string; after: string | null; limit: number };
+
 /** Changes the oldest `limit` rows after `after`: a statement that holds what it locks, and the connection, for a bounded time. */
-export async function changeSlice(
-  tx: Tx,
-  { change, table, order, type }: Ordered,
-  conversationId: string,
-  after: string | null,
-  limit: number,
-): Promise<Slice> {
+export async function changeSlice(tx: Tx, { change, table, order, type }: Ordered, { conversationId, after, limit }: Part): Promise<Slice> {
   const [slice] = await tx.query<Slice>(
     `WITH slice AS (
        SELECT ${order} AS at FROM ${table} WHERE conversation_id = $1::uuid AND ${order} > $2::${type} ORDER BY ${order} LIMIT $3::int

@@ -5,4 +5,4 @@ const messages = { change: 'DELETE FROM message', table: 'message', order: 'ordi
 
 /** Deletes up to `limit` messages of a conversation, in their order, after one of them. */
 export const purgeMessages = (tx: Tx, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
-  changeSlice(tx, messages, conversationId, after, limit);
+  changeSlice(tx, messages, { conversationId, after, limit });

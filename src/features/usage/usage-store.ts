@@ -85,7 +85,7 @@ const ofConversation = {
 
 /** Keeps the oldest rows of a conversation that is purged, without what they pointed to. */
 export const unlinkUsage = (tx: Tx, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
-  changeSlice(tx, ofConversation, conversationId, after, limit);
+  changeSlice(tx, ofConversation, { conversationId, after, limit });
 
 export const noTotals: TotalsRecord = { inputTokens: 0, outputTokens: 0, totalTokens: 0, costUsd: '0.000000', requests: 0, unpricedRequests: 0 };
 

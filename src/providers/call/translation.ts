@@ -49,23 +49,10 @@ export function createStreamTranslation({ endMark, read }: ChunkReader): Transla
   /** Characters fed since the parser last gave an event. */
   let unparsed = 0;
 
-  function onData(data: string, event: string | undefined): void {
-    if (answer.isDone || answer.fault) return;
-    if (data.trim() === endMark) {
-      answer.isDone = true;
-      return;
-    }
-    const chunk = parseBounded(data);
-    if (chunk) {
-      read(chunk, answer, event);
-      if (answer.isEndless) answer.fault ??= { kind: 'garbage' };
-    } else if (!isLast) answer.fault = { kind: 'garbage' };
-  }
-
   const parser = createParser({
     onEvent({ event, data }) {
       unparsed = 0;
-      onData(data, event);
+      readData(data, { answer, event, isLast, endMark, read });
     },
     onComment() {
       unparsed = 0;
@@ -93,6 +80,21 @@ export function createStreamTranslation({ endMark, read }: ChunkReader): Transla
     fault: () => answer.fault,
     progressed: () => answer.progressed,
   };
+}
+
+type Reading = ChunkReader & { answer: Answer; event: string | undefined; isLast: boolean };
+
+function readData(data: string, { answer, event, isLast, endMark, read }: Reading): void {
+  if (answer.isDone || answer.fault) return;
+  if (data.trim() === endMark) {
+    answer.isDone = true;
+    return;
+  }
+  const chunk = parseBounded(data);
+  if (chunk) {
+    read(chunk, answer, event);
+    if (answer.isEndless) answer.fault ??= { kind: 'garbage' };
+  } else if (!isLast) answer.fault = { kind: 'garbage' };
 }
 
 function parseBounded(data: string): Record<string, unknown> | null {

@@ -127,7 +127,9 @@ function json(response: ServerResponse, status: number, body: object, headers: R
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
-function refuse(response: ServerResponse, status: number, message: string, code: string | null = null, headers: Record<string, string> = {}): void {
+type Refusal = { code?: string | null; headers?: Record<string, string> };
+
+function refuse(response: ServerResponse, status: number, message: string, { code = null, headers = {} }: Refusal = {}): void {
   json(response, status, { error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param: null, code } }, headers);
 }
 
@@ -169,17 +171,20 @@ async function answer(room: Room, call: ScriptedCall, response: ServerResponse, 
   const fault = unpaired(call.messages);
   if (fault) {
     call.status = 400;
-    return refuse(response, 400, fault, null, { 'x-request-id': idOf(call) });
+    return refuse(response, 400, fault, { headers: { 'x-request-id': idOf(call) } });
   }
   const fail = stepOf(steps, 'fail');
   if (fail && isDue(room, call, fail.times)) {
     call.status = fail.status;
     const headers: Record<string, string> = fail.retryAfter === undefined ? {} : { 'retry-after': String(fail.retryAfter) };
-    return refuse(response, fail.status, 'The script says so.', fail.code ?? null, { ...headers, 'x-request-id': idOf(call) });
+    return refuse(response, fail.status, 'The script says so.', { code: fail.code ?? null, headers: { ...headers, 'x-request-id': idOf(call) } });
   }
   if (call.messages.length > (stepOf(steps, 'window')?.messages ?? Number.POSITIVE_INFINITY)) {
     call.status = 400;
-    return refuse(response, 400, 'This is longer than the script takes.', 'context_length_exceeded', { 'x-request-id': idOf(call) });
+    return refuse(response, 400, 'This is longer than the script takes.', {
+      code: 'context_length_exceeded',
+      headers: { 'x-request-id': idOf(call) },
+    });
   }
   if (stepOf(steps, 'stall')?.after === 'headers') return goneOf(gone);
   if (stepOf(steps, 'cut')?.after === 'headers') return void response.destroy();

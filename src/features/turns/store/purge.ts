@@ -5,4 +5,4 @@ const turns = { change: 'DELETE FROM turn', table: 'turn', order: 'ordinal', typ
 
 /** Deletes up to `limit` turns of a conversation, in their order, after one of them. */
 export const purgeTurns = (tx: Tx, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
-  changeSlice(tx, turns, conversationId, after, limit);
+  changeSlice(tx, turns, { conversationId, after, limit });

@@ -14,7 +14,7 @@ export type UsageSubject = {
 };
 
 /** What the ledger keeps of a call besides its tokens. */
-export type CallFacts = { attempt: number; requestId: string | null; durationMs: number | null };
+type CallFacts = { attempt: number; requestId: string | null; durationMs: number | null };
 
 /** A call of a model for a turn, and what it used. */
 type Usage = { subject: UsageSubject; call: CallFacts; account: CallAccount };
