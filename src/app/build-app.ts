@@ -119,10 +119,11 @@ class RunningApp implements App {
   /** Begins to run turns, where this role does: all that come, or one alone. */
   work(only: IsolatedTurn | null): void {
     const { worker, heartbeat } = this.parts.composition;
-    this.ran = only && worker ? worker.runIsolated(only) : null;
-    if (this.ran) return;
-    worker?.start();
-    heartbeat?.start();
+    if (only && worker) this.ran = worker.runIsolated(only);
+    else {
+      worker?.start();
+      heartbeat?.start();
+    }
   }
 
   close(graceMs: number = this.parts.config.drain.graceMs): Promise<void> {
