@@ -22,7 +22,9 @@ const units = [
 ];
 /** These change what belongs to the whole process: the tracer, the environment. */
 const alone = ['test/app/{otel,ops/tracing}.test.ts'];
-/** These count what the whole process does, statements and memory, so that no world may live in it that is not theirs. */
+/**
+ * These count what the whole process does, statements and memory, so that no world may live in it that is not theirs.
+ */
 const counted = [
   'test/events/{append-cost,log,redis-bus}.test.ts',
   'test/features/worker/backlog.test.ts',
@@ -36,14 +38,16 @@ const flows = 'test/**/*.test.ts';
 const project = (name: string, test: object) => ({ extends: true as const, test: { name, ...test } });
 
 export default defineConfig({
-  // As Node resolves it for the program itself. Vite would take the package's other build, and then nothing is an instance of anything.
+  // As Node resolves it for the program itself. Vite would take the package's other build, and then nothing is an
+  // instance of anything.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Tests wait more than they compute, and the machines that run them are small.
     maxWorkers: 3,
-    // Such a machine stands still for a moment now and then, and what is measured or leased in that moment is red. A fault is red twice.
+    // Such a machine stands still for a moment now and then, and what is measured or leased in that moment is red. A
+    // fault is red twice.
     retry: Number(process.env.TEST_RETRIES ?? (process.env.CI ? 1 : 0)),
     globalSetup: 'test/kit/global-setup.ts',
     sequence: { sequencer: SlowestFirst },

@@ -1,4 +1,5 @@
-// Preloaded into both servers, with --expose-gc: says at SIGUSR2 what is held once the garbage is collected, and how many statements were sent.
+// Preloaded into both servers, with --expose-gc: says at SIGUSR2 what is held once the garbage is collected, and how
+// many statements were sent.
 import { subscribe } from 'node:diagnostics_channel';
 
 let statements = 0;

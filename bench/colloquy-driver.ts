@@ -65,10 +65,16 @@ export async function connectColloquy({ url, token }: Target, coalesceMs?: numbe
     stream: '',
     cursor: null,
     begin(prompt, conversation) {
-      const input = { conversation: conversation ? { id: conversation } : { new: {} }, content: { text: prompt }, idempotencyKey: randomUUID() };
+      const input = {
+        conversation: conversation ? { id: conversation } : { new: {} },
+        content: { text: prompt },
+        idempotencyKey: randomUUID(),
+      };
       return new Promise((resolve, reject) => {
         subscribe(send, { input }, ({ type, payload }) => {
-          const sent = payload?.data?.sendMessage as { cursor: string; conversation: { id: string }; turn: { id: string } } | undefined;
+          const sent = payload?.data?.sendMessage as
+            | { cursor: string; conversation: { id: string }; turn: { id: string } }
+            | undefined;
           if (type === 'complete') return;
           if (!sent?.turn) return reject(new Error(`sendMessage was refused: ${JSON.stringify(payload)}`));
           connection.stream = `${sent.conversation.id} ${sent.cursor}`;
@@ -114,15 +120,19 @@ export async function connectColloquy({ url, token }: Target, coalesceMs?: numbe
 /** The frame of a payload; where there is none, what is wrong, or nothing where the stream is over. */
 function frameOf(type: string, payload: Message['payload']): Frame | string | undefined {
   if (type === 'complete') return undefined;
-  return (payload.data?.conversationEvents as Frame | undefined) ?? `${type} without a frame: ${JSON.stringify(payload)}`;
+  return (
+    (payload.data?.conversationEvents as Frame | undefined) ?? `${type} without a frame: ${JSON.stringify(payload)}`
+  );
 }
 
 function take(reading: Reading, event: Event): void {
   if (event.__typename === 'TextDeltaEvent') {
-    if (reading.length < 0) reading.length = event.offset; // a reader that goes on in the middle knows only where it stands
+    // A reader that goes on in the middle knows only where it stands.
+    if (reading.length < 0) reading.length = event.offset;
     if (event.offset !== reading.length) reading.faults.push(`text at ${event.offset} where ${reading.length} was due`);
     reading.length = event.offset + event.text.length;
     reading.take(event.text);
   } else if (event.__typename === 'PartReplacedEvent') reading.faults.push('text was taken back');
-  else if (event.__typename === 'TurnFinishedEvent') reading.end(event.status === 'COMPLETED' ? undefined : `the turn ended ${event.status}`);
+  else if (event.__typename === 'TurnFinishedEvent')
+    reading.end(event.status === 'COMPLETED' ? undefined : `the turn ended ${event.status}`);
 }

@@ -1,6 +1,9 @@
 /** A stream that somebody reads. */
 export type Reading = {
-  /** Milliseconds of the monotonic clock at which each token arrived, less that at which the model let it go. Filled where stamps are read. */
+  /**
+   * Milliseconds of the monotonic clock at which each token arrived, less that at which the model let it go. Filled
+   * where stamps are read.
+   */
   latencies: number[];
   tokens: number;
   /** When the first and the last token arrived, in milliseconds of the monotonic clock. */
@@ -52,7 +55,10 @@ export function createReading(): Reading & { take(text: string): void; end(fault
       let at = 0;
       for (; at + stampLength <= all.length; at += stampLength) {
         const sent = Number(all.slice(at, at + stampLength - 1));
-        if (!(sent >= last)) reading.faults.push(`token ${reading.tokens} is ${JSON.stringify(all.slice(at, at + stampLength))} after ${last}`);
+        if (!(sent >= last))
+          reading.faults.push(
+            `token ${reading.tokens} is ${JSON.stringify(all.slice(at, at + stampLength))} after ${last}`,
+          );
         last = sent;
         reading.tokens += 1;
         reading.latencies.push(now - sent / 1_000);

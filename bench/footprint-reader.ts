@@ -56,7 +56,11 @@ export async function connectReader(url: string, token: string) {
   return {
     /** Sends and reads to the end; gives the conversation. Fails where the answer is not of so many words. */
     async turn(conversation: string | null, text: string, tokens: number): Promise<string> {
-      const input = { conversation: conversation ? { id: conversation } : { new: {} }, content: { text }, idempotencyKey: randomUUID() };
+      const input = {
+        conversation: conversation ? { id: conversation } : { new: {} },
+        content: { text },
+        idempotencyKey: randomUUID(),
+      };
       let sent: Sent | undefined;
       for await (const answer of iterate<Sent>(send, { input })) sent = answer;
       if (!sent?.turn) throw new Error(`sendMessage was refused: ${JSON.stringify(sent)}`);
@@ -67,7 +71,8 @@ export async function connectReader(url: string, token: string) {
           answer += event.text ?? '';
           status ??= event.status;
         }
-      if (status !== 'COMPLETED' || answer.split(' ').length !== tokens) throw new Error(`The turn ended ${status} with ${answer.length} characters`);
+      if (status !== 'COMPLETED' || answer.split(' ').length !== tokens)
+        throw new Error(`The turn ended ${status} with ${answer.length} characters`);
       return sent.conversation.id;
     },
     close: async () => client.dispose(),

@@ -1,6 +1,7 @@
 /**
- * `npm run build && npx tsx bench/footprint.ts`: what a turn leaves in PostgreSQL and sends over Redis and to a reader, on servers of
- * this run's own, since log and traffic are counted by the server. The figures are those of docs/SCALING.md.
+ * `npm run build && npx tsx bench/footprint.ts`: what a turn leaves in PostgreSQL and sends over Redis and to a reader,
+ * on servers of this run's own, since log and traffic are counted by the server. The figures are those of
+ * docs/SCALING.md.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -15,9 +16,17 @@ import { connectReader, english } from './footprint-reader.ts';
 import { type Measured, startProduct } from './processes.ts';
 
 const { values } = parseArgs({
-  options: { conversations: { type: 'string', default: '40' }, turns: { type: 'string', default: '5' }, tokens: { type: 'string', default: '300' } },
+  options: {
+    conversations: { type: 'string', default: '40' },
+    turns: { type: 'string', default: '5' },
+    tokens: { type: 'string', default: '300' },
+  },
 });
-const [conversations, turns, tokens] = [values.conversations, values.turns, values.tokens].map(Number) as [number, number, number];
+const [conversations, turns, tokens] = [values.conversations, values.turns, values.tokens].map(Number) as [
+  number,
+  number,
+  number,
+];
 const secret = 'a secret for benchmarks, of more than thirty-two bytes';
 
 /** What passes on to a server, with the bytes that came back counted. */
@@ -32,7 +41,11 @@ async function counting(url: string): Promise<{ url: string; bytes(): number; cl
     near.pipe(far).pipe(near);
   }).listen(0, '127.0.0.1');
   await once(proxy, 'listening');
-  return { url: `http://127.0.0.1:${(proxy.address() as { port: number }).port}`, bytes: () => bytes, close: () => proxy.close() };
+  return {
+    url: `http://127.0.0.1:${(proxy.address() as { port: number }).port}`,
+    bytes: () => bytes,
+    close: () => proxy.close(),
+  };
 }
 
 type Count = Record<string, number>;
@@ -40,7 +53,9 @@ type Servers = { postgres: PostgresServer; redis: RedisServer; server: Measured;
 
 /** Everything that only grows, so that two readings make a difference. */
 async function reading({ postgres, redis, server, wire }: Servers): Promise<Count> {
-  const [wal] = await postgres.query<Count>('SELECT wal_bytes::float8 AS "WAL bytes", wal_fpi::float8 AS "WAL full pages" FROM pg_stat_wal');
+  const [wal] = await postgres.query<Count>(
+    'SELECT wal_bytes::float8 AS "WAL bytes", wal_fpi::float8 AS "WAL full pages" FROM pg_stat_wal',
+  );
   const [commits] = await postgres.query<Count>(
     'SELECT xact_commit::float8 AS commits, xact_rollback::float8 AS rollbacks FROM pg_stat_database WHERE datname = current_database()',
   );
@@ -66,17 +81,24 @@ async function reading({ postgres, redis, server, wire }: Servers): Promise<Coun
   };
 }
 
-const difference = (after: Count, before: Count): Count => Object.fromEntries(Object.entries(after).map(([key, n]) => [key, n - (before[key] ?? 0)]));
+const difference = (after: Count, before: Count): Count =>
+  Object.fromEntries(Object.entries(after).map(([key, n]) => [key, n - (before[key] ?? 0)]));
 
 /** Nothing waits to be compacted, and the statistics have arrived that an idle session sends after ten seconds. */
 async function atRest({ postgres }: Servers): Promise<void> {
-  await until(async () => (await postgres.query('SELECT 1 FROM compaction')).length === 0, 'the compaction of all turns', 60_000);
+  await until(
+    async () => (await postgres.query('SELECT 1 FROM compaction')).length === 0,
+    'the compaction of all turns',
+    60_000,
+  );
   await new Promise((resolve) => setTimeout(resolve, 11_000));
 }
 
 /** What so many seconds of work added to what happens idly. */
 const beyond = (idle: Count, work: Count): Count =>
-  Object.fromEntries(Object.entries(work).map(([name, n]) => [name, n - (idle[name]! / idle.seconds!) * work.seconds!]));
+  Object.fromEntries(
+    Object.entries(work).map(([name, n]) => [name, n - (idle[name]! / idle.seconds!) * work.seconds!]),
+  );
 
 /** What a stretch of work adds to the readings. */
 async function measured(servers: Servers, work: () => Promise<unknown>): Promise<Count> {
@@ -88,7 +110,8 @@ async function measured(servers: Servers, work: () => Promise<unknown>): Promise
 
 const print = (title: string, figures: Count, per: number): void => {
   console.log(`\n${title}`);
-  for (const [name, n] of Object.entries(figures)) if (n !== 0) console.log(`  ${name}: ${Number((n / per).toPrecision(4))}`);
+  for (const [name, n] of Object.entries(figures))
+    if (n !== 0) console.log(`  ${name}: ${Number((n / per).toPrecision(4))}`);
 };
 
 /** Bytes by table, its indexes apart, as they are packed. */
@@ -133,7 +156,13 @@ const server = await startProduct(
       PORT: '0',
       NODE_ENV: 'production',
     },
-    ...{ OPENAI_BASE_URL: model.url, OPENAI_API_KEY: 'scripted', LOG_LEVEL: 'warn', WORKER_CONCURRENCY: '1000', TURNS_PER_USER: '1000' },
+    ...{
+      OPENAI_BASE_URL: model.url,
+      OPENAI_API_KEY: 'scripted',
+      LOG_LEVEL: 'warn',
+      WORKER_CONCURRENCY: '1000',
+      TURNS_PER_USER: '1000',
+    },
   },
   ['--expose-gc', '--import', new URL('collect.mjs', import.meta.url).href],
 );
@@ -146,7 +175,8 @@ async function converse(user: string, count: number): Promise<void> {
   const { token } = await tokensOf.sign({ subject: user, roles: ['USER'], name: user, ttlSeconds: 7_200 });
   const reader = await connectReader(wire.url, token);
   let conversation: string | null = null;
-  for (let turn = 0; turn < count; turn++) conversation = await reader.turn(conversation, `${english(20, turn)} ${user}`, tokens);
+  for (let turn = 0; turn < count; turn++)
+    conversation = await reader.turn(conversation, `${english(20, turn)} ${user}`, tokens);
   await reader.close();
 }
 const all = (name: string, users: number, count: number) =>
@@ -166,9 +196,17 @@ try {
   const alone = await measured(servers, () => converse('alone', 4));
   print(`A turn of ${tokens} tokens, alone`, beyond(idle, alone), 4);
   const many = await measured(servers, () => all('many', conversations, turns));
-  print(`A turn of ${tokens} tokens at ${speed} a second, ${conversations} at once`, beyond(idle, many), conversations * turns);
+  print(
+    `A turn of ${tokens} tokens at ${speed} a second, ${conversations} at once`,
+    beyond(idle, many),
+    conversations * turns,
+  );
   const more = await measured(servers, () => all('more', 4 * conversations, turns));
-  print(`A turn of ${tokens} tokens at ${speed} a second, ${4 * conversations} at once`, beyond(idle, more), 4 * conversations * turns);
+  print(
+    `A turn of ${tokens} tokens at ${speed} a second, ${4 * conversations} at once`,
+    beyond(idle, more),
+    4 * conversations * turns,
+  );
   const left = difference(await sizes(servers), empty);
   print(`What is left of a turn, in conversations of ${turns} turns, packed`, left, conversations * turns * 5 + 4);
 } finally {

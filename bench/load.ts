@@ -1,5 +1,6 @@
 /**
- * The clients, in a process of their own. Takes one job a message, answers with what was measured. Jobs are the functions of loads.ts.
+ * The clients, in a process of their own. Takes one job a message, answers with what was measured. Jobs are the
+ * functions of loads.ts.
  */
 import { loads } from './loads.ts';
 

@@ -22,7 +22,8 @@ async function connectAll<C>(count: number, one: () => Promise<C>): Promise<C[]>
 function summary(readings: readonly Reading[], expected: number) {
   const latencies = readings.flatMap((reading) => reading.latencies);
   const tokens = readings.reduce((sum, reading) => sum + reading.tokens, 0);
-  const seconds = (Math.max(...readings.map(({ lastAt }) => lastAt)) - Math.min(...readings.map(({ firstAt }) => firstAt))) / 1_000;
+  const seconds =
+    (Math.max(...readings.map(({ lastAt }) => lastAt)) - Math.min(...readings.map(({ firstAt }) => firstAt))) / 1_000;
   return {
     tokens,
     missing: expected - tokens,
@@ -36,8 +37,18 @@ function summary(readings: readonly Reading[], expected: number) {
 export type Summary = ReturnType<typeof summary>;
 type Streams = { target: Target; streams: number; tokens: number; speed: number; coalesceMs?: number; within?: number };
 
-/** So many streams, a socket and a reader each, begun within so many seconds that they do not all start at once: at full speed they do. */
-async function streams({ target, streams: count, tokens, speed, coalesceMs, within = 1 }: Streams): Promise<Summary & { starts: number[] }> {
+/**
+ * So many streams, a socket and a reader each, begun within so many seconds that they do not all start at once: at full
+ * speed they do.
+ */
+async function streams({
+  target,
+  streams: count,
+  tokens,
+  speed,
+  coalesceMs,
+  within = 1,
+}: Streams): Promise<Summary & { starts: number[] }> {
   const connections = await connectAll(count, () => connect(target, coalesceMs));
   const starts: number[] = [];
   const prompt = `[[stamps ${tokens}]] [[speed ${speed}]]`;
@@ -102,7 +113,13 @@ async function replay({ target, events }: Replay) {
   const at = monotonicMs();
   const again = reader.read(conversation, { after: cursor });
   await again.caughtUp;
-  const result = { firstMs: again.firstAt - at, allMs: again.lastAt - at, frames: again.frames, tokens: again.tokens, faults: again.faults };
+  const result = {
+    firstMs: again.firstAt - at,
+    allMs: again.lastAt - at,
+    frames: again.frames,
+    tokens: again.tokens,
+    faults: again.faults,
+  };
   writer.close();
   reader.close();
   return { ...result, conversation };
@@ -115,7 +132,9 @@ async function reconnect({ target, clients, turns, tokens }: Reconnect) {
   const writers = await connectAll(turns, () => connectColloquy(target));
   const begun = await Promise.all(writers.map((writer) => writer.begin(`[[stamps ${tokens}]] [[speed 25]]`)));
   const readers = await connectAll(clients, () => connectColloquy(target));
-  const before = readers.map((reader, index) => reader.read(begun[index % turns]!.conversation, { after: begun[index % turns]!.cursor }));
+  const before = readers.map((reader, index) =>
+    reader.read(begun[index % turns]!.conversation, { after: begun[index % turns]!.cursor }),
+  );
   await Promise.all(before.map(({ caughtUp }) => caughtUp));
   process.send!({ phase: 'reading' });
   while (before.some((reading) => reading.tokens < 100)) await pause(20);

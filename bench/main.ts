@@ -1,4 +1,7 @@
-/** `npm run bench`: both targets, each scenario in turn, the rounds interleaved. Writes RESULTS.md when all of it was run. */
+/**
+ * `npm run bench`: both targets, each scenario in turn, the rounds interleaved. Writes RESULTS.md when all of it was
+ * run.
+ */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { startClients } from './clients.ts';
@@ -46,7 +49,8 @@ async function measureAll(stage: Stage, scenario: Scenario): Promise<Measurement
   const targets = scenario.alone ? (['colloquy'] as const) : (['relay', 'colloquy'] as const);
   for (let round = 0; round < rounds; round++)
     for (const target of targets)
-      if (!values.target || target === values.target) measurement.rounds[target].push(await measure(stage, scenario, target));
+      if (!values.target || target === values.target)
+        measurement.rounds[target].push(await measure(stage, scenario, target));
   return measurement;
 }
 
@@ -58,10 +62,13 @@ try {
     const measurement = await measureAll(stage, scenarios[name]);
     measurements.push(measurement);
     for (const { label, relay, colloquy, goal, met } of linesOf(measurement))
-      console.log(`  ${label}: relay ${shown(relay)}, Colloquy ${shown(colloquy)}${goal && ` (${goal}: ${met ? 'reached' : 'NOT reached'})`}`);
+      console.log(
+        `  ${label}: relay ${shown(relay)}, Colloquy ${shown(colloquy)}${goal && ` (${goal}: ${met ? 'reached' : 'NOT reached'})`}`,
+      );
   }
   const isWhole = chosen.length === all.length && !values.target;
-  if (isWhole) await writeFile(new URL('RESULTS.md', import.meta.url), report(measurements, { rounds, quick: values.quick }));
+  if (isWhole)
+    await writeFile(new URL('RESULTS.md', import.meta.url), report(measurements, { rounds, quick: values.quick }));
 } finally {
   await stage.close();
 }

@@ -25,7 +25,11 @@ const memoryOf = (child: ChildProcess) => async () => {
 const local = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Starts a process of this folder; it says `{ url }` when it is ready. */
-export async function startChild(file: string, env: Record<string, string> = {}, execArgv: string[] = []): Promise<Measured> {
+export async function startChild(
+  file: string,
+  env: Record<string, string> = {},
+  execArgv: string[] = [],
+): Promise<Measured> {
   const child = fork(local(file), { env: { ...process.env, ...env }, execArgv: ['--import', 'tsx', ...execArgv] });
   const [ready] = (await Promise.race([once(child, 'message'), failed(child, file)])) as [{ url: string }];
   return { pid: child.pid!, ready, memory: memoryOf(child), stop: () => stop(child) };
@@ -34,7 +38,11 @@ export async function startChild(file: string, env: Record<string, string> = {},
 /** Starts the product as `npm start` does, with exactly this environment. */
 export async function startProduct(env: Record<string, string>, execArgv: string[] = []): Promise<Measured> {
   const { PATH, HOME } = process.env as Record<string, string>;
-  const child = fork(local('../dist/main.js'), { env: { PATH: PATH!, HOME: HOME!, ...env }, execArgv, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  const child = fork(local('../dist/main.js'), {
+    env: { PATH: PATH!, HOME: HOME!, ...env },
+    execArgv,
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
   let printed = '';
   const greeted = new Promise<string>((resolve) => {
     child.stdout!.on('data', (bytes: Buffer) => {
@@ -67,7 +75,10 @@ function statOf(pid: number): { name: string; seconds: number } | null {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const end = text.lastIndexOf(')');
     const fields = text.slice(end + 2).split(' ');
-    return { name: text.slice(text.indexOf('(') + 1, end), seconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond };
+    return {
+      name: text.slice(text.indexOf('(') + 1, end),
+      seconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
+    };
   } catch {
     return null; // it has ended
   }

@@ -1,4 +1,7 @@
-/** `npx tsx bench/profile.ts FILE.cpuprofile`: where the time of a profiled run went, by package or file and by function. */
+/**
+ * `npx tsx bench/profile.ts FILE.cpuprofile`: where the time of a profiled run went, by package or file and by
+ * function.
+ */
 import { readFileSync } from 'node:fs';
 
 type Node = { id: number; callFrame: { functionName: string; url: string; lineNumber: number }; children?: number[] };
@@ -9,7 +12,8 @@ const byId = new Map(nodes.map((node) => [node.id, node]));
 const self = new Map<number, number>();
 for (const [index, id] of samples.entries()) self.set(id, (self.get(id) ?? 0) + timeDeltas[index]!);
 
-const placeOf = (url: string): string => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? url.replace(/^.*\/(dist|bench)\//, '$1/');
+const placeOf = (url: string): string =>
+  /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? url.replace(/^.*\/(dist|bench)\//, '$1/');
 const nameOf = ({ callFrame: { functionName, url, lineNumber } }: Node): string =>
   `${functionName || '(anonymous)'} ${url ? `${placeOf(url)}:${lineNumber + 1}` : ''}`;
 

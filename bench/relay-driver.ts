@@ -6,8 +6,8 @@ import { type Connection, createReading, monotonicMs, type Target } from './driv
 type Open = ReturnType<typeof createReading>;
 
 /**
- * What the relay loses it does not miss: where Redis cuts off its subscriber for being too slow, the end of a stream may be among it. A reader
- * to whom nothing comes for so long has lost the rest.
+ * What the relay loses it does not miss: where Redis cuts off its subscriber for being too slow, the end of a stream
+ * may be among it. A reader to whom nothing comes for so long has lost the rest.
  */
 const patienceMs = 20_000;
 
@@ -26,7 +26,8 @@ export async function connectRelay({ url }: Target): Promise<Connection> {
   });
   let last = monotonicMs();
   const watch = setInterval(() => {
-    if (monotonicMs() - last > patienceMs) for (const reading of readings.values()) reading.end('nothing came any more');
+    if (monotonicMs() - last > patienceMs)
+      for (const reading of readings.values()) reading.end('nothing came any more');
   }, 1_000);
   await once(socket, 'open');
   socket.on('close', () => {

@@ -1,6 +1,7 @@
 /**
- * The limit that Colloquy is held against: a model's stream through Redis to WebSockets, and nothing else. No GraphQL, no database, no
- * identity; what is lost on the way is lost. One delta is one message, from the SDK's own iterator to the socket.
+ * The limit that Colloquy is held against: a model's stream through Redis to WebSockets, and nothing else. No GraphQL,
+ * no database, no identity; what is lost on the way is lost. One delta is one message, from the SDK's own iterator to
+ * the socket.
  */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -40,10 +41,15 @@ function leave(socket: WebSocket, channel: string): void {
 
 async function run(id: string, prompt: string): Promise<void> {
   const channel = `${PREFIX}:${id}`;
-  const stream = await openai.chat.completions.create({ model: 'gpt-4o-mini', stream: true, messages: [{ role: 'user', content: prompt }] });
+  const stream = await openai.chat.completions.create({
+    model: 'gpt-4o-mini',
+    stream: true,
+    messages: [{ role: 'user', content: prompt }],
+  });
   for await (const chunk of stream) {
     const text = chunk.choices[0]?.delta.content;
-    // Waited for: a relay that publishes faster than it reads is cut off by Redis, and loses nearly all. It costs a seventh of the speed.
+    // Waited for: a relay that publishes faster than it reads is cut off by Redis, and loses nearly all. It costs a
+    // seventh of the speed.
     if (text) await publisher.publish(channel, JSON.stringify({ id, text }));
   }
   await publisher.publish(channel, JSON.stringify({ id, done: true }));

@@ -9,13 +9,26 @@ export type Measurement = { scenario: Scenario; rounds: { relay: Figures[]; coll
 export const medians = (rounds: readonly Figures[]): Figures =>
   Object.fromEntries(Object.keys(rounds[0] ?? {}).map((key) => [key, median(rounds.map((figures) => figures[key]!))]));
 
-/** `met` is the goal as it stands, `metHere` the same in proportion to how slow the machine is; null where there is none. */
-export type Line = { label: string; relay: number; colloquy: number; goal: string; met: boolean | null; metHere: boolean | null };
+/**
+ * `met` is the goal as it stands, `metHere` the same in proportion to how slow the machine is; null where there is
+ * none.
+ */
+export type Line = {
+  label: string;
+  relay: number;
+  colloquy: number;
+  goal: string;
+  met: boolean | null;
+  metHere: boolean | null;
+};
 
 /** Deltas a second of the relay at full speed on the machine that goals in milliseconds were set for. */
 const relayThere = 42_800;
 
-/** How many times as long this machine takes, by what the relay did in the same run; 1 where it is as quick, or that was not measured. */
+/**
+ * How many times as long this machine takes, by what the relay did in the same run; 1 where it is as quick, or that was
+ * not measured.
+ */
 function slownessOf(measurements: readonly Measurement[]): number {
   const measured = measurements.find(({ scenario }) => scenario === scenarios.fullSpeed);
   return Math.max(1, relayThere / (medians(measured?.rounds.relay ?? []).perSecond ?? relayThere));
@@ -30,11 +43,19 @@ export function linesOf({ scenario, rounds }: Measurement, slowness = 1): Line[]
     const values = key === 'lost' ? [worst(rounds.relay), worst(rounds.colloquy)] : [relay[key]!, colloquy[key]!];
     const goal = scenario.goals[key];
     const holds = (times: number) => goal?.met(values[1]!, values[0]!, colloquy, times) ?? null;
-    return { label, relay: values[0]!, colloquy: values[1]!, goal: goal?.text ?? '', met: holds(1), metHere: holds(slowness) };
+    return {
+      label,
+      relay: values[0]!,
+      colloquy: values[1]!,
+      goal: goal?.text ?? '',
+      met: holds(1),
+      metHere: holds(slowness),
+    };
   });
 }
 
-const reached = ({ met, metHere }: Line): string => (met === null ? '' : met ? 'yes' : metHere ? '**no**; in proportion yes' : '**no**');
+const reached = ({ met, metHere }: Line): string =>
+  met === null ? '' : met ? 'yes' : metHere ? '**no**; in proportion yes' : '**no**';
 
 const table = (measurement: Measurement, slowness: number): string => {
   const rows = linesOf(measurement, slowness).map((line) => {
@@ -43,15 +64,27 @@ const table = (measurement: Measurement, slowness: number): string => {
     return `| ${label} | ${shown(relay)} | ${shown(colloquy)} | ${ratio} | ${goal} | ${reached(line)} |`;
   });
   const { title, about } = measurement.scenario;
-  return [`## ${title}`, '', about, '', '| figure | relay | Colloquy | ratio | goal | reached |', '|---|---|---|---|---|---|', ...rows, ''].join(
-    '\n',
-  );
+  return [
+    `## ${title}`,
+    '',
+    about,
+    '',
+    '| figure | relay | Colloquy | ratio | goal | reached |',
+    '|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
 };
 
 /** RESULTS.md: everything that was measured in one go. */
-export function report(measurements: readonly Measurement[], { rounds, quick }: { rounds: number; quick: boolean }): string {
+export function report(
+  measurements: readonly Measurement[],
+  { rounds, quick }: { rounds: number; quick: boolean },
+): string {
   const slowness = slownessOf(measurements);
-  const lines = measurements.flatMap((each) => linesOf(each, slowness).map((line) => ({ ...line, label: `${each.scenario.title}: ${line.label}` })));
+  const lines = measurements.flatMap((each) =>
+    linesOf(each, slowness).map((line) => ({ ...line, label: `${each.scenario.title}: ${line.label}` })),
+  );
   const missed = lines.filter(({ met }) => met === false);
   const missedHere = missed.filter(({ metHere }) => !metHere);
   const named = (of: readonly Line[]) => (of.length === 0 ? 'none' : of.map(({ label }) => label).join('; '));

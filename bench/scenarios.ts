@@ -9,8 +9,8 @@ export type Figures = Record<string, number>;
 /** What a scenario measures with. */
 export type Bench = { stage: Stage; clients: Clients; quick: boolean };
 /**
- * What a figure is to reach: in words, and whether it does, given the product's and the relay's. `slowness` is how many times as long the machine
- * takes as the one that goals in milliseconds were set for; 1 holds them as they stand.
+ * What a figure is to reach: in words, and whether it does, given the product's and the relay's. `slowness` is how many
+ * times as long the machine takes as the one that goals in milliseconds were set for; 1 holds them as they stand.
  */
 export type Goal = { text: string; met(colloquy: number, relay: number, figures: Figures, slowness: number): boolean };
 /** One piece of work, done by one target at a time. `figures` names what is reported, in its order. */
@@ -22,14 +22,22 @@ export type Scenario = {
   goals: Record<string, Goal>;
   /** Only the product can do it. */
   alone?: true;
-  /** Measured in a process that has done nothing yet: what it took for other work and keeps would hide what this takes. */
+  /**
+   * Measured in a process that has done nothing yet: what it took for other work and keeps would hide what this takes.
+   */
   fresh?: true;
   run(bench: Bench, target: Target, server: Measured): Promise<Figures>;
 };
 
 const none: Goal = { text: '0', met: (colloquy) => colloquy === 0 };
-const atMost = (limit: number): Goal => ({ text: `at most ${limit.toLocaleString('en-US')}`, met: (colloquy) => colloquy <= limit });
-const atMostMs = (limit: number): Goal => ({ ...atMost(limit), met: (colloquy, _relay, _figures, slowness) => colloquy <= limit * slowness });
+const atMost = (limit: number): Goal => ({
+  text: `at most ${limit.toLocaleString('en-US')}`,
+  met: (colloquy) => colloquy <= limit,
+});
+const atMostMs = (limit: number): Goal => ({
+  ...atMost(limit),
+  met: (colloquy, _relay, _figures, slowness) => colloquy <= limit * slowness,
+});
 const timesRelay = (factor: number): Goal =>
   factor < 1 || factor === 1.6
     ? { text: `at most ${factor} times the relay's`, met: (colloquy, relay) => colloquy <= factor * relay }
@@ -49,19 +57,23 @@ const losses = ({ missing, faults }: Pick<Summary, 'missing' | 'faults'>): Figur
 };
 
 /** What a run cost in processor time: of the server, and of PostgreSQL beside it. */
-async function costing<T>({ pid }: Measured, work: () => Promise<T>): Promise<{ result: T; cpu: number; databaseCpu: number }> {
+async function costing<T>(
+  { pid }: Measured,
+  work: () => Promise<T>,
+): Promise<{ result: T; cpu: number; databaseCpu: number }> {
   const before = { cpu: cpuOf(pid), databaseCpu: cpuOfAll('postgres') };
   const result = await work();
   return { result, cpu: cpuOf(pid) - before.cpu, databaseCpu: cpuOfAll('postgres') - before.databaseCpu };
 }
 
 /**
- * What runs for the first time is compiled, and connections are opened: nobody's figure. The database learns what its tables hold, as
- * autovacuum teaches it within a minute of use.
+ * What runs for the first time is compiled, and connections are opened: nobody's figure. The database learns what its
+ * tables hold, as autovacuum teaches it within a minute of use.
  */
 export async function warmUp({ clients, stage }: Bench, target: Target): Promise<void> {
   await clients.run('streams', { target, streams: 20, tokens: 200, speed: 500 });
-  for (let round = 0; round < 10; round++) await clients.run('streams', { target, streams: 40, tokens: 20, speed: 500 });
+  for (let round = 0; round < 10; round++)
+    await clients.run('streams', { target, streams: 40, tokens: 20, speed: 500 });
   if (target.name !== 'colloquy') return;
   await stage.database.query('ANALYZE');
   await fetch(`${target.url}/healthz`); // a server that has served a request must not be slower for it
@@ -69,12 +81,20 @@ export async function warmUp({ clients, stage }: Bench, target: Target): Promise
 
 const fullSpeed: Scenario = {
   title: 'Full speed: 200 streams',
-  about: '200 streams at once, each as fast as the model sends it, one reader each. The database’s own processor time is apart.',
-  figures: { perSecond: 'deltas/s', cpu: 'CPU s per million', databaseCpu: 'PostgreSQL CPU s per million', lost: 'lost' },
+  about:
+    '200 streams at once, each as fast as the model sends it, one reader each. The database’s own processor time is apart.',
+  figures: {
+    perSecond: 'deltas/s',
+    cpu: 'CPU s per million',
+    databaseCpu: 'PostgreSQL CPU s per million',
+    lost: 'lost',
+  },
   goals: { perSecond: timesRelay(2.5), cpu: timesRelay(0.5), lost: none },
   async run({ clients, quick }, target, server) {
     const tokens = quick ? 1_000 : 3_000;
-    const { result, cpu, databaseCpu } = await costing(server, () => clients.run('streams', { target, streams: 200, tokens, speed: 0 }));
+    const { result, cpu, databaseCpu } = await costing(server, () =>
+      clients.run('streams', { target, streams: 200, tokens, speed: 0 }),
+    );
     const millions = (200 * tokens) / 1e6;
     return { perSecond: result.perSecond, cpu: cpu / millions, databaseCpu: databaseCpu / millions, ...losses(result) };
   },
@@ -96,7 +116,8 @@ const latency: Scenario = {
   async run({ clients, stage, quick }, target) {
     const tokens = quick ? 200 : 750;
     const commits = await commitTimes(stage, quick ? 500 : 5_000);
-    const twenty = (each: number) => clients.run('streams', { target, streams: 20, tokens: each, speed: 50, coalesceMs: 0 });
+    const twenty = (each: number) =>
+      clients.run('streams', { target, streams: 20, tokens: each, speed: 50, coalesceMs: 0 });
     const result = await twenty(tokens);
     const all = [result];
     while (all.length < 5) all.push(await twenty(50));
@@ -130,7 +151,9 @@ const capacity: Scenario = {
     let lost = 0;
     let best: Figures = { streams: 0, p99: Number.NaN, cpu: Number.NaN };
     const holds = async (streams: number): Promise<boolean> => {
-      const { result, cpu } = await costing(server, () => clients.run('streams', { target, streams, tokens, speed: 50, within: quick ? 3 : 8 }));
+      const { result, cpu } = await costing(server, () =>
+        clients.run('streams', { target, streams, tokens, speed: 50, within: quick ? 3 : 8 }),
+      );
       lost += losses(result).lost!;
       const good = result.p99 <= 100;
       if (good) best = { streams, p99: result.p99, cpu: (cpu * 1_000) / (streams * tokens) };
@@ -161,8 +184,9 @@ const fanOut: Scenario = {
 };
 
 /**
- * The limit's own memory is known with 2,000 sockets, of a fresh process, and so the goal is. What a process had free hides a part of what it takes,
- * the more the fewer sockets there are: held against the relay is the greater of what was added to resident memory and what is held.
+ * The limit's own memory is known with 2,000 sockets, of a fresh process, and so the goal is. What a process had free
+ * hides a part of what it takes, the more the fewer sockets there are: held against the relay is the greater of what
+ * was added to resident memory and what is held.
  */
 const idle: Scenario = {
   title: 'Memory: idle subscriptions',
@@ -219,7 +243,14 @@ const durable: Scenario = {
       clients.run('streams', { target, streams: 300, tokens: 25 * seconds, speed: 25 }),
     );
     const megabytes = (await server.memory()).rss / 1_048_576;
-    return { p50: result.p50, p99: result.p99, megabytes, cpu: cpu / seconds, databaseCpu: databaseCpu / seconds, ...losses(result) };
+    return {
+      p50: result.p50,
+      p99: result.p99,
+      megabytes,
+      cpu: cpu / seconds,
+      databaseCpu: databaseCpu / seconds,
+      ...losses(result),
+    };
   },
 };
 
@@ -261,21 +292,34 @@ const reconnect: Scenario = {
     };
     const seen: Record<string, { at: number; n: number }> = {};
     const result = await clients.run('reconnect', options, async (phase) => {
-      if (phase === 'back') await new Promise((resolve) => setTimeout(resolve, 1_200)); // the database counts a second later
+      // The database counts a second later.
+      if (phase === 'back') await new Promise((resolve) => setTimeout(resolve, 1_200));
       seen[phase] = { at: performance.now(), n: await count() };
     });
-    const between = (from: string, to: string) => ({ n: seen[to]!.n - seen[from]!.n, ms: seen[to]!.at - seen[from]!.at });
+    const between = (from: string, to: string) => ({
+      n: seen[to]!.n - seen[from]!.n,
+      ms: seen[to]!.at - seen[from]!.at,
+    });
     // The turns that are under way send theirs all the time.
     const [usual, during] = [between('reading', 'cut'), between('cut', 'back')];
     const more = Math.max(0, during.n - (usual.n / usual.ms) * during.ms);
-    return { allMs: result.allMs, p50Ms: result.p50Ms, statements: more / Math.max(1, result.allMs / 1_000), ...losses(result) };
+    return {
+      allMs: result.allMs,
+      p50Ms: result.p50Ms,
+      statements: more / Math.max(1, result.allMs / 1_000),
+      ...losses(result),
+    };
   },
 };
 
-/** What a turn costs in a short conversation and in long ones, one after another in turns, so that all meet the same machine. */
+/**
+ * What a turn costs in a short conversation and in long ones, one after another in turns, so that all meet the same
+ * machine.
+ */
 const lengths: Scenario = {
   title: 'Turns in conversations of 10, 1,000 and 100,000 messages',
-  about: 'Turns of 50 tokens, one after another, in three conversations by turns; the medians, and how much the longest takes of the shortest.',
+  about:
+    'Turns of 50 tokens, one after another, in three conversations by turns; the medians, and how much the longest takes of the shortest.',
   figures: {
     short: '10 messages, ms a turn',
     middle: '1,000 messages, ms a turn',
@@ -305,8 +349,26 @@ const lengths: Scenario = {
       }
     const [short, middle, long] = ms.map((values) => percentile(values, 0.5)) as [number, number, number];
     const [statementsShort, , statementsLong] = statements as [number, number, number];
-    return { short, middle, long, ratio: long / short, statementsShort, statementsLong, heldLong: (held[2]! - held[0]!) / 1_024 };
+    return {
+      short,
+      middle,
+      long,
+      ratio: long / short,
+      statementsShort,
+      statementsLong,
+      heldLong: (held[2]! - held[0]!) / 1_024,
+    };
   },
 };
 
-export const scenarios = { fullSpeed, latency, capacity, fanOut, idle, durable, replay, reconnect, lengths } satisfies Record<string, Scenario>;
+export const scenarios = {
+  fullSpeed,
+  latency,
+  capacity,
+  fanOut,
+  idle,
+  durable,
+  replay,
+  reconnect,
+  lengths,
+} satisfies Record<string, Scenario>;

@@ -49,7 +49,8 @@ export async function setStage(): Promise<Stage> {
       const { rows } = await database.query('SELECT id FROM user_account WHERE subject = $1', [user]);
       const filler = await openDatabase({ url: databaseUrl, dataDir: null, poolSize: 2 });
       const ids: string[] = [];
-      for (const count of turns) ids.push(...(await plant(filler, { ownerId: rows[0].id, conversations: 1, turns: count })));
+      for (const count of turns)
+        ids.push(...(await plant(filler, { ownerId: rows[0].id, conversations: 1, turns: count })));
       await filler.close();
       await database.query('ANALYZE');
       return ids.map((id) => toGlobalId('Conversation', id));
@@ -81,7 +82,8 @@ export async function setStage(): Promise<Stage> {
         ),
       );
     },
-    startRelay: async (execArgv) => keep(await startChild('relay.ts', { MODEL_URL: model.ready.url, REDIS_URL: redisUrl, PREFIX: name }, execArgv)),
+    startRelay: async (execArgv) =>
+      keep(await startChild('relay.ts', { MODEL_URL: model.ready.url, REDIS_URL: redisUrl, PREFIX: name }, execArgv)),
     async close() {
       for (const one of running) await one.stop();
       await model.stop();

@@ -11,5 +11,7 @@ export const median = (values: readonly number[]): number => percentile(values, 
 export function shown(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const rounded = Number(value.toPrecision(3));
-  return rounded.toLocaleString('en-US', { maximumFractionDigits: Math.abs(rounded) < 10 ? 2 : Math.abs(rounded) < 100 ? 1 : 0 });
+  return rounded.toLocaleString('en-US', {
+    maximumFractionDigits: Math.abs(rounded) < 10 ? 2 : Math.abs(rounded) < 100 ? 1 : 0,
+  });
 }

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `node scripts/breaking-changes.mjs BEFORE [AFTER]`: says what in a schema breaks clients of the one before, and fails where the changelog does not.
- * A change is in the changelog where its type, field or value stands in backticks in a line of "Unreleased" that begins with "**Breaking**".
+ * `node scripts/breaking-changes.mjs BEFORE [AFTER]`: says what in a schema breaks clients of the one before, and fails
+ * where the changelog does not. A change is in the changelog where its type, field or value stands in backticks in a
+ * line of "Unreleased" that begins with "**Breaking**".
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -18,11 +19,17 @@ const subjectOf = (/** @type {string} */ description) =>
 /** The lines of the changelog that announce breaking changes of the next version. */
 function announcements(/** @type {string} */ changelog) {
   const [, unreleased = ''] = changelog.split(/^## /m);
-  return unreleased.startsWith('Unreleased') ? unreleased.split('\n').filter((line) => line.startsWith('- **Breaking**')) : [];
+  return unreleased.startsWith('Unreleased')
+    ? unreleased.split('\n').filter((line) => line.startsWith('- **Breaking**'))
+    : [];
 }
 
 /** Breaking changes that the changelog does not name, each as a sentence. */
-export function unannounced(/** @type {string} */ before, /** @type {string} */ after, /** @type {string} */ changelog) {
+export function unannounced(
+  /** @type {string} */ before,
+  /** @type {string} */ after,
+  /** @type {string} */ changelog,
+) {
   const lines = announcements(changelog);
   return findBreakingChanges(buildSchema(before), buildSchema(after))
     .map(({ description }) => description)

@@ -1,5 +1,8 @@
 // @ts-check
-/** `npm run build`: what runs, in `dist`. Does nothing where that is of the present sources already. Types are checked by the tests, not here. */
+/**
+ * `npm run build`: what runs, in `dist`. Does nothing where that is of the present sources already. Types are checked
+ * by the tests, not here.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +25,8 @@ const generated = join('src', 'generated');
 const clientStamp = join(checkout, generated, '.prisma-from');
 
 /** Where the compiled form of a source is. */
-export const distPath = (/** @type {string} */ source) => join('dist', relative('src', source)).replace(/\.(m?)ts$/, '.$1js');
+export const distPath = (/** @type {string} */ source) =>
+  join('dist', relative('src', source)).replace(/\.(m?)ts$/, '.$1js');
 
 /** Generates the database's client; its tool takes seconds, hence only where its schema has changed. */
 export async function generateClient() {
@@ -30,12 +34,15 @@ export async function generateClient() {
   if (isStamped(clientStamp, of)) return;
   rmSync(clientStamp, { force: true });
   const bin = join(checkout, 'node_modules', '.bin');
-  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` }; // its generators are commands of packages
+  // Its generators are commands of packages.
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
   await run([join(checkout, 'node_modules', 'prisma', 'build', 'index.js'), 'generate'], env);
   writeFileSync(clientStamp, of);
 }
 
-/** What a new embedded database begins with: PostgreSQL takes seconds to make one, of which every first start would pay. */
+/**
+ * What a new embedded database begins with: PostgreSQL takes seconds to make one, of which every first start would pay.
+ */
 async function archiveDatabase() {
   const of = databaseVersion();
   if (existsSync(archive) && isStamped(archiveStamp, of)) return;
@@ -57,7 +64,12 @@ async function run(/** @type {string[]} */ command, env = process.env) {
 /** Compiles a file by itself, knowing nothing of types. @returns {{ code: string, map: string }} */
 export function compile(/** @type {string} */ text, /** @type {string} */ source) {
   const typescript = /** @type {const} */ ({ onlyRemoveTypeImports: true, rewriteImportExtensions: 'rewrite' });
-  const { code, map, errors } = transformSync(source, text, { target: 'es2023', sourcemap: true, tsconfig: false, typescript });
+  const { code, map, errors } = transformSync(source, text, {
+    target: 'es2023',
+    sourcemap: true,
+    tsconfig: false,
+    typescript,
+  });
   if (errors[0] || !map) throw new Error(`${source} cannot be compiled: ${errors[0]?.message}`);
   const target = distPath(source);
   map.sources = [relative(dirname(target), source)];
@@ -88,7 +100,10 @@ export async function build(say = (/** @type {string} */ _line) => {}) {
   rmSync(stamp, { force: true });
   mkdirSync(join(checkout, 'dist'), { recursive: true });
   await Promise.all([generateClient(), archiveDatabase()]);
-  const all = new Set([...compileAll(filesIn('src').filter(isCode)), ...[archive, archiveStamp].map((path) => relative(checkout, path))]);
+  const all = new Set([
+    ...compileAll(filesIn('src').filter(isCode)),
+    ...[archive, archiveStamp].map((path) => relative(checkout, path)),
+  ]);
   // What begins like the archive may be the draft of another build.
   const isOurs = (/** @type {string} */ file) => all.has(file) || join(checkout, file).startsWith(archive);
   for (const file of filesIn('dist')) if (!isOurs(file)) rmSync(join(checkout, file), { force: true });

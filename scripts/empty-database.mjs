@@ -1,5 +1,8 @@
 // @ts-check
-/** `node scripts/empty-database.mjs`: makes a database as PostgreSQL makes it, and packs its files for every start that needs a new one. */
+/**
+ * `node scripts/empty-database.mjs`: makes a database as PostgreSQL makes it, and packs its files for every start that
+ * needs a new one.
+ */
 import { renameSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { archive } from './sources.mjs';

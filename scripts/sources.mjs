@@ -10,7 +10,10 @@ export const dist = join(checkout, 'dist');
 /** Says of which sources `dist` is; it is written last, so that an interrupted build counts as none. */
 export const stamp = join(dist, '.built-from');
 
-/** Where `src/platform/embedded/worker.mjs` looks for an empty database, seen from its own place in `dist`; and the version of PGlite that made it. */
+/**
+ * Where `src/platform/embedded/worker.mjs` looks for an empty database, seen from its own place in `dist`; and the
+ * version of PGlite that made it.
+ */
 export const archive = join(dist, 'empty-database.tar.gz');
 export const archiveStamp = join(dist, '.database-from');
 
@@ -51,9 +54,13 @@ export function databaseVersion() {
 }
 
 /** Whether something was made of what is there now. */
-export const isStamped = (/** @type {string} */ path, /** @type {string} */ of) => existsSync(path) && readFileSync(path, 'utf8') === of;
+export const isStamped = (/** @type {string} */ path, /** @type {string} */ of) =>
+  existsSync(path) && readFileSync(path, 'utf8') === of;
 
-/** Whether `dist` is of the present sources. A copy that came without sources, such as a container's, is as it should be. */
+/**
+ * Whether `dist` is of the present sources. A copy that came without sources, such as a container's, is as it should
+ * be.
+ */
 export function isBuilt() {
   if (!existsSync(join(checkout, 'src'))) return existsSync(dist);
   return isStamped(stamp, sourcesFingerprint()) && isStamped(archiveStamp, databaseVersion());

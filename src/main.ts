@@ -15,7 +15,10 @@ try {
   const config = only ? forOneTurn(loaded) : loaded;
   const logger = createLogger(config.log);
   for (const line of describeConfig(config)) logger.debug(line);
-  const app = await startApp(config, logger, { only, launchIsolated: only ? null : createLauncher(fileURLToPath(import.meta.url)) });
+  const app = await startApp(config, logger, {
+    only,
+    launchIsolated: only ? null : createLauncher(fileURLToPath(import.meta.url)),
+  });
   // From the signal to the end, whatever hangs: whoever is killed by an orchestrator cannot say why.
   const { deadlineMs } = config.drain;
   let isEnding = false;
@@ -24,7 +27,10 @@ try {
     isEnding = true;
     if (!only) logger.info({ signal }, 'draining; once more ends at once');
     setTimeout(() => {
-      logger.error({ waitingFor: app.closing }, `could not drain in ${deadlineMs / 1_000} seconds; ends anyway, and others recover what it held`);
+      logger.error(
+        { waitingFor: app.closing },
+        `could not drain in ${deadlineMs / 1_000} seconds; ends anyway, and others recover what it held`,
+      );
       process.exit(1);
     }, deadlineMs);
     void app.close().then(

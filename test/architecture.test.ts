@@ -7,21 +7,9 @@ import { isSeam } from './kit/seams.ts';
 const sources = readSources(resolve('src'));
 const house = survey(sources);
 
-/** Files with the same excuse. */
-const each = (why: string, names: string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, why]));
-
 /** Broken knowingly: what, and why. An excuse that nobody needs any more fails too. */
 const excused: Partial<Record<Rule, Record<string, string>>> = {
-  'functions are short': {
-    ...each('a list of fields, each with its description and its resolver', [
-      'features/conversations/mutations.ts the module:',
-      'features/conversations/types.ts fields:',
-      'features/messages/message-types.ts fields:',
-      'features/streams/subscriptions.ts the module:',
-      'features/turns/mutations.ts the module:',
-      'features/turns/types.ts fields:',
-    ]),
-  },
+  'functions are short': {},
   'functions take at most four things in order': {
     'app/front/socket-operations.ts onNext:': 'graphql-ws calls it so',
   },
@@ -33,7 +21,8 @@ describe('the house', () => {
     expect(house.edges.length).toBeGreaterThan(400);
     expect(house.packages.length).toBeGreaterThan(80);
     expect(new Set([...house.files.keys()].map(roomOf)).size).toBeGreaterThanOrEqual(14);
-    for (const { from, to } of house.edges) expect(house.files.has(to) || to.startsWith('generated/'), `${from} imports ${to}`).toBe(true);
+    for (const { from, to } of house.edges)
+      expect(house.files.has(to) || to.startsWith('generated/'), `${from} imports ${to}`).toBe(true);
   });
 
   it.each(Object.keys(rules) as Rule[])('%s', (rule) => {
@@ -54,14 +43,16 @@ describe('the seams on private parts of dependencies', () => {
   });
 });
 
-const filler = (count: number): [string, string][] => Array.from({ length: count }, (_, index) => [`kernel/filler-${index}.ts`, '']);
+const filler = (count: number): [string, string][] =>
+  Array.from({ length: count }, (_, index) => [`kernel/filler-${index}.ts`, '']);
 
 /** Of each rule, a house that breaks it in just these places. */
 const planted: Record<Rule, { house: Record<string, string>; offences: number }> = {
   'no import goes upstairs': {
     house: {
       'kernel/a.ts': "import { b } from '../contracts/b.ts';",
-      'graph/context.ts': "import type { S } from '../features/turns/index.ts';\nimport { run } from '../engine/index.ts';",
+      'graph/context.ts':
+        "import type { S } from '../features/turns/index.ts';\nimport { run } from '../engine/index.ts';",
       'events/log.ts': "const late = () => import('../features/turns/index.ts');",
       'contracts/c.ts': "export * from '../platform/db.ts';",
     },
@@ -82,13 +73,15 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
   },
   'the engine is pure': {
     house: {
-      'engine/a.ts': "import type { Db } from '../platform/db.ts';\nimport { readFile } from 'node:fs/promises';\nimport '../kernel/async.ts';",
+      'engine/a.ts':
+        "import type { Db } from '../platform/db.ts';\nimport { readFile } from 'node:fs/promises';\nimport '../kernel/async.ts';",
     },
     offences: 2,
   },
   'a feature is entered by its two doors': {
     house: {
-      'features/turns/a.ts': "import { find } from '../conversations/message-store.ts';\nimport { open } from '../conversations/index.ts';",
+      'features/turns/a.ts':
+        "import { find } from '../conversations/message-store.ts';\nimport { open } from '../conversations/index.ts';",
       'app/schema.ts': "import '../features/turns/graph.ts';",
       'app/b.ts': "import type { T } from '../features/turns/store/turn-store.ts';",
     },
@@ -97,7 +90,8 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
   'the domain door of a feature never reaches GraphQL': {
     house: {
       'features/turns/index.ts': "export { send } from './service.ts';\nexport type { T } from '../tools/index.ts';",
-      'features/turns/service.ts': "import type { Page } from '../../graph/lists/paging.ts';\nimport { Turn } from './types.ts';",
+      'features/turns/service.ts':
+        "import type { Page } from '../../graph/lists/paging.ts';\nimport { Turn } from './types.ts';",
       'features/turns/types.ts': "import { builder } from '@pothos/core';",
       'features/tools/index.ts': "export { ToolCall } from './graph.ts';",
       'features/usage/index.ts': "export { sum } from './usage-store.ts';",
@@ -122,7 +116,8 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
   },
   'features know only earlier features': {
     house: {
-      'app/schema.ts': "import '../features/accounts/graph.ts';\nimport '../features/usage/graph.ts';\nimport '../features/turns/graph.ts';",
+      'app/schema.ts':
+        "import '../features/accounts/graph.ts';\nimport '../features/usage/graph.ts';\nimport '../features/turns/graph.ts';",
       'features/accounts/a.ts': "import type { T } from '../turns/index.ts';",
       'features/turns/a.ts': "import { c } from '../usage/index.ts';\nimport { q } from '../quotas/index.ts';",
     },
@@ -136,18 +131,32 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     offences: 1,
   },
   'every schema door has a place in the order': {
-    house: { 'app/schema.ts': "import '../features/turns/graph.ts';", 'features/rumours/graph.ts': '', 'features/turns/graph.ts': '' },
+    house: {
+      'app/schema.ts': "import '../features/turns/graph.ts';",
+      'features/rumours/graph.ts': '',
+      'features/turns/graph.ts': '',
+    },
     offences: 1,
   },
   'machines are entered by their front doors': {
-    house: { 'features/turns/a.ts': "import { tail } from '../../events/tail.ts';\nimport { log } from '../../events/index.ts';" },
+    house: {
+      'features/turns/a.ts':
+        "import { tail } from '../../events/tail.ts';\nimport { log } from '../../events/index.ts';",
+    },
     offences: 1,
   },
   'no import leads back to itself': {
-    house: { 'kernel/a.ts': "import './b.ts';", 'kernel/b.ts': "import type { C } from './c.ts';", 'kernel/c.ts': "export * from './a.ts';" },
+    house: {
+      'kernel/a.ts': "import './b.ts';",
+      'kernel/b.ts': "import type { C } from './c.ts';",
+      'kernel/c.ts': "export * from './a.ts';",
+    },
     offences: 1,
   },
-  'the environment is read in one place': { house: { 'platform/a.ts': 'const url = process.env.URL;', 'app/config.ts': 'process.env' }, offences: 1 },
+  'the environment is read in one place': {
+    house: { 'platform/a.ts': 'const url = process.env.URL;', 'app/config.ts': 'process.env' },
+    offences: 1,
+  },
   'only drivers and stores hold the database client': {
     house: {
       'features/turns/a.ts': "import { Prisma } from '../../generated/prisma/client.ts';\nimport pg from 'pg';",
@@ -157,17 +166,23 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     offences: 2,
   },
   'only the driver and the bus speak to Redis': {
-    house: { 'events/redis-bus.ts': "import { Redis } from 'ioredis';", 'events/hub.ts': "import type { Redis } from 'ioredis';" },
+    house: {
+      'events/redis-bus.ts': "import { Redis } from 'ioredis';",
+      'events/hub.ts': "import type { Redis } from 'ioredis';",
+    },
     offences: 1,
   },
   'private parts of dependencies are reached in seams of the platform alone': {
     house: {
-      'events/a.ts': 'socket._handle.stop(); const { _inner: inner } = server; pool["_clients"]; this._own = rows._count._all;',
+      'events/a.ts':
+        'socket._handle.stop(); const { _inner: inner } = server; pool["_clients"]; this._own = rows._count._all;',
       'events/b.ts': 'Object.setPrototypeOf(given, made); Server.prototype.close = close; WebAssembly.compile(bytes);',
       'events/c.ts':
         "import type pg from 'pg';\n(client as pg.Client & { connection: unknown }).connection; (client as unknown as { stream: unknown }).stream;",
-      'events/d.ts': 'type Insides = { stream?: unknown }; (client as unknown as Insides).stream; (row as unknown as R).id;',
-      'events/e.ts': 'const query = client.query.bind(client); Object.assign(client, { query: watched }); Object.assign(client, { name });',
+      'events/d.ts':
+        'type Insides = { stream?: unknown }; (client as unknown as Insides).stream; (row as unknown as R).id;',
+      'events/e.ts':
+        'const query = client.query.bind(client); Object.assign(client, { query: watched }); Object.assign(client, { name });',
       'platform/f.ts': 'socket._handle.stop();',
       'platform/g.ts': '/** Seam: ws 8.23.0, `_handle`. */\nsocket._handle.stop();',
       'platform/h.ts': '/** Seam: ws 8.23.0, `_handle`. */\nsocket.stop();',
@@ -176,20 +191,25 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     offences: 13,
   },
   'only its adapter speaks to OpenAI': {
-    house: { 'providers/openai/a.ts': "import OpenAI from 'openai';", 'providers/registry.ts': "import OpenAI from 'openai/core';" },
+    house: {
+      'providers/openai/a.ts': "import OpenAI from 'openai';",
+      'providers/registry.ts': "import OpenAI from 'openai/core';",
+    },
     offences: 1,
   },
   'what vendors share knows none of them, and no vendor knows another': {
     house: {
       'providers/call/a.ts': "import { toUsage } from '../openai/usage.ts';",
-      'providers/anthropic/a.ts': "import { toUsage } from '../openai/usage.ts';\nimport { Answer } from '../call/answer.ts';",
+      'providers/anthropic/a.ts':
+        "import { toUsage } from '../openai/usage.ts';\nimport { Answer } from '../call/answer.ts';",
       'providers/create-providers.ts': "import { createOpenAIProvider } from './openai/client.ts';",
     },
     offences: 2,
   },
   'only graph files speak GraphQL': {
     house: {
-      'features/turns/turn-service.ts': "import { GraphQLError } from 'graphql';\nimport { builder } from '../../graph/builder.ts';",
+      'features/turns/turn-service.ts':
+        "import { GraphQLError } from 'graphql';\nimport { builder } from '../../graph/builder.ts';",
       'features/turns/turn-lists.ts': "import { builder } from '../../graph/builder.ts';",
       'features/turns/rules.ts': "import type { Key } from '../../graph/lists/paging.ts';",
       'platform/db.ts': "import SchemaBuilder from '@pothos/core';",
@@ -200,28 +220,44 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
   'functions are short': {
     house: {
       'kernel/a.ts': `function a() {${'\n'.repeat(50)}} const b = () => {${'\n'.repeat(49)}};`,
-      'kernel/b.ts': `const make = () => ({ of(list) {${'\n'.repeat(50)}} }); class C { constructor() {${'\n'.repeat(50)}} }`,
+      'kernel/b.ts': `const make = () => ({ of(list) {${'\n'.repeat(50)}}${'\n'.repeat(9)} }); class C { constructor() {${'\n'.repeat(50)}} }`,
     },
-    offences: 4,
+    offences: 3,
   },
   'functions take at most four things in order': {
     house: {
-      'kernel/a.ts': 'function a(this: T, b, c, d, e) {} const f = (a, b, c, d, { e, f }) => a; type F = (a, b, c, d, e) => void;',
+      'kernel/a.ts':
+        'function a(this: T, b, c, d, e) {} const f = (a, b, c, d, { e, f }) => a; type F = (a, b, c, d, e) => void;',
       'kernel/b.ts': 'class C { constructor(a, b, c, d, ...e) {} }',
     },
     offences: 2,
   },
+  'lines fit in 120 columns': {
+    house: { 'kernel/a.ts': `${' '.repeat(120)}\n// ${'x'.repeat(118)}`, 'kernel/b.ts': ' '.repeat(120) },
+    offences: 1,
+  },
   'rooms are small': {
-    house: { ...Object.fromEntries(filler(16)), 'contracts/a.ts': '\n'.repeat(1_701), 'engine/a.ts': '\n'.repeat(1_700) },
+    house: {
+      ...Object.fromEntries(filler(16)),
+      'contracts/a.ts': '\n'.repeat(1_701),
+      'engine/a.ts': '\n'.repeat(1_700),
+    },
     offences: 2,
   },
   'names say what is inside': {
-    house: { 'kernel/utils.ts': '', 'kernel/string-helper.ts': '', 'graph/common/a.ts': '', 'kernel/turnStore.ts': '', 'kernel/utility.ts': '' },
+    house: {
+      'kernel/utils.ts': '',
+      'kernel/string-helper.ts': '',
+      'graph/common/a.ts': '',
+      'kernel/turnStore.ts': '',
+      'kernel/utility.ts': '',
+    },
     offences: 4,
   },
   'names are words of the field': {
     house: {
-      'kernel/a.ts': 'const told = 1; function judge() {} type Way = { left: number }; const f = ({ asked }: T, taken: number) => asked + taken;',
+      'kernel/a.ts':
+        'const told = 1; function judge() {} type Way = { left: number }; const f = ({ asked }: T, taken: number) => asked + taken;',
       'kernel/b.ts': 'rows.findMany({ take: 1 }); const { take: limit } = options; // told, heard',
     },
     offences: 6,
@@ -240,9 +276,18 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     house: { 'kernel/a.ts': "if (env.NODE_ENV === 'test') skip();", 'kernel/b.ts': "oneOf(['test'])" },
     offences: 1,
   },
-  'signals are joined by kernel/async.ts': { house: { 'kernel/a.ts': 'const both = AbortSignal.any([a, b]);' }, offences: 1 },
-  'nothing is left to do': { house: { 'kernel/a.ts': '// TODO: later', 'kernel/b.ts': 'const toDo = 1;' }, offences: 1 },
-  'comments are sentences, not banners': { house: { 'kernel/a.ts': '// ------ types ------', 'kernel/b.ts': '// types' }, offences: 1 },
+  'signals are joined by kernel/async.ts': {
+    house: { 'kernel/a.ts': 'const both = AbortSignal.any([a, b]);' },
+    offences: 1,
+  },
+  'nothing is left to do': {
+    house: { 'kernel/a.ts': '// TODO: later', 'kernel/b.ts': 'const toDo = 1;' },
+    offences: 1,
+  },
+  'comments are sentences, not banners': {
+    house: { 'kernel/a.ts': '// ------ types ------', 'kernel/b.ts': '// types' },
+    offences: 1,
+  },
 };
 
 describe('the inspector', () => {
@@ -254,7 +299,11 @@ describe('the inspector', () => {
     const text =
       "import a, {\n  b,\n} from './b.ts';\nexport { c } from './c.ts';\nexport type { D } from './d.ts';\nimport './e.ts';\nlet f: import('./f.ts').F;\nconst g = () => import('./g.ts');";
     expect(survey(new Map([['kernel/a.ts', text]])).edges).toEqual(
-      ['b', 'c', 'd', 'e', 'f', 'g'].map((name) => ({ from: 'kernel/a.ts', to: `kernel/${name}.ts`, typeOnly: name === 'd' || name === 'f' })),
+      ['b', 'c', 'd', 'e', 'f', 'g'].map((name) => ({
+        from: 'kernel/a.ts',
+        to: `kernel/${name}.ts`,
+        typeOnly: name === 'd' || name === 'f',
+      })),
     );
   });
 

@@ -36,10 +36,15 @@ const only = (name: string): string => {
   if (found.length !== 1) throw new Error(`The last stage has ${found.length} of ${name}`);
   return found[0]!.rest;
 };
-const imageEnv = Object.fromEntries([...only('ENV').matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [name!, value!]));
+const imageEnv = Object.fromEntries(
+  [...only('ENV').matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [name!, value!]),
+);
 const healthcheck = JSON.parse(only('HEALTHCHECK').replace(/^.*?CMD /, '')) as string[];
 
-/** Whether a pattern of .dockerignore keeps this path out. As Docker reads them, one without a slash means the root only. */
+/**
+ * Whether a pattern of .dockerignore keeps this path out. As Docker reads them, one without a slash means the root
+ * only.
+ */
 function isIgnored(path: string): boolean {
   const patterns = read('.dockerignore')
     .split('\n')
@@ -56,7 +61,10 @@ describe('the Dockerfile', () => {
 
   it('copies what git keeps, and nothing that is kept out', () => {
     expect(fromHere.length).toBeGreaterThan(8);
-    const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' }).split('\n');
+    const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+      cwd: root,
+      encoding: 'utf8',
+    }).split('\n');
     for (const path of fromHere) {
       expect(
         tracked.some((file) => file === path || file.startsWith(`${path}/`)),
@@ -64,7 +72,8 @@ describe('the Dockerfile', () => {
       ).toBe(true);
       expect(isIgnored(path), path).toBe(false);
     }
-    for (const path of ['node_modules', '.env', 'data', 'dist', 'src/generated', '.git']) expect(isIgnored(path), path).toBe(true);
+    for (const path of ['node_modules', '.env', 'data', 'dist', 'src/generated', '.git'])
+      expect(isIgnored(path), path).toBe(true);
   });
 
   it('builds with everything that the build reads', () => {
@@ -82,7 +91,10 @@ describe('the Dockerfile', () => {
 
   it('sets variables that there are, to values that are understood', () => {
     expect(Object.keys(imageEnv).filter((name) => !known.has(name))).toEqual([]);
-    expect(loadConfig(imageEnv)).toMatchObject({ http: { host: '0.0.0.0', port: 4_000 }, metrics: { host: '0.0.0.0', port: 9_464 } });
+    expect(loadConfig(imageEnv)).toMatchObject({
+      http: { host: '0.0.0.0', port: 4_000 },
+      metrics: { host: '0.0.0.0', port: 9_464 },
+    });
     expect(only('EXPOSE').split(' ')).toEqual(['4000', '9464']);
   });
 
@@ -95,9 +107,13 @@ describe('the Dockerfile', () => {
 
   it('leaves behind only what the product never imports', () => {
     const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
-    const files = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
+    const files = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+      file.endsWith('.js'),
+    );
     const imports = files.flatMap((file) =>
-      ts.preProcessFile(read(join('dist', file)), true, true).importedFiles.map(({ fileName }) => ({ file, name: fileName })),
+      ts
+        .preProcessFile(read(join('dist', file)), true, true)
+        .importedFiles.map(({ fileName }) => ({ file, name: fileName })),
     );
     const packages = imports.filter(({ name }) => !name.startsWith('.') && !name.startsWith('node:'));
     expect(packages.length).toBeGreaterThan(40);
@@ -108,12 +124,16 @@ describe('the Dockerfile', () => {
   });
 
   it('checks the health of a process that is there, and of one that is not', async () => {
-    const server = createServer((request, response) => void response.writeHead(request.url === '/healthz' ? 200 : 404).end());
+    const server = createServer(
+      (request, response) => void response.writeHead(request.url === '/healthz' ? 200 : 404).end(),
+    );
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const env = { PATH: process.env.PATH, METRICS_PORT: String((server.address() as AddressInfo).port) };
     const check = () =>
-      new Promise<unknown>((resolve) => execFile(healthcheck[0]!, healthcheck.slice(1), { env }, (error) => resolve(error ? error.code : 0)));
+      new Promise<unknown>((resolve) =>
+        execFile(healthcheck[0]!, healthcheck.slice(1), { env }, (error) => resolve(error ? error.code : 0)),
+      );
     expect(await check()).toBe(0);
     server.close();
     await once(server, 'close');
@@ -134,7 +154,11 @@ type Service = {
 };
 
 describe('compose.yaml', () => {
-  const compose = parse(read('compose.yaml'), { merge: true }) as { version?: string; services: Record<string, Service>; volumes: object };
+  const compose = parse(read('compose.yaml'), { merge: true }) as {
+    version?: string;
+    services: Record<string, Service>;
+    volumes: object;
+  };
   const { services } = compose;
   const ours = Object.entries(services).filter(([, { build }]) => build);
   const secret = 'a secret that somebody put into the file .env';
@@ -148,7 +172,9 @@ describe('compose.yaml', () => {
     });
   const envOf = (name: string, more: Record<string, string> = {}) => ({
     ...imageEnv,
-    ...Object.fromEntries(Object.entries(services[name]!.environment ?? {}).map(([key, value]) => [key, filled(String(value))])),
+    ...Object.fromEntries(
+      Object.entries(services[name]!.environment ?? {}).map(([key, value]) => [key, filled(String(value))]),
+    ),
     ...more,
   });
 
@@ -166,10 +192,18 @@ describe('compose.yaml', () => {
         name,
       ).toEqual([]);
     expect(loadConfig(envOf('api')).role).toBe('api');
-    expect(loadConfig(envOf('worker'))).toMatchObject({ role: 'worker', metrics: { port: 9_464 }, log: { production: true } });
+    expect(loadConfig(envOf('worker'))).toMatchObject({
+      role: 'worker',
+      metrics: { port: 9_464 },
+      log: { production: true },
+    });
     const { username, password, pathname, host } = new URL(services.api!.environment!.DATABASE_URL!);
     const store = services.postgres!.environment!;
-    expect([username, password, pathname.slice(1)]).toEqual([store.POSTGRES_USER, store.POSTGRES_PASSWORD, store.POSTGRES_DB]);
+    expect([username, password, pathname.slice(1)]).toEqual([
+      store.POSTGRES_USER,
+      store.POSTGRES_PASSWORD,
+      store.POSTGRES_DB,
+    ]);
     expect([host, new URL(services.api!.environment!.REDIS_URL!).host]).toEqual(['postgres:5432', 'redis:6379']);
   });
 
@@ -198,7 +232,8 @@ describe('compose.yaml', () => {
         expect(condition).toBe(other === 'migrate' ? 'service_completed_successfully' : 'service_healthy');
         if (condition === 'service_healthy') expect(services[other]!.healthcheck?.test, other).toBeDefined();
       }
-    for (const [name, { stop_grace_period: grace }] of ours) expect(Number.parseInt(grace!, 10), name).toBeGreaterThanOrEqual(30);
+    for (const [name, { stop_grace_period: grace }] of ours)
+      expect(Number.parseInt(grace!, 10), name).toBeGreaterThanOrEqual(30);
     expect(Object.keys(compose.volumes)).toEqual(['postgres']);
   });
 
@@ -211,46 +246,72 @@ describe('compose.yaml', () => {
     },
   );
 
-  it.runIf(storages[1]!.available)('brings an empty database to the schema of this version, and does nothing the next time', async () => {
-    const place = await storages[1]!.create({ empty: true });
-    try {
-      const [command, ...args] = services.migrate!.command!;
-      const env = { PATH: process.env.PATH, ...envOf('migrate', { DATABASE_URL: place.url! }) };
-      const run = () => spawnSync(command!, args, { cwd: root, env, encoding: 'utf8', timeout: 60_000 });
-      expect(run()).toMatchObject({ status: 0, stdout: expect.stringMatching(/^Applied: .*_init/) });
-      expect(run()).toMatchObject({ status: 0, stdout: expect.stringMatching(/^Nothing to do/) });
-      const database = await openDatabase({ ...place, poolSize: 1 });
-      expect((await migrationState(database)).pending).toEqual([]);
-      await database.close();
-    } finally {
-      await place.drop();
-    }
-  });
+  it.runIf(storages[1]!.available)(
+    'brings an empty database to the schema of this version, and does nothing the next time',
+    async () => {
+      const place = await storages[1]!.create({ empty: true });
+      try {
+        const [command, ...args] = services.migrate!.command!;
+        const env = { PATH: process.env.PATH, ...envOf('migrate', { DATABASE_URL: place.url! }) };
+        const run = () => spawnSync(command!, args, { cwd: root, env, encoding: 'utf8', timeout: 60_000 });
+        expect(run()).toMatchObject({ status: 0, stdout: expect.stringMatching(/^Applied: .*_init/) });
+        expect(run()).toMatchObject({ status: 0, stdout: expect.stringMatching(/^Nothing to do/) });
+        const database = await openDatabase({ ...place, poolSize: 1 });
+        expect((await migrationState(database)).pending).toEqual([]);
+        await database.close();
+      } finally {
+        await place.drop();
+      }
+    },
+  );
 
-  describe.runIf(settings.some(({ storage, redis, available }) => storage.name === 'postgres' && redis && available))('its two roles', () => {
-    let world: World;
-    let processes: Processes;
-    beforeAll(async () => {
-      world = await createWorld(storages[1]!, { redis: true });
-      processes = createProcesses();
-    });
-    afterAll(async () => {
-      await processes.close();
-      await world.close();
-    });
+  describe.runIf(settings.some(({ storage, redis, available }) => storage.name === 'postgres' && redis && available))(
+    'its two roles',
+    () => {
+      let world: World;
+      let processes: Processes;
+      beforeAll(async () => {
+        world = await createWorld(storages[1]!, { redis: true });
+        processes = createProcesses();
+      });
+      afterAll(async () => {
+        await processes.close();
+        await world.close();
+      });
 
-    it('answer together with exactly that environment, but for addresses', async () => {
-      const { DATABASE_URL, REDIS_PREFIX, JWT_SECRET, OPENAI_BASE_URL, OPENAI_API_KEY, DATA_DIR } = world.env as Record<string, string>;
-      const addresses = { DATABASE_URL, REDIS_URL: redisUrl, REDIS_PREFIX, JWT_SECRET, OPENAI_BASE_URL, OPENAI_API_KEY, DATA_DIR, PORT: '0' };
-      const local = { ...(addresses as Record<string, string>), HOST: '127.0.0.1', METRICS_HOST: '127.0.0.1', METRICS_PORT: '0' };
-      const api = await processes.start(envOf('api', local));
-      const worker = await processes.start(envOf('worker', local));
-      const { turn } = await ask(await world.client(api.url!), 'Hello [[tokens 3]]');
-      expect(turn.status).toBe('COMPLETED');
-      const opsUrl = await until(() => /"url":"(http[^"]+)","msg":"metrics/.exec(worker.output())?.[1], 'the address of its metrics');
-      expect(spawnSync(healthcheck[0]!, healthcheck.slice(1), { env: { PATH: process.env.PATH, METRICS_PORT: new URL(opsUrl).port } }).status).toBe(
-        0,
-      );
-    });
-  });
+      it('answer together with exactly that environment, but for addresses', async () => {
+        const { DATABASE_URL, REDIS_PREFIX, JWT_SECRET, OPENAI_BASE_URL, OPENAI_API_KEY, DATA_DIR } =
+          world.env as Record<string, string>;
+        const addresses = {
+          DATABASE_URL,
+          REDIS_URL: redisUrl,
+          REDIS_PREFIX,
+          JWT_SECRET,
+          OPENAI_BASE_URL,
+          OPENAI_API_KEY,
+          DATA_DIR,
+          PORT: '0',
+        };
+        const local = {
+          ...(addresses as Record<string, string>),
+          HOST: '127.0.0.1',
+          METRICS_HOST: '127.0.0.1',
+          METRICS_PORT: '0',
+        };
+        const api = await processes.start(envOf('api', local));
+        const worker = await processes.start(envOf('worker', local));
+        const { turn } = await ask(await world.client(api.url!), 'Hello [[tokens 3]]');
+        expect(turn.status).toBe('COMPLETED');
+        const opsUrl = await until(
+          () => /"url":"(http[^"]+)","msg":"metrics/.exec(worker.output())?.[1],
+          'the address of its metrics',
+        );
+        expect(
+          spawnSync(healthcheck[0]!, healthcheck.slice(1), {
+            env: { PATH: process.env.PATH, METRICS_PORT: new URL(opsUrl).port },
+          }).status,
+        ).toBe(0);
+      });
+    },
+  );
 });

@@ -21,7 +21,10 @@ function isInSchema(name: string): boolean {
 describe('docs/COVERAGE.md', () => {
   it('has every number once', () => {
     const letters = [...'abcdefghijklmnop'];
-    expect(rows.map(({ number }) => number)).toEqual([...Array.from({ length: 118 }, (_, at) => String(at + 1)), ...letters]);
+    expect(rows.map(({ number }) => number)).toEqual([
+      ...Array.from({ length: 118 }, (_, at) => String(at + 1)),
+      ...letters,
+    ]);
   });
 
   it('names only what the schema has', () => {
@@ -32,7 +35,8 @@ describe('docs/COVERAGE.md', () => {
 
   it('calls nothing done that no test shows, and names only tests that there are', () => {
     const unproved = rows.filter(
-      ({ state, proof }) => !/^(works|partly: \S.*|not yet)/.test(state) || (state.startsWith('works') && proofsOf(proof).length === 0),
+      ({ state, proof }) =>
+        !/^(works|partly: \S.*|not yet)/.test(state) || (state.startsWith('works') && proofsOf(proof).length === 0),
     );
     expect(unproved).toEqual([]);
     const proofs = rows.flatMap(({ proof }) => proofsOf(proof));
@@ -53,7 +57,9 @@ describe('the schema', () => {
     expect(writable.length).toBeGreaterThan(30);
     // The parts of a message of one's own are text and answers to widgets, and nothing else.
     const own = ['ContentInput.parts'];
-    expect(writable.filter((name) => /\.(role|roles|messages|history|parts)$/i.test(name) && !own.includes(name))).toEqual([]);
+    expect(
+      writable.filter((name) => /\.(role|roles|messages|history|parts)$/i.test(name) && !own.includes(name)),
+    ).toEqual([]);
   });
 
   it('has no input for a user', () => {

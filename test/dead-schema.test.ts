@@ -8,7 +8,10 @@ import { protocolCodes } from '../src/graph/error-types.ts';
 import { errorCodes } from '../src/kernel/errors.ts';
 import { reachable } from './kit/schema-walk.ts';
 
-/** What is in the schema and has no life yet: the capability that brings it. A name leaves this list when it comes alive. */
+/**
+ * What is in the schema and has no life yet: the capability that brings it. A name leaves this list when it comes
+ * alive.
+ */
 const awaited: Record<string, string> = {
   ApprovalPolicy: 'the catalogue of tools',
   ToolKind: 'the catalogue of tools',
@@ -84,11 +87,13 @@ const hollow = (): string[] =>
 
 /** Columns of a table that some statement writes. */
 function writtenColumns(table: string): Set<string> {
-  const lists = statements.flatMap((text) => [...text.matchAll(new RegExp(`INSERT INTO ${table} \\(([^)]*)\\)`, 'g'))].map(([, list]) => list!));
+  const lists = statements.flatMap((text) =>
+    [...text.matchAll(new RegExp(`INSERT INTO ${table} \\(([^)]*)\\)`, 'g'))].map(([, list]) => list!),
+  );
   const sets = statements.flatMap((text) =>
-    [...text.matchAll(new RegExp(`UPDATE ${table}(?: \\w+)?\\s+SET ([\\s\\S]*?)(?:\\n *WHERE|\\n *FROM|$)`, 'g'))].flatMap(([, set]) =>
-      [...set!.matchAll(/(\w+) = /g)].map(([, column]) => column!),
-    ),
+    [
+      ...text.matchAll(new RegExp(`UPDATE ${table}(?: \\w+)?\\s+SET ([\\s\\S]*?)(?:\\n *WHERE|\\n *FROM|$)`, 'g')),
+    ].flatMap(([, set]) => [...set!.matchAll(/(\w+) = /g)].map(([, column]) => column!)),
   );
   return new Set([...lists.flatMap((list) => list.split(',').map((column) => column.trim())), ...sets]);
 }
@@ -100,7 +105,8 @@ function unwritten(): string[] {
   ]);
   return models.flatMap(([, model, block, table]) => {
     const type = schema.getType(model === 'ToolCall' ? 'GenericToolCall' : model!);
-    if (!isObjectType(type) || table === 'user_account') return []; // accounts are written by the client of the database
+    // Accounts are written by the client of the database.
+    if (!isObjectType(type) || table === 'user_account') return [];
     const written = writtenColumns(table!);
     return [...block!.matchAll(/^ {2}(\w+) +\w+\?? +(.*)$/gm)]
       .filter(([, name, rest]) => name! in type.getFields() && !/@relation|dbgenerated|@id/.test(rest!))
@@ -122,7 +128,10 @@ function namesIn(of: GraphQLSchema): { place: string; name: string }[] {
         : isEnumType(type)
           ? [...type.getValues()]
           : [];
-    return [...words(type.name, type.description), ...inner.flatMap(({ name, description }) => words(`${type.name}.${name}`, description))];
+    return [
+      ...words(type.name, type.description),
+      ...inner.flatMap(({ name, description }) => words(`${type.name}.${name}`, description)),
+    ];
   });
 }
 
@@ -144,7 +153,9 @@ describe('the schema has no name without life', () => {
   it('but those that a later capability is written beside, and none of these has come alive', () => {
     const unled = named.map(({ name }) => name).filter((name) => !led.has(name) && name !== 'Boolean');
     const dead = [...unled, ...unused(), ...hollow(), ...unwritten()].sort();
-    expect(dead, 'give these a value, or say in `awaited` which capability brings it').toEqual(Object.keys(awaited).sort());
+    expect(dead, 'give these a value, or say in `awaited` which capability brings it').toEqual(
+      Object.keys(awaited).sort(),
+    );
   });
 
   it('and the test looked at all of it', () => {
@@ -162,7 +173,9 @@ describe('the schema has no name without life', () => {
 
 describe('ErrorCode', () => {
   it('has every code that an error of any kind is given', () => {
-    const codes = (schema.getType('ErrorCode') as unknown as { getValues(): { name: string }[] }).getValues().map(({ name }) => name);
+    const codes = (schema.getType('ErrorCode') as unknown as { getValues(): { name: string }[] })
+      .getValues()
+      .map(({ name }) => name);
     const literal = sources
       .flatMap((source) => [...source.text.matchAll(/\bcode: '([A-Z][A-Z_]+)'|return '([A-Z]+_[A-Z_]+)'/g)])
       .map(([, code, returned]) => (code ?? returned)!);

@@ -19,11 +19,14 @@ const anchorOf = (heading: string): string =>
     .replace(/[^\p{L}\p{N}\p{M} _-]/gu, '')
     .replaceAll(' ', '-');
 const withoutCode = (text: string): string => text.replaceAll(/^ *```[\s\S]*?^ *```/gm, '');
-const anchorsIn = (text: string): string[] => [...withoutCode(text).matchAll(/^#{1,6} +(.+?) *$/gm)].map(([, heading]) => anchorOf(heading!));
+const anchorsIn = (text: string): string[] =>
+  [...withoutCode(text).matchAll(/^#{1,6} +(.+?) *$/gm)].map(([, heading]) => anchorOf(heading!));
 
 /** What is wrong with the links of a page to others of this repository. */
 function brokenLinks(page: string, text: string): string[] {
-  const targets = [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!).filter((target) => !/^[a-z]+:/.test(target));
+  const targets = [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target!)
+    .filter((target) => !/^[a-z]+:/.test(target));
   return targets.filter((target) => {
     const [path, anchor] = target.split('#');
     const file = path ? join(dirname(page), path) : page;
@@ -40,10 +43,9 @@ describe('documents', () => {
   });
 
   it('would be seen to link to what is not there', () => {
-    expect(brokenLinks('docs/x.md', '[a](y.md) [b](../README.md#no-such) [c](#d) [e](https://example.org/f)\n# D\n')).toEqual([
-      'y.md',
-      '../README.md#no-such',
-    ]);
+    expect(
+      brokenLinks('docs/x.md', '[a](y.md) [b](../README.md#no-such) [c](#d) [e](https://example.org/f)\n# D\n'),
+    ).toEqual(['y.md', '../README.md#no-such']);
   });
 });
 
@@ -79,13 +81,19 @@ describe('the changelog', () => {
     return [
       ...(unreleased === 'Unreleased' ? [] : ['does not begin with what is unreleased']),
       ...released.filter((heading) => !isRelease(heading)).map((heading) => `${heading} is no version with a date`),
-      ...(dates.toSorted().reverse().join() === dates.join() ? [] : ['has releases in another order than from the newest on']),
-      ...(next === version || released[0]?.startsWith(`${version} `) ? [] : [`has neither released ${version} nor says that it will be next`]),
+      ...(dates.toSorted().reverse().join() === dates.join()
+        ? []
+        : ['has releases in another order than from the newest on']),
+      ...(next === version || released[0]?.startsWith(`${version} `)
+        ? []
+        : [`has neither released ${version} nor says that it will be next`]),
     ];
   }
 
   it('has each release with its date, the newest first, and the version of the package', () => {
-    expect(faultsIn(read('CHANGELOG.md'), (JSON.parse(read('package.json')) as { version: string }).version)).toEqual([]);
+    expect(faultsIn(read('CHANGELOG.md'), (JSON.parse(read('package.json')) as { version: string }).version)).toEqual(
+      [],
+    );
   });
 
   it('is seen to be wrong where it is', () => {

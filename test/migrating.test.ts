@@ -37,20 +37,28 @@ const isHere = (name: string): boolean => {
 const namesOf = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, name]) => name!);
 
 const inCode = (code: number): boolean =>
-  Object.values(CloseCode).includes(code) || new RegExp(`(http: \\{ status: |http: |answer\\(response, |close\\(|')${code}\\b`).test(source);
+  Object.values(CloseCode).includes(code) ||
+  new RegExp(`(http: \\{ status: |http: |answer\\(response, |close\\(|')${code}\\b`).test(source);
 
 describe('docs/MIGRATING.md', () => {
   it('names on its right side only what the schema, the configuration and the code have', () => {
     expect(rows.length).toBeGreaterThan(100);
-    const named = rows.flatMap(({ here, todo }) => [...namesOf(here), ...(todo.match(/`[A-Z_]+`/g) ?? []).flatMap(namesOf)]);
+    const named = rows.flatMap(({ here, todo }) => [
+      ...namesOf(here),
+      ...(todo.match(/`[A-Z_]+`/g) ?? []).flatMap(namesOf),
+    ]);
     expect(named.length).toBeGreaterThan(200);
     expect(named.filter((name) => !isHere(name))).toEqual([]);
-    expect(['Conversation.nope', 'Mutation.chat', 'NOT_A_VARIABLE', 'TurnStatus.DONE', 'Nothing'].filter(isHere)).toEqual([]);
+    expect(
+      ['Conversation.nope', 'Mutation.chat', 'NOT_A_VARIABLE', 'TurnStatus.DONE', 'Nothing'].filter(isHere),
+    ).toEqual([]);
   });
 
   it('names on its right side only statuses and closes that this server gives', () => {
     const codes = rows.flatMap(({ here }) =>
-      [...here.matchAll(/(?:HTTP |^|\. )([1-5]\d\d|[14]\d{3})\b(?! characters| bytes)/g)].map(([, code]) => Number(code)),
+      [...here.matchAll(/(?:HTTP |^|\. )([1-5]\d\d|[14]\d{3})\b(?! characters| bytes)/g)].map(([, code]) =>
+        Number(code),
+      ),
     );
     expect(codes).toEqual(expect.arrayContaining([400, 401, 413, 429, 500, 503, 4403, 4401, 4400, 1012, 1013]));
     expect(codes.filter((code) => code !== 200 && !inCode(code))).toEqual([]);
@@ -59,21 +67,39 @@ describe('docs/MIGRATING.md', () => {
 
   it('has a line for every status and close of the earlier systems', () => {
     const codes = rows.flatMap(({ there }) => /^\d{3,4}\b/.exec(there)?.[0] ?? []);
-    for (const code of ['200', '201', '204', '400', '401', '403', '404', '413', '429', '500', '502', '4001', '4003', '4029'])
+    for (const code of [
+      '200',
+      '201',
+      '204',
+      '400',
+      '401',
+      '403',
+      '404',
+      '413',
+      '429',
+      '500',
+      '502',
+      '4001',
+      '4003',
+      '4029',
+    ])
       expect(codes).toContain(code);
   });
 
   it('calls nothing missing that docs/COVERAGE.md calls done, and the other way round', () => {
     const states = new Map(
-      [...readPage('docs/COVERAGE.md').matchAll(/^\| (\d+) \|.* \| (works|partly|not yet)[^|]* \| [^|]* \|$/gm)].map(([, row, state]) => [
-        row,
-        state,
-      ]),
+      [...readPage('docs/COVERAGE.md').matchAll(/^\| (\d+) \|.* \| (works|partly|not yet)[^|]* \| [^|]* \|$/gm)].map(
+        ([, row, state]) => [row, state],
+      ),
     );
-    const missing = rows.flatMap(({ here, todo }) => [...`${here} ${todo}`.matchAll(/row (\d+)/g)].map(([, row]) => row!));
+    const missing = rows.flatMap(({ here, todo }) =>
+      [...`${here} ${todo}`.matchAll(/row (\d+)/g)].map(([, row]) => row!),
+    );
     expect(missing.length).toBeGreaterThan(20);
     expect(missing.filter((row) => !['partly', 'not yet'].includes(states.get(row) ?? ''))).toEqual([]);
-    expect(rows.filter(({ here, todo }) => /not yet/i.test(`${here} ${todo}`) && !/row \d+/.test(`${here} ${todo}`))).toEqual([]);
+    expect(
+      rows.filter(({ here, todo }) => /not yet/i.test(`${here} ${todo}`) && !/row \d+/.test(`${here} ${todo}`)),
+    ).toEqual([]);
   });
 
   it('links only to headings that there are', () => {

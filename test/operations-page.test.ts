@@ -36,8 +36,15 @@ it('docs/OPERATIONS.md has every metric once, with its labels', async () => {
   const { types } = parseExposition(await createMetrics({ redis: true }).text());
   const metrics = rows.filter(({ name }) => name.startsWith('colloquy_'));
   expect(metrics.map(({ name }) => name).sort()).toEqual([...types.keys()].sort());
-  const registered = createMetrics({ redis: true }) as unknown as Record<string, { name?: string; labelNames?: string[] }>;
-  const labels = new Map(Object.values(registered).flatMap(({ name, labelNames }) => (name && labelNames ? [[name, labelNames] as const] : [])));
+  const registered = createMetrics({ redis: true }) as unknown as Record<
+    string,
+    { name?: string; labelNames?: string[] }
+  >;
+  const labels = new Map(
+    Object.values(registered).flatMap(({ name, labelNames }) =>
+      name && labelNames ? [[name, labelNames] as const] : [],
+    ),
+  );
   for (const { name, cells } of metrics)
     expect(
       [...cells[0]!.matchAll(/`(\w+)`/g)].map(([, label]) => label),

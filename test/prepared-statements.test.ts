@@ -21,7 +21,8 @@ const excused: Record<string, string> = {
   'platform/schema-engine/adapter.ts: pool.query(script)': 'a migration',
   'platform/schema-engine/adapter.ts: pool.query(config)': 'what the schema engine asks the catalog',
   'platform/db.ts: raw.query(text)': 'the trial of disk-watch.ts',
-  'platform/db.ts: raw.query({ name: nameOf(text), text, values: [...params], types: rawTypes })': 'Database.query itself',
+  'platform/db.ts: raw.query({ name: nameOf(text), text, values: [...params], types: rawTypes })':
+    'Database.query itself',
   'platform/transaction.ts: client.query(query)': 'Tx.query itself',
   'platform/pg-pool.ts: query(...given)': 'a query that hands on',
   'platform/pg/server-messages.ts: query(...given)': 'a query that hands on',
@@ -91,7 +92,10 @@ describe('the statements of the product', () => {
       ]),
     );
     expect(found).toEqual({
-      statements: ['ASC', 'DESC'].map((order) => ({ place: 'kernel/b.ts:2', text: `SELECT id, name FROM user ORDER BY id ${order}` })),
+      statements: ['ASC', 'DESC'].map((order) => ({
+        place: 'kernel/b.ts:2',
+        text: `SELECT id, name FROM user ORDER BY id ${order}`,
+      })),
       unread: ['kernel/b.ts: tx.pipeline(text)'],
       unsent: ["kernel/b.ts: 'DELETE FROM user'"],
     });

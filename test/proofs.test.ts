@@ -26,10 +26,14 @@ it('would see a test that there is not, and one that is only spoken of', () => {
 });
 
 it('no file asks which run it is in: titles are those of both runs, and only cases and sizes differ', () => {
-  const files = readdirSync(resolve('test'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts'));
+  const files = readdirSync(resolve('test'), { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.test.ts'),
+  );
   expect(files.length).toBeGreaterThan(140);
   const named = /\bisFull\b|\bTEST_FULL\b/;
-  expect(files.filter((file) => file !== 'proofs.test.ts' && named.test(readFileSync(resolve('test', file), 'utf8')))).toEqual([]);
+  expect(
+    files.filter((file) => file !== 'proofs.test.ts' && named.test(readFileSync(resolve('test', file), 'utf8'))),
+  ).toEqual([]);
 });
 
 it('docs/SCALING.md refers only to scenarios that are measured', () => {

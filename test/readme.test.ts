@@ -40,12 +40,19 @@ type Event = { __typename: string; offset: number; text: string; contentSha256: 
 type Frame = { cursor: string; events: Event[] };
 
 const framesOf = (stream: string): Frame[] =>
-  [...stream.matchAll(/^data: (\{.*)$/gm)].map(([, json]) => (JSON.parse(json!) as { data: { turnEvents: Frame } }).data.turnEvents);
-const textOf = (frames: Frame[]): string => frames.flatMap(({ events }) => events.map(({ text }) => text ?? '')).join('');
+  [...stream.matchAll(/^data: (\{.*)$/gm)].map(
+    ([, json]) => (JSON.parse(json!) as { data: { turnEvents: Frame } }).data.turnEvents,
+  );
+const textOf = (frames: Frame[]): string =>
+  frames.flatMap(({ events }) => events.map(({ text }) => text ?? '')).join('');
 
 async function ask<T>(url: string, token: string, query: string, variables: object = {}): Promise<T> {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ query, variables }),
+  });
   const { data, errors } = (await response.json()) as { data: T; errors?: unknown };
   if (errors || !data) throw new Error(JSON.stringify(errors));
   return data;
@@ -128,7 +135,9 @@ describe('the page on curl', () => {
   let middle: { cursor: string; text: string };
 
   it('sends a message', async () => {
-    ({ sendMessage: sent } = (JSON.parse(await bash(snippet(curlPage, 'send'), env)) as { data: { sendMessage: Sent } }).data);
+    ({ sendMessage: sent } = (
+      JSON.parse(await bash(snippet(curlPage, 'send'), env)) as { data: { sendMessage: Sent } }
+    ).data);
     env = { ...env, CURSOR: sent.cursor, TURN: sent.turn.id, CONVERSATION: sent.conversation.id };
     const again = JSON.parse(await bash(snippet(curlPage, 'send'), env)) as { data: { sendMessage: Sent } };
     expect(again.data.sendMessage).toEqual(sent);
@@ -228,7 +237,13 @@ describe('the client of docs/EVENTS.md', () => {
   afterAll(() => rm(file, { force: true }));
 
   /** Reads on from the reader's cursor; leaves where `enough` says so. Returns the kinds of events it saw. */
-  async function follow(reader: Reader, url: string, bearer: string, id: string, enough: () => boolean): Promise<string[]> {
+  async function follow(
+    reader: Reader,
+    url: string,
+    bearer: string,
+    id: string,
+    enough: () => boolean,
+  ): Promise<string[]> {
     const socket = createClient({
       url: `${url.replace('http', 'ws')}/graphql`,
       webSocketImpl: WebSocket,
@@ -237,7 +252,10 @@ describe('the client of docs/EVENTS.md', () => {
     });
     const kinds: string[] = [];
     try {
-      for await (const { data, errors } of socket.iterate({ query: client.query, variables: { id, after: reader.view.cursor } })) {
+      for await (const { data, errors } of socket.iterate({
+        query: client.query,
+        variables: { id, after: reader.view.cursor },
+      })) {
         if (errors) throw new Error(JSON.stringify(errors));
         const frame = (data as { conversationEvents: Parameters<Reader['take']>[0] }).conversationEvents;
         reader.take(frame);
@@ -251,14 +269,17 @@ describe('the client of docs/EVENTS.md', () => {
   }
 
   async function stored(url: string, bearer: string, id: string): Promise<Shown[]> {
-    const part = 'parts { __typename ... on TextPart { text } ... on ReasoningPart { text } ... on RefusalPart { text } }';
+    const part =
+      'parts { __typename ... on TextPart { text } ... on ReasoningPart { text } ... on RefusalPart { text } }';
     const query = `query ($id: ID!) { conversation(id: $id) { messages(last: 50) { nodes { id status ${part} } } } }`;
-    return (await ask<{ conversation: { messages: { nodes: Shown[] } } }>(url, bearer, query, { id })).conversation.messages.nodes;
+    return (await ask<{ conversation: { messages: { nodes: Shown[] } } }>(url, bearer, query, { id })).conversation
+      .messages.nodes;
   }
   /** As `stored` gives it; of calls and widgets the client has more. */
   const toStored = ({ __typename, text }: Part): Part =>
     (/^(Text|Reasoning|Refusal)Part$/.test(__typename) ? { __typename, text } : { __typename }) as Part;
-  const shownBy = ({ view }: Reader) => [...view.messages.values()].map(({ id, status, parts }) => ({ id, status, parts: parts.map(toStored) }));
+  const shownBy = ({ view }: Reader) =>
+    [...view.messages.values()].map(({ id, status, parts }) => ({ id, status, parts: parts.map(toStored) }));
 
   it('shows what is stored after answers, reasoning, refusals, failures and repeated tries', async () => {
     const reader = client.createView(sha256);
@@ -273,7 +294,8 @@ describe('the client of docs/EVENTS.md', () => {
     expect(turns.map(({ turn }) => reader.view.ended.get(turn.id))).toEqual([...Array(5).fill('COMPLETED'), 'FAILED']);
     expect(shownBy(reader)).toEqual(await stored(app.url!, token, id));
 
-    const retry = 'mutation ($t: ID!, $k: String!) { retryTurn(turnId: $t, idempotencyKey: $k) { ... on TurnSuccess { turn { id } } } }';
+    const retry =
+      'mutation ($t: ID!, $k: String!) { retryTurn(turnId: $t, idempotencyKey: $k) { ... on TurnSuccess { turn { id } } } }';
     const variables = { t: turns.at(-1)!.turn.id, k: crypto.randomUUID() };
     turns.push((await ask<{ retryTurn: Sent }>(app.url!, token, retry, variables)).retryTurn);
     await follow(reader, app.url!, token, id, ended);
@@ -283,14 +305,22 @@ describe('the client of docs/EVENTS.md', () => {
   it('shows calls, results and widgets as they come, before the answer is whole', async () => {
     const reader = client.createView(sha256);
     const calls = '[[call find_book {"title":"Emma"}]] [[call lend_book {"name":"Emma","days":3}]]';
-    const { turn, conversation, cursor } = await send(app.url!, token, `${calls} [[then]] [[hold]] [[say A few words at the end.]]`);
+    const { turn, conversation, cursor } = await send(
+      app.url!,
+      token,
+      `${calls} [[then]] [[hold]] [[say A few words at the end.]]`,
+    );
     const { id } = conversation;
     reader.view.cursor = cursor;
     const answer = () => [...reader.view.messages.values()].at(-1)?.parts ?? [];
     await follow(reader, app.url!, token, id, () => Boolean(answer()[5]?.text));
     expect(answer().slice(0, 5)).toMatchObject([
       { __typename: 'ToolCallPart', text: '{"title":"Emma"}', toolCall: { status: 'SUCCEEDED' } },
-      { __typename: 'ToolCallPart', text: '{"name":"Emma","days":3}', toolCall: { status: 'SUCCEEDED', argumentsJson: { days: 3 } } },
+      {
+        __typename: 'ToolCallPart',
+        text: '{"name":"Emma","days":3}',
+        toolCall: { status: 'SUCCEEDED', argumentsJson: { days: 3 } },
+      },
       { __typename: 'ToolResultPart', toolCall: { resultJson: [{ name: 'Emma', author: 'Jane Austen' }] } },
       { __typename: 'ToolResultPart', toolCall: { resultJson: { name: 'Emma', days: 3 } } },
       { __typename: 'WidgetPart', widgetType: 'loan', data: { name: 'Emma', days: 3 } },
@@ -314,7 +344,12 @@ describe('the client of docs/EVENTS.md', () => {
     const home = await mkdtemp(join(tmpdir(), 'colloquy-readme-'));
     const processes = createProcesses();
     await rename((await storages[0]!.create()).dataDir!, join(home, 'data'));
-    const settings = { DATA_DIR: join(home, 'data'), PORT: '0', SCRIPTED_TOKENS_PER_SECOND: '100', LOG_LEVEL: 'silent' };
+    const settings = {
+      DATA_DIR: join(home, 'data'),
+      PORT: '0',
+      SCRIPTED_TOKENS_PER_SECOND: '100',
+      LOG_LEVEL: 'silent',
+    };
     try {
       const before = await processes.start(settings);
       const [bearer] = await until(() => /eyJ[\w.-]+(?=\s)/.exec(before.output()), 'the token in the greeting');
@@ -339,10 +374,18 @@ describe('the client of docs/EVENTS.md', () => {
 });
 
 describe('the pages on tools', () => {
-  type Asked = { pendingApprovals: { nodes: { id: string; summary: string; argumentsSha256: string; toolCall: { toolName: string } }[] } };
+  type Asked = {
+    pendingApprovals: {
+      nodes: { id: string; summary: string; argumentsSha256: string; toolCall: { toolName: string } }[];
+    };
+  };
   type Decided = { decideApprovals: { resumed: boolean } };
   type Ended = {
-    turn: { isTerminal: boolean; finalMessage: { content: string; toolsExecuted: string[] }; toolCalls: { status: string; resultJson: object }[] };
+    turn: {
+      isTerminal: boolean;
+      finalMessage: { content: string; toolsExecuted: string[] };
+      toolCalls: { status: string; resultJson: object }[];
+    };
   };
 
   /** One of the operations of the page. */
@@ -354,11 +397,15 @@ describe('the pages on tools', () => {
   async function play(text: string): Promise<{ asked: string[]; turn: Ended['turn'] }> {
     const { turn } = await send(app.url!, token, text);
     const asked: string[] = [];
-    const query = 'query ($t: ID!) { turn(id: $t) { isTerminal finalMessage { content toolsExecuted } toolCalls { status resultJson } } }';
+    const query =
+      'query ($t: ID!) { turn(id: $t) { isTerminal finalMessage { content toolsExecuted } toolCalls { status resultJson } } }';
     const ended = await until(async () => {
-      for (const { id, summary, argumentsSha256 } of (await ask<Asked>(app.url!, token, operation('Asked'))).pendingApprovals.nodes) {
+      for (const { id, summary, argumentsSha256 } of (await ask<Asked>(app.url!, token, operation('Asked')))
+        .pendingApprovals.nodes) {
         const variables = { approval: id, sha256: argumentsSha256 };
-        expect((await ask<Decided>(app.url!, token, operation('Allow'), variables)).decideApprovals).toMatchObject({ resumed: true });
+        expect((await ask<Decided>(app.url!, token, operation('Allow'), variables)).decideApprovals).toMatchObject({
+          resumed: true,
+        });
         asked.push(summary);
       }
       const found = await ask<Ended>(app.url!, token, query, { t: turn.id });
@@ -369,9 +416,14 @@ describe('the pages on tools', () => {
 
   it('run as they are written, and say what they show', async () => {
     const small = await play('[[call lend_book {"name":"Emma"}]] [[then]] [[say Lent.]]');
-    expect(small).toMatchObject({ asked: [], turn: { finalMessage: { content: 'Lent.', toolsExecuted: ['lend_book'] } } });
+    expect(small).toMatchObject({
+      asked: [],
+      turn: { finalMessage: { content: 'Lent.', toolsExecuted: ['lend_book'] } },
+    });
     expect(small.turn.toolCalls).toMatchObject([{ status: 'SUCCEEDED', resultJson: { name: 'Emma', days: 14 } }]);
-    const long = await play('[[call lend_book {"name":"Ulysses","days":60}]] [[call lend_book {"name":"Godot"}]] [[then]] [[say Lent.]]');
+    const long = await play(
+      '[[call lend_book {"name":"Ulysses","days":60}]] [[call lend_book {"name":"Godot"}]] [[then]] [[say Lent.]]',
+    );
     expect(long.asked).toEqual(['Lend “Ulysses” for 60 days']);
     expect(long.turn.toolCalls.map(({ status }) => status)).toEqual(['SUCCEEDED', 'FAILED']);
   });
@@ -380,7 +432,10 @@ describe('the pages on tools', () => {
     const [, text] = /Send `("Book me in .*")`/.exec(read('README.md'))!;
     const { asked, turn } = await play(JSON.parse(text!) as string);
     expect(asked).toEqual(['Book an appointment at 14:00: teeth']);
-    expect(turn).toMatchObject({ finalMessage: { content: 'Done.' }, toolCalls: [{ status: 'SUCCEEDED', resultJson: { booked: true } }] });
+    expect(turn).toMatchObject({
+      finalMessage: { content: 'Done.' },
+      toolCalls: [{ status: 'SUCCEEDED', resultJson: { booked: true } }],
+    });
   });
 });
 

@@ -23,7 +23,9 @@ import { printed, schema } from '../src/app/schema.ts';
 import { examples } from '../src/app/workbench/example-operations.ts';
 
 const typesOf = (of: GraphQLSchema): GraphQLNamedType[] =>
-  Object.values(of.getTypeMap()).filter((type) => !type.name.startsWith('__') && !specifiedScalarTypes.some(({ name }) => name === type.name));
+  Object.values(of.getTypeMap()).filter(
+    (type) => !type.name.startsWith('__') && !specifiedScalarTypes.some(({ name }) => name === type.name),
+  );
 
 type Described = { place: string; description: string | null | undefined };
 
@@ -35,9 +37,19 @@ const ofArgument =
 function everything(of: GraphQLSchema): Described[] {
   return typesOf(of).flatMap((type): Described[] => {
     const own = { place: type.name, description: type.description };
-    if (isEnumType(type)) return [own, ...type.getValues().map(({ name, description }) => ({ place: `${type.name}.${name}`, description }))];
+    if (isEnumType(type))
+      return [
+        own,
+        ...type.getValues().map(({ name, description }) => ({ place: `${type.name}.${name}`, description })),
+      ];
     if (isInputObjectType(type))
-      return [own, ...Object.values(type.getFields()).map(({ name, description }) => ({ place: `${type.name}.${name}`, description }))];
+      return [
+        own,
+        ...Object.values(type.getFields()).map(({ name, description }) => ({
+          place: `${type.name}.${name}`,
+          description,
+        })),
+      ];
     if (!isObjectType(type) && !isInterfaceType(type)) return [own];
     const fields = Object.values(type.getFields()).flatMap(({ name, description, args }) => [
       { place: `${type.name}.${name}`, description },
@@ -81,7 +93,11 @@ describe('the schema', () => {
 
   it.each(connections.map(({ name }) => name))('gives %s what every connection has', (name) => {
     const fields = Object.keys(connections.find((type) => type.name === name)!.getFields());
-    expect(fields).toEqual(expect.arrayContaining(logs.includes(name) ? ['edges', 'pageInfo'] : ['edges', 'nodes', 'pageInfo', 'totalCount']));
+    expect(fields).toEqual(
+      expect.arrayContaining(
+        logs.includes(name) ? ['edges', 'pageInfo'] : ['edges', 'nodes', 'pageInfo', 'totalCount'],
+      ),
+    );
   });
 
   it('has one input, or ids and switches, for every mutation, and a union for what may come of it', () => {
@@ -98,8 +114,11 @@ describe('the schema', () => {
         ).toEqual(['input']);
       for (const input of inputs) expect(isNonNullType(input.type), name).toBe(true);
       const result = getNamedType(type);
-      if (!isUnionType(result)) throw new Error(`${name} answers with ${result.name}, which is no union: refusals are to be data`);
-      const refusals = result.getTypes().filter((member) => member.getInterfaces().some((each) => each.name === 'ApiError'));
+      if (!isUnionType(result))
+        throw new Error(`${name} answers with ${result.name}, which is no union: refusals are to be data`);
+      const refusals = result
+        .getTypes()
+        .filter((member) => member.getInterfaces().some((each) => each.name === 'ApiError'));
       expect(result.getTypes().length - refusals.length, `successes of ${result.name}`).toBe(1);
       expect(refusals.length, `refusals of ${result.name}`).toBeGreaterThan(0);
     }
@@ -108,13 +127,18 @@ describe('the schema', () => {
   it('gives every refusal the three words of ApiError', () => {
     const errors = schema.getPossibleTypes(schema.getType('ApiError') as never);
     expect(errors.map(({ name }) => name)).toContain('NotFoundError');
-    for (const error of errors) expect(Object.keys(error.getFields())).toEqual(expect.arrayContaining(['message', 'code', 'retryable']));
+    for (const error of errors)
+      expect(Object.keys(error.getFields())).toEqual(expect.arrayContaining(['message', 'code', 'retryable']));
   });
 
   it('says by which specification a scalar goes, and which scalars are its own', () => {
     const scalars = typesOf(schema).filter((type) => isScalarType(type));
     const own = ['BigInt', 'Decimal', 'EventCursor'];
-    expect(Object.fromEntries(scalars.filter(({ name }) => !own.includes(name)).map(({ name, specifiedByURL }) => [name, specifiedByURL]))).toEqual({
+    expect(
+      Object.fromEntries(
+        scalars.filter(({ name }) => !own.includes(name)).map(({ name, specifiedByURL }) => [name, specifiedByURL]),
+      ),
+    ).toEqual({
       DateTime: 'https://www.rfc-editor.org/rfc/rfc3339',
       JSON: 'https://www.rfc-editor.org/rfc/rfc8259',
     });
@@ -129,7 +153,13 @@ describe('the schema', () => {
   it.each(Object.entries(examples))('understands the example "%s" of the workbench', (_name, text) => {
     expect(faultsOf(text)).toEqual([]);
     expect(
-      faultsOf(text.replace('message', 'mesage').replace('cursor', 'cursr').replace('status', 'state').replace('summary', 'sumary')),
+      faultsOf(
+        text
+          .replace('message', 'mesage')
+          .replace('cursor', 'cursr')
+          .replace('status', 'state')
+          .replace('summary', 'sumary'),
+      ),
     ).not.toEqual([]);
   });
 });

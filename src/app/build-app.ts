@@ -22,11 +22,16 @@ export type App = {
   opsUrl: string | null;
   /** The model server that was started because no other is configured. */
   scripted: ScriptedServer | null;
-  /** Stops taking turns and requests, lets what runs finish for so many milliseconds (as configured, unless said), hands over the rest. */
+  /**
+   * Stops taking turns and requests, lets what runs finish for so many milliseconds (as configured, unless said), hands
+   * over the rest.
+   */
   close(graceMs?: number): Promise<void>;
   /** What `close` waits for now; null before it and after it. */
   readonly closing: string | null;
-  /** Where it was started for a turn that must run alone: resolves when that has ended, and no other is to. Else null. */
+  /**
+   * Where it was started for a turn that must run alone: resolves when that has ended, and no other is to. Else null.
+   */
   ran: Promise<void> | null;
 };
 
@@ -38,11 +43,17 @@ export type Purpose = {
   launchIsolated?: LaunchIsolated | null;
 };
 
-/** How long readers of a process that ends may take to get what is stored; the others resume elsewhere by their cursors. */
+/**
+ * How long readers of a process that ends may take to get what is stored; the others resume elsewhere by their cursors.
+ */
 const lastWordsMs = 1_000;
 
 /** Opens the stores, brings the database up to date, and starts what this role does. */
-export async function startApp(given: Config, logger: Logger, { only = null, launchIsolated = null }: Purpose = {}): Promise<App> {
+export async function startApp(
+  given: Config,
+  logger: Logger,
+  { only = null, launchIsolated = null }: Purpose = {},
+): Promise<App> {
   const registry = await loadTools(given.tools.modules);
   const secret = await resolveSecret(given);
   const warning = secretWarning(given);
@@ -166,7 +177,9 @@ class RunningApp implements App {
   }
 }
 
-/** The scripted server is spoken to as any other compatible server; only its address and a key for form's sake are set. */
+/**
+ * The scripted server is spoken to as any other compatible server; only its address and a key for form's sake are set.
+ */
 const withModel = (config: Config, baseUrl: string): Config => ({
   ...config,
   providers: { ...config.providers, openai: { ...config.providers.openai, baseUrl, apiKey: 'scripted' } },
@@ -178,11 +191,24 @@ const serve = async (place: FrontDeps): Promise<Front> => (await import('./front
 type Opened = Awaited<ReturnType<typeof openDatabase>>;
 
 /** The port for those who watch over the process. */
-async function listenForOps({ config, logger, composition, database, health }: FrontDeps, at: { host: string; port: number }, front: Front | null) {
+async function listenForOps(
+  { config, logger, composition, database, health }: FrontDeps,
+  at: { host: string; port: number },
+  front: Front | null,
+) {
   const { metrics, frames, worker, bus } = composition;
   const { concurrency, perUser } = config.turns;
   const sockets = () => front?.sockets() ?? 0;
-  const scrape = createScrape({ metrics, database, frames, worker, concurrency, perUser, sockets, isConnected: () => bus.isConnected() });
+  const scrape = createScrape({
+    metrics,
+    database,
+    frames,
+    worker,
+    concurrency,
+    perUser,
+    sockets,
+    isConnected: () => bus.isConnected(),
+  });
   const onFault = (err: unknown) => logger.error({ err }, 'metrics could not be told');
   const server = createOpsServer({ ...health, scrape, contentType: metrics.contentType, onFault });
   const url = await listenAt(server, at, 'METRICS_PORT');

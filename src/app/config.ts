@@ -1,31 +1,51 @@
 import { z } from 'zod';
 import { addressVariables } from './config/address-variables.ts';
 import { connectionVariables } from './config/connection-variables.ts';
-import { byRole, language, truth, url, webUrl, whole, words } from './config/variable-kinds.ts';
+import { providerVariables } from './config/provider-variables.ts';
+import { shown } from './config/shown-value.ts';
+import { turnVariables } from './config/turn-variables.ts';
+import { byRole, text, truth, url, webUrl, whole, words } from './config/variable-kinds.ts';
 import { answerLimits, answerVariables } from './delivery/answer-variables.ts';
 
-const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', ['postgres:', 'postgresql:']);
+const databaseUrl = url('a PostgreSQL address such as postgresql://user:password@host:5432/name', [
+  'postgres:',
+  'postgresql:',
+]);
 const redisUrl = url('a Redis address such as redis://host:6379', ['redis:', 'rediss:']);
-const text = (max: number) => z.string().max(max, `expected at most ${max} characters`);
-const oneOf = <const V extends readonly [string, ...string[]]>(values: V) => z.enum(values, `expected one of ${values.join(', ')}`);
+const oneOf = <const V extends readonly [string, ...string[]]>(values: V) =>
+  z.enum(values, `expected one of ${values.join(', ')}`);
 
-/** Every variable the server understands. The descriptions are the comments of `.env.example`; a test holds the two together. */
+/**
+ * Every variable the server understands. The descriptions are the comments of `.env.example`; a test holds the two
+ * together.
+ */
 export const environment = z.object({
-  ROLE: oneOf(['all', 'api', 'worker']).default('all').describe('What this process does: serve requests (api), run turns (worker), or both (all).'),
+  ROLE: oneOf(['all', 'api', 'worker'])
+    .default('all')
+    .describe('What this process does: serve requests (api), run turns (worker), or both (all).'),
   NODE_ENV: oneOf(['development', 'test', 'production'])
     .default('development')
-    .describe('With "production" a secret of your own is demanded beside DATABASE_URL, and logs are always JSON lines.'),
+    .describe(
+      'With "production" a secret of your own is demanded beside DATABASE_URL, and logs are always JSON lines.',
+    ),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('The least grave log lines to print: fatal, error, warn, info, debug, trace, or silent for none.'),
 
   PORT: whole(0, 65_535).default(4_000).describe('The port to listen on; 0 takes any free one.'),
-  HOST: text(253).default('127.0.0.1').describe('The address to listen on; 0.0.0.0 accepts connections from other machines.'),
+  HOST: text(253)
+    .default('127.0.0.1')
+    .describe('The address to listen on; 0.0.0.0 accepts connections from other machines.'),
   ...addressVariables,
   METRICS_PORT: whole(0, 65_535)
     .optional()
-    .describe('A port of its own for /metrics and the health checks, in whatever role; 0 takes any free one. Without it there are no metrics.'),
-  METRICS_HOST: text(253).default('127.0.0.1').describe('The address of that port. Metrics ask for no token: do not open it to everybody.'),
+    .describe(
+      'A port of its own for /metrics and the health checks, in whatever role; 0 takes any free one. Without it ' +
+        'there are no metrics.',
+    ),
+  METRICS_HOST: text(253)
+    .default('127.0.0.1')
+    .describe('The address of that port. Metrics ask for no token: do not open it to everybody.'),
   GRAPHIQL: truth.default(true).describe('Whether a browser that opens /graphql gets the GraphiQL workbench.'),
   INTROSPECTION: truth.default(true).describe('Whether clients may read the schema. GraphiQL needs it.'),
   ...answerVariables,
@@ -33,103 +53,69 @@ export const environment = z.object({
 
   DATABASE_URL: databaseUrl
     .optional()
-    .describe('PostgreSQL 15 or later. Without it an embedded database keeps its data in DATA_DIR; the roles api and worker need it.'),
+    .describe(
+      'PostgreSQL 15 or later. Without it an embedded database keeps its data in DATA_DIR; the roles api and worker ' +
+        'need it.',
+    ),
   DATABASE_POOL_SIZE: whole(1, 500)
     .default(10)
-    .describe('Connections to PostgreSQL that this process opens at the most, beside one that asks whether a silent server lives.'),
+    .describe(
+      'Connections to PostgreSQL that this process opens at the most, beside one that asks whether a silent server ' +
+        'lives.',
+    ),
   DATA_DIR: text(1_000).default('./data').describe('Where the embedded database and the secret made for it are kept.'),
   REDIS_URL: redisUrl
     .optional()
-    .describe('Redis, which carries live events and wake-ups between processes. Without it processes find out by polling the database.'),
-  REDIS_PREFIX: text(100).default('colloquy').describe('What every Redis key and channel begins with, so that installations can share a server.'),
+    .describe(
+      'Redis, which carries live events and wake-ups between processes. Without it processes find out by polling ' +
+        'the database.',
+    ),
+  REDIS_PREFIX: text(100)
+    .default('colloquy')
+    .describe('What every Redis key and channel begins with, so that installations can share a server.'),
 
   JWT_SECRET: z
     .string()
-    .refine((secret) => Buffer.byteLength(secret) >= 32, 'expected at least 32 bytes; make one with: openssl rand -base64 48')
+    .refine(
+      (secret) => Buffer.byteLength(secret) >= 32,
+      'expected at least 32 bytes; make one with: openssl rand -base64 48',
+    )
     .optional()
-    .describe('Signs and checks HS256 tokens; at least 32 bytes. Without it one is made in DATA_DIR, except in production with DATABASE_URL.'),
+    .describe(
+      'Signs and checks HS256 tokens; at least 32 bytes. Without it one is made in DATA_DIR, except in production ' +
+        'with DATABASE_URL.',
+    ),
   JWT_ISSUER: text(255).default('colloquy').describe('The "iss" claim that tokens must carry.'),
   JWT_AUDIENCE: text(255).default('colloquy').describe('The "aud" claim that tokens must carry.'),
   JWKS_URL: webUrl('https://id.example.com/.well-known/jwks.json')
     .optional()
     .describe('Public keys of an identity provider: its RS256, PS256, ES256 and EdDSA tokens are accepted too.'),
-  ALLOW_GUESTS: truth.default(true).describe('Whether anybody may start a guest session. Guests need a secret to sign their tokens with.'),
+  ALLOW_GUESTS: truth
+    .default(true)
+    .describe('Whether anybody may start a guest session. Guests need a secret to sign their tokens with.'),
   GUEST_TOKEN_HOURS: whole(1, 720).default(24).describe('How long the token of a guest is good, in hours.'),
 
-  GUEST_MODELS: words(100).optional().describe('Models, separated by commas, that guests may use. Without it the default model alone.'),
-  GUEST_MAX_TOKENS: whole(1, 1_000_000).default(2_000).describe('Tokens that one answer for a guest may have at the most.'),
+  GUEST_MODELS: words(100)
+    .optional()
+    .describe('Models, separated by commas, that guests may use. Without it the default model alone.'),
+  GUEST_MAX_TOKENS: whole(1, 1_000_000)
+    .default(2_000)
+    .describe('Tokens that one answer for a guest may have at the most.'),
   GUESTS_PER_HOUR: whole(0, 1_000_000)
     .default(30)
     .describe(
-      'Guest sessions that one address (of IPv6: one /64 network) may begin in an hour, and times that one guest may renew theirs; 0 is any number.',
+      'Guest sessions that one address (of IPv6: one /64 network) may begin in an hour, and times that one guest ' +
+        'may renew theirs; 0 is any number.',
     ),
   TURNS_PER_MINUTE: byRole(1_000_000)
     .default({ ANONYMOUS: 10, USER: 20, OPERATOR: 20, ADMIN: 20 })
     .describe(
-      'Turns, titles and forks that one user may ask for in a minute, over all processes: one number, or by role as in ANONYMOUS:10,USER:20; 0 is any number.',
+      'Turns, titles and forks that one user may ask for in a minute, over all processes: one number, or by role as ' +
+        'in ANONYMOUS:10,USER:20; 0 is any number.',
     ),
 
-  OPENAI_API_KEY: text(1_000).optional().describe('The key of the model provider. Without key and base URL a scripted model answers, offline.'),
-  OPENAI_BASE_URL: webUrl('http://127.0.0.1:11434/v1')
-    .optional()
-    .describe('An OpenAI-compatible server (Ollama, vLLM, …) in place of api.openai.com. It may do without a key.'),
-  OPENAI_ORG_ID: text(255).optional().describe('The OpenAI organization that calls are charged to.'),
-  OPENAI_MODEL: text(100).optional().describe('The model that answers unless another is chosen: gpt-4o-mini, or scripted-1 for the scripted model.'),
-  OPENAI_MODELS: words(100).default([]).describe('Further models, separated by commas, that may be chosen.'),
-  OPENAI_MAX_TOKENS: whole(1, 1_000_000).optional().describe("Tokens of one answer at the most. Without it the provider's own default holds."),
-  OPENAI_TEMPERATURE: z
-    .string()
-    .regex(/^\d+(\.\d+)?$/, 'expected a number from 0 to 2')
-    .transform(Number)
-    .refine((value) => value <= 2, 'expected a number from 0 to 2')
-    .optional()
-    .describe("How freely the model writes, from 0 to 2. Without it the provider's own default holds."),
-  MODEL_FIRST_TOKEN_TIMEOUT_MS: whole(100, 600_000).default(60_000).describe('How long a model may take to say its first word, in milliseconds.'),
-  MODEL_IDLE_TIMEOUT_MS: whole(100, 600_000).default(30_000).describe('How long a model may fall silent in mid-answer, in milliseconds.'),
-  MODEL_MAX_RETRIES: whole(0, 10).default(2).describe('How often a call to the model that failed for a passing reason is tried again.'),
-  SCRIPTED_TOKENS_PER_SECOND: whole(1, 100_000).default(25).describe('How fast the scripted model writes.'),
-
-  DEFAULT_LANGUAGE: language.default('es').describe('The language of a conversation that names none: a BCP 47 tag such as es or pt-BR.'),
-  TITLES: truth.default(true).describe('Whether a model makes the title of a conversation that nobody named, after its first answer.'),
-  TITLE_MODEL: text(100).optional().describe('The model that makes titles. Without it the one that answers in the conversation.'),
-  SUMMARIES: truth.default(true).describe('Whether a model summarises what it cannot be shown of a long conversation any more.'),
-  SUMMARY_MODEL: text(100).optional().describe('The model that makes summaries. Without it the one that answers in the conversation.'),
-  MAX_MESSAGE_CHARS: whole(1, 1_000_000).default(32_000).describe('Characters of one message at the most.'),
-  MAX_CONTEXT_MESSAGES: whole(1, 10_000).default(100).describe('How many earlier messages are sent to the model with a new one, at the most.'),
-  CONTEXT_TOKEN_BUFFER: whole(0, 100_000)
-    .default(500)
-    .describe('Tokens of the window of a model that are left free beside prompt and answer: tokenizers differ by a little.'),
-  TOOLS: words(1_000)
-    .optional()
-    .describe(
-      'Modules that export tools, separated by commas: paths of files, or "samples". Without it the samples where the scripted model answers.',
-    ),
-  MAX_TOOL_ROUNDS: whole(1, 100).default(10).describe('How often a model may call tools in one turn before it must answer.'),
-  MAX_TOOL_CALLS: whole(1, 1_000).default(100).describe('Calls of tools in one turn at the most.'),
-  MAX_TURN_SECONDS: whole(1, 86_400)
-    .default(600)
-    .describe('Seconds that a turn may spend in one go before the model must answer; what people are waited for does not count.'),
-  MAX_TURN_TOKENS: whole(1_000, 1_000_000_000)
-    .default(1_000_000)
-    .describe('Tokens that a turn may spend on calls of the model, prompts and answers together, before the model must answer.'),
-  APPROVAL_SECONDS: whole(1, 31_536_000)
-    .default(86_400)
-    .describe('How long somebody may take to allow a call of a tool, in seconds; after that it is denied.'),
-  WORKER_CONCURRENCY: whole(1, 10_000).default(100).describe('Turns that this process runs at once, at the most.'),
-  TURNS_PER_USER: whole(1, 10_000).default(10).describe('Turns of one user that run at once over all processes, at the most; further ones wait.'),
-  LEASE_MS: whole(1_000, 60_000)
-    .default(4_000)
-    .describe('How long a worker owns a turn without renewing, in milliseconds: about the time after which a crashed one is replaced.'),
-  SWEEP_MS: whole(100, 60_000)
-    .default(10_000)
-    .describe(
-      'How often a worker looks for what was left, in milliseconds: approvals whose time is up, blocked queues, forgotten side calls, logs to compact, deleted data; a bounded number of each.',
-    ),
-  DRAIN_SECONDS: whole(5, 3_600)
-    .default(28)
-    .describe(
-      'Seconds from SIGTERM until the process ends in any case; running turns get 5/7 of it, but leave 4 seconds for the rest. Less than what its supervisor grants.',
-    ),
+  ...providerVariables,
+  ...turnVariables,
 });
 
 type Environment = z.output<typeof environment>;
@@ -150,17 +136,25 @@ export class ConfigError extends Error {
 
 /** Reads the environment once, and tells of every fault in it at once. An empty value counts as none. */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== '')) as Given;
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  ) as Given;
   const parsed = environment.safeParse(given);
-  const faults = parsed.success ? [] : parsed.error.issues.map(({ path, message }) => ({ name: String(path[0]), expected: message }));
+  const faults = parsed.success
+    ? []
+    : parsed.error.issues.map(({ path, message }) => ({ name: String(path[0]), expected: message }));
   const problems = faults.map(({ name, expected }) => `${name}: ${expected}, got ${shown(name, given[name] ?? '')}`);
   problems.push(...conflicts(given));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return frozen(grouped(parsed.data));
 }
 
-/** Whether a process without JWT_SECRET may make one itself: not in production with a shared database, where several processes must agree. */
-export const mayMakeSecret = (databaseUrl: string | null, production: boolean): boolean => databaseUrl === null || !production;
+/**
+ * Whether a process without JWT_SECRET may make one itself: not in production with a shared database, where several
+ * processes must agree.
+ */
+export const mayMakeSecret = (databaseUrl: string | null, production: boolean): boolean =>
+  databaseUrl === null || !production;
 
 type Given = Record<string, string>;
 
@@ -169,10 +163,17 @@ function conflicts(given: Given): string[] {
   const found: string[] = [];
   if (!given.DATABASE_URL && (given.ROLE === 'api' || given.ROLE === 'worker'))
     found.push(
-      `DATABASE_URL: expected a PostgreSQL address, because ROLE is ${given.ROLE} and the embedded database serves one process, got nothing`,
+      `DATABASE_URL: expected a PostgreSQL address, because ROLE is ${given.ROLE} and the embedded database serves ` +
+        'one process, got nothing',
     );
-  if (!mayMakeSecret(given.DATABASE_URL ?? null, given.NODE_ENV === 'production') && !given.JWT_SECRET && !given.JWKS_URL)
-    found.push('JWT_SECRET: expected it or JWKS_URL, because NODE_ENV is production and DATABASE_URL is set, got neither');
+  if (
+    !mayMakeSecret(given.DATABASE_URL ?? null, given.NODE_ENV === 'production') &&
+    !given.JWT_SECRET &&
+    !given.JWKS_URL
+  )
+    found.push(
+      'JWT_SECRET: expected it or JWKS_URL, because NODE_ENV is production and DATABASE_URL is set, got neither',
+    );
   return found;
 }
 
@@ -208,7 +209,12 @@ function grouped(env: Environment) {
     turns: turns(env),
     tools: {
       modules: env.TOOLS ?? (isScripted(env) ? ['samples'] : []),
-      limits: { rounds: env.MAX_TOOL_ROUNDS, calls: env.MAX_TOOL_CALLS, wallMs: env.MAX_TURN_SECONDS * 1_000, tokens: env.MAX_TURN_TOKENS },
+      limits: {
+        rounds: env.MAX_TOOL_ROUNDS,
+        calls: env.MAX_TOOL_CALLS,
+        wallMs: env.MAX_TURN_SECONDS * 1_000,
+        tokens: env.MAX_TURN_TOKENS,
+      },
       approvalMs: env.APPROVAL_SECONDS * 1_000,
     },
     conversations: {
@@ -259,8 +265,14 @@ function turns(env: Environment) {
 
 const isScripted = (env: Environment): boolean => !env.OPENAI_API_KEY && !env.OPENAI_BASE_URL;
 
-/** What comes after the turns takes up to 3 seconds, however little there is: last words to readers, and sockets that do not answer. */
-const drain = (deadlineMs: number) => ({ deadlineMs, graceMs: Math.round(deadlineMs - Math.max((deadlineMs * 2) / 7, 4_000)) });
+/**
+ * What comes after the turns takes up to 3 seconds, however little there is: last words to readers, and sockets that do
+ * not answer.
+ */
+const drain = (deadlineMs: number) => ({
+  deadlineMs,
+  graceMs: Math.round(deadlineMs - Math.max((deadlineMs * 2) / 7, 4_000)),
+});
 
 function openai(env: Environment) {
   const scripted = isScripted(env);
@@ -284,12 +296,4 @@ function openai(env: Environment) {
 function frozen<T extends object>(value: T): T {
   for (const inner of Object.values(value)) if (inner !== null && typeof inner === 'object') frozen(inner);
   return Object.freeze(value);
-}
-
-const secretVariables = new Set(['JWT_SECRET', 'OPENAI_API_KEY', 'DATABASE_URL', 'REDIS_URL']);
-
-/** A refused value as a person may see it on a terminal or in a log. An address is not shown, since a mistyped one may still hold a password. */
-function shown(name: string, value: string): string {
-  if (secretVariables.has(name) || /[@?]/.test(value)) return `${Buffer.byteLength(value)} bytes (not shown)`;
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
 }

@@ -1,10 +1,12 @@
 /**
- * Sends spans where the standard OTEL_* variables say: `node --import ./dist/app/otel.js dist/main.js`. The SDK is not among Colloquy's
- * own dependencies; whoever wants traces installs it.
+ * Sends spans where the standard OTEL_* variables say: `node --import ./dist/app/otel.js dist/main.js`. The SDK is not
+ * among Colloquy's own dependencies; whoever wants traces installs it.
  */
 const { NodeSDK, resources } = await import('@opentelemetry/sdk-node').catch((error: NodeJS.ErrnoException) => {
   if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
-  console.error('Traces need the OpenTelemetry SDK, which is not installed: npm install --no-save @opentelemetry/sdk-node');
+  console.error(
+    'Traces need the OpenTelemetry SDK, which is not installed: npm install --no-save @opentelemetry/sdk-node',
+  );
   process.exit(1);
 });
 

@@ -35,7 +35,10 @@ export function createServices(machines: Machines, { background, registry, worke
     previewContext: createContextPreview({ ...asking, ...limits, database, listSteered }),
     branches: createBranchService({ log, db: database.prisma, copyCalls, countTurn: rates.turn }),
     isVisible: createVisibility(database, pace.gather),
-    pendingApprovals: { list: (...page) => listAsked(database, ...page), count: (userId) => countAsked(database, userId) },
+    pendingApprovals: {
+      list: (...page) => listAsked(database, ...page),
+      count: (userId) => countAsked(database, userId),
+    },
     models: createModels({
       list: models.list,
       defaultModel: models.defaultModel,

@@ -5,7 +5,10 @@ import { resolveSecret } from './secret.ts';
 
 const hours = 24;
 
-/** What somebody who starts the server by hand needs to know. A ready token is shown only where the data is this process's own. */
+/**
+ * What somebody who starts the server by hand needs to know. A ready token is shown only where the data is this
+ * process's own.
+ */
 export async function welcome(config: Config, { url }: App): Promise<string[]> {
   if (!url) return ['Colloquy works; it serves nothing itself (ROLE=worker).'];
   const lines = [`Colloquy is at ${url}/graphql`];

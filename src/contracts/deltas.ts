@@ -1,9 +1,9 @@
 import { type DeltaBody, type EventBody, isDelta } from './turn-event.ts';
 
 /**
- * The one rule by which text that continues text becomes one delta, wherever deltas are merged: waiting to be stored, in frames, in the compacted
- * log. Null where `next` is no delta of the same part and attempt, or leaves a gap. Deltas that were compacted stay as they are: what they stand
- * for is indexed. Pure: neither is changed.
+ * The one rule by which text that continues text becomes one delta, wherever deltas are merged: waiting to be stored,
+ * in frames, in the compacted log. Null where `next` is no delta of the same part and attempt, or leaves a gap. Deltas
+ * that were compacted stay as they are: what they stand for is indexed. Pure: neither is changed.
  */
 export function joinDeltas(last: EventBody, next: EventBody): DeltaBody | null {
   if (last.type !== next.type || !isDelta(last) || !isDelta(next) || !continues(last, next)) return null;

@@ -6,17 +6,26 @@ type ReasoningPart = { type: 'reasoning'; text: string; redacted?: boolean };
 type RefusalPart = { type: 'refusal'; text: string };
 /** What a model said in the format that it was asked for: `schema` is the name of that format. */
 export type DataPart = { type: 'data'; schema: string; data: Json };
-/** A call of a tool, and further on its result: `call` is its number in the message. What they say is in the table of calls. */
+/**
+ * A call of a tool, and further on its result: `call` is its number in the message. What they say is in the table of
+ * calls.
+ */
 export type ToolCallPart = { type: 'tool-call'; call: number };
 export type ToolResultPart = { type: 'tool-result'; call: number };
-/** Something to show that is no text: `type` of widget and its data. Of a message of the user: the widget that was answered, and how. */
+/**
+ * Something to show that is no text: `type` of widget and its data. Of a message of the user: the widget that was
+ * answered, and how.
+ */
 export type WidgetPart = {
   type: 'widget';
   widgetType: string;
   data: Json;
   /** What the user answered; absent while nobody has. */
   response?: Json;
-  /** The call that displayed it, and which of its widgets it is, so that a tool that is run again displays nothing twice. */
+  /**
+   * The call that displayed it, and which of its widgets it is, so that a tool that is run again displays nothing
+   * twice.
+   */
   by?: { call: number; nth: number };
 };
 /** What grows by deltas, or is told whole with its message. */
@@ -33,8 +42,8 @@ type PartKind = {
 };
 
 /**
- * What every kind of part answers to the questions that are asked of parts. What else is done with a kind is said by `matchPart` in the place where
- * it is done. A new kind compiles only when it is answered for in all of them.
+ * What every kind of part answers to the questions that are asked of parts. What else is done with a kind is said by
+ * `matchPart` in the place where it is done. A new kind compiles only when it is answered for in all of them.
  */
 export const partKinds = {
   text: { graphqlType: 'TextPart', isTextual: true, isContent: true },
@@ -47,12 +56,15 @@ export const partKinds = {
 } as const satisfies Record<MessagePart['type'], PartKind>;
 
 type PartOf<K extends MessagePart['type']> = Extract<MessagePart, { type: K }>;
-type ContentPart = { [K in MessagePart['type']]: (typeof partKinds)[K] extends { isContent: true } ? PartOf<K> : never }[MessagePart['type']];
+type ContentPart = {
+  [K in MessagePart['type']]: (typeof partKinds)[K] extends { isContent: true } ? PartOf<K> : never;
+}[MessagePart['type']];
 
 /** Null for a kind that only a newer version knows: its parts are stored already when an older process reads them. */
 const kindOf = ({ type }: { type: MessagePart['type'] }): PartKind | null => partKinds[type] ?? null;
 
-export const isTextual = <P extends { type: MessagePart['type'] }>(part: P): part is P & TextualPart => kindOf(part)?.isTextual ?? false;
+export const isTextual = <P extends { type: MessagePart['type'] }>(part: P): part is P & TextualPart =>
+  kindOf(part)?.isTextual ?? false;
 const isContent = (part: MessagePart): part is ContentPart => kindOf(part)?.isContent ?? false;
 
 /** Says of each kind of part what is done with it; `unknown` is for a kind that only a newer version knows. */
@@ -65,7 +77,15 @@ export const matchPart =
 
 export type MessageRole = 'USER' | 'ASSISTANT' | 'SYSTEM' | 'TOOL';
 export type MessageStatus = 'PENDING' | 'STREAMING' | 'COMPLETE' | 'STOPPED' | 'FAILED' | 'SUPERSEDED';
-export type FinishReason = 'STOP' | 'LENGTH' | 'TOOL_CALLS' | 'CONTENT_FILTER' | 'USER_STOPPED' | 'BUDGET' | 'ERROR' | 'SUPERSEDED';
+export type FinishReason =
+  | 'STOP'
+  | 'LENGTH'
+  | 'TOOL_CALLS'
+  | 'CONTENT_FILTER'
+  | 'USER_STOPPED'
+  | 'BUDGET'
+  | 'ERROR'
+  | 'SUPERSEDED';
 
 /** The text a person reads: text parts joined, in order. Null where there is no text part. */
 export function contentOf(parts: readonly MessagePart[]): string | null {

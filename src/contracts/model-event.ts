@@ -1,6 +1,9 @@
 import type { FinishReason } from './message.ts';
 
-/** Tokens of one provider call, inclusive as OpenAI counts them: cached ones are part of the input, reasoning ones of the output. */
+/**
+ * Tokens of one provider call, inclusive as OpenAI counts them: cached ones are part of the input, reasoning ones of
+ * the output.
+ */
 export type ModelUsage = {
   inputTokens: number;
   cachedInputTokens: number;
@@ -15,7 +18,9 @@ export type TokenCount = 'inputTokens' | 'outputTokens';
 /** Text as it came, and in how many pieces the provider sent it; without a number it was one. */
 type Text = { text: string; pieces?: number };
 
-/** What a model may say, in the order it says it. `finish` comes once, last, and only where the provider gave a reason. */
+/**
+ * What a model may say, in the order it says it. `finish` comes once, last, and only where the provider gave a reason.
+ */
 export type ModelEvent =
   /** The provider accepted the request; before anything else. `requestId` is the provider's own, for its support. */
   | { kind: 'accepted'; requestId: string | null }
@@ -28,6 +33,9 @@ export type ModelEvent =
   | { kind: 'tool-call'; index: number; callId: string; name: string }
   /** More of the arguments of a call, which are JSON when they are whole. */
   | ({ kind: 'tool-arguments'; index: number } & Text)
-  /** What the provider counted. `implausible` names counts that cannot be right for what was sent and what came: they are not to be used. */
+  /**
+   * What the provider counted. `implausible` names counts that cannot be right for what was sent and what came: they
+   * are not to be used.
+   */
   | { kind: 'usage'; usage: ModelUsage; implausible?: readonly TokenCount[] }
   | { kind: 'finish'; reason: Extract<FinishReason, 'STOP' | 'LENGTH' | 'TOOL_CALLS' | 'CONTENT_FILTER'> };

@@ -1,6 +1,6 @@
 /**
- * What a provider gave with an answer and needs back with the next request: a signature, an encrypted piece of reasoning. It goes back to the same
- * provider and model alone.
+ * What a provider gave with an answer and needs back with the next request: a signature, an encrypted piece of
+ * reasoning. It goes back to the same provider and model alone.
  */
 type ProviderItem = {
   provider: string;
@@ -17,11 +17,23 @@ type ImageContent = { type: 'image'; mediaType: string; data: string };
 type FileContent = { type: 'file'; name: string; mediaType: string; data: string };
 type ReasoningContent = { type: 'reasoning'; text: string };
 /** A call as the model made it. `arguments` is JSON. */
-type ToolCallContent = { type: 'tool-call'; callId: string; name: string; arguments: string; providerItems?: readonly ProviderItem[] };
+type ToolCallContent = {
+  type: 'tool-call';
+  callId: string;
+  name: string;
+  arguments: string;
+  providerItems?: readonly ProviderItem[];
+};
 type ToolResultContent = { type: 'tool-result'; callId: string; text: string };
 
 /** A piece of what a model is shown. Each vendor's translator says of every kind how it is sent. */
-export type ModelContent = TextContent | ImageContent | FileContent | ReasoningContent | ToolCallContent | ToolResultContent;
+export type ModelContent =
+  | TextContent
+  | ImageContent
+  | FileContent
+  | ReasoningContent
+  | ToolCallContent
+  | ToolResultContent;
 export type UserContent = TextContent | ImageContent | FileContent;
 export type AssistantContent = TextContent | ReasoningContent | ToolCallContent;
 
@@ -32,7 +44,10 @@ export type ModelMessage =
   | { role: 'assistant'; content: readonly AssistantContent[]; providerItems?: readonly ProviderItem[] }
   | { role: 'tool'; content: readonly ToolResultContent[] };
 
-export const textMessage = (role: 'system' | 'user' | 'assistant', text: string): ModelMessage => ({ role, content: [{ type: 'text', text }] });
+export const textMessage = (role: 'system' | 'user' | 'assistant', text: string): ModelMessage => ({
+  role,
+  content: [{ type: 'text', text }],
+});
 
 /** Says of each kind of content what is made of it. */
 export const matchContent =
@@ -41,7 +56,8 @@ export const matchContent =
     (answers[part.type as Part['type']] as unknown as (part: Part) => Result)(part);
 
 /** The text of a message, without what is no text. */
-export const textIn = ({ content }: ModelMessage): string => content.map((part) => (part.type === 'text' ? part.text : '')).join('');
+export const textIn = ({ content }: ModelMessage): string =>
+  content.map((part) => (part.type === 'text' ? part.text : '')).join('');
 
 const unitsOf = matchContent<ModelContent, number>({
   text: ({ text }) => text.length,
@@ -61,9 +77,12 @@ export const unitsIn = (messages: readonly ModelMessage[]): number =>
 export const countedText = (messages: readonly ModelMessage[]): string => JSON.stringify(messages.flatMap(counted));
 
 function counted(message: ModelMessage): object[] {
-  if (message.role === 'tool') return message.content.map(({ callId, text }) => ({ role: 'tool', callId, content: text }));
+  if (message.role === 'tool')
+    return message.content.map(({ callId, text }) => ({ role: 'tool', callId, content: text }));
   const calls = message.role === 'assistant' ? message.content.filter((part) => part.type === 'tool-call') : [];
   const plain = { role: message.role, content: textIn(message) };
   if (calls.length === 0) return [plain];
-  return [{ ...plain, toolCalls: calls.map(({ callId, name, arguments: text }) => ({ callId, name, arguments: text })) }];
+  return [
+    { ...plain, toolCalls: calls.map(({ callId, name, arguments: text }) => ({ callId, name, arguments: text })) },
+  ];
 }

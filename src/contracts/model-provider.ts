@@ -64,12 +64,14 @@ export type RequestProgress = {
 };
 
 /**
- * One way to a model. `stream` makes exactly one call and never retries: retries belong to the turn, which records each.
+ * One way to a model. `stream` makes exactly one call and never retries: retries belong to the turn, which records
+ * each.
  *
- * Yields batches (what one read of the network held), in order. Ends normally only after `finish`; every failure throws a
- * `ProviderError` that says whether it is retryable: refusals by status, a stream that ends without a reason, garbage, silence
- * beyond the time-outs. When `signal` is aborted it closes the connection and throws the signal's reason, unless the answer is whole by then and
- * only its usage was waited for. Usage that was read before a failure or an abort is yielded before it is thrown.
+ * Yields batches (what one read of the network held), in order. Ends normally only after `finish`; every failure throws
+ * a `ProviderError` that says whether it is retryable: refusals by status, a stream that ends without a reason,
+ * garbage, silence beyond the time-outs. When `signal` is aborted it closes the connection and throws the signal's
+ * reason, unless the answer is whole by then and only its usage was waited for. Usage that was read before a failure or
+ * an abort is yielded before it is thrown.
  */
 export interface ModelProvider {
   readonly name: string;

@@ -1,6 +1,9 @@
 import type { Json, JsonObject } from '../kernel/json.ts';
 
-/** What a crash between the effect of a tool and the storing of its result means: run it again, run it again with the same key, or tell that nobody knows. */
+/**
+ * What a crash between the effect of a tool and the storing of its result means: run it again, run it again with the
+ * same key, or tell that nobody knows.
+ */
 export type ToolReplay = 'READ_ONLY' | 'IDEMPOTENT' | 'NEVER_REPLAY';
 export type Risk = 'LOW' | 'MEDIUM' | 'HIGH';
 
@@ -38,7 +41,10 @@ export type ToolContext = ToolCaller & {
   progress(progress: ToolProgress): void;
   /** Shows something that is no text, in the answer, where it stays. Resolves when it is stored. */
   display(widget: { type: string; data: Json }): Promise<void>;
-  /** Reads by global id, as the caller may: null for what does not exist for them. Ids that a model supplied belong through here. */
+  /**
+   * Reads by global id, as the caller may: null for what does not exist for them. Ids that a model supplied belong
+   * through here.
+   */
   find(id: string): Promise<Found | null>;
 };
 
@@ -52,13 +58,18 @@ type Schema<Output = unknown> = {
     readonly vendor: string;
     readonly validate: (value: unknown) => Validated<Output> | Promise<Validated<Output>>;
     readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
-    readonly jsonSchema?: { readonly input: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown> };
+    readonly jsonSchema?: {
+      readonly input: (options: { readonly target: 'draft-2020-12' }) => Record<string, unknown>;
+    };
   };
 };
 type Validated<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | {
-      readonly issues: readonly { readonly message: string; readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }[];
+      readonly issues: readonly {
+        readonly message: string;
+        readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+      }[];
     };
 
 type ToolBase<Input> = {
@@ -100,7 +111,10 @@ export type AnyTool = Tool<any>;
 /** Says what a tool is. The type of the input of `execute` is that of the schema. */
 export const defineTool = <Input>(tool: Tool<Input>): Tool<Input> => tool;
 
-/** A failure of a tool that its caller and the model may read; any other exception is logged, and told without its words. */
+/**
+ * A failure of a tool that its caller and the model may read; any other exception is logged, and told without its
+ * words.
+ */
 export class ToolError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -140,5 +154,11 @@ export type ToolOutcome =
       message: string;
     };
 
-const open: readonly ToolCallStatus[] = ['STREAMING_ARGUMENTS', 'PENDING_APPROVAL', 'PENDING_CLIENT', 'READY', 'RUNNING'];
+const open: readonly ToolCallStatus[] = [
+  'STREAMING_ARGUMENTS',
+  'PENDING_APPROVAL',
+  'PENDING_CLIENT',
+  'READY',
+  'RUNNING',
+];
 export const isOpen = (status: ToolCallStatus): boolean => open.includes(status);

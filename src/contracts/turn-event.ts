@@ -2,8 +2,9 @@ import type { Json } from '../kernel/json.ts';
 import type { FinishReason } from './message.ts';
 
 /**
- * The vocabulary of the event log, as stored and as sent between processes. `schema.graphql` gives each its public shape.
- * A reader that meets a type it does not know skips it and keeps its cursor: older processes survive a rolling deploy.
+ * The vocabulary of the event log, as stored and as sent between processes. `schema.graphql` gives each its public
+ * shape. A reader that meets a type it does not know skips it and keeps its cursor: older processes survive a rolling
+ * deploy.
  */
 export type EventBody =
   | { type: 'conversation-updated'; changed: string[] }
@@ -11,7 +12,13 @@ export type EventBody =
   | { type: 'branch-selected'; leafId: string }
   | { type: 'message-added'; messageId: string }
   | { type: 'message-updated'; messageId: string; changed: string[] }
-  | { type: 'message-completed'; messageId: string; finishReason: FinishReason; contentLength: number; contentSha256: string }
+  | {
+      type: 'message-completed';
+      messageId: string;
+      finishReason: FinishReason;
+      contentLength: number;
+      contentSha256: string;
+    }
   | DeltaBody
   | { type: 'part-replaced'; messageId: string; partIndex: number; keepLength: number; reason: string }
   | { type: 'tool-call-started'; messageId: string; partIndex: number; call: number; toolCallId: string }
@@ -31,7 +38,10 @@ export type EventBody =
   | { type: 'usage-recorded'; usageId: string; conversationTokens: string; conversationCost: string }
   | TurnFinishedBody;
 
-/** Text at an address: `offset` counts UTF-16 units of the part before it. No delta begins or ends inside a surrogate pair. */
+/**
+ * Text at an address: `offset` counts UTF-16 units of the part before it. No delta begins or ends inside a surrogate
+ * pair.
+ */
 export type DeltaBody = {
   type: 'text-delta' | 'reasoning-delta' | 'arguments-delta';
   messageId: string;
@@ -45,7 +55,10 @@ export type DeltaBody = {
   marks?: MergedRowIndex;
 };
 
-/** The rows that a compacted delta stands for: triples of seq (from the one before), length (UTF-16 units) and milliseconds (from the one before). */
+/**
+ * The rows that a compacted delta stands for: triples of seq (from the one before), length (UTF-16 units) and
+ * milliseconds (from the one before).
+ */
 export type MergedRowIndex = { seq: number; at: number; steps: number[] };
 
 export type TotalsRecord = {
@@ -60,7 +73,13 @@ export type TotalsRecord = {
 
 /** A refusal or failure as it is stored with a turn. */
 export type ErrorRecord = {
-  type: 'ProviderError' | 'ContextTooLongError' | 'ContentFilteredError' | 'InternalError' | 'ConflictError' | 'ValidationError';
+  type:
+    | 'ProviderError'
+    | 'ContextTooLongError'
+    | 'ContentFilteredError'
+    | 'InternalError'
+    | 'ConflictError'
+    | 'ValidationError';
   code: string;
   message: string;
   retryable: boolean;
@@ -82,19 +101,24 @@ export type TurnFinishedBody = {
 };
 
 /** The events of one kind. */
-export type EventOf<K extends EventBody['type']> = K extends DeltaBody['type'] ? DeltaBody & { type: K } : Extract<EventBody, { type: K }>;
+export type EventOf<K extends EventBody['type']> = K extends DeltaBody['type']
+  ? DeltaBody & { type: K }
+  : Extract<EventBody, { type: K }>;
 
 /** An event with its place in the log of its conversation. */
 export type LogEvent = { seq: number; at: Date; turnId: string | null; body: EventBody };
 
-/** `lasting`: its row stays as it is. `passing`: of use only while the turn runs; its row goes when the turn has ended. */
+/**
+ * `lasting`: its row stays as it is. `passing`: of use only while the turn runs; its row goes when the turn has ended.
+ */
 type EventKind = { graphqlType: string; nature: 'lasting' | 'passing' };
 /** More of the `part` that it names. Neighbours become one in frames and when the turn has ended. */
 type DeltaKind = { graphqlType: string; nature: 'delta'; part: 'text' | 'reasoning' | 'tool-call' };
 
 /**
- * What every kind of event answers to the questions that are asked of events: the GraphQL type that shows it, and what its row is worth later.
- * What it does to the view of a turn stands in `turn-fold.ts`. A new kind compiles only when it is answered for in both, and has its GraphQL type.
+ * What every kind of event answers to the questions that are asked of events: the GraphQL type that shows it, and what
+ * its row is worth later. What it does to the view of a turn stands in `turn-fold.ts`. A new kind compiles only when it
+ * is answered for in both, and has its GraphQL type.
  */
 export const eventKinds = {
   'conversation-updated': { graphqlType: 'ConversationUpdatedEvent', nature: 'lasting' },

@@ -4,13 +4,25 @@ import { type DeltaBody, type EventBody, type EventOf, eventKinds, type TurnFini
 /** A part as events make it: whatever it is, it may have text. That of a call is its arguments. */
 export type ViewPart = TextualPart | ((ToolCallPart | ToolResultPart | WidgetPart) & { text: string });
 
-/** What the events of a turn add up to. Recovery, a message that still streams, and clients all see a turn through this. */
+/**
+ * What the events of a turn add up to. Recovery, a message that still streams, and clients all see a turn through this.
+ */
 export type TurnView = {
-  /** Parts of each assistant message that has any, by message id. A textual part of length 0 is only a place: anything may come to it. */
+  /**
+   * Parts of each assistant message that has any, by message id. A textual part of length 0 is only a place: anything
+   * may come to it.
+   */
   readonly messages: Readonly<Record<string, readonly ViewPart[]>>;
   readonly finished: TurnFinishedBody | null;
-  /** The first delta that did not fit: text before it is missing. The view is right up to there, and a re-read mends it. */
-  readonly hole: { readonly messageId: string; readonly partIndex: number; readonly expected: number; readonly offset: number } | null;
+  /**
+   * The first delta that did not fit: text before it is missing. The view is right up to there, and a re-read mends it.
+   */
+  readonly hole: {
+    readonly messageId: string;
+    readonly partIndex: number;
+    readonly expected: number;
+    readonly offset: number;
+  } | null;
 };
 
 export const emptyView: TurnView = { messages: {}, finished: null, hole: null };
@@ -25,7 +37,8 @@ const folds: { [K in EventBody['type']]: ((view: TurnView, body: EventOf<K>) => 
   'tool-call-started': (view, body) => placed(view, body, { type: 'tool-call', call: body.call, text: '' }),
   'tool-finished': (view, { messageId, partIndex, call }) =>
     partIndex === null ? view : placed(view, { messageId, partIndex }, { type: 'tool-result', call, text: '' }),
-  'widget-displayed': (view, body) => placed(view, body, { type: 'widget', widgetType: body.widgetType, data: body.data, text: '' }),
+  'widget-displayed': (view, body) =>
+    placed(view, body, { type: 'widget', widgetType: body.widgetType, data: body.data, text: '' }),
   'turn-finished': (view, body) => ({ ...view, finished: body }),
   'conversation-updated': null,
   'conversation-deleted': null,
@@ -46,7 +59,9 @@ const folds: { [K in EventBody['type']]: ((view: TurnView, body: EventOf<K>) => 
   'usage-recorded': null,
 };
 
-/** One event more. Pure; an event applied twice changes nothing, nor does one of a kind that only a newer version knows. */
+/**
+ * One event more. Pure; an event applied twice changes nothing, nor does one of a kind that only a newer version knows.
+ */
 export function fold(view: TurnView, body: EventBody): TurnView {
   const foldKind = folds[body.type] as ((view: TurnView, body: EventBody) => TurnView) | null | undefined;
   return foldKind ? foldKind(view, body) : view;
@@ -58,7 +73,10 @@ export const foldAll = (bodies: Iterable<EventBody>, view: TurnView = emptyView)
   return next;
 };
 
-/** Parts up to `keepLength` UTF-16 units of the part at `partIndex`; the parts after it are emptied only by cuts of their own. */
+/**
+ * Parts up to `keepLength` UTF-16 units of the part at `partIndex`; the parts after it are emptied only by cuts of
+ * their own.
+ */
 const cutPart = (parts: readonly ViewPart[], partIndex: number, keepLength: number): readonly ViewPart[] =>
   parts.map((part, index) => (index === partIndex ? cut(part, keepLength) : part));
 
@@ -73,15 +91,22 @@ const emptyPart: ViewPart = { type: 'text', text: '' };
 const isEmpty = (part: ViewPart): boolean => isTextual(part) && part.text.length === 0;
 
 /** What is stored of a view: empty parts at the end are only room for text that never came. */
-export const settledParts = <P extends ViewPart>(parts: readonly P[]): P[] => parts.slice(0, parts.findLastIndex((part) => !isEmpty(part)) + 1);
+export const settledParts = <P extends ViewPart>(parts: readonly P[]): P[] =>
+  parts.slice(0, parts.findLastIndex((part) => !isEmpty(part)) + 1);
 
 const withParts = (view: TurnView, messageId: string, parts: readonly ViewPart[]): TurnView => ({
   ...view,
   messages: { ...view.messages, [messageId]: parts },
 });
 
-/** Puts a part at its place, unless something is there already. Places before it that nothing has come to yet are made. */
-function placed(view: TurnView, { messageId, partIndex }: { messageId: string; partIndex: number }, part: ViewPart): TurnView {
+/**
+ * Puts a part at its place, unless something is there already. Places before it that nothing has come to yet are made.
+ */
+function placed(
+  view: TurnView,
+  { messageId, partIndex }: { messageId: string; partIndex: number },
+  part: ViewPart,
+): TurnView {
   const parts = [...(view.messages[messageId] ?? [])];
   while (parts.length <= partIndex) parts.push(emptyPart);
   if (!isEmpty(parts[partIndex]!)) return view;
@@ -100,6 +125,7 @@ function foldDelta(view: TurnView, { type, messageId, partIndex, offset, text }:
   const fresh = text.slice(length - offset);
   if (!fresh) return view;
   const kind = eventKinds[type].part;
-  const grown: ViewPart = length === 0 && kind !== 'tool-call' ? { type: kind, text: fresh } : { ...part!, text: part!.text + fresh };
+  const grown: ViewPart =
+    length === 0 && kind !== 'tool-call' ? { type: kind, text: fresh } : { ...part!, text: part!.text + fresh };
   return withParts(view, messageId, partIndex === parts.length ? [...parts, grown] : parts.with(partIndex, grown));
 }

@@ -21,7 +21,10 @@ export type StopRequest = {
   supersedes?: true;
 };
 
-/** Moments in a turn's life that operators may watch (and fault tests strike at), on the diagnostics channel `colloquy.turn`. */
+/**
+ * Moments in a turn's life that operators may watch (and fault tests strike at), on the diagnostics channel
+ * `colloquy.turn`.
+ */
 export type TurnPoint =
   | 'admitted'
   | 'claimed'

@@ -10,4 +10,9 @@ export const callModel = (
   ports: Pick<EnginePorts, 'provider' | 'clock'>,
   signal: AbortSignal,
 ): Promise<StepEnd> =>
-  runStep(request, { attempt: 0, promptTokens, transcript: new Transcript('') }, { ...ports, emit: async () => {}, reportPoint: () => {} }, signal);
+  runStep(
+    request,
+    { attempt: 0, promptTokens, transcript: new Transcript('') },
+    { ...ports, emit: async () => {}, reportPoint: () => {} },
+    signal,
+  );

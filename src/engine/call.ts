@@ -29,7 +29,10 @@ export type Call = {
 /** Whether anything of the request reached the provider. One that was stopped before is no call. */
 export const wasSent = ({ accepted, refused }: Pick<Call, 'accepted' | 'refused'>): boolean => accepted || refused;
 
-/** Tokens of a text of so many UTF-16 units, about, where nobody counts them: four units a token, as the vendors say of English. */
+/**
+ * Tokens of a text of so many UTF-16 units, about, where nobody counts them: four units a token, as the vendors say of
+ * English.
+ */
 export const tokensOfLength = (units: number): number => Math.ceil(units / 4);
 
 /** Tokens of a call, about: as the provider counted them where that can be right. */

@@ -23,7 +23,9 @@ export type Window = {
   tokenBuffer: number;
   /** How much of what is left may be used, from 0 to 1: less where the provider has found it too long. */
   share?: number;
-  /** Tokens that the prompt has whatever is left out: descriptions of tools, and what the turn itself has said already. */
+  /**
+   * Tokens that the prompt has whatever is left out: descriptions of tools, and what the turn itself has said already.
+   */
   reserved?: number;
 };
 
@@ -31,14 +33,23 @@ export type Window = {
 const perMessage = 4;
 
 /** `kept` is what fits, the oldest first; `messages` the prompt of it. */
-export type Fitted = { messages: ModelMessage[]; kept: readonly Candidate[]; items: ContextItem[]; record: ContextRecord };
+export type Fitted = {
+  messages: ModelMessage[];
+  kept: readonly Candidate[];
+  items: ContextItem[];
+  record: ContextRecord;
+};
 
 /**
- * Fits a conversation to the model's window: the system prompt and the newest message always, then older exchanges, the newest first, while
- * they fit. An exchange, a question with its answers, is never torn. `candidates` come newest first. The caller refuses a turn whose
- * `record.tokens` exceed `record.limit`: even the least did not fit.
+ * Fits a conversation to the model's window: the system prompt and the newest message always, then older exchanges, the
+ * newest first, while they fit. An exchange, a question with its answers, is never torn. `candidates` come newest
+ * first. The caller refuses a turn whose `record.tokens` exceed `record.limit`: even the least did not fit.
  */
-export function fitToWindow(systemPrompt: { content: string; tokens: number } | null, candidates: readonly Candidate[], window: Window): Fitted {
+export function fitToWindow(
+  systemPrompt: { content: string; tokens: number } | null,
+  candidates: readonly Candidate[],
+  window: Window,
+): Fitted {
   const { contextWindow, maxTokens, maxMessages, tokenBuffer, share = 1, reserved = 0 } = window;
   const limit = Math.floor((contextWindow - maxTokens - tokenBuffer) * share);
   let tokens = reserved + (systemPrompt ? systemPrompt.tokens + perMessage : 0);
@@ -46,13 +57,22 @@ export function fitToWindow(systemPrompt: { content: string; tokens: number } | 
   let because: ContextRecord['because'] = null;
   for (const exchange of exchangesOf(candidates)) {
     const size = exchange.reduce((sum, message) => sum + message.tokens + perMessage, 0);
-    because = kept.length === 0 ? null : whyNot(exchange, { tooLarge: tokens + size > limit, tooMany: kept.length + exchange.length > maxMessages });
+    because =
+      kept.length === 0
+        ? null
+        : whyNot(exchange, { tooLarge: tokens + size > limit, tooMany: kept.length + exchange.length > maxMessages });
     if (because) break;
     kept.push(...exchange);
     tokens += size;
   }
   const before = kept.at(-1)?.before ?? 0;
-  const record = { before, considered: maxMessages, because: before > 0 ? (because ?? 'MESSAGES') : null, tokens, limit };
+  const record = {
+    before,
+    considered: maxMessages,
+    because: before > 0 ? (because ?? 'MESSAGES') : null,
+    tokens,
+    limit,
+  };
   const inOrder = kept.toReversed();
   const messages = inOrder.flatMap(({ said }) => said);
   return {
@@ -63,7 +83,10 @@ export function fitToWindow(systemPrompt: { content: string; tokens: number } | 
   };
 }
 
-/** Runs of messages, newest first, that end with a question. Answers whose question lies beyond what was read are a run without one. */
+/**
+ * Runs of messages, newest first, that end with a question. Answers whose question lies beyond what was read are a run
+ * without one.
+ */
 function exchangesOf(candidates: readonly Candidate[]): Candidate[][] {
   const exchanges: Candidate[][] = [[]];
   for (const candidate of candidates) {
@@ -73,14 +96,18 @@ function exchangesOf(candidates: readonly Candidate[]): Candidate[][] {
   return exchanges.filter(({ length }) => length > 0);
 }
 
-function whyNot(exchange: readonly Candidate[], { tooLarge, tooMany }: { tooLarge: boolean; tooMany: boolean }): ContextRecord['because'] {
+function whyNot(
+  exchange: readonly Candidate[],
+  { tooLarge, tooMany }: { tooLarge: boolean; tooMany: boolean },
+): ContextRecord['because'] {
   if (tooLarge) return 'TOKENS';
   return tooMany || exchange.at(-1)!.role !== 'user' ? 'MESSAGES' : null;
 }
 
 const reasons = {
   TOKENS: (limit: number) => `The exchanges from here on do not fit into ${limit} tokens.`,
-  MESSAGES: (_limit: number, considered: number) => `A model is shown ${considered} messages at the most, and no exchange in part.`,
+  MESSAGES: (_limit: number, considered: number) =>
+    `A model is shown ${considered} messages at the most, and no exchange in part.`,
 } as const;
 
 /** What became of each candidate, the oldest first. A function of the record, so that it need not be stored. */
@@ -91,8 +118,10 @@ export const itemsOf = (
   candidates
     .map((candidate, index): ContextItem => {
       const facts = { messageId: candidate.id, tokens: candidate.tokens };
-      if (candidate.before < (summary?.covers ?? 0)) return { decision: 'SUMMARISED', reason: 'A summary stands for it.', ...facts };
-      if (because && candidate.before < before) return { decision: 'DROPPED', reason: reasons[because](limit, considered), ...facts };
+      if (candidate.before < (summary?.covers ?? 0))
+        return { decision: 'SUMMARISED', reason: 'A summary stands for it.', ...facts };
+      if (because && candidate.before < before)
+        return { decision: 'DROPPED', reason: reasons[because](limit, considered), ...facts };
       return { decision: 'INCLUDED', reason: index === 0 ? 'It is what is answered.' : 'It fits.', ...facts };
     })
     .reverse();

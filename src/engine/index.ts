@@ -1,7 +1,8 @@
 /**
- * The engine: how one turn runs, told over ports. Owns no table and knows no database, socket or schema.
- * Promises: COMPLETED only with a finish reason of the model; text that a reader has seen is repeated only as a recorded attempt;
- * every call is accounted, however it ends; a call of a tool is made at most so often as the tool allows, and has one outcome.
+ * The engine: how one turn runs, told over ports. Owns no table and knows no database, socket or schema. Promises:
+ * COMPLETED only with a finish reason of the model; text that a reader has seen is repeated only as a recorded attempt;
+ * every call is accounted, however it ends; a call of a tool is made at most so often as the tool allows, and has one
+ * outcome.
  */
 
 export { type Call, tokensOfLength, wasSent } from './call.ts';

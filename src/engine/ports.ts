@@ -14,19 +14,21 @@ export type Interruption = { kind: 'stopped'; request: StopRequest } | { kind: '
 /** What a model is shown in one call. */
 export type Context = { messages: readonly ModelMessage[]; record: ContextRecord };
 
-/** What the engine needs of the world: each a function over values, so that a run can be told step by step in a test. */
+/**
+ * What the engine needs of the world: each a function over values, so that a run can be told step by step in a test.
+ */
 export type EnginePorts = {
   provider: ModelProvider;
   /**
-   * Stores events of this turn, in order: what the model has said in so many words (1 unless said). Resolves once there is room for more,
-   * rejects when the turn is no longer ours.
+   * Stores events of this turn, in order: what the model has said in so many words (1 unless said). Resolves once there
+   * is room for more, rejects when the turn is no longer ours.
    */
   emit(bodies: readonly EventBody[], words?: number): Promise<void>;
   /** Resolves when all that was emitted is stored. */
   flushed(): Promise<void>;
   /**
-   * The messages for the model, the newest last, fitted to so much of its window (all of it: 1), and what became of the others. What the turn
-   * itself has said and learned already is `own`, and comes after them.
+   * The messages for the model, the newest last, fitted to so much of its window (all of it: 1), and what became of the
+   * others. What the turn itself has said and learned already is `own`, and comes after them.
    */
   context(share: number, own: readonly ModelMessage[]): Promise<Context>;
   /** Says durably that attempt `number` is about to call the provider with this. */

@@ -21,17 +21,20 @@ export type TurnWork = {
   recovered: RecoveredParts & LeftCalls;
 };
 
-/** How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer counts otherwise. */
+/**
+ * How much of the window is used where the provider has found the prompt too long although we had not: its tokenizer
+ * counts otherwise.
+ */
 const lesserShare = 0.6;
 
 /** What the parts of one run share. */
 type Run = { work: TurnWork; transcript: Transcript; tools: ToolRun; ports: EnginePorts; signal: AbortSignal };
 
 /**
- * Runs one turn to its end, or until it waits for somebody (null). Pure of databases and sockets: everything it does goes through its ports.
- * A step is one answer of the model; while it calls tools, they are run, and the model is asked again. A call of the model that failed before
- * any reader saw text of it is made again as a new attempt, where the failure may pass; after that the partial text is kept and the turn
- * fails. `signal` carries an `Interruption`.
+ * Runs one turn to its end, or until it waits for somebody (null). Pure of databases and sockets: everything it does
+ * goes through its ports. A step is one answer of the model; while it calls tools, they are run, and the model is asked
+ * again. A call of the model that failed before any reader saw text of it is made again as a new attempt, where the
+ * failure may pass; after that the partial text is kept and the turn fails. `signal` carries an `Interruption`.
  */
 export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortSignal): Promise<TurnEnd | null> {
   const transcript = new Transcript(work.messageId, work.recovered);
@@ -51,12 +54,20 @@ export async function runTurn(work: TurnWork, ports: EnginePorts, signal: AbortS
   }
 }
 
-/** One answer of the model, however often it has to be asked for it: the end of the turn, or calls of tools that are stored. */
+/**
+ * One answer of the model, however often it has to be asked for it: the end of the turn, or calls of tools that are
+ * stored.
+ */
 async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attempt: number }> {
   const { work, transcript, tools, ports, signal } = run;
   const own = tools.messages;
   const { tools: _offered, toolChoice: _choice, ...generation } = work.generation;
-  let tried: StepAttempt = { tries: 1, context: await emitTruncation(await ports.context(1, own), ports), own, repair: [] };
+  let tried: StepAttempt = {
+    tries: 1,
+    context: await emitTruncation(await ports.context(1, own), ports),
+    own,
+    repair: [],
+  };
   for (let attempt = first; ; ) {
     const { context, repair } = tried;
     const offer = tools.offer;
@@ -91,7 +102,10 @@ async function emitTruncation(context: Context, ports: EnginePorts): Promise<Con
   return context;
 }
 
-/** What the last call was made with. `repair` follows the context where an answer did not have the format that was asked for. */
+/**
+ * What the last call was made with. `repair` follows the context where an answer did not have the format that was asked
+ * for.
+ */
 type StepAttempt = { tries: number; context: Context; own: readonly ModelMessage[]; repair: readonly ModelMessage[] };
 type RetryStep = { retryIn: number } & Partial<Pick<StepAttempt, 'context' | 'repair'>>;
 type StepDecision = { end: TurnEnd } | { attempt: number } | RetryStep;
@@ -101,7 +115,8 @@ async function decide(step: StepEnd, tried: StepAttempt, isLast: boolean, run: R
   const { transcript, ports, signal } = run;
   // An answer that is whole is settled, also by a worker that is being drained; only a user's stop goes before it.
   if ('finishReason' in step && !isStopped(signal)) return finish(step, tried, isLast, run);
-  if (signal.aborted || 'finishReason' in step) return { end: await interrupted(signal, transcript, wasSent(step.call) ? step.call : null, ports) };
+  if (signal.aborted || 'finishReason' in step)
+    return { end: await interrupted(signal, transcript, wasSent(step.call) ? step.call : null, ports) };
   if (isTooLong(step.error) && transcript.isEmpty) return shorten(step.call, tried, transcript, ports);
   const retryIn = transcript.isEmpty ? retryDelay(step.error, tried.tries, ports) : null;
   if (retryIn === null) return { end: await failed(step.error, transcript, step.call, ports) };
@@ -117,7 +132,10 @@ async function takeBack(transcript: Transcript, ports: EnginePorts): Promise<voi
 
 type Finish = Extract<StepEnd, { finishReason: unknown }>;
 
-/** An answer that is whole: its calls are stored, or it is settled, unless it was to have a format and has not. The model may mend that once. */
+/**
+ * An answer that is whole: its calls are stored, or it is settled, unless it was to have a format and has not. The
+ * model may mend that once.
+ */
 async function finish(end: Finish, tried: StepAttempt, isLast: boolean, run: Run): Promise<StepDecision> {
   const { transcript, ports, tools, work } = run;
   const { finishReason, call, calls, hasMore } = end;
@@ -128,7 +146,8 @@ async function finish(end: Finish, tried: StepAttempt, isLast: boolean, run: Run
   }
   const format = work.generation.responseFormat;
   const isData = finishReason === 'STOP' || finishReason === 'LENGTH';
-  if (!format || !isData || transcript.isRefused) return { end: await finished(finishReason, transcript.parts, call, ports) };
+  if (!format || !isData || transcript.isRefused)
+    return { end: await finished(finishReason, transcript.parts, call, ports) };
   return checkFormat(format, { finishReason, call }, tried, run);
 }
 
@@ -143,16 +162,20 @@ async function checkFormat(
   const checked = await checkAnswer(format, said, ports.json);
   if ('part' in checked) return { end: await finished(finishReason, [...transcript.parts, checked.part], call, ports) };
   const fault = finishReason === 'LENGTH' ? 'it reached its limit of tokens before its end' : checked.fault;
-  if (finishReason === 'LENGTH' || tried.repair.length > 0) return { end: await failed(wrongFormat(format, fault, ports), transcript, call, ports) };
+  if (finishReason === 'LENGTH' || tried.repair.length > 0)
+    return { end: await failed(wrongFormat(format, fault, ports), transcript, call, ports) };
   const repair = repairOf(said, fault);
   await ports.emit(transcript.restart('did not have the format that was asked for'));
   return { retryIn: 0, repair };
 }
 
 const wrongFormat = ({ name }: ResponseFormat, fault: string, { provider }: EnginePorts): ProviderError =>
-  new ProviderError(`The model did not answer in the format "${name}": ${fault}. Ask again, or choose a model that keeps to formats.`, {
-    ...{ provider: provider.name, code: 'VALIDATION_FAILED', retryable: true },
-  });
+  new ProviderError(
+    `The model did not answer in the format "${name}": ${fault}. Ask again, or choose a model that keeps to formats.`,
+    {
+      ...{ provider: provider.name, code: 'VALIDATION_FAILED', retryable: true },
+    },
+  );
 
 const tooMany = ({ provider }: EnginePorts): ProviderError =>
   new ProviderError('The model went on calling tools when it was told to answer. Ask again, or ask for less.', {
@@ -162,7 +185,12 @@ const tooMany = ({ provider }: EnginePorts): ProviderError =>
 const isTooLong = (error: unknown): boolean => error instanceof ProviderError && error.code === 'CONTEXT_TOO_LONG';
 
 /** Shows the model less, once; where that is no less, or was done before, the turn fails with the numbers. */
-async function shorten(call: Call, { context, own }: StepAttempt, transcript: Transcript, ports: EnginePorts): Promise<StepDecision> {
+async function shorten(
+  call: Call,
+  { context, own }: StepAttempt,
+  transcript: Transcript,
+  ports: EnginePorts,
+): Promise<StepDecision> {
   const { tokens, limit } = context.record;
   const less = await ports.context(lesserShare, own).catch((error: unknown) => {
     if (error instanceof ContextTooLongError) return null;

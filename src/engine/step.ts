@@ -14,7 +14,9 @@ import { BrokenRun } from './turn-end.ts';
 export type StreamedCall = { id: string; number: number; name: string; text: string; partIndex: number };
 
 /** `hasMore`: whether it called more tools than are stored. */
-export type StepEnd = { call: Call; finishReason: FinishReason; calls: StreamedCall[]; hasMore: boolean } | { call: Call; error: unknown };
+export type StepEnd =
+  | { call: Call; finishReason: FinishReason; calls: StreamedCall[]; hasMore: boolean }
+  | { call: Call; error: unknown };
 
 /** Stores a call of a tool that begins. Without it calls are passed over: nobody asked for any. */
 type Begin = (call: { callId: string; name: string }) => Promise<Omit<StreamedCall, 'text'>>;
@@ -26,8 +28,8 @@ type Ports = Pick<EnginePorts, 'provider' | 'emit' | 'reportPoint' | 'clock'> & 
 type StepOf = { attempt: number; promptTokens: number; transcript: Transcript };
 
 /**
- * One call of the model: its events become the turn's. Returns how it ended, with the account of the call, whatever happened; only a
- * failure to store events is thrown, as a `BrokenRun`.
+ * One call of the model: its events become the turn's. Returns how it ended, with the account of the call, whatever
+ * happened; only a failure to store events is thrown, as a `BrokenRun`.
  */
 export async function runStep(
   request: ModelRequest,
@@ -41,7 +43,15 @@ export async function runStep(
   const generated: string[] = [];
   let finishReason: FinishReason | null = null;
   const calls = new Map<number, Begun>();
-  const run: StepRun = { call, transcript, generated, calls, ports, hasMore: false, sinceStart: () => Math.round(clock.elapsed() - start) };
+  const run: StepRun = {
+    call,
+    transcript,
+    generated,
+    calls,
+    ports,
+    hasMore: false,
+    sinceStart: () => Math.round(clock.elapsed() - start),
+  };
   const end = (): Call => ({ ...call, generated: generated.join(''), durationMs: Math.round(clock.elapsed() - start) });
 
   const batches = ports.provider.stream(request, signal, progressOf(call))[Symbol.asyncIterator]();
@@ -63,7 +73,8 @@ export async function runStep(
       throw new BrokenRun(error, end());
     }
   }
-  if (!finishReason) return { call: end(), error: new Error('A model adapter ended without a finish reason and without an error.') };
+  if (!finishReason)
+    return { call: end(), error: new Error('A model adapter ended without a finish reason and without an error.') };
   const streamed = [...calls.values()].map(({ pieces, ...begun }) => ({ ...begun, text: pieces.join('') }));
   return { call: end(), finishReason, calls: streamed, hasMore: run.hasMore };
 }
@@ -92,7 +103,10 @@ type StepRun = {
   sinceStart(): number;
 };
 
-/** Takes a batch: what it says is told together, but for the beginnings of calls, which are stored one by one. Returns the reason of the end. */
+/**
+ * Takes a batch: what it says is told together, but for the beginnings of calls, which are stored one by one. Returns
+ * the reason of the end.
+ */
 async function takeAll(batch: readonly ModelEvent[], run: StepRun): Promise<FinishReason | null> {
   let reason: FinishReason | null = null;
   let bodies: EventBody[] = [];
@@ -109,7 +123,8 @@ async function takeAll(batch: readonly ModelEvent[], run: StepRun): Promise<Fini
 }
 
 /** How many words of the model came together. */
-const piecesIn = (batch: readonly ModelEvent[]): number => batch.reduce((sum, event) => sum + ('text' in event ? (event.pieces ?? 1) : 0), 0);
+const piecesIn = (batch: readonly ModelEvent[]): number =>
+  batch.reduce((sum, event) => sum + ('text' in event ? (event.pieces ?? 1) : 0), 0);
 
 function emitDeltas(bodies: readonly EventBody[], run: StepRun, words: number): Promise<void> {
   reportDelta(run);
@@ -134,7 +149,11 @@ async function begin({ index, callId, name }: Extract<ModelEvent, { kind: 'tool-
   run.calls.set(index, { ...(await run.ports.begin({ callId, name })), pieces: [], length: 0 });
 }
 
-function applyEvent(event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>, bodies: EventBody[], run: StepRun): void {
+function applyEvent(
+  event: Exclude<ModelEvent, { kind: 'finish' | 'tool-call' }>,
+  bodies: EventBody[],
+  run: StepRun,
+): void {
   const { call, transcript, generated } = run;
   if ('text' in event) call.generatedLength += event.text.length;
   switch (event.kind) {

@@ -9,7 +9,11 @@ const maxLength = 500_000;
 export type Checked = { part: DataPart } | { fault: string };
 
 /** The answer as data in the format that was asked for, or what is wrong with it, in words for the model. */
-export async function checkAnswer({ name, schema }: ResponseFormat, parts: readonly MessagePart[], json: JsonChecker): Promise<Checked> {
+export async function checkAnswer(
+  { name, schema }: ResponseFormat,
+  parts: readonly MessagePart[],
+  json: JsonChecker,
+): Promise<Checked> {
   const text = bare(contentOf(parts) ?? '');
   if (text.length > maxLength) return { fault: `it has more than ${maxLength} characters` };
   const checked = await json.check(schema, text);
@@ -18,7 +22,10 @@ export async function checkAnswer({ name, schema }: ResponseFormat, parts: reado
 
 const fence = '```';
 
-/** Without the fence that models like to put around JSON. By hand: an expression that looks for its end takes the square of the length. */
+/**
+ * Without the fence that models like to put around JSON. By hand: an expression that looks for its end takes the square
+ * of the length.
+ */
 function bare(text: string): string {
   const trimmed = text.trim();
   if (!trimmed.startsWith(fence) || !trimmed.endsWith(fence) || trimmed.length < 2 * fence.length) return text;
@@ -29,5 +36,8 @@ function bare(text: string): string {
 /** What follows an answer that does not fit, when the model is asked once more. */
 export const repairOf = (parts: readonly MessagePart[], fault: string): ModelMessage[] => [
   textMessage('assistant', contentOf(parts) ?? ''),
-  textMessage('user', `This does not have the format that was asked for: ${fault}. Answer again, with the whole JSON and nothing else.`),
+  textMessage(
+    'user',
+    `This does not have the format that was asked for: ${fault}. Answer again, with the whole JSON and nothing else.`,
+  ),
 ];

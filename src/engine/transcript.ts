@@ -15,8 +15,9 @@ type Live = { type: 'text' | 'reasoning' | 'tool-call'; call: number; pieces: st
 export type RecoveredParts = { finished: readonly MessagePart[]; shown: readonly ViewPart[] };
 
 /**
- * The parts of the message being written, and the events that tell readers of each change. What a step has finished stays; what the present
- * step writes can be taken back. Text is held as pieces and joined when it is read, so that a delta costs its own length.
+ * The parts of the message being written, and the events that tell readers of each change. What a step has finished
+ * stays; what the present step writes can be taken back. Text is held as pieces and joined when it is read, so that a
+ * delta costs its own length.
  */
 export class Transcript {
   readonly messageId: string;
@@ -66,7 +67,16 @@ export class Transcript {
   /** More of the arguments of a call that was begun. */
   argue(partIndex: number, text: string, toolCallId: string, attempt: number): DeltaBody {
     const { messageId } = this;
-    return { toolCallId, ...grow(this.live[partIndex - this.kept.length]!, { type: 'arguments-delta', messageId, partIndex, text, attempt }) };
+    return {
+      toolCallId,
+      ...grow(this.live[partIndex - this.kept.length]!, {
+        type: 'arguments-delta',
+        messageId,
+        partIndex,
+        text,
+        attempt,
+      }),
+    };
   }
 
   /** A refusal is told whole, with the message, when it is complete. */
@@ -77,7 +87,9 @@ export class Transcript {
   /** The present step is finished: it stays, with a place for the result of each of its calls. */
   finish(): void {
     const parts = this.written();
-    const results = parts.flatMap((part) => (part.type === 'tool-call' ? [{ type: 'tool-result' as const, call: part.call }] : []));
+    const results = parts.flatMap((part) =>
+      part.type === 'tool-call' ? [{ type: 'tool-result' as const, call: part.call }] : [],
+    );
     this.kept = [...this.kept, ...parts, ...results];
     this.begin([]);
   }
@@ -112,7 +124,9 @@ export class Transcript {
   /** Takes back everything, also what was finished. */
   takeBack(reason: string): EventBody[] {
     const { messageId } = this;
-    const cuts = this.kept.map((_, partIndex): EventBody => ({ type: 'part-replaced', messageId, partIndex, keepLength: 0, reason }));
+    const cuts = this.kept.map(
+      (_, partIndex): EventBody => ({ type: 'part-replaced', messageId, partIndex, keepLength: 0, reason }),
+    );
     cuts.push(...this.restart(reason));
     this.live = [...this.kept.map(emptyPlace), ...this.live];
     this.kept = [];
@@ -142,11 +156,18 @@ export class Transcript {
   }
 
   private cutAt(index: number, keepLength: number, reason: string): EventBody {
-    return { type: 'part-replaced', messageId: this.messageId, partIndex: this.kept.length + index, keepLength, reason };
+    return {
+      type: 'part-replaced',
+      messageId: this.messageId,
+      partIndex: this.kept.length + index,
+      keepLength,
+      reason,
+    };
   }
 }
 
-const isPlace = (part: Live | undefined): boolean => part === undefined || (part.type !== 'tool-call' && part.length === 0);
+const isPlace = (part: Live | undefined): boolean =>
+  part === undefined || (part.type !== 'tool-call' && part.length === 0);
 
 const emptyPlace = (): Live => ({ type: 'text', call: 0, pieces: [], length: 0 });
 

@@ -4,7 +4,10 @@ import type { Call } from './call.ts';
 import type { EnginePorts, Interruption } from './ports.ts';
 import type { Transcript } from './transcript.ts';
 
-/** How a turn ended. `call` is the account of the last call, null where it is booked already, or none was made. `fault` is for the log only. */
+/**
+ * How a turn ended. `call` is the account of the last call, null where it is booked already, or none was made. `fault`
+ * is for the log only.
+ */
 export type TurnEnd = {
   status: 'COMPLETED' | 'FAILED' | 'CANCELLED';
   finishReason: FinishReason;
@@ -28,7 +31,10 @@ export class HandedOver extends Error {
   }
 }
 
-/** An exception of the world broke the run off. `call` is the account of a call of the model that was sent and is not booked yet. */
+/**
+ * An exception of the world broke the run off. `call` is the account of a call of the model that was sent and is not
+ * booked yet.
+ */
 export class BrokenRun extends Error {
   readonly call: Call;
 
@@ -50,20 +56,36 @@ export async function withCall<T>(call: Call, work: () => Promise<T>): Promise<T
 
 type Ports = Pick<EnginePorts, 'emit' | 'flushed'>;
 
-export const isStopped = ({ aborted, reason }: AbortSignal): boolean => aborted && (reason as Interruption).kind === 'stopped';
+export const isStopped = ({ aborted, reason }: AbortSignal): boolean =>
+  aborted && (reason as Interruption).kind === 'stopped';
 
-export async function finished(finishReason: FinishReason, parts: MessagePart[], call: Call, ports: Ports): Promise<TurnEnd> {
+export async function finished(
+  finishReason: FinishReason,
+  parts: MessagePart[],
+  call: Call,
+  ports: Ports,
+): Promise<TurnEnd> {
   await ports.flushed();
   return { status: 'COMPLETED', finishReason, parts, call, error: null };
 }
 
-export async function failed(cause: unknown, transcript: Transcript, call: Call | null, ports: Ports): Promise<TurnEnd> {
+export async function failed(
+  cause: unknown,
+  transcript: Transcript,
+  call: Call | null,
+  ports: Ports,
+): Promise<TurnEnd> {
   await ports.flushed();
   const error = cause instanceof AppError ? cause : new InternalError(undefined, { cause });
   return { status: 'FAILED', finishReason: 'ERROR', parts: transcript.parts, call, error, fault: cause };
 }
 
-export async function interrupted(signal: AbortSignal, transcript: Transcript, call: Call | null, ports: Ports): Promise<TurnEnd> {
+export async function interrupted(
+  signal: AbortSignal,
+  transcript: Transcript,
+  call: Call | null,
+  ports: Ports,
+): Promise<TurnEnd> {
   const interruption = signal.reason as Interruption;
   if (interruption.kind !== 'stopped') throw new HandedOver(interruption, call);
   const cuts = transcript.stop(interruption.request);

@@ -17,7 +17,10 @@ export class FencedError extends Error {
 /** What may append outside a transaction: a turn in the hands of one worker. */
 export type Writer = { readonly conversationId: string; readonly turnId: string; readonly fence: number };
 
-/** A writer, how many batches of it were numbered, and why no more of it may be stored: after the gap that a lost batch left. */
+/**
+ * A writer, how many batches of it were numbered, and why no more of it may be stored: after the gap that a lost batch
+ * left.
+ */
 type WriterState = { writer: Writer; batches: number; fault: { error: unknown } | null };
 type Pending = { line: WriterState; bodies: EventBody[]; done: Deferred<void> };
 type AppendRow = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
@@ -30,16 +33,22 @@ const patienceMs = 20_000;
 
 type Deps = { database: Pick<Database, 'query'>; bus: Bus; onFault: (error: unknown) => void; onStored: OnStored };
 
-/** What one statement has stored, by conversation; `head` is null where its row was held. `repeated`: it was sent more than once. */
+/**
+ * What one statement has stored, by conversation; `head` is null where its row was held. `repeated`: it was sent more
+ * than once.
+ */
 type Head = { conversationId: string; head: number | null; at: number };
 type Heads = { stored: Map<string, Head>; repeated: boolean };
 
-/** Resolves when the events are committed (and on their way to readers); rejects with FencedError when the turn is somebody else's. */
+/**
+ * Resolves when the events are committed (and on their way to readers); rejects with FencedError when the turn is
+ * somebody else's.
+ */
 type AppendEvents = (writer: Writer, bodies: readonly EventBody[]) => Promise<void>;
 
 /**
- * Natural group commit: while one statement is under way, whatever arrives waits, merges, and goes with the next one, for all
- * conversations of this process together. No timer: an idle log adds one commit, a busy one writes fewer rows.
+ * Natural group commit: while one statement is under way, whatever arrives waits, merges, and goes with the next one,
+ * for all conversations of this process together. No timer: an idle log adds one commit, a busy one writes fewer rows.
  */
 export function createAppender(
   database: Pick<Database, 'query'>,
@@ -54,9 +63,9 @@ export function createAppender(
 class Appender {
   private readonly deps: Deps;
   /**
-   * What waits, by conversation: the batches of one writer, and after them those of a writer that took the turn over. A new map for each group:
-   * one that is filled and emptied for ever makes itself new tables, of which each old one keeps the next, and so all that was in them, from
-   * being collected with what is young.
+   * What waits, by conversation: the batches of one writer, and after them those of a writer that took the turn over. A
+   * new map for each group: one that is filled and emptied for ever makes itself new tables, of which each old one
+   * keeps the next, and so all that was in them, from being collected with what is young.
    */
   private waiting = new Map<string, Pending[]>();
   private readonly lines = new WeakMap<Writer, WriterState>();
@@ -95,7 +104,10 @@ class Appender {
     this.busy = false;
   }
 
-  /** What has come in the same turn of the event loop goes together, so that of twenty tokens at once none waits for the first. */
+  /**
+   * What has come in the same turn of the event loop goes together, so that of twenty tokens at once none waits for the
+   * first.
+   */
   private async nextHeads(): Promise<Pending[]> {
     await breathe();
     return this.takeHeads();
@@ -131,7 +143,10 @@ class Appender {
     for (const pending of pendings) await this.store([pending]);
   }
 
-  /** The statement, again while the database is away: the batch number keeps what was stored unheard from being stored twice. */
+  /**
+   * The statement, again while the database is away: the batch number keeps what was stored unheard from being stored
+   * twice.
+   */
   private async appendWithRetry(batches: AppendRow[]): Promise<Heads> {
     const { database, onStored, onFault } = this.deps;
     const end = Date.now() + patienceMs;
@@ -166,7 +181,10 @@ class Appender {
     this.deps.bus.publish({ conversationId, from: head - bodies.length, to: head, events });
   }
 
-  /** One transaction that keeps its row must not hold up all other conversations: this one goes on by itself until the row is free. */
+  /**
+   * One transaction that keeps its row must not hold up all other conversations: this one goes on by itself until the
+   * row is free.
+   */
   private async retryUntilUnlocked(pending: Pending, batch: AppendRow, repeated: boolean): Promise<void> {
     const id = pending.line.writer.conversationId;
     this.held.add(id);
@@ -191,14 +209,20 @@ class Appender {
       repeated ||= heads.repeated;
       if (heads.stored.get(batch.conversation)?.head !== null) return { ...heads, repeated };
       if (performance.now() > end)
-        throw new Error(`A transaction has held the log of conversation ${batch.conversation} for ${patienceMs / 1_000} seconds.`);
+        throw new Error(
+          `A transaction has held the log of conversation ${batch.conversation} for ${patienceMs / 1_000} seconds.`,
+        );
     }
   }
 
-  /** A batch that was sent again and not stored: either the first try had stored it unheard (readers find it in the log), or it is fenced. */
+  /**
+   * A batch that was sent again and not stored: either the first try had stored it unheard (readers find it in the
+   * log), or it is fenced.
+   */
   private async confirm({ conversation, turn, fence, batch }: AppendRow): Promise<void> {
     const rows = await this.deps.database.query(
-      'SELECT 1 FROM conversation_log WHERE conversation_id = $1::uuid AND writer_turn_id = $2::uuid AND writer_fence = $3 AND writer_batch >= $4',
+      `SELECT 1 FROM conversation_log WHERE conversation_id = $1::uuid AND writer_turn_id = $2::uuid
+        AND writer_fence = $3 AND writer_batch >= $4`,
       [conversation, turn, fence, batch],
     );
     if (rows.length === 0) throw new FencedError();
@@ -217,9 +241,14 @@ function numberBatch({ line, bodies }: Pending): AppendRow {
 }
 
 /** SQLSTATE classes 22, 23 and 42: what was sent is wrong, and stays so however often it is sent. */
-const isDataFault = (error: unknown): boolean => error instanceof Error && 'code' in error && /^(22|23|42)/.test(String(error.code));
+const isDataFault = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /^(22|23|42)/.test(String(error.code));
 
-export function numbered(bodies: readonly EventBody[], { head, at }: { head: number; at: Date }, turnId: string | null): LogEvent[] {
+export function numbered(
+  bodies: readonly EventBody[],
+  { head, at }: { head: number; at: Date },
+  turnId: string | null,
+): LogEvent[] {
   const first = head - bodies.length + 1;
   return bodies.map((body, index) => ({ seq: first + index, at, turnId, body }));
 }

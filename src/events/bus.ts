@@ -2,13 +2,22 @@ import type { LogEvent } from '../contracts/turn-event.ts';
 import type { Frame } from './frame.ts';
 
 /**
- * Committed events of one conversation: all that lie in (from, to]. `events` is null where they were too large to send: read the log.
- * `frame` is what was last made of it and those before it, in this process.
+ * Committed events of one conversation: all that lie in (from, to]. `events` is null where they were too large to send:
+ * read the log. `frame` is what was last made of it and those before it, in this process.
  */
-export type Batch = { conversationId: string; from: number; to: number; events: readonly LogEvent[] | null; frame?: { from: number; made: Frame } };
+export type Batch = {
+  conversationId: string;
+  from: number;
+  to: number;
+  events: readonly LogEvent[] | null;
+  frame?: { from: number; made: Frame };
+};
 
 /** Hints between processes. Each is also found without the hint, only later. */
-export type Signal = { kind: 'turn-waiting' } | { kind: 'turn-stop'; turnId: string } | { kind: 'reader-joined'; conversationId: string };
+export type Signal =
+  | { kind: 'turn-waiting' }
+  | { kind: 'turn-stop'; turnId: string }
+  | { kind: 'reader-joined'; conversationId: string };
 
 /**
  * Carries what is already committed. It may lose anything at any time: readers notice by the numbers and read the log.
@@ -16,7 +25,9 @@ export type Signal = { kind: 'turn-waiting' } | { kind: 'turn-stop'; turnId: str
  */
 export interface Bus {
   publish(batch: Batch): void;
-  /** Resolves when batches published from now on will arrive, or when the bus is known to be down (polling serves then). */
+  /**
+   * Resolves when batches published from now on will arrive, or when the bus is known to be down (polling serves then).
+   */
   listen(conversationId: string, onBatch: (batch: Batch) => void): Promise<() => void>;
   signal(signal: Signal): void;
   onSignal(handler: (signal: Signal) => void): () => void;

@@ -4,10 +4,18 @@ import type { Batch, Signal } from './bus.ts';
 /** Larger batches travel as their numbers only: the readers fetch them from the log. */
 const maxBytes = 64 * 1024;
 
-type Wire = { v: 1; s: string; c: string; from: number; to: number; e: [number, number, string | null, LogEvent['body']][] | null };
+type Wire = {
+  v: 1;
+  s: string;
+  c: string;
+  from: number;
+  to: number;
+  e: [number, number, string | null, LogEvent['body']][] | null;
+};
 
 export function encodeBatch(sender: string, { conversationId, from, to, events }: Batch): string {
-  const wire = (e: Wire['e']): string => JSON.stringify({ v: 1, s: sender, c: conversationId, from, to, e } satisfies Wire);
+  const wire = (e: Wire['e']): string =>
+    JSON.stringify({ v: 1, s: sender, c: conversationId, from, to, e } satisfies Wire);
   const whole = wire(events?.map(({ seq, at, turnId, body }) => [seq, at.getTime(), turnId, body]) ?? null);
   return Buffer.byteLength(whole) <= maxBytes ? whole : wire(null);
 }

@@ -30,8 +30,16 @@ export function encodeEventCursor({ conversationId, epoch, seq }: LogPosition): 
 export function decodeEventCursor(cursor: string): LogPosition {
   const bytes = Buffer.from(cursor, 'base64url');
   const seq = bytes.length === size ? Number(bytes.readBigUInt64BE(21)) : Number.NaN;
-  if (bytes.length !== size || bytes.readUInt8(0) !== version || bytes.toString('base64url') !== cursor || !Number.isSafeInteger(seq))
-    throw ValidationError.of('after', 'is not an event cursor: pass a value of eventCursor, cursor or ConversationFrame.cursor unchanged');
+  if (
+    bytes.length !== size ||
+    bytes.readUInt8(0) !== version ||
+    bytes.toString('base64url') !== cursor ||
+    !Number.isSafeInteger(seq)
+  )
+    throw ValidationError.of(
+      'after',
+      'is not an event cursor: pass a value of eventCursor, cursor or ConversationFrame.cursor unchanged',
+    );
   const hex = bytes.toString('hex', 1, 17);
   const conversationId = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   return { conversationId, epoch: bytes.readUInt32BE(17), seq };
@@ -40,6 +48,7 @@ export function decodeEventCursor(cursor: string): LogPosition {
 /** The position of a cursor that a client gave for this conversation. A cursor of another conversation is refused. */
 export function positionIn(conversationId: string, cursor: string): LogPosition {
   const position = decodeEventCursor(cursor);
-  if (position.conversationId !== conversationId) throw new StaleCursorError('This cursor belongs to another conversation.');
+  if (position.conversationId !== conversationId)
+    throw new StaleCursorError('This cursor belongs to another conversation.');
   return position;
 }

@@ -23,10 +23,14 @@ type Readers = Required<Omit<Options, 'pace'>> & {
 };
 
 /**
- * Shares one bus subscription and one poll among all readers of this process. The poll is one statement for all conversations that
- * anybody reads; it finds what the bus lost, and carries everything while the bus is down.
+ * Shares one bus subscription and one poll among all readers of this process. The poll is one statement for all
+ * conversations that anybody reads; it finds what the bus lost, and carries everything while the bus is down.
  */
-export function createHub(log: Pick<EventLog, 'heads'>, bus: Bus, { pollMs, onFault, pace = createPace(), watch = nobody }: Options) {
+export function createHub(
+  log: Pick<EventLog, 'heads'>,
+  bus: Bus,
+  { pollMs, onFault, pace = createPace(), watch = nobody }: Options,
+) {
   const readers: Readers = { log, bus, pollMs, onFault, watch, channels: new Map(), timer: null };
   return {
     /** When readers get their frames. */
@@ -94,7 +98,12 @@ function open(readers: Readers, conversationId: string): Channel {
   return channel;
 }
 
-function leave({ channels, watch, onFault }: Readers, conversationId: string, channel: Channel, listener: Listener): void {
+function leave(
+  { channels, watch, onFault }: Readers,
+  conversationId: string,
+  channel: Channel,
+  listener: Listener,
+): void {
   if (!channel.listeners.delete(listener)) return;
   watch.readers(-1);
   if (channel.listeners.size > 0 || channels.get(conversationId) !== channel) return;

@@ -4,7 +4,10 @@ import type { Listener } from './hub.ts';
 /** What waits in memory for one reader at the most; beyond it the reader goes back to the log, at its own pace. */
 const maxWaitingEvents = 1_000;
 
-/** What has come for one reader. Bounded: a reader that does not keep up loses its place in memory, never its place in the log. */
+/**
+ * What has come for one reader. Bounded: a reader that does not keep up loses its place in memory, never its place in
+ * the log.
+ */
 export class Inbox implements Listener {
   /** Whether the log holds something for this reader that the inbox does not. */
   isBehind = true;
@@ -43,8 +46,8 @@ export class Inbox implements Listener {
   }
 
   /**
-   * Resolves when there is something new, or when somebody wakes the reader for another reason. At once where something came while the
-   * reader looked elsewhere: nobody would wake it for that again.
+   * Resolves when there is something new, or when somebody wakes the reader for another reason. At once where something
+   * came while the reader looked elsewhere: nobody would wake it for that again.
    */
   wait(): Promise<void> {
     return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Events: one ordered log per conversation. Owns tables `conversation_log`, `event` and `compaction`.
- * Promises: nothing is seen before it is stored; a stale fence stores nothing; every reader gets the exact rest after its cursor, in
+ * Events: one ordered log per conversation. Owns tables `conversation_log`, `event` and `compaction`. Promises: nothing
+ * is seen before it is stored; a stale fence stores nothing; every reader gets the exact rest after its cursor, in
  * order, with nothing missing and nothing twice, on any process; a slow reader costs bounded memory.
  */
 export { FencedError, type Writer } from './appender.ts';

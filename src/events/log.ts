@@ -24,18 +24,35 @@ export type LogPage = {
 export const pageBytes = 256_000;
 
 /**
- * Appends events inside the transaction they belong to; they are published after it commits. `turn` is that of all of them, or a list with
- * that of each; `ends` the turn that they end: its last. Returns the head before and after them.
+ * Appends events inside the transaction they belong to; they are published after it commits. `turn` is that of all of
+ * them, or a list with that of each; `ends` the turn that they end: its last. Returns the head before and after them.
  */
 export type Append = {
   (...given: Given): Promise<{ from: number; to: number }>;
-  /** The same together with the commit, which so does not wait for it: for the last events of a conversation whose row the transaction holds. */
+  /**
+   * The same together with the commit, which so does not wait for it: for the last events of a conversation whose row
+   * the transaction holds.
+   */
   last(...given: Given): void;
 };
 
-type Given = [conversationId: string, turn: string | null | readonly string[], bodies: readonly EventBody[], ends?: string];
+type Given = [
+  conversationId: string,
+  turn: string | null | readonly string[],
+  bodies: readonly EventBody[],
+  ends?: string,
+];
 
-type Row = { want: number; head: number; epoch: number; seq: number | null; at: Date; turnId: string | null; body: EventBody; bytes: number };
+type Row = {
+  want: number;
+  head: number;
+  epoch: number;
+  seq: number | null;
+  at: Date;
+  turnId: string | null;
+  body: EventBody;
+  bytes: number;
+};
 
 type Options = {
   onStored?: OnStored;
@@ -59,7 +76,8 @@ async function transactAndPublish<T>(
       batches.push(batch);
       return batch;
     };
-    const last = (...given: Given) => tx.withCommit<Stored>(appendOne, toParams(given), (rows) => void batches.push(batchOf(given, rows)));
+    const last = (...given: Given) =>
+      tx.withCommit<Stored>(appendOne, toParams(given), (rows) => void batches.push(batchOf(given, rows)));
     return work(tx, Object.assign(appendNow, { last }));
   }, options);
   for (const batch of batches) bus.publish(batch);
@@ -68,16 +86,72 @@ async function transactAndPublish<T>(
 
 async function readHeads(database: Database, conversationIds: readonly string[]): Promise<Map<string, Head>> {
   const rows = await database.query<{ id: string } & Head>(
-    'SELECT conversation_id AS id, head, epoch FROM conversation_log WHERE conversation_id = ANY((SELECT $1::uuid[])::uuid[])',
+    `SELECT conversation_id AS id, head, epoch FROM conversation_log
+      WHERE conversation_id = ANY((SELECT $1::uuid[])::uuid[])`,
     [conversationIds],
   );
   return new Map(rows.map(({ id, head, epoch }) => [id, { head, epoch }]));
 }
 
+/** The head of a log after its last event, and the time of that. */
+type Last = { head: number; at: Date };
+
+const batchEndingAt = (last: Last, conversationId: string, turnId: string, bodies: readonly EventBody[]): Batch => ({
+  conversationId,
+  from: last.head - bodies.length,
+  to: last.head,
+  events: numbered(bodies, last, turnId),
+});
+
+type Db = Pick<Database, 'query'>;
+
+async function readTurnPage(
+  database: Db,
+  turnId: string,
+  { after, limit, bytes }: { after: number; limit: number; bytes: number },
+): Promise<TurnPage> {
+  const rows = await database.query<StoredEvent>(readTurn, [turnId, after, limit, bytes]);
+  const events = rows.map((row) => eventAfter(row, after)).filter((event) => event !== null);
+  return { events, ...sizeOf(rows, limit, bytes) };
+}
+
+async function readTurnPages(
+  database: Db,
+  turnIds: readonly string[],
+  { limit, bytes }: { limit: number; bytes: number },
+): Promise<Map<string, TurnPage>> {
+  const rows = await database.query<StoredEvent>(readTurns, [turnIds, limit, bytes]);
+  const toPage = (ofTurn: readonly StoredEvent[]): TurnPage => ({
+    events: ofTurn.map((row) => eventAfter(row, 0)!),
+    ...sizeOf(ofTurn, limit, bytes),
+  });
+  return new Map([...groupBy(rows, ({ turnId }) => turnId!)].map(([id, ofTurn]) => [id, toPage(ofTurn)]));
+}
+
+type RecordPage = Pick<LogPage, 'events' | 'seq' | 'full'>;
+
+async function readRecordPage(
+  database: Db,
+  turnId: string,
+  { after, limit }: { after: number; limit: number },
+): Promise<RecordPage> {
+  const rows = await database.query<StoredEvent>(readTurn, [turnId, after, limit, pageBytes]);
+  // Compaction may come between two pages: a row then stands for events that were given already.
+  const events = rows.flatMap(eventsIn).filter(({ seq }) => seq > after);
+  return { events, seq: rows.at(-1)?.seq ?? after, full: sizeOf(rows, limit, pageBytes).full };
+}
+
 /** The event log of record: what it has not stored, nobody sees. */
-export function createEventLog(database: Database, bus: Bus, onFault: (error: unknown) => void, { onStored, gather }: Options = {}) {
+export function createEventLog(
+  database: Database,
+  bus: Bus,
+  onFault: (error: unknown) => void,
+  { onStored, gather }: Options = {},
+) {
   const append = createAppender(database, bus, onFault, onStored);
-  const readPage = createBatcher<Wanted, LogPage | null>({ ...together, gather }, (wanted) => readPages(database, wanted));
+  const readPage = createBatcher<Wanted, LogPage | null>({ ...together, gather }, (wanted) =>
+    readPages(database, wanted),
+  );
 
   return {
     append,
@@ -87,12 +161,13 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
       transactAndPublish(database, bus, work, options),
 
     /** Tells readers of events that a statement of a store has appended by itself, after it has committed. */
-    announce(conversationId: string, turnId: string, bodies: readonly EventBody[], last: { head: number; at: Date }): void {
-      const events = numbered(bodies, last, turnId);
-      bus.publish({ conversationId, from: last.head - bodies.length, to: last.head, events });
-    },
+    announce: (conversationId: string, turnId: string, bodies: readonly EventBody[], last: Last): void =>
+      bus.publish(batchEndingAt(last, conversationId, turnId, bodies)),
 
-    /** Up to `limit` events after `after`, oldest first. Readers that come together, as after a lost connection of many, are read together. */
+    /**
+     * Up to `limit` events after `after`, oldest first. Readers that come together, as after a lost connection of many,
+     * are read together.
+     */
     async read(conversationId: string, after: number, limit = 500): Promise<LogPage> {
       const page = await readPage({ conversationId, after, limit });
       if (!page) throw new NotFoundError('conversation', null);
@@ -100,24 +175,16 @@ export function createEventLog(database: Database, bus: Bus, onFault: (error: un
     },
 
     /** Up to `limit` events of one turn after `after`, oldest first. */
-    async readTurn(turnId: string, after: number, limit = 500, bytes = pageBytes): Promise<TurnPage> {
-      const rows = await database.query<StoredEvent>(readTurn, [turnId, after, limit, bytes]);
-      return { events: rows.map((row) => eventAfter(row, after)).filter((event) => event !== null), ...sizeOf(rows, limit, bytes) };
-    },
+    readTurn: (turnId: string, after: number, limit = 500, bytes = pageBytes): Promise<TurnPage> =>
+      readTurnPage(database, turnId, { after, limit, bytes }),
 
     /** The first events of many turns, up to `limit` of each, by turn. */
-    async readTurns(turnIds: readonly string[], limit: number, bytes: number): Promise<Map<string, TurnPage>> {
-      const pages = groupBy(await database.query<StoredEvent>(readTurns, [turnIds, limit, bytes]), ({ turnId }) => turnId!);
-      return new Map([...pages].map(([id, rows]) => [id, { events: rows.map((row) => eventAfter(row, 0)!), ...sizeOf(rows, limit, bytes) }]));
-    },
+    readTurns: (turnIds: readonly string[], limit: number, bytes: number): Promise<Map<string, TurnPage>> =>
+      readTurnPages(database, turnIds, { limit, bytes }),
 
-    /** The same rows with every event that was merged into them, at its own place and time; `seq` is the position after them. */
-    async readRecord(turnId: string, after: number, limit: number): Promise<Pick<LogPage, 'events' | 'seq' | 'full'>> {
-      const rows = await database.query<StoredEvent>(readTurn, [turnId, after, limit, pageBytes]);
-      // Compaction may come between two pages: a row then stands for events that were given already.
-      const events = rows.flatMap(eventsIn).filter(({ seq }) => seq > after);
-      return { events, seq: rows.at(-1)?.seq ?? after, full: sizeOf(rows, limit, pageBytes).full };
-    },
+    /** The same rows with every event that was merged into them, at its own time; `seq` is the position after them. */
+    readRecord: (turnId: string, after: number, limit: number): Promise<RecordPage> =>
+      readRecordPage(database, turnId, { after, limit }),
 
     /** The heads of many logs in one statement; a log that does not exist is absent. */
     heads: (conversationIds: readonly string[]): Promise<Map<string, Head>> => readHeads(database, conversationIds),
@@ -130,7 +197,11 @@ type TurnPage = Pick<LogPage, 'events' | 'bytes' | 'full'>;
 /** With the bytes of all bodies of its page up to and with its own. */
 type StoredEvent = LogEvent & { bytes: number };
 
-const sizeOf = (rows: readonly { bytes: number }[], limit: number, maxBytes: number): Pick<LogPage, 'bytes' | 'full'> => {
+const sizeOf = (
+  rows: readonly { bytes: number }[],
+  limit: number,
+  maxBytes: number,
+): Pick<LogPage, 'bytes' | 'full'> => {
   const bytes = rows.at(-1)?.bytes ?? 0;
   return { bytes, full: rows.length === limit || bytes >= maxBytes };
 };
@@ -138,10 +209,19 @@ const sizeOf = (rows: readonly { bytes: number }[], limit: number, maxBytes: num
 type Wanted = { conversationId: string; after: number; limit: number };
 
 /** A statement holds all its pages in memory, so there are not many in one. */
-const together = { max: 10, parallel: 2, nameOf: ({ conversationId, after, limit }: Wanted) => `${conversationId} ${after} ${limit}` };
+const together = {
+  max: 10,
+  parallel: 2,
+  nameOf: ({ conversationId, after, limit }: Wanted) => `${conversationId} ${after} ${limit}`,
+};
 
 async function readPages(database: Pick<Database, 'query'>, wanted: readonly Wanted[]): Promise<(LogPage | null)[]> {
-  const lists = [wanted.map(({ conversationId }) => conversationId), wanted.map(({ after }) => after), wanted.map(({ limit }) => limit), pageBytes];
+  const lists = [
+    wanted.map(({ conversationId }) => conversationId),
+    wanted.map(({ after }) => after),
+    wanted.map(({ limit }) => limit),
+    pageBytes,
+  ];
   const pages = groupBy(await database.query<Row>(readAfter, lists), ({ want }) => want);
   return wanted.map((one, index) => pageOf(pages.get(index + 1) ?? [], one));
 }
@@ -152,14 +232,22 @@ function pageOf(rows: readonly Row[], { after, limit }: Wanted): LogPage | null 
   const stored = rows.filter((row): row is Row & { seq: number } => row.seq !== null);
   const events = stored.map(({ seq, at, turnId, body }) => eventAfter({ seq, at, turnId, body }, after));
   const { bytes, full } = sizeOf(stored, limit, pageBytes);
-  return { events: events.filter((event) => event !== null), head, epoch, seq: full ? stored.at(-1)!.seq : head, full, bytes };
+  return {
+    events: events.filter((event) => event !== null),
+    head,
+    epoch,
+    seq: full ? stored.at(-1)!.seq : head,
+    full,
+    bytes,
+  };
 }
 
 export type EventLog = ReturnType<typeof createEventLog>;
 
 type Stored = { head: number; at: Date };
 
-const turnsOf = ([, turn, bodies]: Given): readonly (string | null)[] => (Array.isArray(turn) ? turn : bodies.map(() => turn as string | null));
+const turnsOf = ([, turn, bodies]: Given): readonly (string | null)[] =>
+  Array.isArray(turn) ? turn : bodies.map(() => turn as string | null);
 
 const toParams = (given: Given) => [given[0], turnsOf(given), JSON.stringify(given[2]), given[3] ?? null];
 

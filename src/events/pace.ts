@@ -42,26 +42,40 @@ type Load = {
 };
 
 /**
- * When readers get their frames, and how finely models are read. One timer serves all that are due together. While the process has more to do
- * than it can, frames come further apart: each costs the same however much text is in it, so the loop comes to rest, and whoever asks or
- * connects is heard.
+ * When readers get their frames, and how finely models are read. One timer serves all that are due together. While the
+ * process has more to do than it can, frames come further apart: each costs the same however much text is in it, so the
+ * loop comes to rest, and whoever asks or connects is heard.
  */
 export function createPace(now: () => number = () => performance.now(), share: () => number = createShare()) {
-  const load: Load = { now, share, due: new Map(), timers: new Map(), measuring: null, isHurried: false, awake: 0, lateMs: 0, busy: 0, expected: 0 };
+  const load: Load = {
+    now,
+    share,
+    due: new Map(),
+    timers: new Map(),
+    measuring: null,
+    isHurried: false,
+    awake: 0,
+    lateMs: 0,
+    busy: 0,
+    expected: 0,
+  };
   load.expected = now() + measureMs;
   load.measuring = setInterval(measure, measureMs, load).unref();
   return {
     /** Whether whatever nobody waits for had better come later. */
     isBusy: (): boolean => !load.isHurried && load.busy > easyShare,
     /** The least time between two frames of a reader who asked for this one. */
-    interval: (ms: number): number => (load.isHurried ? 0 : Math.max(ms, Math.min(longestMs, (load.lateMs - calmMs) * stretch))),
+    interval: (ms: number): number =>
+      load.isHurried ? 0 : Math.max(ms, Math.min(longestMs, (load.lateMs - calmMs) * stretch)),
     /**
-     * How long what a model says is to gather before it is taken further. All that follows, from the row of the event to the frame, costs the
-     * same however much text is in it: so a process that is nearly at its limit has less to do, and comes to no queues. Nothing where words
-     * come so far apart (`intervalMs`) that none would join the first.
+     * How long what a model says is to gather before it is taken further. All that follows, from the row of the event
+     * to the frame, costs the same however much text is in it: so a process that is nearly at its limit has less to do,
+     * and comes to no queues. Nothing where words come so far apart (`intervalMs`) that none would join the first.
      */
     gather(intervalMs = 0): number {
-      const ms = load.isHurried ? 0 : Math.min(longestGatherMs, Math.max(0, load.busy - easyShare) * 100 * gatherPerCent);
+      const ms = load.isHurried
+        ? 0
+        : Math.min(longestGatherMs, Math.max(0, load.busy - easyShare) * 100 * gatherPerCent);
       return ms < intervalMs ? 0 : ms;
     },
     /** Calls back at that time of the clock, or a few milliseconds after it. */

@@ -9,14 +9,23 @@ import { decodeBatch, decodeSignal, encodeBatch, encodeSignal } from './codec.ts
 /** How long a new reader waits for Redis to confirm its subscription before it relies on polling. */
 const confirmMs = 1_000;
 
-/** How long nothing is sent to a channel on which Redis knows of no other process. One that joins says so; this is for those that cannot. */
+/**
+ * How long nothing is sent to a channel on which Redis knows of no other process. One that joins says so; this is for
+ * those that cannot.
+ */
 const desertedMs = 1_000;
-/** How long after a connection was made Redis is not believed: other processes may be on their way back to it, and join nothing anew. */
+/**
+ * How long after a connection was made Redis is not believed: other processes may be on their way back to it, and join
+ * nothing anew.
+ */
 const returningMs = 1_500;
 /** Channels of which this process remembers who listens. What it has forgotten it sends to. */
 const maxRemembered = 10_000;
 
-/** What is known of who else listens to a channel: nobody did, and up to where nothing was sent since; or somebody has just joined. */
+/**
+ * What is known of who else listens to a channel: nobody did, and up to where nothing was sent since; or somebody has
+ * just joined.
+ */
 type Audience = { hasJoined: boolean; skipped: number | null };
 
 /** What this process has to do with Redis. */
@@ -39,8 +48,9 @@ type Link = {
 };
 
 /**
- * The bus between processes. What this process publishes reaches its own readers directly; Redis carries it to the others, one channel
- * a conversation, each message parsed once however many readers there are. Where there are no others nothing is sent.
+ * The bus between processes. What this process publishes reaches its own readers directly; Redis carries it to the
+ * others, one channel a conversation, each message parsed once however many readers there are. Where there are no
+ * others nothing is sent.
  */
 export function createRedisBus(options: { url: string; prefix: string; onFault: (error: unknown) => void }): Bus {
   const link = openLink(options);
@@ -83,14 +93,16 @@ function openLink({ url, prefix, onFault }: Parameters<typeof createRedisBus>[0]
     });
   link.subscriber.on('message', (channel, text) => receive(link, channel, text));
   link.subscriber.on('ready', () => {
-    const channels: unknown = [link.signals, ...link.readers.keys()]; // which the client takes as one list, too: as arguments they may be too many
+    // Which the client takes as one list, too: as arguments they may be too many.
+    const channels: unknown = [link.signals, ...link.readers.keys()];
     link.subscriber.subscribe(channels as string).catch(onFault);
   });
   return link;
 }
 
 const channelOf = ({ prefix }: Link, conversationId: string): string => `${prefix}:log:${conversationId}`;
-const send = ({ commands, onFault }: Link, channel: string, text: string): void => void commands.publish(channel, text).catch(onFault);
+const send = ({ commands, onFault }: Link, channel: string, text: string): void =>
+  void commands.publish(channel, text).catch(onFault);
 
 function publish(link: Link, batch: Batch): void {
   const { sender, local, commands, audience, onFault } = link;
@@ -101,14 +113,21 @@ function publish(link: Link, batch: Batch): void {
     known.skipped = batch.to;
     return;
   }
-  commands.publish(channel, encodeBatch(sender, batch)).then((listeners) => onSubscribed(link, channel, listeners), onFault);
+  commands
+    .publish(channel, encodeBatch(sender, batch))
+    .then((listeners) => onSubscribed(link, channel, listeners), onFault);
 }
 
 /** What Redis says of its listeners holds until one joins; an answer that is older than its word is not believed. */
-function onSubscribed({ connectedAt, confirmed, subscriber, audience }: Link, channel: string, listeners: number): void {
+function onSubscribed(
+  { connectedAt, confirmed, subscriber, audience }: Link,
+  channel: string,
+  listeners: number,
+): void {
   if (performance.now() - connectedAt < returningMs) return;
   const here = confirmed.has(channel) && subscriber.status === 'ready' ? 1 : 0;
-  if (listeners <= here && !audience.get(channel)?.hasJoined) audience.set(channel, { hasJoined: false, skipped: null });
+  if (listeners <= here && !audience.get(channel)?.hasJoined)
+    audience.set(channel, { hasJoined: false, skipped: null });
 }
 
 function receive(link: Link, channel: string, text: string): void {
@@ -127,7 +146,9 @@ function receive(link: Link, channel: string, text: string): void {
   }
 }
 
-/** A reader has joined, and may have read the log before the last batch that was not sent: it is told that there is one. */
+/**
+ * A reader has joined, and may have read the log before the last batch that was not sent: it is told that there is one.
+ */
 function welcome(link: Link, conversationId: string): void {
   const { sender, audience } = link;
   const channel = channelOf(link, conversationId);

@@ -13,8 +13,8 @@ export type TailOptions = {
   /** Read what comes after this; the epoch it was given in, or null where the log itself gave it just now. */
   after: { seq: number; epoch: number | null };
   /**
-   * The least time after a frame of what streams, text or progress, in milliseconds: bounds frames per second, and delays neither the first
-   * words nor those that follow something else. More while the process is behind.
+   * The least time after a frame of what streams, text or progress, in milliseconds: bounds frames per second, and
+   * delays neither the first words nor those that follow something else. More while the process is behind.
    */
   coalesceMs: number;
   /** Above this many events behind, the reader is given the present state instead. Infinity: never. */
@@ -28,15 +28,19 @@ const pageSize = 500;
 const patienceMs = 30_000;
 
 /**
- * Replay after a cursor, then live: listen first, read the log, then take what arrives, dropping what was read and reading again
- * wherever the numbers show a gap. Gives at least one frame at once, so a client knows that it is connected. `next` is called again when
- * it has answered, and `return` at any time: a reader who leaves is let go at once, whatever it waits for.
+ * Replay after a cursor, then live: listen first, read the log, then take what arrives, dropping what was read and
+ * reading again wherever the numbers show a gap. Gives at least one frame at once, so a client knows that it is
+ * connected. `next` is called again when it has answered, and `return` at any time: a reader who leaves is let go at
+ * once, whatever it waits for.
  */
 export const tail = (log: EventLog, hub: Hub, options: TailOptions): Tail => new Tail(log, hub, options);
 
 const over = { done: true, value: undefined } as const;
 
-/** An object and no generator: thousands of readers wait, and most of what each costs while it does is what it is made of. */
+/**
+ * An object and no generator: thousands of readers wait, and most of what each costs while it does is what it is made
+ * of.
+ */
 class Tail implements AsyncIterableIterator<Frame, undefined> {
   private readonly log: EventLog;
   private readonly hub: Hub;
@@ -69,7 +73,10 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     return this;
   }
 
-  /** Begins to read before the first `next`, for whoever has something else to wait for meanwhile. It must be ended like one that was asked. */
+  /**
+   * Begins to read before the first `next`, for whoever has something else to wait for meanwhile. It must be ended like
+   * one that was asked.
+   */
   begin(): void {
     this.ahead = this.read();
     this.ahead.catch(() => {}); // `next` says it
@@ -100,7 +107,10 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     return over;
   }
 
-  /** What there is to tell, once it is time; null after a wait for something new, or where a look at the log brought nothing. */
+  /**
+   * What there is to tell, once it is time; null after a wait for something new, or where a look at the log brought
+   * nothing.
+   */
   private async look(): Promise<Frame | null> {
     const due = this.lastStreamedAt + this.hub.pace.interval(this.options.coalesceMs);
     if (due > performance.now() && !this.inbox.isBehind) await this.until(due);
@@ -159,7 +169,10 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     this.proceed?.();
   }
 
-  /** One page of the log after the reader's position, or the word that it is too far behind. Null where there is nothing new to tell. */
+  /**
+   * One page of the log after the reader's position, or the word that it is too far behind. Null where there is nothing
+   * new to tell.
+   */
   private async replay(): Promise<Frame | null> {
     const { conversationId, maxReplay } = this.options;
     this.inbox.isBehind = false; // before the read: what arrives during it is kept, and a gap sets it again
@@ -167,7 +180,8 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     if (!page) return null;
     const { head, epoch, full } = page;
     const isStale = this.epoch !== null && this.epoch !== epoch;
-    if (!isStale && this.seq > head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
+    if (!isStale && this.seq > head)
+      throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
     this.epoch = epoch;
     const isFirst = !this.isTold;
     this.isTold = true;
@@ -182,7 +196,9 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
     return { conversationId, epoch, seq: this.seq, events: mergeDeltas(page.events), caughtUp: !full, replayed: true };
   }
 
-  /** Reads again while the database is away: a stream outlives its restart. Null where the reader has left meanwhile. */
+  /**
+   * Reads again while the database is away: a stream outlives its restart. Null where the reader has left meanwhile.
+   */
   private async readPage(): Promise<LogPage | null> {
     const end = performance.now() + patienceMs;
     for (let tries = 1; !this.isOver; tries++) {
@@ -213,12 +229,15 @@ class Tail implements AsyncIterableIterator<Frame, undefined> {
       this.seq = batch.to;
     }
     const last = batches.at(-1);
-    return last ? frameOf(batches, last, { conversationId: this.options.conversationId, epoch: this.epoch!, from }) : null;
+    return last
+      ? frameOf(batches, last, { conversationId: this.options.conversationId, epoch: this.epoch!, from })
+      : null;
   }
 }
 
 /** Whether more like it is to be expected at once. */
-const isOfStream = ({ events }: Frame): boolean => events?.some(({ body }) => isDelta(body) || isPassing(body)) ?? false;
+const isOfStream = ({ events }: Frame): boolean =>
+  events?.some(({ body }) => isDelta(body) || isPassing(body)) ?? false;
 
 type FramePosition = { conversationId: string; epoch: number; from: number };
 
@@ -226,7 +245,9 @@ type FramePosition = { conversationId: string; epoch: number; from: number };
 function frameOf(batches: readonly Batch[], last: Batch, { conversationId, epoch, from }: FramePosition): Frame {
   if (last.frame?.from === from && last.frame.made.epoch === epoch) return last.frame.made;
   const events =
-    batches.length === 1 && last.from === from ? last.events! : batches.flatMap((batch) => batch.events!).filter(({ seq }) => seq > from);
+    batches.length === 1 && last.from === from
+      ? last.events!
+      : batches.flatMap((batch) => batch.events!).filter(({ seq }) => seq > from);
   const made = { conversationId, epoch, seq: last.to, events: mergeDeltas(events), caughtUp: true, replayed: false };
   last.frame = { from, made };
   return made;

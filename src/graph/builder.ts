@@ -9,7 +9,9 @@ import type { NamedInterfaces, NamedTypes, Rows } from './rows.ts';
 type Text = { Input: string; Output: { toString(): string } };
 
 /** Prisma's types with the rows as they are read: without what may be large. */
-type RowTypes = { [K in keyof PrismaTypes]: K extends keyof Rows ? Omit<PrismaTypes[K], 'Shape'> & { Shape: Rows[K] } : PrismaTypes[K] };
+type RowTypes = {
+  [K in keyof PrismaTypes]: K extends keyof Rows ? Omit<PrismaTypes[K], 'Shape'> & { Shape: Rows[K] } : PrismaTypes[K];
+};
 
 export type SchemaTypes = {
   Context: Context;
@@ -42,6 +44,13 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
 });
 
-builder.queryType({ description: 'Everything that can be read. Each field answers for the viewer: objects of other users do not exist for them.' });
-builder.mutationType({ description: 'Everything that can be changed. Expected refusals are members of the result unions, not errors.' });
-builder.subscriptionType({ description: 'Live streams over graphql-ws or SSE. Every stream is resumable from the last cursor it gave.' });
+builder.queryType({
+  description:
+    'Everything that can be read. Each field answers for the viewer: objects of other users do not exist for them.',
+});
+builder.mutationType({
+  description: 'Everything that can be changed. Expected refusals are members of the result unions, not errors.',
+});
+builder.subscriptionType({
+  description: 'Live streams over graphql-ws or SSE. Every stream is resumable from the last cursor it gave.',
+});

@@ -19,12 +19,13 @@ export function charged<Parent, Args, Value>(
 }
 
 /**
- * What stands in an answer that will be refused, for any type of field. An error for each of thousands of fields would cost more than what is
- * refused.
+ * What stands in an answer that will be refused, for any type of field. An error for each of thousands of fields would
+ * cost more than what is refused.
  */
 const emptyText: unknown = '';
 
-const chargeFor = <Value>(budget: AnswerBudget, value: Value): Value => (budget.chargeJson(value) ? value : (emptyText as Value));
+const chargeFor = <Value>(budget: AnswerBudget, value: Value): Value =>
+  budget.chargeJson(value) ? value : (emptyText as Value);
 
 async function settled<Value>(budget: AnswerBudget, value: Promise<Value>): Promise<Value> {
   try {

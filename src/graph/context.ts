@@ -25,6 +25,9 @@ export type Context = {
   /** Whether the caller's connection itself ends with its token, so that what runs on it need not watch for that. */
   readonly endsWithToken: boolean;
   readonly requestId: string;
-  /** Whom limits of addresses count: the address of the client, of IPv6 its network; null where the request came over no network. */
+  /**
+   * Whom limits of addresses count: the address of the client, of IPv6 its network; null where the request came over no
+   * network.
+   */
   readonly address: string | null;
 };

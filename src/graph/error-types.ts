@@ -40,7 +40,8 @@ const codeDescriptions: Partial<Record<string, string>> = {
   APPROVAL_EXPIRED: 'The approval came too late.',
   FILE_REJECTED: 'The file is not acceptable.',
   CONFLICT: 'The present state does not allow this.',
-  SERVICE_UNAVAILABLE: 'Something that this needs, such as the database, is not available now; the same request may succeed later.',
+  SERVICE_UNAVAILABLE:
+    'Something that this needs, such as the database, is not available now; the same request may succeed later.',
   INTERNAL: 'A fault of the server; it is logged with the request id.',
 };
 
@@ -49,11 +50,15 @@ export const protocolCodes = {
   GRAPHQL_PARSE_FAILED: 'The document is not GraphQL.',
   GRAPHQL_VALIDATION_FAILED: 'The document does not fit the schema.',
   OPERATION_RESOLUTION_FAILURE: 'The document has no such operation, or several and none is named.',
-  QUERY_TOO_COMPLEX: 'The document asks for more than one operation may: it is too long, too wide, too deep, or leads to too many objects.',
+  QUERY_TOO_COMPLEX:
+    'The document asks for more than one operation may: it is too long, too wide, too deep, or leads to too many ' +
+    'objects.',
   BAD_REQUEST: 'The request is not one of GraphQL, or cannot be read.',
   REQUEST_ENTITY_TOO_LARGE: 'The request has more bytes than it may have.',
-  INTERNAL_SERVER_ERROR: 'A fault of the server, as an error of an operation. Where it is part of the data, the code is INTERNAL.',
-  PERSISTED_QUERY_NOT_SUPPORTED: 'The request has the hash of a query in place of its text. Send the text: none is kept here.',
+  INTERNAL_SERVER_ERROR:
+    'A fault of the server, as an error of an operation. Where it is part of the data, the code is INTERNAL.',
+  PERSISTED_QUERY_NOT_SUPPORTED:
+    'The request has the hash of a query in place of its text. Send the text: none is kept here.',
 } as const;
 
 const ErrorCode = builder.enumType('ErrorCode', {
@@ -68,17 +73,31 @@ export const ApiError = builder.interfaceRef<AppError>('ApiError').implement({
   description: 'An expected refusal or failure. `... on ApiError { message code retryable }` catches them all.',
   resolveType: (value) => typeOfRefusal(value) ?? undefined,
   fields: (t) => ({
-    message: t.string({ description: 'What happened and what to do about it, for a person.', resolve: charged(({ message }) => message) }),
-    code: t.field({ type: ErrorCode, description: 'The code of the error, for programs.', resolve: ({ code }) => code }),
-    retryable: t.exposeBoolean('retryable', { description: 'Whether the same request may succeed later without being changed.' }),
+    message: t.string({
+      description: 'What happened and what to do about it, for a person.',
+      resolve: charged(({ message }) => message),
+    }),
+    code: t.field({
+      type: ErrorCode,
+      description: 'The code of the error, for programs.',
+      resolve: ({ code }) => code,
+    }),
+    retryable: t.exposeBoolean('retryable', {
+      description: 'Whether the same request may succeed later without being changed.',
+    }),
   }),
 });
 
 const Issue = builder.objectRef<{ path: string[]; message: string }>('ValidationIssue').implement({
   description: 'One problem of an input.',
   fields: (t) => ({
-    path: t.exposeStringList('path', { description: 'The way to the value in the arguments, e.g. ["input", "content", "text"].' }),
-    message: t.string({ description: 'What is wrong with it, with the limit and what came.', resolve: charged(({ message }) => message) }),
+    path: t.exposeStringList('path', {
+      description: 'The way to the value in the arguments, e.g. ["input", "content", "text"].',
+    }),
+    message: t.string({
+      description: 'What is wrong with it, with the limit and what came.',
+      resolve: charged(({ message }) => message),
+    }),
   }),
 });
 
@@ -126,8 +145,14 @@ builder.objectType(ProviderError, {
   interfaces: [ApiError],
   fields: (t) => ({
     provider: t.exposeString('provider', { description: 'The name of the provider.' }),
-    httpStatus: t.exposeInt('httpStatus', { nullable: true, description: 'The HTTP status of its answer, where there was one.' }),
-    requestId: t.exposeString('requestId', { nullable: true, description: "The provider's own id of the request, for its support." }),
+    httpStatus: t.exposeInt('httpStatus', {
+      nullable: true,
+      description: 'The HTTP status of its answer, where there was one.',
+    }),
+    requestId: t.exposeString('requestId', {
+      nullable: true,
+      description: "The provider's own id of the request, for its support.",
+    }),
   }),
 });
 
@@ -152,14 +177,18 @@ builder.objectType(RateLimitedError, {
   fields: (t) => ({
     retryAfterMs: t.exposeInt('retryAfterMs', { description: 'Milliseconds after which it may be done again.' }),
     limit: t.exposeInt('limit', { description: 'How often it may be done in one window.' }),
-    windowMs: t.exposeInt('windowMs', { description: 'How long a window is, in milliseconds; it begins with the first time.' }),
+    windowMs: t.exposeInt('windowMs', {
+      description: 'How long a window is, in milliseconds; it begins with the first time.',
+    }),
   }),
 });
 
 builder.objectType(ContextTooLongError, {
   name: 'ContextTooLongError',
   isTypeOf: isRefusal('ContextTooLongError'),
-  description: 'Even the smallest prompt (the instructions and the last message) does not fit into the context window of the model.',
+  description:
+    'Even the smallest prompt (the instructions and the last message) does not fit into the context window of the ' +
+    'model.',
   interfaces: [ApiError],
   fields: (t) => ({
     tokens: t.exposeInt('tokens', { description: 'Tokens of the message with its instructions, as we count them.' }),
@@ -175,7 +204,8 @@ builder.objectType(InternalError, {
 });
 
 /** The type in the schema: the error's own class, or the one it specialises. */
-export const refusalType = (error: AppError): string => (error instanceof ConflictError ? 'ConflictError' : error.constructor.name);
+export const refusalType = (error: AppError): string =>
+  error instanceof ConflictError ? 'ConflictError' : error.constructor.name;
 
 /** The error as a resolver may return it: GraphQL throws whatever is an `Error`, also where it is meant as data. */
 export function asData<E extends AppError>(error: E): E {

@@ -5,8 +5,8 @@ import { fromGlobalId } from '../kernel/global-id.ts';
 const unknownKey = '00000000-0000-0000-0000-000000000000';
 
 /**
- * The key in a global id of this very type, for a field that is null where nothing exists: anything else is looked for as an id that nobody has,
- * so that it is answered, and costs, what an unknown one does.
+ * The key in a global id of this very type, for a field that is null where nothing exists: anything else is looked for
+ * as an id that nobody has, so that it is answered, and costs, what an unknown one does.
  */
 export function keyOrUnknown(type: string, globalId: string): string {
   const decoded = fromGlobalId(globalId);

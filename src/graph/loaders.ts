@@ -9,15 +9,18 @@ import type { Services } from './services.ts';
 export type Loader<T> = DataLoader<string, T | null>;
 
 /**
- * The batched reads of one answer, made anew for each operation and each payload of a subscription. Each room declares its own by adding to this
- * interface, and makes them with `addLoaders`.
+ * The batched reads of one answer, made anew for each operation and each payload of a subscription. Each room declares
+ * its own by adding to this interface, and makes them with `addLoaders`.
  */
 export interface Loaders {
   readonly [unused]?: never;
 }
 declare const unused: unique symbol;
 
-/** Makes loaders when they are first asked for: few operations ask for more than two, and a subscription does so with every frame. */
+/**
+ * Makes loaders when they are first asked for: few operations ask for more than two, and a subscription does so with
+ * every frame.
+ */
 type Makers<K extends keyof Loaders> = { [P in K]: (budget: AnswerBudget, loaders: Loaders) => Loaders[P] };
 
 /** What loaders read from. */
@@ -25,7 +28,10 @@ export type LoaderSources = Pick<Database, 'query'> & { db: Database['prisma']; 
 
 const rooms: ((sources: LoaderSources) => Partial<Makers<keyof Loaders>>)[] = [];
 
-/** Adds the loaders of a room. `create` is called once for a process, its makers once for each answer that asks for them. */
+/**
+ * Adds the loaders of a room. `create` is called once for a process, its makers once for each answer that asks for
+ * them.
+ */
 export const addLoaders = <K extends keyof Loaders>(create: (sources: LoaderSources) => Makers<K>): void =>
   void rooms.push(create as (sources: LoaderSources) => Partial<Makers<keyof Loaders>>);
 

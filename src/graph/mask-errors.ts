@@ -4,11 +4,17 @@ import { AppError, httpStatusOf, InternalError, UnavailableError } from '../kern
 import type { Logger } from '../platform/logger.ts';
 
 /**
- * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; a database that is away or
- * full as what is not available now; everything else as one sentence. The last two have an id that is also in the log: that of the request,
- * where there is one. `tokenHint` ends the words to whoever has no good token.
+ * What a caller sees of an error: refusals as they are, with their code; faults of the query as GraphQL words them; a
+ * database that is away or full as what is not available now; everything else as one sentence. The last two have an id
+ * that is also in the log: that of the request, where there is one. `tokenHint` ends the words to whoever has no good
+ * token.
  */
-export const createErrorMask = (logger: Logger, showsSchema = true, isOutage: (error: unknown) => boolean = () => false, tokenHint = '') =>
+export const createErrorMask = (
+  logger: Logger,
+  showsSchema = true,
+  isOutage: (error: unknown) => boolean = () => false,
+  tokenHint = '',
+) =>
   function maskError(error: unknown, requestId: string = randomUUID()): GraphQLError {
     const cause = error instanceof GraphQLError ? error.originalError : error;
     const place = placeOf(error);
@@ -21,12 +27,13 @@ export const createErrorMask = (logger: Logger, showsSchema = true, isOutage: (e
   };
 
 /**
- * An error that GraphQL itself made, bare or around another such one, and the caller can mend. Of those that have a place in the answer, these are
- * only the ones that a resolver threw on purpose, with a code, and those of the values of arguments. The others say that a resolver gave what its
- * type does not allow.
+ * An error that GraphQL itself made, bare or around another such one, and the caller can mend. Of those that have a
+ * place in the answer, these are only the ones that a resolver threw on purpose, with a code, and those of the values
+ * of arguments. The others say that a resolver gave what its type does not allow.
  */
 function faultOfQuery(error: unknown): GraphQLError | null {
-  if (!(error instanceof GraphQLError) || (error.originalError && !(error.originalError instanceof GraphQLError))) return null;
+  if (!(error instanceof GraphQLError) || (error.originalError && !(error.originalError instanceof GraphQLError)))
+    return null;
   return !error.path || error.extensions.code || /^(Argument|Variable) "/.test(error.message) ? error : null;
 }
 
@@ -40,7 +47,8 @@ export type MaskError = ReturnType<typeof createErrorMask>;
 
 type ErrorLocation = Pick<GraphQLErrorOptions, 'nodes' | 'path'>;
 
-const placeOf = (error: unknown): ErrorLocation => (error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {});
+const placeOf = (error: unknown): ErrorLocation =>
+  error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
 
 /** One sentence for whatever happened, with the id that it has in the log. */
 function masked({ message, code, retryable }: AppError, place: ErrorLocation, requestId: string): GraphQLError {

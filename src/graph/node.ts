@@ -14,10 +14,11 @@ type Finder = (ids: string[], context: Context, info: GraphQLResolveInfo) => Pro
 const finders = new Map<string, { find: Finder; typename: string }>();
 
 /**
- * Says how `node` and `nodes` find objects of a type. Each room registers its own, with its own rule of access. `type` is what ids say;
- * `typename` is that of the objects, where ids say something more general.
+ * Says how `node` and `nodes` find objects of a type. Each room registers its own, with its own rule of access. `type`
+ * is what ids say; `typename` is that of the objects, where ids say something more general.
  */
-export const findNodes = (type: string, find: Finder, typename = type): void => void finders.set(type, { find, typename });
+export const findNodes = (type: string, find: Finder, typename = type): void =>
+  void finders.set(type, { find, typename });
 
 export const Node = builder.interfaceRef<{ id: string }>('Node').implement({
   description: 'An object with an id that is unique over all types.',
@@ -31,7 +32,11 @@ export const globalId = (type: string) => ({
 });
 
 /** What is no id at all is answered as one that nobody has, and whoever has no token is refused in either case. */
-async function findAll(ids: readonly string[], context: Context, info: GraphQLResolveInfo): Promise<({ id: string } | null)[]> {
+async function findAll(
+  ids: readonly string[],
+  context: Context,
+  info: GraphQLResolveInfo,
+): Promise<({ id: string } | null)[]> {
   invariant(context.viewer, 'somebody asks');
   const decoded = ids.map(fromGlobalId).map((node) => (node && finders.has(node.type) ? node : null));
   const found = new Map<string, { id: string }>();
@@ -69,7 +74,8 @@ builder.queryFields((t) => ({
     description: `Up to ${maxNodes} objects by their global ids, in that order; null where none exists for the viewer.`,
     args: { ids: t.arg.idList({ required: true, description: 'The global ids.' }) },
     resolve: (_root, { ids }, context, info) => {
-      if (ids.length > maxNodes) throw ValidationError.of('ids', `must have at most ${maxNodes} ids, but has ${ids.length}`);
+      if (ids.length > maxNodes)
+        throw ValidationError.of('ids', `must have at most ${maxNodes} ids, but has ${ids.length}`);
       return findAll(ids, context, info);
     },
   }),

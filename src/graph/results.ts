@@ -12,8 +12,9 @@ type RefusalClass = (abstract new (...args: never[]) => AppError) & { name: stri
 type Options<Shape> = { description: string; success: ObjectRef<Types, Shape>; errors: readonly RefusalClass[] };
 
 /**
- * What a mutation answers: its success, or a refusal. One list of refusals serves both sides, so that they cannot differ: `type` is the union of the
- * schema, and `run` makes data of exactly these. Whatever else is thrown is an error of the operation.
+ * What a mutation answers: its success, or a refusal. One list of refusals serves both sides, so that they cannot
+ * differ: `type` is the union of the schema, and `run` makes data of exactly these. Whatever else is thrown is an error
+ * of the operation.
  */
 export function resultUnion<Shape>(name: string, { description, success, errors }: Options<Shape>) {
   const listed = new Set(errors.map((each) => each.name));
@@ -23,13 +24,17 @@ export function resultUnion<Shape>(name: string, { description, success, errors 
     resolveType: (value) => typeOfRefusal(value) ?? success.name,
   }) as unknown as OutputRef<Shape>;
 
-  /** Does the work of a mutation. What it answers is read anew, also where an earlier mutation of the same document had read it. */
+  /**
+   * Does the work of a mutation. What it answers is read anew, also where an earlier mutation of the same document had
+   * read it.
+   */
   async function run(context: Context, work: (context: Context) => Shape | Promise<Shape>): Promise<Shape> {
     context.renewLoaders();
     try {
       return await work(context);
     } catch (error) {
-      if (error instanceof AppError && listed.has(refusalType(error))) return asData(error) as Shape; // which type it is, resolveType knows
+      // Which type it is, resolveType knows.
+      if (error instanceof AppError && listed.has(refusalType(error))) return asData(error) as Shape;
       throw error;
     }
   }

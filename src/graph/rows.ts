@@ -4,8 +4,9 @@ import type { Contents } from './budget/index.ts';
 export type Measured<Row, C> = Omit<Row, keyof C | 'bytes'> & { bytes: number; contents: Contents<C> };
 
 /**
- * Rows as resolvers get them, by the names of their models in Prisma: where a column may be large it is not among theirs, but asked for with the
- * budget of the answer. A room adds such rows of its own beside its loaders; every other one is as Prisma has it.
+ * Rows as resolvers get them, by the names of their models in Prisma: where a column may be large it is not among
+ * theirs, but asked for with the budget of the answer. A room adds such rows of its own beside its loaders; every other
+ * one is as Prisma has it.
  */
 export interface Rows {
   readonly [unused]?: never;

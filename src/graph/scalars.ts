@@ -28,7 +28,8 @@ builder.scalarType('BigInt', {
 });
 
 builder.scalarType('EventCursor', {
-  description: 'An opaque position in the event log of one conversation. Keep it, pass it back as `after`; never take it apart.',
+  description:
+    'An opaque position in the event log of one conversation. Keep it, pass it back as `after`; never take it apart.',
   serialize: String,
   parseValue: text,
 });

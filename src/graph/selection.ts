@@ -5,7 +5,10 @@ export type Info = GraphQLResolveInfo;
 
 type Selections = SelectionSetNode | undefined;
 
-/** Whether any field below the one that `info` is about is such a field; `below` looks at the fields under it. Fragments count, conditions do not. */
+/**
+ * Whether any field below the one that `info` is about is such a field; `below` looks at the fields under it. Fragments
+ * count, conditions do not.
+ */
 function someField(info: Info, isSuch: (field: FieldNode, below: (set: Selections) => boolean) => boolean): boolean {
   const visited = new Set<string>();
   const inSet = (set: Selections): boolean =>
@@ -23,12 +26,15 @@ function someField(info: Info, isSuch: (field: FieldNode, below: (set: Selection
 export const selects = (info: Info, name: string): boolean =>
   someField(info, (field, below) => field.name.value === name || below(field.selectionSet));
 
-/** Whether nothing is asked of the object that the field of `info` gives but which one it is: then it need not be read. */
-export const selectsIdOnly = (info: Info): boolean => !someField(info, ({ name }) => name.value !== 'id' && name.value !== '__typename');
+/**
+ * Whether nothing is asked of the object that the field of `info` gives but which one it is: then it need not be read.
+ */
+export const selectsIdOnly = (info: Info): boolean =>
+  !someField(info, ({ name }) => name.value !== 'id' && name.value !== '__typename');
 
 /**
- * How often a field is selected at exactly this way below the field that `info` is about, whatever aliases it has. What a directive may leave
- * out does not count.
+ * How often a field is selected at exactly this way below the field that `info` is about, whatever aliases it has. What
+ * a directive may leave out does not count.
  */
 export function timesSelected(info: Info, path: readonly string[]): number {
   /** Each fragment is looked at once for each place on the way. */
@@ -46,7 +52,8 @@ export function timesSelected(info: Info, path: readonly string[]): number {
     if (selection.name.value !== path[place]) return 0;
     return place === path.length - 1 ? 1 : inSet(selection.selectionSet, place + 1);
   };
-  const inSet = (set: Selections, place: number): number => (set?.selections ?? []).reduce((sum, each) => sum + timesOf(each, place), 0);
+  const inSet = (set: Selections, place: number): number =>
+    (set?.selections ?? []).reduce((sum, each) => sum + timesOf(each, place), 0);
   return info.fieldNodes.reduce((sum, node) => sum + inSet(node.selectionSet, 0), 0);
 }
 

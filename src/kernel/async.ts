@@ -61,14 +61,17 @@ export function createBell(): Bell {
   };
 }
 
-/** A signal of its own that others end, too. Whoever made it releases it: a source that lives long would keep a listener for each. */
+/**
+ * A signal of its own that others end, too. Whoever made it releases it: a source that lives long would keep a listener
+ * for each.
+ */
 export type JoinedSignal = { signal: AbortSignal; abort(reason?: unknown): void; release(): void };
 
 /**
- * A signal that is aborted with the first of `sources`, for the same reason, or after `timeoutMs` milliseconds with a `TimeoutError`.
- * By hand and not by `AbortSignal.any`: newer releases of Node.js refuse there every signal that is not their own, and the HTTP layer makes
- * one for each request; a signal that only `any` knows of may be collected, and would never fire; and it costs more than all the rest of
- * a stream that waits.
+ * A signal that is aborted with the first of `sources`, for the same reason, or after `timeoutMs` milliseconds with a
+ * `TimeoutError`. By hand and not by `AbortSignal.any`: newer releases of Node.js refuse there every signal that is not
+ * their own, and the HTTP layer makes one for each request; a signal that only `any` knows of may be collected, and
+ * would never fire; and it costs more than all the rest of a stream that waits.
  */
 export function joinSignals(sources: readonly AbortSignal[], timeoutMs?: number): JoinedSignal {
   const controller = new AbortController();
@@ -84,15 +87,19 @@ export function joinSignals(sources: readonly AbortSignal[], timeoutMs?: number)
   const follow = () => abort(sources.find(({ aborted }) => aborted)?.reason);
   for (const source of sources) source.addEventListener('abort', follow, { once: true });
   if (sources.some(({ aborted }) => aborted)) follow();
-  else if (timeoutMs !== undefined) timer = setTimeout(() => abort(new DOMException('The time was up.', 'TimeoutError')), timeoutMs);
+  else if (timeoutMs !== undefined)
+    timer = setTimeout(() => abort(new DOMException('The time was up.', 'TimeoutError')), timeoutMs);
   return { signal: controller.signal, abort, release };
 }
 
 /**
- * An iterator over `make(signal)` whose `return()` aborts the signal first. A generator that waits cannot be returned from until what it
- * waits for settles, so without this a reader that left would be kept until the next event.
+ * An iterator over `make(signal)` whose `return()` aborts the signal first. A generator that waits cannot be returned
+ * from until what it waits for settles, so without this a reader that left would be kept until the next event.
  */
-export function abortable<T>(outer: AbortSignal, make: (signal: AbortSignal) => AsyncGenerator<T, void>): AsyncIterableIterator<T> {
+export function abortable<T>(
+  outer: AbortSignal,
+  make: (signal: AbortSignal) => AsyncGenerator<T, void>,
+): AsyncIterableIterator<T> {
   const { signal, abort, release } = joinSignals([outer]);
   const generator = make(signal);
   return {
@@ -121,7 +128,8 @@ export function abortable<T>(outer: AbortSignal, make: (signal: AbortSignal) => 
 }
 
 /**
- * An iterator that gives what `next` makes of its source. Ending it ends the source, after `onEnd` was told, with the error where there is one.
+ * An iterator that gives what `next` makes of its source. Ending it ends the source, after `onEnd` was told, with the
+ * error where there is one.
  */
 export function iteratorOver<T>(
   source: AsyncIterator<unknown>,

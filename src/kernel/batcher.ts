@@ -14,9 +14,9 @@ export type BatcherOptions<K> = {
 };
 
 /**
- * Loads keys together: while as many loads as allowed are under way, whatever is asked for waits and goes with the next. A key that comes
- * alone is loaded at once, unless `gather` says otherwise, and a thousand that come together cost a few dozen loads. A load begins after its
- * keys were asked for.
+ * Loads keys together: while as many loads as allowed are under way, whatever is asked for waits and goes with the
+ * next. A key that comes alone is loaded at once, unless `gather` says otherwise, and a thousand that come together
+ * cost a few dozen loads. A load begins after its keys were asked for.
  */
 export function createBatcher<K, V>(
   { max, parallel, nameOf, gather = () => 0 }: BatcherOptions<K>,

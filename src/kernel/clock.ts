@@ -1,6 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
-/** Time as a port. Durations come from `elapsed`, which no change of the wall clock bends; leases use the database's time, not this. */
+/**
+ * Time as a port. Durations come from `elapsed`, which no change of the wall clock bends; leases use the database's
+ * time, not this.
+ */
 export interface Clock {
   /** The wall clock. */
   now(): Date;

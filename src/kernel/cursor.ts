@@ -1,6 +1,9 @@
 import { ValidationError } from './errors.ts';
 
-/** Opaque page cursors: base64url of a JSON array that starts with the list's name, so that a cursor of another list is told apart. */
+/**
+ * Opaque page cursors: base64url of a JSON array that starts with the list's name, so that a cursor of another list is
+ * told apart.
+ */
 export const encodeCursor = (list: string, keys: readonly (string | number)[]): string =>
   Buffer.from(JSON.stringify([list, ...keys])).toString('base64url');
 
@@ -15,7 +18,12 @@ export function decodeCursor(list: string, cursor: string, argument: string): (s
     if (error instanceof SyntaxError) throw refuse();
     throw error;
   }
-  if (!Array.isArray(parsed) || parsed[0] !== list || !parsed.every((key) => typeof key === 'string' || typeof key === 'number')) throw refuse();
+  if (
+    !Array.isArray(parsed) ||
+    parsed[0] !== list ||
+    !parsed.every((key) => typeof key === 'string' || typeof key === 'number')
+  )
+    throw refuse();
   return parsed.slice(1);
 }
 

@@ -1,4 +1,7 @@
-/** The classes of refusal a caller may see, named as in the schema's `ErrorCode`, with the HTTP status each would have on its own. */
+/**
+ * The classes of refusal a caller may see, named as in the schema's `ErrorCode`, with the HTTP status each would have
+ * on its own.
+ */
 const table = {
   UNAUTHENTICATED: { http: 401 },
   FORBIDDEN: { http: 403 },
@@ -54,7 +57,9 @@ export class ValidationError extends AppError {
   readonly issues: Issue[];
 
   constructor(issues: Issue[]) {
-    super(issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '), { code: 'VALIDATION_FAILED' });
+    super(issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '), {
+      code: 'VALIDATION_FAILED',
+    });
     this.issues = issues;
   }
 
@@ -84,7 +89,8 @@ export class NotFoundError extends AppError {
 
 export class UnauthenticatedError extends AppError {
   constructor(
-    message = 'A valid bearer token is needed: send it as "Authorization: Bearer …", or in connection_init as { "authorization": "Bearer …" }.',
+    message = 'A valid bearer token is needed: send it as "Authorization: Bearer …", or in connection_init as { ' +
+      '"authorization": "Bearer …" }.',
   ) {
     super(message, { code: 'UNAUTHENTICATED' });
   }
@@ -106,7 +112,9 @@ export class IdempotencyConflictError extends AppError {
   readonly originalTurnId: string;
 
   constructor(originalTurnId: string) {
-    super('This idempotencyKey was used for another request: use a new key for a new message.', { code: 'IDEMPOTENCY_CONFLICT' });
+    super('This idempotencyKey was used for another request: use a new key for a new message.', {
+      code: 'IDEMPOTENCY_CONFLICT',
+    });
     this.originalTurnId = originalTurnId;
   }
 }
@@ -124,7 +132,10 @@ export class RateLimitedError extends AppError {
   readonly limit: number;
   readonly windowMs: number;
 
-  constructor(what: string, { retryAfterMs, limit, windowMs }: { retryAfterMs: number; limit: number; windowMs: number }) {
+  constructor(
+    what: string,
+    { retryAfterMs, limit, windowMs }: { retryAfterMs: number; limit: number; windowMs: number },
+  ) {
     const message = `There may be ${limit} ${what} in ${inWords(windowMs)}: try again in ${inWords(retryAfterMs)}.`;
     super(message, { code: 'RATE_LIMITED', retryable: true });
     this.retryAfterMs = retryAfterMs;
@@ -137,10 +148,13 @@ export class TurnInProgressError extends AppError {
   readonly activeTurnId: string;
 
   constructor(activeTurnId: string) {
-    super('This conversation has a turn that is not done: wait for it, stop it, or say with whenBusy what becomes of it.', {
-      code: 'TURN_IN_PROGRESS',
-      retryable: true,
-    });
+    super(
+      'This conversation has a turn that is not done: wait for it, stop it, or say with whenBusy what becomes of it.',
+      {
+        code: 'TURN_IN_PROGRESS',
+        retryable: true,
+      },
+    );
     this.activeTurnId = activeTurnId;
   }
 }
@@ -180,14 +194,18 @@ export class AnswerTooLargeError extends AppError {
   /** It takes at least so many bytes of contents, read or shown, whenever it is asked for. */
   static ofAnswer(bytes: number, limit: number): AnswerTooLargeError {
     return new AnswerTooLargeError(
-      `The answer takes ${bytes} bytes of contents or more, and the limit is ${limit}: ask for fewer or smaller pages, and for each text once.`,
+      `The answer takes ${bytes} bytes of contents or more, and the limit is ${limit}: ask for fewer or smaller ` +
+        'pages, and for each text once.',
       false,
     );
   }
 
   /** There is no room for so many bytes more, as `why` says. */
   static ofShare(bytes: number, why: string): AnswerTooLargeError {
-    return new AnswerTooLargeError(`There is no room for ${bytes} bytes of this answer now: ${why}. Try again, or ask for smaller pages.`, true);
+    return new AnswerTooLargeError(
+      `There is no room for ${bytes} bytes of this answer now: ${why}. Try again, or ask for smaller pages.`,
+      true,
+    );
   }
 
   /** Nobody waits for it any more. */
@@ -222,7 +240,15 @@ export class ProviderError extends AppError {
 
   constructor(
     message: string,
-    { provider, httpStatus = null, requestId = null, retryAfterMs = null, categories = [], code = 'PROVIDER_UNAVAILABLE', ...options }: ProviderFacts,
+    {
+      provider,
+      httpStatus = null,
+      requestId = null,
+      retryAfterMs = null,
+      categories = [],
+      code = 'PROVIDER_UNAVAILABLE',
+      ...options
+    }: ProviderFacts,
   ) {
     super(message, { code, ...options });
     this.provider = provider;
@@ -244,16 +270,25 @@ export class ContentFilteredError extends AppError {
   }
 }
 
-/** Something that this needs is away or full. What it is stays with the operators, who can mend it; the same request may succeed later. */
+/**
+ * Something that this needs is away or full. What it is stays with the operators, who can mend it; the same request may
+ * succeed later.
+ */
 export class UnavailableError extends AppError {
-  constructor(message = 'This is not available now. Try again in a moment; the same idempotencyKey does nothing twice.', options: ErrorOptions = {}) {
+  constructor(
+    message = 'This is not available now. Try again in a moment; the same idempotencyKey does nothing twice.',
+    options: ErrorOptions = {},
+  ) {
     super(message, { code: 'SERVICE_UNAVAILABLE', retryable: true, ...options });
   }
 }
 
 /** A fault of ours, told to the caller without its insides. */
 export class InternalError extends AppError {
-  constructor(message = 'Something went wrong on our side. The fault is logged; try again.', options: ErrorOptions = {}) {
+  constructor(
+    message = 'Something went wrong on our side. The fault is logged; try again.',
+    options: ErrorOptions = {},
+  ) {
     super(message, { code: 'INTERNAL', retryable: true, ...options });
   }
 }

@@ -11,9 +11,9 @@ for (const close of ']}') deeper[close.charCodeAt(0)] = -1;
 for (const before of '[{,') follows[before.charCodeAt(0)] = 1;
 
 /**
- * What of these bounds a JSON text goes beyond, found on its bytes in time that follows their number (about 2 ms a megabyte), or null.
- * `JSON.parse` needs a second for half a megabyte of brackets and gives way to nobody meanwhile, so foreign text is looked at before it is
- * parsed. Text that is no JSON at all may pass: the parser refuses it.
+ * What of these bounds a JSON text goes beyond, found on its bytes in time that follows their number (about 2 ms a
+ * megabyte), or null. `JSON.parse` needs a second for half a megabyte of brackets and gives way to nobody meanwhile, so
+ * foreign text is looked at before it is parsed. Text that is no JSON at all may pass: the parser refuses it.
  */
 export function beyondJsonBounds(bytes: Uint8Array, bounds: JsonBounds): 'depth' | 'values' | null {
   let depth = 0;

@@ -14,13 +14,15 @@ export function stableStringify(value: unknown): string {
 const maxDepth = 64;
 
 /**
- * A JSON value as PostgreSQL's jsonb takes it: NULs and halves of surrogate pairs, also in names, become U+FFFD. Throws a RangeError where it
- * is nested without end.
+ * A JSON value as PostgreSQL's jsonb takes it: NULs and halves of surrogate pairs, also in names, become U+FFFD. Throws
+ * a RangeError where it is nested without end.
  */
 export function storableJson(value: unknown, depth = 0): Json {
   if (depth > maxDepth) throw new RangeError(`must not be nested deeper than ${maxDepth} levels`);
   if (typeof value === 'string') return storable(value);
   if (value === null || typeof value !== 'object') return value as Json;
   if (Array.isArray(value)) return value.map((each) => storableJson(each, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [storable(name), storableJson(each, depth + 1)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [storable(name), storableJson(each, depth + 1)]),
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * Does the work of one key one after another, in the order that it came, and that of others beside it: whoever asks for much waits behind
- * themselves. Of a key without work nothing is kept.
+ * Does the work of one key one after another, in the order that it came, and that of others beside it: whoever asks for
+ * much waits behind themselves. Of a key without work nothing is kept.
  */
 export function createKeyedQueue() {
   const ends = new Map<string, Promise<unknown>>();

@@ -3,13 +3,22 @@ import type { Json, JsonObject } from './json.ts';
 /** Levels that a schema may be nested. */
 const maxDepth = 20;
 /**
- * Subschemas that a check may have to look at when every reference is replaced by what it refers to. Two references each to the next of thirty
- * definitions are 2 KB of text and a thousand million subschemas.
+ * Subschemas that a check may have to look at when every reference is replaced by what it refers to. Two references
+ * each to the next of thirty definitions are 2 KB of text and a thousand million subschemas.
  */
 const maxExpansion = 10_000;
 
 /** Not part of what is accepted: regular expressions of a stranger, and what changes the meaning of references. */
-const refused = new Set(['pattern', 'patternProperties', 'format', '$anchor', '$dynamicAnchor', '$dynamicRef', '$recursiveRef', '$recursiveAnchor']);
+const refused = new Set([
+  'pattern',
+  'patternProperties',
+  'format',
+  '$anchor',
+  '$dynamicAnchor',
+  '$dynamicRef',
+  '$recursiveRef',
+  '$recursiveAnchor',
+]);
 /** Hold values and not schemas. */
 const values = new Set(['enum', 'const', 'default', 'examples', 'required', 'type', 'dependentRequired']);
 /** Hold subschemas by names of the author's choice. */
@@ -19,10 +28,14 @@ const inPlace = new Set(['allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else',
 /** Looked at only where a reference leads to them. */
 const definitions = new Set(['$defs', 'definitions']);
 
-/** Why a JSON Schema of a stranger is over its budget of depth and expansion, in words that follow its name; null where it is not. */
+/**
+ * Why a JSON Schema of a stranger is over its budget of depth and expansion, in words that follow its name; null where
+ * it is not.
+ */
 export const faultOfBudget = (schema: JsonObject): string | null => faultOfWords(schema, 0) ?? faultOfExpansion(schema);
 
-const isObject = (value: Json | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A keyword that is not accepted, wherever it stands as one. */
 function faultOfWords(schema: Json, depth: number): string | null {
@@ -32,7 +45,8 @@ function faultOfWords(schema: Json, depth: number): string | null {
   return firstFault(Object.entries(schema), ([word, value]) => {
     if (refused.has(word) || (word === '$id' && depth > 0)) return `must not have "${word}"`;
     if (values.has(word)) return null;
-    if (byName.has(word) && isObject(value)) return firstFault(Object.values(value), (each) => faultOfWords(each, depth + 1));
+    if (byName.has(word) && isObject(value))
+      return firstFault(Object.values(value), (each) => faultOfWords(each, depth + 1));
     return faultOfWords(value, depth + 1);
   });
 }
@@ -60,7 +74,10 @@ function faultOfExpansion(root: JsonObject): string | null {
   }
 }
 
-/** Counts the subschemas of a schema with those it refers to, each once for every place. Where a schema comes back to itself further inside of a value, it counts once. */
+/**
+ * Counts the subschemas of a schema with those it refers to, each once for every place. Where a schema comes back to
+ * itself further inside of a value, it counts once.
+ */
 function createMeasure(root: JsonObject): (schema: Json) => number {
   const sizes = new Map<JsonObject, number>();
   /** The schemas that are being counted, outermost first, and whether each looks at the value of the one before. */
@@ -72,7 +89,8 @@ function createMeasure(root: JsonObject): (schema: Json) => number {
     if (known !== undefined) return known;
     const outer = open.findIndex((each) => each.schema === schema);
     if (outer >= 0) {
-      if (isInPlace && open.slice(outer + 1).every((each) => each.isInPlace)) throw new SchemaFault('must not refer to itself without end');
+      if (isInPlace && open.slice(outer + 1).every((each) => each.isInPlace))
+        throw new SchemaFault('must not refer to itself without end');
       return 1;
     }
     open.push({ schema, isInPlace });
@@ -90,7 +108,8 @@ function appliedBy(schema: JsonObject, root: JsonObject): Applied[] {
     if (word === '$ref') return [{ schema: resolve(value, root), isInPlace: true }];
     if (values.has(word) || definitions.has(word)) return [];
     const isInPlace = inPlace.has(word);
-    if (byName.has(word)) return isObject(value) ? Object.values(value).map((each) => ({ schema: each, isInPlace })) : [];
+    if (byName.has(word))
+      return isObject(value) ? Object.values(value).map((each) => ({ schema: each, isInPlace })) : [];
     const all = Array.isArray(value) ? value : [value];
     return all.filter(isObject).map((each) => ({ schema: each, isInPlace }));
   });
@@ -100,10 +119,13 @@ function appliedBy(schema: JsonObject, root: JsonObject): Applied[] {
 function resolve(reference: Json, root: JsonObject): Json {
   const said = JSON.stringify(reference)?.slice(0, 100);
   if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference))
-    throw new SchemaFault(`cannot be used: "$ref" must lead to a place in the schema itself ("#/$defs/…"), but is ${said}`);
+    throw new SchemaFault(
+      `cannot be used: "$ref" must lead to a place in the schema itself ("#/$defs/…"), but is ${said}`,
+    );
   const names = reference.split('/').slice(1).map(unescaped);
   const found = names.reduce<Json | undefined>(
-    (at, name) => (typeof at === 'object' && at !== null && Object.hasOwn(at, name) ? (at as JsonObject)[name] : undefined),
+    (at, name) =>
+      typeof at === 'object' && at !== null && Object.hasOwn(at, name) ? (at as JsonObject)[name] : undefined,
     root,
   );
   if (found === undefined) throw new SchemaFault(`cannot be used: there is nothing at "$ref" ${said}`);

@@ -22,12 +22,16 @@ export const wholeEnd = (text: string, end: number): number =>
 export const beginning = (text: string, max: number): string => storable(text.slice(0, wholeEnd(text, max)));
 
 /** Whether the last UTF-16 unit waits for its other half. */
-export const endsInHalf = (text: string): boolean => text.length > 0 && isHighSurrogate(text.charCodeAt(text.length - 1));
+export const endsInHalf = (text: string): boolean =>
+  text.length > 0 && isHighSurrogate(text.charCodeAt(text.length - 1));
 
 /** Characters of a language tag, as many as RFC 5646 asks everybody to leave room for. */
 export const maxLanguageTag = 35;
 
-/** A BCP 47 tag in its canonical form ("PT-br" is "pt-BR", "iw" is "he"); null for anything else. No language has a code of more than three letters. */
+/**
+ * A BCP 47 tag in its canonical form ("PT-br" is "pt-BR", "iw" is "he"); null for anything else. No language has a code
+ * of more than three letters.
+ */
 export function languageTag(text: string): string | null {
   if (text.length > maxLanguageTag || !/^[a-z]{2,3}(-|$)/i.test(text)) return null;
   try {

@@ -10,8 +10,10 @@ export class DataDirInUseError extends Error {
 
   constructor(dataDir: string, pid: number) {
     super(
-      `The data directory ${dataDir} is in use by process ${pid}. The embedded database serves one process at a time: ` +
-        'stop that process, choose another DATA_DIR, or set DATABASE_URL to a PostgreSQL that many processes can share.',
+      `The data directory ${dataDir} is in use by process ${pid}. The embedded database serves one process at a ` +
+        'time: ' +
+        'stop that process, choose another DATA_DIR, or set DATABASE_URL to a PostgreSQL that many processes can ' +
+        'share.',
     );
     this.pid = pid;
   }
@@ -23,8 +25,8 @@ type Holder = { pid: number; birth: string | null };
 const heldHere = new Set<string>();
 
 /**
- * Makes this process the only owner of `dataDir`, or throws `DataDirInUseError`. The lock of a process that was killed counts for nothing.
- * It guards one machine: a directory shared over a network needs a guard of its own.
+ * Makes this process the only owner of `dataDir`, or throws `DataDirInUseError`. The lock of a process that was killed
+ * counts for nothing. It guards one machine: a directory shared over a network needs a guard of its own.
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
   const path = join(dataDir, 'database.lock');
@@ -46,7 +48,8 @@ async function acquire(path: string, dataDir: string): Promise<void> {
   const mine = `${path}.${randomUUID()}`;
   await writeFile(mine, JSON.stringify({ pid: process.pid, birth: birthOf(process.pid) } satisfies Holder));
   try {
-    // A link appears with its content in one step and never replaces a file: nobody can read half a lock, or take one twice.
+    // A link appears with its content in one step and never replaces a file: nobody can read half a lock, or take one
+    // twice.
     while (!(await unless('EEXIST', link(mine, path)))) {
       const text = await readFile(path, 'utf8').catch(ignore('ENOENT'));
       if (text === undefined) continue;
@@ -87,7 +90,8 @@ function answersSignals(pid: number): boolean {
 function birthOf(pid: number): string | null {
   if (process.platform !== 'linux') return null;
   try {
-    // The second field is the command's name in brackets and may itself hold spaces and brackets: count from the last one.
+    // The second field is the command's name in brackets and may itself hold spaces and brackets: count from the last
+    // one.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (fields[0] === 'Z' || fields[0] === 'X') return 'gone';

@@ -30,7 +30,8 @@ const shortCodes = new Set(['53000', '53100', '53200', '53300', '53400', '57014'
 const fullMessage = /No space left on device|ENOSPC/;
 
 /** Whether there is no room left where the database keeps its data. */
-export const isDiskFull = (error: unknown): boolean => reasons(error).some(({ code, message }) => code === '53100' || fullMessage.test(message));
+export const isDiskFull = (error: unknown): boolean =>
+  reasons(error).some(({ code, message }) => code === '53100' || fullMessage.test(message));
 
 /** Whether the same statement may succeed later: the database is away, has no room, or cannot keep up. */
 export const isOutage = (error: unknown): boolean =>
@@ -38,7 +39,10 @@ export const isOutage = (error: unknown): boolean =>
 
 type Reason = { code: string; message: string };
 
-/** Codes and messages along the causes of an error: Prisma wraps what the driver said, at places that depend on how the statement was made. */
+/**
+ * Codes and messages along the causes of an error: Prisma wraps what the driver said, at places that depend on how the
+ * statement was made.
+ */
 function reasons(error: unknown): Reason[] {
   const found: Reason[] = [];
   const visited = new Set<unknown>();
@@ -55,17 +59,29 @@ function reasons(error: unknown): Reason[] {
 }
 
 /** What the driver adapter calls things, in the words of the protocol. */
-const kinds: Record<string, string> = { TransactionWriteConflict: '40001', ConnectionClosed: '08006', DatabaseNotReachable: 'ECONNREFUSED' };
+const kinds: Record<string, string> = {
+  TransactionWriteConflict: '40001',
+  ConnectionClosed: '08006',
+  DatabaseNotReachable: 'ECONNREFUSED',
+};
 
 function said({ code, originalCode, kind, message }: Record<string, unknown>): Reason[] {
   const codes = [code, originalCode, kinds[String(kind)]].filter((value) => typeof value === 'string');
-  return codes.map((each) => ({ code: each, message: '' })).concat({ code: '', message: typeof message === 'string' ? message : '' });
+  return codes
+    .map((each) => ({ code: each, message: '' }))
+    .concat({ code: '', message: typeof message === 'string' ? message : '' });
 }
 
-/** How long something that must not be lost waits for a database that is away: an answer that is paid for, the outcome of a tool. */
+/**
+ * How long something that must not be lost waits for a database that is away: an answer that is paid for, the outcome
+ * of a tool.
+ */
 const patienceMs = 15_000;
 
-/** Does something again while the database is away or full, for a while: it must bear being done twice, as an answer may be lost. */
+/**
+ * Does something again while the database is away or full, for a while: it must bear being done twice, as an answer may
+ * be lost.
+ */
 export async function throughOutage<T>(work: (tries: number) => Promise<T>): Promise<T> {
   const end = Date.now() + patienceMs;
   for (let tries = 1; ; tries++) {

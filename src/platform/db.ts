@@ -12,8 +12,8 @@ import { createTransact, type Transaction, type TransactOptions, type Tx } from 
 export type { Transaction, TransactOptions, Tx };
 
 /**
- * What may be large: a row is read without it unless somebody says so. Answers hold many rows, so whoever reads it for one charges the budget
- * of the answer first (`graph/budget`). Its type does not have it either.
+ * What may be large: a row is read without it unless somebody says so. Answers hold many rows, so whoever reads it for
+ * one charges the budget of the answer first (`graph/budget`). Its type does not have it either.
  */
 const contents = {
   conversation: { systemPrompt: true, metadata: true },
@@ -31,18 +31,23 @@ type Client = PrismaClient<never, typeof contents>;
 /** What stores take first that only read. */
 export type Db = Omit<Client, '$connect' | '$disconnect' | '$on' | '$use' | '$extends' | '$transaction'>;
 
-/** The truth. One code path for a PostgreSQL server and for the embedded one, which has a single connection: see `transact`. */
+/**
+ * The truth. One code path for a PostgreSQL server and for the embedded one, which has a single connection: see
+ * `transact`.
+ */
 export type Database = {
   kind: 'postgres' | 'embedded';
   prisma: Client;
   /**
-   * One statement outside Prisma and outside any transaction, for the hot paths. int8 comes back as number, timestamps as Date, json parsed,
-   * numeric and date as string. A parameter that is an array becomes a PostgreSQL array: a list meant as json is passed as its JSON text.
+   * One statement outside Prisma and outside any transaction, for the hot paths. int8 comes back as number, timestamps
+   * as Date, json parsed, numeric and date as string. A parameter that is an array becomes a PostgreSQL array: a list
+   * meant as json is passed as its JSON text.
    */
   query<Row>(text: string, params?: readonly unknown[]): Promise<Row[]>;
   /**
-   * A READ COMMITTED transaction outside Prisma, run again when the database undid it because of another one: the work must be repeatable.
-   * Inside it nothing may wait for `prisma` or `query`: the embedded database has no second connection for them.
+   * A READ COMMITTED transaction outside Prisma, run again when the database undid it because of another one: the work
+   * must be repeatable. Inside it nothing may wait for `prisma` or `query`: the embedded database has no second
+   * connection for them.
    */
   transact<T>(work: (tx: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
   /** Work that only one process may do at a time, over a pool of one connection without time limits. For migrations. */
@@ -55,7 +60,13 @@ export type Database = {
 };
 
 /** Connections of one pool, and how many statements or transactions wait for one. */
-type PoolUse = { name: 'shared' | 'transactions' | 'statements'; used: number; idle: number; waiting: number; max: number };
+type PoolUse = {
+  name: 'shared' | 'transactions' | 'statements';
+  used: number;
+  idle: number;
+  waiting: number;
+  max: number;
+};
 
 export type DatabaseOptions = {
   /** A PostgreSQL server; null for the embedded database. */
@@ -71,7 +82,10 @@ const noLog: DatabaseLog = { info: () => {}, warn: () => {} };
 /** Any number, as long as every version of this program uses it. */
 const migrationLock = 7_265_585_681;
 
-/** Opens the database. A server is not spoken to before the first statement; the embedded one is started, or refused when it is in use. */
+/**
+ * Opens the database. A server is not spoken to before the first statement; the embedded one is started, or refused
+ * when it is in use.
+ */
 export const openDatabase = (options: DatabaseOptions): Promise<Database> =>
   options.url === null ? openEmbedded(options) : openServer(options.url, options);
 
@@ -110,7 +124,14 @@ async function openEmbedded({ dataDir, log = noLog }: DatabaseOptions): Promise<
     await server.close();
   };
   // The lock of the data directory already keeps others out.
-  return assemble('embedded', { pool, raw: pool, disk, exclusively: (work) => server.unlimited(() => work(pool)), release, nameOf: () => '' });
+  return assemble('embedded', {
+    pool,
+    raw: pool,
+    disk,
+    exclusively: (work) => server.unlimited(() => work(pool)),
+    release,
+    nameOf: () => '',
+  });
 }
 
 type Parts = Pick<Database, 'exclusively'> & {

@@ -5,8 +5,8 @@ import type { DatabaseLog } from './logger.ts';
 const trialMs = 1_000;
 
 /** Takes room in files and in the log of the database, and gives it back. */
-const trial =
-  'BEGIN; CREATE TEMP TABLE colloquy_room ON COMMIT DROP AS SELECT n, repeat(md5(n::text), 4) AS words FROM generate_series(1, 500) n; COMMIT';
+const trial = `BEGIN; CREATE TEMP TABLE colloquy_room ON COMMIT DROP AS SELECT n, repeat(md5(n::text), 4) AS words
+    FROM generate_series(1, 500) n; COMMIT`;
 
 /** Remembers that the database had no room, until it has some again. */
 export function createDiskWatch(log: DatabaseLog) {
@@ -20,10 +20,14 @@ export function createDiskWatch(log: DatabaseLog) {
       triedAt = performance.now();
       log.warn(
         { error: (error as Error).message },
-        'the disk of the database is full: nothing can be stored, and /readyz says so. Make room, or give it a larger disk',
+        'the disk of the database is full: nothing can be stored, and /readyz says so. Make room, or give it a ' +
+          'larger disk',
       );
     },
-    /** Whether the database can store something. Costs nothing where it never failed to; else it tries, once a second at the most. */
+    /**
+     * Whether the database can store something. Costs nothing where it never failed to; else it tries, once a second at
+     * the most.
+     */
     async hasRoom(run: (text: string) => Promise<unknown>): Promise<boolean> {
       if (!isFull || performance.now() - triedAt < trialMs) return !isFull;
       triedAt = performance.now();

@@ -1,7 +1,10 @@
 import { type DestinationStream, type LevelWithSilent, type Logger as PinoLogger, pino } from 'pino';
 import pretty from 'pino-pretty';
 
-/** Writes one JSON line per event. Facts first, then words: `logger.info({ turnId }, 'turn settled')`; a fault goes in as `err`. */
+/**
+ * Writes one JSON line per event. Facts first, then words: `logger.info({ turnId }, 'turn settled')`; a fault goes in
+ * as `err`.
+ */
 export type Logger = PinoLogger;
 
 type Options = {
@@ -12,9 +15,23 @@ type Options = {
   destination?: DestinationStream;
 };
 
-/** Names whose values are never logged, at the top of a line's facts or up to two levels below: secrets, and what people wrote. */
+/**
+ * Names whose values are never logged, at the top of a line's facts or up to two levels below: secrets, and what people
+ * wrote.
+ */
 const hidden = [
-  ...['authorization', 'cookie', 'apiKey', 'password', 'token', 'accessToken', 'refreshToken', 'secret', 'databaseUrl', 'redisUrl'],
+  ...[
+    'authorization',
+    'cookie',
+    'apiKey',
+    'password',
+    'token',
+    'accessToken',
+    'refreshToken',
+    'secret',
+    'databaseUrl',
+    'redisUrl',
+  ],
   ...['connectionParams', 'variables', 'prompt', 'content'],
 ];
 
@@ -28,10 +45,20 @@ export function createLogger({ level, production, destination }: Options): Logge
   };
   if (destination) return pino(settings, destination);
   if (production || !process.stdout.isTTY) return pino(settings);
-  return pino(settings, pretty({ colorize: true, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }));
+  return pino(
+    settings,
+    pretty({ colorize: true, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }),
+  );
 }
 
-type SerialisedError = { type: string; message: string; stack?: string; code?: string; cause?: unknown; errors?: unknown[] };
+type SerialisedError = {
+  type: string;
+  message: string;
+  stack?: string;
+  code?: string;
+  cause?: unknown;
+  errors?: unknown[];
+};
 
 /**
  * An error as it is logged: name, message, stack, code, and what caused it. Other properties are left out on purpose,
@@ -45,16 +72,23 @@ function serialiseError(error: unknown, depth = 0): unknown {
   if (depth >= maxDepth) return line;
   if (error.cause !== undefined) line.cause = serialiseError(error.cause, depth + 1);
   // Node reports a refused connection as one error per address it tried, under an empty message.
-  if (error instanceof AggregateError) line.errors = error.errors.slice(0, maxDepth).map((inner) => serialiseError(inner, depth + 1));
+  if (error instanceof AggregateError)
+    line.errors = error.errors.slice(0, maxDepth).map((inner) => serialiseError(inner, depth + 1));
   return line;
 }
 
 /** Causes may form a circle. */
 const maxDepth = 4;
-/** What is thrown, or given as a cause, may be a body that a server sent: entries of each of its lists and objects that are logged. */
+/**
+ * What is thrown, or given as a cause, may be a body that a server sent: entries of each of its lists and objects that
+ * are logged.
+ */
 const maxEntries = 20;
 
-/** What is no error, as it is logged: its shape, with text that is scrubbed, and nothing under a name whose values are never logged. */
+/**
+ * What is no error, as it is logged: its shape, with text that is scrubbed, and nothing under a name whose values are
+ * never logged.
+ */
 function scrubbedValue(value: unknown, depth: number): unknown {
   if (typeof value === 'string') return scrubbed(value.slice(0, maxText));
   if (typeof value !== 'object' || value === null) return typeof value === 'bigint' ? String(value) : value;
@@ -63,7 +97,10 @@ function scrubbedValue(value: unknown, depth: number): unknown {
   if (Array.isArray(value)) return value.slice(0, maxEntries).map((each) => scrubbedValue(each, depth + 1));
   const entries = Object.entries(value).slice(0, maxEntries);
   return Object.fromEntries(
-    entries.map(([name, each]) => [scrubbed(name.slice(0, 100)), hidden.includes(name) ? '[redacted]' : scrubbedValue(each, depth + 1)]),
+    entries.map(([name, each]) => [
+      scrubbed(name.slice(0, 100)),
+      hidden.includes(name) ? '[redacted]' : scrubbedValue(each, depth + 1),
+    ]),
   );
 }
 
@@ -78,8 +115,9 @@ const scrubbed = (text: string): string =>
     .replace(/(:\/\/[^\s:/@]*):[^\s/@]+@/g, '$1:[redacted]@');
 
 /**
- * Text without blanks, without the tokens in it: three words with points between, of which the first begins like one. Taken apart at its points
- * and looked through once: tried at each place where a token may begin, 64 KB of an error held the event loop for two seconds.
+ * Text without blanks, without the tokens in it: three words with points between, of which the first begins like one.
+ * Taken apart at its points and looked through once: tried at each place where a token may begin, 64 KB of an error
+ * held the event loop for two seconds.
  */
 function withoutTokens(text: string): string {
   if (!text.includes('eyJ')) return text;

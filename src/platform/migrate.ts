@@ -7,13 +7,23 @@ export class MigrationError extends Error {
   override readonly name = 'MigrationError';
 }
 
-type Row = { migration_name: string; checksum: string; finished_at: Date | null; rolled_back_at: Date | null; logs: string | null };
+type Row = {
+  migration_name: string;
+  checksum: string;
+  finished_at: Date | null;
+  rolled_back_at: Date | null;
+  logs: string | null;
+};
 
 /**
- * Brings the database to this version's schema and returns the names of the migrations applied just now. Of several processes that start at
- * once, one applies them while the others wait. With nothing to do it costs one query.
+ * Brings the database to this version's schema and returns the names of the migrations applied just now. Of several
+ * processes that start at once, one applies them while the others wait. With nothing to do it costs one query.
  */
-export async function applyMigrations(database: Database, log: DatabaseLog, folder = migrationsFolder): Promise<string[]> {
+export async function applyMigrations(
+  database: Database,
+  log: DatabaseLog,
+  folder = migrationsFolder,
+): Promise<string[]> {
   const migrations = await readMigrations(folder);
   if (isCurrent(await inspect(database, migrations))) return [];
   return database.exclusively(async (pool) => {
@@ -29,15 +39,23 @@ export async function applyMigrations(database: Database, log: DatabaseLog, fold
     ).catch(async (error: unknown) => {
       // Names the migration where one failed; what else may go wrong is told in the engine's words.
       const { fault } = await inspect(database, migrations);
-      throw fault ?? new MigrationError(`The migrations could not be applied: ${summary(String(error))}`, { cause: error });
+      throw (
+        fault ?? new MigrationError(`The migrations could not be applied: ${summary(String(error))}`, { cause: error })
+      );
     });
     log.info({ applied, ms: Date.now() - started }, 'the database was brought to the schema of this version');
     return applied;
   });
 }
 
-/** What is applied and what is not, for somebody who only looks. Throws where database and migrations do not go together. */
-export async function migrationState(database: Database, folder = migrationsFolder): Promise<{ applied: number; pending: string[] }> {
+/**
+ * What is applied and what is not, for somebody who only looks. Throws where database and migrations do not go
+ * together.
+ */
+export async function migrationState(
+  database: Database,
+  folder = migrationsFolder,
+): Promise<{ applied: number; pending: string[] }> {
   const migrations = await readMigrations(folder);
   const { pending, fault } = await inspect(database, migrations);
   if (fault) throw fault;
@@ -47,7 +65,8 @@ export async function migrationState(database: Database, folder = migrationsFold
 /** Tells the records that a failed migration was undone, so that the next start applies it anew. */
 export async function markRolledBack(database: Database, name: string): Promise<void> {
   const rows = await database.query(
-    'UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL RETURNING id',
+    `UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = $1 AND finished_at IS NULL
+      AND rolled_back_at IS NULL RETURNING id`,
     [name],
   );
   if (rows.length === 0) throw new MigrationError(`There is no failed migration ${name} in this database.`);
@@ -63,10 +82,15 @@ export async function newMigrationSql(folder = migrationsFolder): Promise<string
     return await withSchemaEngine(pool, files, async (engine) => {
       const whole = await engine.diff({ from: { tag: 'empty' }, to: { tag: 'schemaDatamodel', files }, ...options });
       if (migrations.length === 0) return whole.stdout;
-      // Compared with a database made from the schema, not with the schema: so conditions of indexes are in PostgreSQL's words on both sides.
+      // Compared with a database made from the schema, not with the schema: so conditions of indexes are in
+      // PostgreSQL's words on both sides.
       await pool.query(whole.stdout ?? '');
       const to = { tag: 'schemaDatasource' as const, files, configDir: '.' };
-      const { exitCode, stdout } = await engine.diff({ from: { tag: 'migrations', ...migrationList(migrations) }, to, ...options });
+      const { exitCode, stdout } = await engine.diff({
+        from: { tag: 'migrations', ...migrationList(migrations) },
+        to,
+        ...options,
+      });
       // What is read from a database carries the name of its schema, which is each installation's own business.
       return exitCode === 0 || stdout === null ? null : stdout.replaceAll('"public".', '');
     });
@@ -85,10 +109,16 @@ async function inspect(database: Database, migrations: readonly Migration[]): Pr
   const known = new Map(migrations.map((migration) => [migration.name, migration]));
   const faults = rows.map((row) => faultOf(row, known.get(row.migration_name))).filter((fault) => fault !== null);
   const applied = new Set(rows.map((row) => row.migration_name));
-  return { pending: migrations.filter(({ name }) => !applied.has(name)), fault: faults[0] === undefined ? null : new MigrationError(faults[0]) };
+  return {
+    pending: migrations.filter(({ name }) => !applied.has(name)),
+    fault: faults[0] === undefined ? null : new MigrationError(faults[0]),
+  };
 }
 
-function faultOf({ migration_name: name, checksum, finished_at, logs }: Row, migration: Migration | undefined): string | null {
+function faultOf(
+  { migration_name: name, checksum, finished_at, logs }: Row,
+  migration: Migration | undefined,
+): string | null {
   if (finished_at === null)
     return (
       `The migration ${name} was begun and did not finish: ${logs ? summary(logs) : 'its process was killed.'}\n` +

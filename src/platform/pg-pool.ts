@@ -23,17 +23,23 @@ type PoolOptions = {
 
 /** A server that does not answer is given up after this. */
 const connectMs = 5_000;
-/** How long a statement may wait for a free connection: longer means that the database cannot keep up, and waiting would only hide it. */
+/**
+ * How long a statement may wait for a free connection: longer means that the database cannot keep up, and waiting would
+ * only hide it.
+ */
 const waitMs = 10_000;
-/** The database stops a statement at this time; the driver gives up a little later, for a server that is frozen or unreachable. */
+/**
+ * The database stops a statement at this time; the driver gives up a little later, for a server that is frozen or
+ * unreachable.
+ */
 export const statementMs = 30_000;
 const answerMs = statementMs + 5_000;
 /** A process that was stopped in the middle of a transaction must not keep its rows locked from the others. */
 const idleInTransactionMs = 8_000;
 
 /**
- * Every statement as it is sent, for operators and tests that want to watch: `{ text, values }` on the diagnostics channel
- * `colloquy.statement`. The values are what people wrote: they stay in the process.
+ * Every statement as it is sent, for operators and tests that want to watch: `{ text, values }` on the diagnostics
+ * channel `colloquy.statement`. The values are what people wrote: they stay in the process.
  */
 const statements = channel('colloquy.statement');
 
@@ -44,14 +50,20 @@ class Client extends pg.Client {
   }
 }
 
-/** A pool whose connections all speak UTC and whose errors never reach the process: a restarted server costs the statements under way, no more. */
+/**
+ * A pool whose connections all speak UTC and whose errors never reach the process: a restarted server costs the
+ * statements under way, no more.
+ */
 export function createPool({ max, log, to, unlimited = false, pulse, onError }: PoolOptions): pg.Pool {
   const embedded = 'socket' in to;
   const timed = !embedded && !unlimited;
   const pool = new pg.Pool({
-    ...(embedded ? { stream: to.socket, ssl: false, user: 'postgres', database: 'postgres', password: '' } : connection(to.url)),
+    ...(embedded
+      ? { stream: to.socket, ssl: false, user: 'postgres', database: 'postgres', password: '' }
+      : connection(to.url)),
     Client,
-    // Statements that do not wait for one another's answers go out together. The embedded session answers one at a time.
+    // Statements that do not wait for one another's answers go out together. The embedded session answers one at a
+    // time.
     pipeline: true,
     max,
     connectionTimeoutMillis: waitMs,
@@ -60,11 +72,13 @@ export function createPool({ max, log, to, unlimited = false, pulse, onError }: 
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     ...(timed ? { query_timeout: answerMs } : {}),
-    // Awaited by the pool before it hands out the connection. By statement and not by start-up options, which poolers such as PgBouncer refuse.
+    // Awaited by the pool before it hands out the connection. By statement and not by start-up options, which poolers
+    // such as PgBouncer refuse.
     onConnect: (client) => client.query(settings(timed)),
   });
   pool.on('error', (error) => log.warn({ error: error.message }, 'an idle database connection was lost'));
-  // A connection may fail while it is lent and nothing is under way on it: an error that nobody listens to would end the process.
+  // A connection may fail while it is lent and nothing is under way on it: an error that nobody listens to would end
+  // the process.
   pool.on('connect', (client) => {
     client.on('error', () => {});
     publishStatements(client);
@@ -84,7 +98,11 @@ function publishStatements(client: pg.PoolClient): void {
   wrapQuery(client, (query) => (...given) => {
     if (statements.hasSubscribers) {
       const [statement, values] = given as [Given, unknown];
-      statements.publish(typeof statement === 'string' ? { text: statement, values } : { text: statement.text, values: statement.values });
+      statements.publish(
+        typeof statement === 'string'
+          ? { text: statement, values }
+          : { text: statement.text, values: statement.values },
+      );
     }
     return query(...given);
   });
@@ -94,32 +112,41 @@ const settings = (timed: boolean): string =>
   [
     "SET TIME ZONE 'UTC'",
     "SET default_transaction_isolation TO 'read committed'",
-    // To compile a statement takes PostgreSQL tens of milliseconds, and it does so each time where it expects many rows. Ours have few.
+    // To compile a statement takes PostgreSQL tens of milliseconds, and it does so each time where it expects many
+    // rows. Ours have few.
     'SET jit TO off',
-    ...(timed ? [`SET statement_timeout TO ${statementMs}`, `SET idle_in_transaction_session_timeout TO ${idleInTransactionMs}`] : []),
+    ...(timed
+      ? [`SET statement_timeout TO ${statementMs}`, `SET idle_in_transaction_session_timeout TO ${idleInTransactionMs}`]
+      : []),
   ].join('; ');
 
 function connection(url: string): pg.PoolConfig {
   const schema = new URL(url).searchParams.get('schema');
   if (schema !== null && schema !== 'public')
     throw new Error(
-      `DATABASE_URL names the schema "${schema}", which is not supported: leave "schema" out and use a database of its own, ` +
+      `DATABASE_URL names the schema "${schema}", which is not supported: leave "schema" out and use a database of ` +
+        'its own, ' +
         'or choose the schema for the user with: ALTER ROLE … SET search_path TO …',
     );
   return { connectionString: url, application_name: 'colloquy' };
 }
 
-const text = (oid: number): ((value: string) => unknown) => pg.types.getTypeParser(oid, 'text') as (value: string) => unknown;
+const text = (oid: number): ((value: string) => unknown) =>
+  pg.types.getTypeParser(oid, 'text') as (value: string) => unknown;
 const nested = (value: unknown, parse: (item: string) => unknown): unknown =>
   Array.isArray(value) ? value.map((item) => nested(item, parse)) : value === null ? null : parse(value as string);
 
 function int8(value: string): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new RangeError(`${value} is too large for a number: cast it to text in the statement`);
+  if (!Number.isSafeInteger(number))
+    throw new RangeError(`${value} is too large for a number: cast it to text in the statement`);
   return number;
 }
 
-/** int8 as number, timestamps as Date (those without zone are UTC), json parsed; numeric and date stay strings, being no JavaScript values. */
+/**
+ * int8 as number, timestamps as Date (those without zone are UTC), json parsed; numeric and date stay strings, being no
+ * JavaScript values.
+ */
 const parsers: Record<number, (value: string) => unknown> = {
   20: int8,
   1016: (value) => nested(text(1009)(value), int8),
@@ -130,8 +157,13 @@ const parsers: Record<number, (value: string) => unknown> = {
   1231: text(1009),
 };
 
-/** How values come back from statements that do not go through Prisma. Per statement and not global, since Prisma reads the same types its own way. */
+/**
+ * How values come back from statements that do not go through Prisma. Per statement and not global, since Prisma reads
+ * the same types its own way.
+ */
 export const rawTypes: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    (format ?? 'text') === 'text' && parsers[oid] ? parsers[oid] : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+    (format ?? 'text') === 'text' && parsers[oid]
+      ? parsers[oid]
+      : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 };

@@ -19,10 +19,16 @@ export type Pulse = {
   close(): void;
 };
 
-/** How long a statement may take before it is looked whether the server lives, and how often that is looked at. In milliseconds. */
+/**
+ * How long a statement may take before it is looked whether the server lives, and how often that is looked at. In
+ * milliseconds.
+ */
 const doubtMs = 2_000;
 const lookMs = 250;
-/** The server is silent when it has not answered a connection of its own for so many looks: counted, as a process that was held itself must not blame the server. */
+/**
+ * The server is silent when it has not answered a connection of its own for so many looks: counted, as a process that
+ * was held itself must not blame the server.
+ */
 const looks = 10;
 
 type Busy = { since: number; giveUp(error: Error): void };
@@ -39,12 +45,21 @@ type Watched = {
 };
 
 /**
- * Tells a server that is frozen from one that is slow. A statement may take its 30 seconds where the server lives: once one has taken two, the
- * server is asked something on a connection of its own. Where it does not answer within a few seconds, all statements under way are given up, as
- * where a connection is lost, and what comes is refused at once; until it answers again.
+ * Tells a server that is frozen from one that is slow. A statement may take its 30 seconds where the server lives: once
+ * one has taken two, the server is asked something on a connection of its own. Where it does not answer within a few
+ * seconds, all statements under way are given up, as where a connection is lost, and what comes is refused at once;
+ * until it answers again.
  */
 export function createPulse(url: string, log: DatabaseLog): Pulse {
-  const watched: Watched = { url, log, busy: new Map(), isSilent: false, looking: null, isProbing: false, isClosed: false };
+  const watched: Watched = {
+    url,
+    log,
+    busy: new Map(),
+    isSilent: false,
+    looking: null,
+    isProbing: false,
+    isClosed: false,
+  };
   return {
     get isSilent() {
       return watched.isSilent;
@@ -66,7 +81,8 @@ function watch(watched: Watched, client: pg.PoolClient): void {
     watched.looking ??= setInterval(look, lookMs, watched).unref();
     return query(...given);
   });
-  // Where this is not seen, a client that always has something under way is doubted too often, and the server, which answers, clears it.
+  // Where this is not seen, a client that always has something under way is doubted too often, and the server, which
+  // answers, clears it.
   onServerReady(client, () => {
     const each = busy.get(client);
     if (each) each.since = performance.now();

@@ -2,9 +2,9 @@
 const maxNames = 500;
 
 /**
- * Names for statements, so that the server parses and plans each once a connection and not every time it comes. The same text has the same
- * name. A pooler that deals out connections by transaction does not know them, unless it is PgBouncer 1.21 or later: an address that says
- * `pgbouncer=true`, as Prisma's do, gets none.
+ * Names for statements, so that the server parses and plans each once a connection and not every time it comes. The
+ * same text has the same name. A pooler that deals out connections by transaction does not know them, unless it is
+ * PgBouncer 1.21 or later: an address that says `pgbouncer=true`, as Prisma's do, gets none.
  */
 export function createStatementNames(url: string): (text: string) => string {
   if (new URL(url).searchParams.get('pgbouncer') === 'true') return () => '';

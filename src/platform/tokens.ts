@@ -1,4 +1,12 @@
-import { createRemoteJWKSet, decodeProtectedHeader, errors, type JWTPayload, jwtVerify, type ProtectedHeaderParameters, SignJWT } from 'jose';
+import {
+  createRemoteJWKSet,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  jwtVerify,
+  type ProtectedHeaderParameters,
+  SignJWT,
+} from 'jose';
 import type { Role } from '../contracts/viewer.ts';
 import { invariant } from '../kernel/assert.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
@@ -16,11 +24,20 @@ export type TokenFacts = {
   anonymousId: string | null;
 };
 
-type Signing = { subject: string; roles: readonly Role[]; name?: string | null; ttlSeconds: number; anonymousId?: string | null };
+type Signing = {
+  subject: string;
+  roles: readonly Role[];
+  name?: string | null;
+  ttlSeconds: number;
+  anonymousId?: string | null;
+};
 
 /** Verifies the bearer tokens of callers, and signs our own. */
 export type Tokens = {
-  /** Every fault of a token is the same `UnauthenticatedError`, with its cause kept for the log; keys that cannot be fetched are an `InternalError`. */
+  /**
+   * Every fault of a token is the same `UnauthenticatedError`, with its cause kept for the log; keys that cannot be
+   * fetched are an `InternalError`.
+   */
   verify(token: string): Promise<TokenFacts>;
   /** Needs the secret. */
   sign(claims: Signing): Promise<{ token: string; expiresAt: Date }>;
@@ -66,10 +83,17 @@ export function createTokens({ secret, jwksUrl, issuer, audience, clock = system
 
     async sign({ subject, roles, name = null, ttlSeconds, anonymousId = null }) {
       invariant(ownKey !== null, 'tokens are signed only where there is a secret');
-      invariant(ttlSeconds > 0 && ttlSeconds <= maxTokenAgeSeconds, 'a token lasts no longer than it would be accepted');
+      invariant(
+        ttlSeconds > 0 && ttlSeconds <= maxTokenAgeSeconds,
+        'a token lasts no longer than it would be accepted',
+      );
       const issuedAt = Math.floor(clock.now().getTime() / 1_000);
       const expiresAt = issuedAt + ttlSeconds;
-      const claims = { roles, ...(name !== null && { name }), ...(anonymousId !== null && { anonymous_id: anonymousId }) };
+      const claims = {
+        roles,
+        ...(name !== null && { name }),
+        ...(anonymousId !== null && { anonymous_id: anonymousId }),
+      };
       const token = await new SignJWT(claims)
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
         .setIssuer(issuer)
@@ -85,7 +109,10 @@ export function createTokens({ secret, jwksUrl, issuer, audience, clock = system
 
 type OpenerOptions = Required<Omit<Options, 'secret'>> & { ownKey: Uint8Array | null };
 
-/** Checks signature and standard claims. A token gets the kind of key its algorithm is pinned to: a public key can never be taken for a shared secret. */
+/**
+ * Checks signature and standard claims. A token gets the kind of key its algorithm is pinned to: a public key can never
+ * be taken for a shared secret.
+ */
 function createOpener({ ownKey, jwksUrl, issuer, audience, clock }: OpenerOptions) {
   const remoteKeys = jwksUrl === null ? null : createRemoteJWKSet(new URL(jwksUrl));
   const checks = {
@@ -104,8 +131,10 @@ function createOpener({ ownKey, jwksUrl, issuer, audience, clock }: OpenerOption
       const { payload } = await jwtVerify(token, ownKey, { ...options, algorithms: ['HS256'] });
       return { payload, ours: true };
     }
-    if (alg === undefined || !asymmetric.includes(alg) || !remoteKeys) throw new TypeError(`No key is configured for algorithm ${alg}.`);
-    const keyOf = (header: ProtectedHeaderParameters, jws: Parameters<typeof remoteKeys>[1]) => fetchedKey(() => remoteKeys(header, jws), header);
+    if (alg === undefined || !asymmetric.includes(alg) || !remoteKeys)
+      throw new TypeError(`No key is configured for algorithm ${alg}.`);
+    const keyOf = (header: ProtectedHeaderParameters, jws: Parameters<typeof remoteKeys>[1]) =>
+      fetchedKey(() => remoteKeys(header, jws), header);
     const { payload } = await jwtVerify(token, keyOf, { ...options, algorithms: asymmetric });
     return { payload, ours: false };
   };
@@ -118,8 +147,13 @@ async function fetchedKey<K>(lookUp: () => Promise<K>, { kid }: ProtectedHeaderP
   } catch (error) {
     const isTokensFault = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
     if (isTokensFault) throw error;
-    const cause = new Error(`The keys of the identity provider could not be had (JWKS_URL, kid ${kid ?? 'none'}).`, { cause: error });
-    throw new InternalError('Tokens cannot be checked just now, because the identity provider does not answer. Try again.', { cause });
+    const cause = new Error(`The keys of the identity provider could not be had (JWKS_URL, kid ${kid ?? 'none'}).`, {
+      cause: error,
+    });
+    throw new InternalError(
+      'Tokens cannot be checked just now, because the identity provider does not answer. Try again.',
+      { cause },
+    );
   }
 }
 
@@ -127,7 +161,8 @@ function factsOf(payload: JWTPayload, ours: boolean): TokenFacts {
   const { sub, exp, iat, roles, name, email, anonymous_id: anonymousId } = payload;
   // The subject becomes a key in the database: cut or cleaned it could become somebody else's.
   const usable = typeof sub === 'string' && sub.length >= 1 && sub.length <= 255 && storable(sub) === sub;
-  if (!usable || exp === undefined || iat === undefined) throw new TypeError('The "sub" claim is not 1 to 255 storable characters.');
+  if (!usable || exp === undefined || iat === undefined)
+    throw new TypeError('The "sub" claim is not 1 to 255 storable characters.');
   return {
     subject: sub,
     roles: rolesOf(roles),

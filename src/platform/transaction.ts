@@ -5,29 +5,44 @@ import { isConflict, isConnectionLoss } from './db-errors.ts';
 import { socketOf } from './pg/client-socket.ts';
 import { rawTypes } from './pg-pool.ts';
 
-/** A transaction: statements that take effect together or not at all. Values come and go as those of `Database.query` do. */
+/**
+ * A transaction: statements that take effect together or not at all. Values come and go as those of `Database.query`
+ * do.
+ */
 export type Tx = { query<Row>(text: string, params?: readonly unknown[]): Promise<Row[]> };
 
-/** One that is not only asked, but told. What a statement that was told fails with is what the transaction fails with. */
+/**
+ * One that is not only asked, but told. What a statement that was told fails with is what the transaction fails with.
+ */
 export type Transaction = Tx & {
   /** Sends a statement whose answer nobody needs: the next one goes out at once behind it. */
   pipeline(text: string, params: readonly unknown[]): void;
-  /** One that goes out together with the commit: `hear` is given its answer when all is committed, and nothing where it is not. */
+  /**
+   * One that goes out together with the commit: `hear` is given its answer when all is committed, and nothing where it
+   * is not.
+   */
   withCommit<Row>(text: string, params: readonly unknown[], hear: (rows: Row[]) => void): void;
-  /** One that nobody needs the answer of, after all others: for a row that many want at once, which is then locked for a moment only. */
+  /**
+   * One that nobody needs the answer of, after all others: for a row that many want at once, which is then locked for a
+   * moment only.
+   */
   last(text: string, params: readonly unknown[]): void;
 };
 
 export type TransactOptions = {
   /**
-   * What is sent up to the first answer goes out together with BEGIN: all of it, with the commit, where no answer is waited for. Where the server
-   * refused BEGIN, it would take effect by itself; and where the connection is lost before BEGIN is answered, it is run again though it may have
-   * taken effect: for work whose first statements can stand alone or change nothing, and which the database refuses to do twice.
+   * What is sent up to the first answer goes out together with BEGIN: all of it, with the commit, where no answer is
+   * waited for. Where the server refused BEGIN, it would take effect by itself; and where the connection is lost before
+   * BEGIN is answered, it is run again though it may have taken effect: for work whose first statements can stand alone
+   * or change nothing, and which the database refuses to do twice.
    */
   eager?: boolean;
 };
 
-/** Tries of one transaction. Two that lock rows in opposite order meet once in a while; meeting four times means that something is wrong. */
+/**
+ * Tries of one transaction. Two that lock rows in opposite order meet once in a while; meeting four times means that
+ * something is wrong.
+ */
 const tries = 4;
 const lossMs = 4_000;
 
@@ -93,7 +108,10 @@ function createLine(client: pg.PoolClient) {
     },
   };
 
-  /** What the server says leaves the connection usable; what the driver says, a lost connection or an answer that never came, does not. */
+  /**
+   * What the server says leaves the connection usable; what the driver says, a lost connection or an answer that never
+   * came, does not.
+   */
   async function sendNow(query: string | pg.QueryConfig): Promise<pg.QueryResult> {
     try {
       return await client.query(query);
@@ -105,7 +123,10 @@ function createLine(client: pg.PoolClient) {
   return line;
 }
 
-/** What the server says where a statement before had failed, of the statement itself and of its name: it says nothing of what was wrong. */
+/**
+ * What the server says where a statement before had failed, of the statement itself and of its name: it says nothing of
+ * what was wrong.
+ */
 const aftermath = new Set(['25P02', '26000']);
 
 type Statement = [text: string, params: readonly unknown[]];
@@ -200,8 +221,8 @@ async function commit(course: Course): Promise<void> {
   const awaited = course.closing.map(({ given, hear }) => ({ answer: sendLater(course, given), hear }));
   for (const given of course.putOff) void sendLater(course, given);
   course.ended = true;
-  // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises have moved on; where
-  // one statement waits for the other, when all are answered.
+  // What the driver itself refuses never reaches the server, which would commit the rest. It is known when all promises
+  // have moved on; where one statement waits for the other, when all are answered.
   await (line.pipeline ? new Promise((resolve) => process.nextTick(resolve)) : Promise.all(pipelined));
   if (course.fault) throw course.fault;
   const committed = line.send('COMMIT');
@@ -218,14 +239,16 @@ async function rollBack(course: Course): Promise<Error | null> {
   course.ended = true;
   line.letGo();
   await Promise.all(course.pipelined);
-  if (!line.broken) await line.send('ROLLBACK').catch(() => {}); // then the connection is thrown away, which undoes it too
+  // Then the connection is thrown away, which undoes it too.
+  if (!line.broken) await line.send('ROLLBACK').catch(() => {});
   return course.fault;
 }
 
 /**
- * Runs a transaction, and runs it again after a serialisation failure or a deadlock: all of it was undone then. A lost connection is tried again
- * only while `begun` says that the work had not started (later nobody knows whether the commit arrived; of eager work nobody does, which is refused
- * a second time), and where the loss showed at once: a server that is silent has had its time.
+ * Runs a transaction, and runs it again after a serialisation failure or a deadlock: all of it was undone then. A lost
+ * connection is tried again only while `begun` says that the work had not started (later nobody knows whether the
+ * commit arrived; of eager work nobody does, which is refused a second time), and where the loss showed at once: a
+ * server that is silent has had its time.
  */
 export async function withRetry<T>(run: () => Promise<T>, begun: () => boolean): Promise<T> {
   const end = performance.now() + lossMs;

@@ -43,7 +43,9 @@ function openaiEntry(config: OpenAIConfig): ProviderEntry {
     models: offeredBy(config),
     known: isCompatible ? () => null : knownModel,
     assumed: isCompatible ? describeModel : null,
-    connect: isConfigured ? (models) => createOpenAIProvider({ ...config, name, models, factsOf: describeModel }) : null,
+    connect: isConfigured
+      ? (models) => createOpenAIProvider({ ...config, name, models, factsOf: describeModel })
+      : null,
   };
 }
 

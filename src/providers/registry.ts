@@ -23,7 +23,11 @@ export type ProviderEntry = {
 type FoundModel = { provider: ModelProvider; info: ModelInfo };
 
 /** Why a model cannot be called, in words for a person. */
-type ModelRefusal = { code: Extract<ErrorCode, 'INVALID_MODEL' | 'PROVIDER_NOT_CONFIGURED'>; message: string; provider: string };
+type ModelRefusal = {
+  code: Extract<ErrorCode, 'INVALID_MODEL' | 'PROVIDER_NOT_CONFIGURED'>;
+  message: string;
+  provider: string;
+};
 
 export type Providers = {
   /** The model, ready to be called; null where it is unknown or its provider has no key. */
@@ -100,16 +104,31 @@ function refuse(offers: readonly Offer[], model: string, wanted: string | null):
   const name = (usable[0] ?? offers[0])!.entry.name;
   if (wanted !== null && !offers.some(({ entry }) => entry.name === wanted)) {
     const names = (usable.length > 0 ? usable : offers).map(({ entry }) => `"${entry.name}"`).join(' or ');
-    return { code: 'INVALID_MODEL', provider: name, message: `There is no provider "${wanted.slice(0, 100)}" here: use ${names}.` };
+    return {
+      code: 'INVALID_MODEL',
+      provider: name,
+      message: `There is no provider "${wanted.slice(0, 100)}" here: use ${names}.`,
+    };
   }
   const allowed = usable.flatMap(({ infos }) => infos.map(({ id }) => id)).join(', ');
-  const lacking = offers.find((offer) => !offer.provider && (usable.length === 0 || offer.entry.name === wanted || hasModel(offer, model)));
+  const lacking = offers.find(
+    (offer) => !offer.provider && (usable.length === 0 || offer.entry.name === wanted || hasModel(offer, model)),
+  );
   if (lacking) {
     const { name: provider, displayName, requiredSettings } = lacking.entry;
     const instead = usable.length > 0 ? ` Without it, these can be used: ${allowed}.` : '';
-    return { code: 'PROVIDER_NOT_CONFIGURED', provider, message: `No key is set for ${displayName}: set ${requiredSettings}.${instead}` };
+    return {
+      code: 'PROVIDER_NOT_CONFIGURED',
+      provider,
+      message: `No key is set for ${displayName}: set ${requiredSettings}.${instead}`,
+    };
   }
-  return { code: 'INVALID_MODEL', provider: wanted ?? name, message: `There is no model "${model.slice(0, 100)}" here: use one of ${allowed}.` };
+  return {
+    code: 'INVALID_MODEL',
+    provider: wanted ?? name,
+    message: `There is no model "${model.slice(0, 100)}" here: use one of ${allowed}.`,
+  };
 }
 
-const hasModel = ({ infos, entry }: Offer, model: string): boolean => infos.some(({ id }) => id === model) || entry.known(model) !== null;
+const hasModel = ({ infos, entry }: Offer, model: string): boolean =>
+  infos.some(({ id }) => id === model) || entry.known(model) !== null;

@@ -33,7 +33,14 @@ describe('without any variable', () => {
       metrics: { port: null, host: '127.0.0.1' },
       log: { level: 'info', production: false },
       stores: { databaseUrl: null, dataDir: './data', poolSize: 10, redisUrl: null, redisPrefix: 'colloquy' },
-      auth: { secret: null, issuer: 'colloquy', audience: 'colloquy', jwksUrl: null, allowGuests: true, guestTokenHours: 24 },
+      auth: {
+        secret: null,
+        issuer: 'colloquy',
+        audience: 'colloquy',
+        jwksUrl: null,
+        allowGuests: true,
+        guestTokenHours: 24,
+      },
       turns: {
         maxRetries: 2,
         leaseMs: 4_000,
@@ -73,9 +80,12 @@ describe('without any variable', () => {
 });
 
 describe('the model provider', () => {
-  it.each([{ OPENAI_API_KEY: 'sk-1' }, { OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1' }])('is a real one with %o', (env) => {
-    expect(loadConfig(env).providers.openai).toMatchObject({ scripted: false, defaultModel: 'gpt-4o-mini' });
-  });
+  it.each([{ OPENAI_API_KEY: 'sk-1' }, { OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1' }])(
+    'is a real one with %o',
+    (env) => {
+      expect(loadConfig(env).providers.openai).toMatchObject({ scripted: false, defaultModel: 'gpt-4o-mini' });
+    },
+  );
 
   it('offers the default model first, and each model once', () => {
     const { models } = loadConfig({ OPENAI_MODEL: 'b', OPENAI_MODELS: 'a, b,,c' }).providers.openai;
@@ -124,11 +134,14 @@ describe('faults', () => {
     expect(problemsOf({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: expected .+, got .+`))]);
   });
 
-  it.each(['DATABASE_URL', 'REDIS_URL', 'JWT_SECRET', 'OPENAI_BASE_URL', 'JWKS_URL'])('in %s do not show its value', (name) => {
-    const [problem] = problemsOf({ [name]: 'x://u:hunter2@h' });
-    expect(problem).toMatch(new RegExp(`^${name}: `));
-    expect(problem).not.toContain('hunter2');
-  });
+  it.each(['DATABASE_URL', 'REDIS_URL', 'JWT_SECRET', 'OPENAI_BASE_URL', 'JWKS_URL'])(
+    'in %s do not show its value',
+    (name) => {
+      const [problem] = problemsOf({ [name]: 'x://u:hunter2@h' });
+      expect(problem).toMatch(new RegExp(`^${name}: `));
+      expect(problem).not.toContain('hunter2');
+    },
+  );
 
   it('include production on a shared database without a way to check tokens', () => {
     const env = { NODE_ENV: 'production', DATABASE_URL: databaseUrl };
@@ -159,7 +172,12 @@ describe('origins', () => {
 describe('the start-up table', () => {
   it('shows every setting and no secret', () => {
     const table = describeConfig(
-      loadConfig({ DATABASE_URL: databaseUrl, REDIS_URL: 'rediss://:hunter2@r:6379', JWT_SECRET: secret, OPENAI_API_KEY: 'sk-hunter2' }),
+      loadConfig({
+        DATABASE_URL: databaseUrl,
+        REDIS_URL: 'rediss://:hunter2@r:6379',
+        JWT_SECRET: secret,
+        OPENAI_API_KEY: 'sk-hunter2',
+      }),
     );
     const text = table.join('\n');
     expect(text).not.toMatch(/hunter2|battery/);
@@ -184,7 +202,8 @@ describe('.env.example', () => {
   });
 
   it('says of each what it does', () => {
-    for (const { name, comment } of entries) expect(comment).toBe(`# ${environment.shape[name as keyof typeof environment.shape].description}`);
+    for (const { name, comment } of entries)
+      expect(comment).toBe(`# ${environment.shape[name as keyof typeof environment.shape].description}`);
   });
 
   it('shows every default, and nothing else as one', () => {

@@ -65,7 +65,9 @@ describe('a frame of text', () => {
     const [alice, bob] = [argsOf(watch, 'alice'), argsOf(watch, 'bob')];
     const result = answer(alice.args, frame);
     expect(answer(bob.args, frame)).toBe(result);
-    expect(result).toMatchObject({ data: { conversationEvents: { events: [{ __typename: 'TextDeltaEvent', text: 'hello', offset: 0 }] } } });
+    expect(result).toMatchObject({
+      data: { conversationEvents: { events: [{ __typename: 'TextDeltaEvent', text: 'hello', offset: 0 }] } },
+    });
     expect([...alice.touched, ...bob.touched]).toEqual([]);
   });
 
@@ -80,8 +82,13 @@ describe('a frame of text', () => {
   it('is each reader’s own where what is selected hangs on a variable', async () => {
     const answer = createAnswers();
     const frame = frameOf([delta('hello')]);
-    const query = watch.replace('($id: ID!)', '($id: ID!, $no: Boolean!)').replace('text offset', 'text offset @skip(if: $no)');
-    const [yes, no] = [await answer(argsOf(query, 'alice', { no: true }).args, frame), await answer(argsOf(query, 'bob', { no: false }).args, frame)];
+    const query = watch
+      .replace('($id: ID!)', '($id: ID!, $no: Boolean!)')
+      .replace('text offset', 'text offset @skip(if: $no)');
+    const [yes, no] = [
+      await answer(argsOf(query, 'alice', { no: true }).args, frame),
+      await answer(argsOf(query, 'bob', { no: false }).args, frame),
+    ];
     expect(JSON.stringify(yes)).not.toContain('offset');
     expect(JSON.stringify(no)).toContain('offset');
   });
@@ -106,12 +113,20 @@ describe('a frame of text', () => {
         const inner = `... on EventMeta { ${['__typename', ...meta].join(' ')} } ... on TextDeltaEvent { ${['text', ...text].join(' ')} }`;
         const fields = `${outer.join(' ')} events { ${named ? '...Event' : inner} }`;
         const fragment = named ? `fragment Event on ConversationEvent { ${inner} }` : '';
-        const document = parse(`subscription S($id: ID!) { frame: conversationEvents(conversationId: $id) { ${fields} } } ${fragment}`);
+        const document = parse(
+          `subscription S($id: ID!) { frame: conversationEvents(conversationId: $id) { ${fields} } } ${fragment}`,
+        );
         const compiler = createCompiler(schema, document, 'S');
         for (let uses = 1; uses < 20; uses++) expect(compiler()).toBeNull();
         const compiled = compiler()!;
         const payload = frameOf(texts.map((each, index) => delta(each, index + 1)));
-        const plain = (await execute({ schema, document, rootValue: payload, contextValue: {}, variableValues: { id } })) as ExecutionResult;
+        const plain = (await execute({
+          schema,
+          document,
+          rootValue: payload,
+          contextValue: {},
+          variableValues: { id },
+        })) as ExecutionResult;
         expect(plain.errors).toBeUndefined();
         expect(JSON.stringify(compiled(payload, { id }))).toBe(JSON.stringify(plain));
       }),
@@ -123,7 +138,10 @@ describe('a frame of text', () => {
 describe('a frame of anything else', () => {
   it('is not compiled where fragments lead to many times the document: the compiler has each in the place of each spread', () => {
     const compiledAfter = (levels: number) => {
-      const fragments = Array.from({ length: levels }, (_, at) => `fragment F${at} on EventMeta { seq ...F${at + 1} ...F${at + 1} }`);
+      const fragments = Array.from(
+        { length: levels },
+        (_, at) => `fragment F${at} on EventMeta { seq ...F${at + 1} ...F${at + 1} }`,
+      );
       const query = `subscription { conversationEvents(conversationId: "x") { events { ...F0 } } } ${fragments.join(' ')} fragment F${levels} on EventMeta { seq }`;
       const compiler = createCompiler(schema, parse(query));
       return Array.from({ length: 30 }, compiler).at(-1);
@@ -134,7 +152,8 @@ describe('a frame of anything else', () => {
 
   it('is executed for each reader, with what that reader may see and nothing that was read before', async () => {
     const answer = createAnswers();
-    const query = 'subscription($id: ID!) { conversationEvents(conversationId: $id) { events { ... on TurnStartedEvent { turn { status } } } } }';
+    const query =
+      'subscription($id: ID!) { conversationEvents(conversationId: $id) { events { ... on TurnStartedEvent { turn { status } } } } }';
     const frame = frameOf([delta('hello'), { seq: 2, at: new Date(), turnId, body: { type: 'turn-started', turnId } }]);
     for (const name of ['RUNNING', 'QUEUED']) {
       const { args, touched } = argsOf(query, name);
@@ -156,7 +175,11 @@ describe('a socket', () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const sockets = new WebSocketServer({ server });
-    const binding = bind(sockets, (socket) => ({ socket, limits: messageLimits(null, 5_000) }), { schema, keepAliveMs, onFault: () => {} });
+    const binding = bind(sockets, (socket) => ({ socket, limits: messageLimits(null, 5_000) }), {
+      schema,
+      keepAliveMs,
+      onFault: () => {},
+    });
     ends.push(() => {
       binding.close();
       server.closeAllConnections();
@@ -167,7 +190,10 @@ describe('a socket', () => {
 
   it('that answers no ping is ended, and one that does stays', async () => {
     const { sockets, url } = await listen(400);
-    const [good, dead] = [new WebSocket(url, 'graphql-transport-ws'), new WebSocket(url, 'graphql-transport-ws', { autoPong: false })];
+    const [good, dead] = [
+      new WebSocket(url, 'graphql-transport-ws'),
+      new WebSocket(url, 'graphql-transport-ws', { autoPong: false }),
+    ];
     let pings = 0;
     good.on('ping', () => {
       pings += 1;

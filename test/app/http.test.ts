@@ -33,7 +33,10 @@ async function ask(url: string, query: string, headers: Record<string, string> =
   });
   return {
     status: response.status,
-    body: (await response.json()) as { data?: Record<string, unknown>; errors?: { message: string; extensions: object }[] },
+    body: (await response.json()) as {
+      data?: Record<string, unknown>;
+      errors?: { message: string; extensions: object }[];
+    },
   };
 }
 
@@ -62,13 +65,19 @@ describe('the HTTP server', () => {
   it('gives every answer an id, and lets no browser guess what it is', async () => {
     const [one, two] = [await get(`${app.url}/healthz`), await get(`${app.url}/nowhere`)];
     for (const { headers } of [one, two])
-      expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/) });
+      expect(headers).toMatchObject({
+        'x-content-type-options': 'nosniff',
+        'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+      });
     expect(one.headers['x-request-id']).not.toBe(two.headers['x-request-id']);
   });
 
   it('gives a browser the workbench, packed, once', async () => {
     const page = await get(`${app.url}/graphql`, browser);
-    expect(page).toMatchObject({ status: 200, headers: { 'content-encoding': 'gzip', 'content-type': 'text/html; charset=utf-8' } });
+    expect(page).toMatchObject({
+      status: 200,
+      headers: { 'content-encoding': 'gzip', 'content-type': 'text/html; charset=utf-8' },
+    });
     expect(page.headers.vary).toContain('accept');
     expect(page.body.length).toBeLessThan(3_500_000);
     const again = await get(`${app.url}/graphql`, { ...browser, 'if-none-match': page.headers.etag! });
@@ -89,19 +98,29 @@ describe('the HTTP server', () => {
 
   it('gives the workbench to who would rather have a page than data', async () => {
     for (const accept of ['text/html', browser.accept, 'text/html;q=0.9,application/json;q=0.5'])
-      expect([accept, (await get(`${app.url}/graphql`, { accept, 'accept-encoding': 'gzip' })).headers['content-type']]).toEqual([
+      expect([
+        accept,
+        (await get(`${app.url}/graphql`, { accept, 'accept-encoding': 'gzip' })).headers['content-type'],
+      ]).toEqual([accept, 'text/html; charset=utf-8']);
+    for (const accept of ['application/json, text/html;q=0.5', '*/*', 'text/html;q=0, application/json'])
+      expect([accept, (await get(`${app.url}/graphql`, { accept })).headers['content-type']]).not.toEqual([
         accept,
         'text/html; charset=utf-8',
       ]);
-    for (const accept of ['application/json, text/html;q=0.5', '*/*', 'text/html;q=0, application/json'])
-      expect([accept, (await get(`${app.url}/graphql`, { accept })).headers['content-type']]).not.toEqual([accept, 'text/html; charset=utf-8']);
   });
 
   it('has a workbench that asks no other host for anything', async () => {
     const html = (await promisify(gunzip)((await get(`${app.url}/graphql`, browser)).body)).toString();
-    const tags = html.replace(/(<script[^>]*>)[\s\S]*?(<\/script>)/g, '$1$2').replace(/(<style[^>]*>)[\s\S]*?(<\/style>)/g, '$1$2');
-    expect(tags.replace(/data:image\/[^"]+/, '').length, 'what is left beside scripts, styles and the icon').toBeLessThan(5_000);
-    const references = [...tags.matchAll(/(?:src|href|action|srcset|data|poster)\s*=\s*["']?([^"'\s>]*)/gi)].map(([, to]) => to!);
+    const tags = html
+      .replace(/(<script[^>]*>)[\s\S]*?(<\/script>)/g, '$1$2')
+      .replace(/(<style[^>]*>)[\s\S]*?(<\/style>)/g, '$1$2');
+    expect(
+      tags.replace(/data:image\/[^"]+/, '').length,
+      'what is left beside scripts, styles and the icon',
+    ).toBeLessThan(5_000);
+    const references = [...tags.matchAll(/(?:src|href|action|srcset|data|poster)\s*=\s*["']?([^"'\s>]*)/gi)].map(
+      ([, to]) => to!,
+    );
     expect(references.length).toBeGreaterThan(0);
     expect(references.filter((to) => /^(https?:)?\/\//i.test(to))).toEqual([]);
     const styles = [...html.matchAll(/<style[^>]*>([\s\S]*?)<\/style>/g)].map(([, style]) => style).join('\n');
@@ -111,7 +130,10 @@ describe('the HTTP server', () => {
   });
 
   it('does not give the workbench to a program', async () => {
-    const { headers, body } = await get(`${app.url}/graphql?query=%7B__typename%7D`, { accept: 'application/json', 'x-graphql-yoga-csrf': '1' });
+    const { headers, body } = await get(`${app.url}/graphql?query=%7B__typename%7D`, {
+      accept: 'application/json',
+      'x-graphql-yoga-csrf': '1',
+    });
     expect(headers['content-type']).toContain('application/json');
     expect(JSON.parse(body.toString())).toEqual({ data: { __typename: 'Query' } });
   });
@@ -154,7 +176,11 @@ describe('an HTTP server that is told to show less', () => {
   });
 
   it('does not tell its schema, and answers everything else', async () => {
-    for (const query of ['{ __schema { types { name } } }', '{ __type(name: "Turn") { name } }', getIntrospectionQuery()]) {
+    for (const query of [
+      '{ __schema { types { name } } }',
+      '{ __type(name: "Turn") { name } }',
+      getIntrospectionQuery(),
+    ]) {
       const { body } = await ask(app.url!, query);
       expect(body.data).toBeUndefined();
       expect(body.errors![0]!.message).toMatch(/introspection/i);

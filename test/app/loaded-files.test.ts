@@ -10,7 +10,9 @@ afterAll(() => processes.close());
 
 type Coverage = { result: { url: string }[] };
 
-/** The files that a process of this role has loaded by the time it is ready and has been told to end, as V8 lists them. */
+/**
+ * The files that a process of this role has loaded by the time it is ready and has been told to end, as V8 lists them.
+ */
 async function filesLoadedBy(role: string, place: Awaited<ReturnType<TestStorage['create']>>): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'colloquy-loaded-'));
   const started = await processes.start({
@@ -29,7 +31,9 @@ async function filesLoadedBy(role: string, place: Awaited<ReturnType<TestStorage
 }
 
 const ofGraphQL = (url: string): boolean =>
-  /\/dist\/graph\/|\/features\/[^/]+\/graph\.js$|\/node_modules\/(graphql|graphql-[a-z-]+|@graphql-[a-z-]+|@pothos|@envelop|dataloader)\//.test(url);
+  /\/dist\/graph\/|\/features\/[^/]+\/graph\.js$|\/node_modules\/(graphql|graphql-[a-z-]+|@graphql-[a-z-]+|@pothos|@envelop|dataloader)\//.test(
+    url,
+  );
 
 describe('the files that a process loads', () => {
   const storage = storages.find(({ name }) => name === 'postgres')!;

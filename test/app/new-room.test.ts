@@ -7,7 +7,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const run = promisify(execFile);
 
-/** A room as somebody adds it: with a service, a node, a loader, a list, a mutation with its result, and a field of another room's type. */
+/**
+ * A room as somebody adds it: with a service, a node, a loader, a list, a mutation with its result, and a field of
+ * another room's type.
+ */
 const room: Record<string, string> = {
   'index.ts': `
 /** Notes: what a user keeps for themselves. Owns no table. Promises: nobody else sees them. */
@@ -128,7 +131,8 @@ const central: Record<string, [before: RegExp, line: string][]> = {
 let copy: string;
 beforeAll(async () => {
   copy = await realpath(await mkdtemp(join(tmpdir(), 'colloquy-room-')));
-  for (const path of ['src', 'prisma', 'package.json', 'tsconfig.json']) await cp(resolve(path), join(copy, path), { recursive: true });
+  for (const path of ['src', 'prisma', 'package.json', 'tsconfig.json'])
+    await cp(resolve(path), join(copy, path), { recursive: true });
   await symlink(resolve('node_modules'), join(copy, 'node_modules'));
   for (const [name, text] of Object.entries(room)) {
     const path = join(copy, 'src/features/notes', name);
@@ -150,9 +154,9 @@ afterAll(() => rm(copy, { recursive: true, force: true }));
 it('a new room changes nothing but its own files, a line of app/schema.ts, and two of app/services.ts', async () => {
   expect(Object.keys(central)).toEqual(['src/app/schema.ts', 'src/app/services.ts']);
   const [types, answers] = await Promise.all([
-    run(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '--noEmit', '--pretty', 'false', '-p', copy], { cwd: copy }).catch(
-      ({ stdout }: { stdout: string }) => ({ stdout }),
-    ),
+    run(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '--noEmit', '--pretty', 'false', '-p', copy], {
+      cwd: copy,
+    }).catch(({ stdout }: { stdout: string }) => ({ stdout })),
     run(process.execPath, ['--import', 'tsx', 'script.ts', join(copy, 'data')], { cwd: copy }),
   ]);
   expect(types.stdout).toBe('');

@@ -73,7 +73,9 @@ describe('the entry with an SDK', () => {
       const copy = join(elsewhere, 'otel.mjs');
       await copyFile(entry, copy);
       const [code, stderr] = await new Promise<[unknown, string]>((resolve) => {
-        execFile(process.execPath, ['--import', pathToFileURL(copy).href, '-e', '0'], (error, _out, err) => resolve([error?.code ?? 0, err]));
+        execFile(process.execPath, ['--import', pathToFileURL(copy).href, '-e', '0'], (error, _out, err) =>
+          resolve([error?.code ?? 0, err]),
+        );
       });
       expect(code).toBe(1);
       expect(stderr).toMatch(/^Traces need the OpenTelemetry SDK.*npm install --no-save @opentelemetry\/sdk-node\n$/);

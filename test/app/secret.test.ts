@@ -34,7 +34,12 @@ it('is not replaced behind the back of its tokens when the file is damaged', asy
 it('is the configured one where there is one, and none where only an identity provider signs', async () => {
   const secret = 's'.repeat(32);
   expect(await resolveSecret(loadConfig({ JWT_SECRET: secret, DATA_DIR: dir }))).toBe(secret);
-  const shared = { NODE_ENV: 'production', DATABASE_URL: 'postgresql://db/x', JWKS_URL: 'https://id.example.com/keys', DATA_DIR: dir };
+  const shared = {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgresql://db/x',
+    JWKS_URL: 'https://id.example.com/keys',
+    DATA_DIR: dir,
+  };
   expect(await resolveSecret(loadConfig(shared))).toBeNull();
   expect(await readdir(dir)).toEqual([]);
 });

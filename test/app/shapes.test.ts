@@ -9,8 +9,8 @@ import { createProcesses, type Processes } from '../kit/processes.ts';
 import { follow, send } from '../kit/story.ts';
 
 /**
- * Node tells of each shape that it makes for objects. One that was made of another by spreading it and then adding to it belongs to that object
- * alone; the reason that Node gives is that it is a "prototype".
+ * Node tells of each shape that it makes for objects. One that was made of another by spreading it and then adding to
+ * it belongs to that object alone; the reason that Node gives is that it is a "prototype".
  */
 const ownShape = /^map,Transition,.*,prototype,/gm;
 const anyShape = /^map,/gm;
@@ -32,7 +32,12 @@ describe('what a turn is made of', () => {
 
   it('has no shape of its own for any word', async () => {
     const file = join(folder, 'v8.log');
-    const product = await processes.start(world.env, {}, ['--log-maps', `--logfile=${file}`, '--no-logfile-per-isolate', '--no-log-maps-details']);
+    const product = await processes.start(world.env, {}, [
+      '--log-maps',
+      `--logfile=${file}`,
+      '--no-logfile-per-isolate',
+      '--no-log-maps-details',
+    ]);
     const client = await world.client(product.url!);
     let mentioned = 0;
     async function shapes(): Promise<number> {
@@ -48,7 +53,8 @@ describe('what a turn is made of', () => {
     for (let turn = 0; turn < 2; turn++) await answered(client, 20);
     const [few, many] = [await shapesOf(20), await shapesOf(220)];
     console.info(`shapes: ${few} for 20 words, ${many} for 220`);
-    expect(mentioned).toBeGreaterThan(1_000); // else nothing was looked at; from Node.js 22 on hardly any shape is one object's own
+    // Else nothing was looked at; from Node.js 22 on hardly any shape is one object's own.
+    expect(mentioned).toBeGreaterThan(1_000);
     expect(many - few).toBeLessThan(100);
   }, 120_000); // a process that tells of its shapes is slow to start
 });

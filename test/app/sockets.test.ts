@@ -23,7 +23,9 @@ describeSettings(
       const reset = () =>
         new Promise<void>((resolve) => {
           const socket = connect(Number(port), '127.0.0.1', () => {
-            socket.write('GET /nope HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', () => socket.resetAndDestroy());
+            socket.write('GET /nope HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', () =>
+              socket.resetAndDestroy(),
+            );
           });
           socket.on('error', () => {}).on('close', () => resolve());
         });
@@ -36,7 +38,11 @@ describeSettings(
       const { cursor, conversation } = await ask(alice, 'One by one [[say one]]');
       const seen: string[] = [];
       for (let after = cursor, caughtUp = false; !caughtUp; ) {
-        const { conversationEvents: frame } = await alice.request(PollDocument, { id: conversation.id, after, limit: 1 });
+        const { conversationEvents: frame } = await alice.request(PollDocument, {
+          id: conversation.id,
+          after,
+          limit: 1,
+        });
         expect(frame.events.length).toBeLessThanOrEqual(1);
         seen.push(...frame.events.map(({ __typename }) => __typename));
         after = frame.cursor;

@@ -23,7 +23,12 @@ describe('a process that cannot start', () => {
   afterAll(() => drop());
 
   it('says everything that is wrong with its configuration at once, and no secret, and ends with 1', async () => {
-    const { code, stdout, stderr } = await run({ DATA_DIR: dataDir, PORT: 'many', REDIS_URL: 'nowhere', JWT_SECRET: 'hunter2' });
+    const { code, stdout, stderr } = await run({
+      DATA_DIR: dataDir,
+      PORT: 'many',
+      REDIS_URL: 'nowhere',
+      JWT_SECRET: 'hunter2',
+    });
     expect(code).toBe(1);
     expect(stdout).toBe('');
     expect(stderr.trim().split('\n')).toHaveLength(4);
@@ -32,9 +37,15 @@ describe('a process that cannot start', () => {
   });
 
   it('names a database that does not answer, without its password', async () => {
-    const { code, stderr } = await run({ DATA_DIR: dataDir, DATABASE_URL: 'postgres://me:hunter2@127.0.0.1:1/chat', PORT: '0' });
+    const { code, stderr } = await run({
+      DATA_DIR: dataDir,
+      DATABASE_URL: 'postgres://me:hunter2@127.0.0.1:1/chat',
+      PORT: '0',
+    });
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^DATABASE_URL: PostgreSQL at me@127\.0\.0\.1:1\/chat did not answer \(connect ECONNREFUSED 127\.0\.0\.1:1\)\..*\n$/);
+    expect(stderr).toMatch(
+      /^DATABASE_URL: PostgreSQL at me@127\.0\.0\.1:1\/chat did not answer \(connect ECONNREFUSED 127\.0\.0\.1:1\)\..*\n$/,
+    );
   });
 
   it.each(['PORT', 'METRICS_PORT'])('names a %s that is taken', async (name) => {
@@ -44,6 +55,8 @@ describe('a process that cannot start', () => {
     const { code, stderr } = await run({ DATA_DIR: dataDir, PORT: '0', [name]: String(port), LOG_LEVEL: 'error' });
     server.close();
     expect(code).toBe(1);
-    expect(stderr).toBe(`${name}: 127.0.0.1:${port} is in use by another process: stop it, or choose another ${name}.\n`);
+    expect(stderr).toBe(
+      `${name}: 127.0.0.1:${port} is in use by another process: stop it, or choose another ${name}.\n`,
+    );
   });
 });

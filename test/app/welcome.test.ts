@@ -4,7 +4,9 @@ import { loadConfig } from '../../src/app/config.ts';
 import { welcome } from '../../src/app/welcome.ts';
 
 const said = async (env: Record<string, string>, url: string | null = 'http://127.0.0.1:4000') =>
-  (await welcome(loadConfig({ JWT_SECRET: 'a secret of more than thirty-two bytes', ...env }), { url } as App)).join('\n');
+  (await welcome(loadConfig({ JWT_SECRET: 'a secret of more than thirty-two bytes', ...env }), { url } as App)).join(
+    '\n',
+  );
 
 it('the start says which model answers, and where, without what is secret in its address', async () => {
   expect(await said({})).toContain('The model is a scripted one');

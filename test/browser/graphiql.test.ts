@@ -54,7 +54,10 @@ describeInChromium('GraphiQL in Chromium', () => {
   /** What the page shows of the last answer: the lines for which there is room. */
   const shown = (page: Page): Promise<string> => page.locator('.graphiql-response').innerText();
 
-  /** Presses the button of a tab, and once more each second: GraphiQL asks for the operation of the tab before, until it has looked at this one. */
+  /**
+   * Presses the button of a tab, and once more each second: GraphiQL asks for the operation of the tab before, until it
+   * has looked at this one.
+   */
   async function execute(page: Page, name: string, isAsked: () => boolean | Promise<boolean>): Promise<void> {
     await open(page, name);
     for (let tries = 1; ; tries++) {
@@ -81,9 +84,11 @@ describeInChromium('GraphiQL in Chromium', () => {
   /** Follows what was sent last. */
   const stream = (page: Page) => execute(page, 'Stream', async () => (await shown(page)).includes('soFar'));
 
-  const operationOf = (request: Request): unknown => (request.method() === 'POST' ? request.postDataJSON().operationName : null);
+  const operationOf = (request: Request): unknown =>
+    request.method() === 'POST' ? request.postDataJSON().operationName : null;
   /** Whom the page is signed in as; null for nobody. */
-  const userOf = async (page: Page): Promise<string | null> => (await run(page, 'Conversations')).answer.data?.viewer.user.displayName ?? null;
+  const userOf = async (page: Page): Promise<string | null> =>
+    (await run(page, 'Conversations')).answer.data?.viewer.user.displayName ?? null;
 
   async function write(page: Page, editor: 'variables' | 'headers', value: object): Promise<void> {
     await page.getByRole('button', { name: editor }).first().click();
@@ -110,13 +115,19 @@ describeInChromium('GraphiQL in Chromium', () => {
     const [one, two] = [await run(page, 'Send'), await run(page, 'Send')];
     for (const { variables } of [one, two]) expect(variables.idempotencyKey).toMatch(/^[0-9a-f]{32}$/);
     expect(one.variables.idempotencyKey).not.toBe(two.variables.idempotencyKey);
-    for (const { answer } of [one, two]) expect(answer.data.sendMessage).toMatchObject({ __typename: 'SendMessageSuccess', deduplicated: false });
+    for (const { answer } of [one, two])
+      expect(answer.data.sendMessage).toMatchObject({ __typename: 'SendMessageSuccess', deduplicated: false });
     await stream(page);
     await until(async () => (await shown(page)).includes('TurnFinishedEvent'), 'the end of the answer');
     const { conversations } = (await run(page, 'Conversations')).answer.data;
-    const answer = conversations.nodes.find(({ id }: { id: string }) => id === two.answer.data.sendMessage.conversation.id).messages.nodes.at(-1);
+    const answer = conversations.nodes
+      .find(({ id }: { id: string }) => id === two.answer.data.sendMessage.conversation.id)
+      .messages.nodes.at(-1);
     await stream(page);
-    await until(async () => plain(await shown(page)).includes(plain(JSON.stringify(answer.content).slice(0, 80))), 'the beginning of its text');
+    await until(
+      async () => plain(await shown(page)).includes(plain(JSON.stringify(answer.content).slice(0, 80))),
+      'the beginning of its text',
+    );
   });
 
   it('goes on at the last cursor when the server is gone for a moment in mid-answer, and takes back what is taken back', async () => {
@@ -144,7 +155,10 @@ describeInChromium('GraphiQL in Chromium', () => {
     const text = 'Book me in [[call book_appointment {"topic": "teeth", "time": "14:00"}]] [[then]] [[say Done.]]';
     await write(page, 'variables', { text, idempotencyKey: 'new at each run' });
     await run(page, 'Send');
-    await until(async () => (await run(page, 'Approvals')).answer.data.pendingApprovals.nodes.length === 1, 'the tool to be asked for');
+    await until(
+      async () => (await run(page, 'Approvals')).answer.data.pendingApprovals.nodes.length === 1,
+      'the tool to be asked for',
+    );
     expect((await run(page, 'Allow')).answer.data.decideApprovals).toMatchObject({ resumed: true });
   });
 
@@ -185,7 +199,10 @@ describeInChromium('GraphiQL in Chromium', () => {
     const page = await newTab();
     await visit(page, url);
     const token = await tokenFor('alice');
-    await page.evaluate((old) => localStorage.setItem('graphiql:tabState', old), JSON.stringify({ tabs: [{ headers: token }] }));
+    await page.evaluate(
+      (old) => localStorage.setItem('graphiql:tabState', old),
+      JSON.stringify({ tabs: [{ headers: token }] }),
+    );
     await visit(page, `${url}#token=${token}`);
     expect(await userOf(page)).toBe('alice');
     const other = await context.newPage();
@@ -204,7 +221,10 @@ describeInChromium('GraphiQL in Chromium', () => {
     expect((await run(page, 'Asked')).answer).toEqual({ data: { __typename: 'Query' } });
     const tabs = await tabsOf(page);
     expect(tabs.filter((tab) => tab === 'Asked')).toHaveLength(1);
-    await until(() => page.evaluate(() => sessionStorage.getItem('graphiql:tabState')?.includes('Asked')), 'GraphiQL to keep its tabs');
+    await until(
+      () => page.evaluate(() => sessionStorage.getItem('graphiql:tabState')?.includes('Asked')),
+      'GraphiQL to keep its tabs',
+    );
     await page.reload();
     await page.locator('.graphiql-execute-button').waitFor();
     expect(await tabsOf(page)).toEqual(tabs);

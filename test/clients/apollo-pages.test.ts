@@ -8,7 +8,11 @@ function joined(fields: string, pageOf: (id: string) => object): unknown {
   const query = gql`query List($after: String) { conversations(first: 1, after: $after) { ${fields} pageInfo { hasNextPage endCursor } } }`;
   for (const [id, after] of [['first'], ['second', 'first']] as const) {
     const pageInfo = { __typename: 'PageInfo', hasNextPage: id === 'first', endCursor: id };
-    cache.writeQuery({ query, variables: { after }, data: { conversations: { __typename: 'ConversationConnection', ...pageOf(id), pageInfo } } });
+    cache.writeQuery({
+      query,
+      variables: { after },
+      data: { conversations: { __typename: 'ConversationConnection', ...pageOf(id), pageInfo } },
+    });
   }
   return cache.readQuery({ query });
 }

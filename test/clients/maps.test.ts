@@ -8,11 +8,15 @@ const read = (name: string): string => readFileSync(new URL(`../../docs/clients/
 describe('the maps for clients', () => {
   it('have possible-types.json as the schema gives it: run npm run generate after a change', () => {
     expect(read('possible-types.json')).toBe(printedPossibleTypes());
-    expect(JSON.parse(printedPossibleTypes())).toMatchObject({ GuestSessionResult: ['GuestSessionSuccess', 'RateLimitedError', 'ValidationError'] });
+    expect(JSON.parse(printedPossibleTypes())).toMatchObject({
+      GuestSessionResult: ['GuestSessionSuccess', 'RateLimitedError', 'ValidationError'],
+    });
   });
 
   it('have in scalars.json every scalar of the schema that is not of GraphQL itself, and no other', () => {
-    const scalars = Object.values(schema.getTypeMap()).filter((type) => isScalarType(type) && !isSpecifiedScalarType(type));
+    const scalars = Object.values(schema.getTypeMap()).filter(
+      (type) => isScalarType(type) && !isSpecifiedScalarType(type),
+    );
     expect(Object.keys(JSON.parse(read('scalars.json')) as object)).toEqual(scalars.map(({ name }) => name).sort());
   });
 });

@@ -47,7 +47,8 @@ async function layOut(page: string): Promise<void> {
   const folder = join(scratch, page);
   await mkdir(folder, { recursive: true });
   const common = filesOf('docs/CLIENTS.md');
-  for (const [name, code] of [...common, ...filesOf(`docs/clients/${page}.md`)]) await writeFile(join(folder, name), code);
+  for (const [name, code] of [...common, ...filesOf(`docs/clients/${page}.md`)])
+    await writeFile(join(folder, name), code);
   for (const file of ['schema.graphql', 'docs/clients/possible-types.json', 'docs/clients/scalars.json'])
     await copyFile(join(root, file), join(folder, basename(file)));
   const [command, ...words] = preparations[page] ?? [];
@@ -84,7 +85,10 @@ type Line = Partial<{
   end: object;
 }>;
 
-/** Runs the program of a page for a user. Every connection is reset when it has shown the first words, and only then the model goes on. */
+/**
+ * Runs the program of a page for a user. Every connection is reset when it has shown the first words, and only then the
+ * model goes on.
+ */
 async function drive(page: string, user: string): Promise<{ lines: Line[]; code: unknown; faults: string }> {
   const link = await startLink(Number(new URL(app.url!).port));
   const env = { ...process.env, URL: `http://127.0.0.1:${link.port}`, TOKEN: await tokenFor(user) };
@@ -131,7 +135,11 @@ describe.each(pages)('the page of %s', (page) => {
     expect(lines[1]).toEqual({ all: newest });
 
     const { refused } = lines[2]!;
-    expect(refused).toMatchObject({ __typename: 'ValidationError', code: 'VALIDATION_FAILED', issues: [{ path: ['input', 'content', 'text'] }] });
+    expect(refused).toMatchObject({
+      __typename: 'ValidationError',
+      code: 'VALIDATION_FAILED',
+      issues: [{ path: ['input', 'content', 'text'] }],
+    });
     const { sent, again } = lines[3]!;
     expect([sent, again]).toMatchObject([{ deduplicated: false }, { ...sent, deduplicated: true }]);
 
@@ -147,7 +155,9 @@ describe.each(pages)('the page of %s', (page) => {
 
   it('names packages that its program and this repository have', async () => {
     const [, packages] = /```sh\nnpm install (?:--save-dev )?(.*)\n/.exec(await written())!;
-    const { packages: installed } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as { packages: object };
+    const { packages: installed } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: object;
+    };
     expect(packages!.split(' ').filter((name) => !(`node_modules/${name}` in installed))).toEqual([]);
   });
 });

@@ -17,7 +17,15 @@ describe('a kind that only a newer version knows', () => {
     expect(isTextual(newerPart)).toBe(false);
     expect(contentOf([newerPart])).toBeNull();
     const known = () => 'known';
-    const answers = { text: known, reasoning: known, refusal: known, data: known, 'tool-call': known, 'tool-result': known, widget: known };
+    const answers = {
+      text: known,
+      reasoning: known,
+      refusal: known,
+      data: known,
+      'tool-call': known,
+      'tool-result': known,
+      widget: known,
+    };
     expect(matchPart(answers, 'unknown')(newerPart)).toBe('unknown');
     expect(matchPart(answers, 'unknown')({ type: 'text', text: '' })).toBe('known');
   });
@@ -31,12 +39,20 @@ it('every kind of part and of event has a GraphQL type of its own', () => {
 });
 
 it('text is what can grow and be cut, content what a person reads of it', () => {
-  const kindsWhere = (fact: 'isTextual' | 'isContent') => Object.entries(partKinds).flatMap(([kind, facts]) => (facts[fact] ? [kind] : []));
+  const kindsWhere = (fact: 'isTextual' | 'isContent') =>
+    Object.entries(partKinds).flatMap(([kind, facts]) => (facts[fact] ? [kind] : []));
   expect(kindsWhere('isTextual')).toEqual(['text', 'reasoning', 'refusal']);
   expect(kindsWhere('isContent')).toEqual(['text']);
 });
 
 it('deltas are merged and progress is removed when a turn has ended; every other event stays', () => {
-  const others = Object.entries(eventKinds).flatMap(([kind, { nature }]) => (nature === 'lasting' ? [] : [`${kind}: ${nature}`]));
-  expect(others).toEqual(['text-delta: delta', 'reasoning-delta: delta', 'arguments-delta: delta', 'tool-progress: passing']);
+  const others = Object.entries(eventKinds).flatMap(([kind, { nature }]) =>
+    nature === 'lasting' ? [] : [`${kind}: ${nature}`],
+  );
+  expect(others).toEqual([
+    'text-delta: delta',
+    'reasoning-delta: delta',
+    'arguments-delta: delta',
+    'tool-progress: passing',
+  ]);
 });

@@ -35,7 +35,9 @@ it('a message has the text of its pieces of text, and nothing of the others', ()
 });
 
 it('the units of a prompt are those of all text that a model reads: also reasoning, arguments and results', () => {
-  expect(unitsIn(conversation)).toBe('Be kind'.length + 'Look'.length + 'HmI look{"at":1}{}'.length + 'a catnothing'.length);
+  expect(unitsIn(conversation)).toBe(
+    'Be kind'.length + 'Look'.length + 'HmI look{"at":1}{}'.length + 'a catnothing'.length,
+  );
 });
 
 it('tokens are counted in text, calls and results, one message for each result, and in no bytes of images or signatures', () => {
@@ -54,5 +56,7 @@ it('tokens are counted in text, calls and results, one message for each result, 
     { role: 'tool', callId: 'c2', content: 'nothing' },
   ]);
   const [message] = conversation.slice(3);
-  expect(countedText([message!])).toBe('[{"role":"tool","callId":"c1","content":"a cat"},{"role":"tool","callId":"c2","content":"nothing"}]');
+  expect(countedText([message!])).toBe(
+    '[{"role":"tool","callId":"c1","content":"a cat"},{"role":"tool","callId":"c2","content":"nothing"}]',
+  );
 });

@@ -27,14 +27,17 @@ export function keepsTheModelContract(name: string, create: () => Promise<Trial>
         }
       });
 
-    trying('says that it was accepted first, and finish exactly once and last', async ({ provider, requests, expected }) => {
-      const { events, text, error } = await hear(provider, requests.answer);
-      expect(error).toBeNull();
-      expect(events[0]?.kind).toBe('accepted');
-      expect(events.at(-1)).toEqual({ kind: 'finish', reason: 'STOP' });
-      expect(events.filter(({ kind }) => kind === 'finish')).toHaveLength(1);
-      expect(text).toBe(expected);
-    });
+    trying(
+      'says that it was accepted first, and finish exactly once and last',
+      async ({ provider, requests, expected }) => {
+        const { events, text, error } = await hear(provider, requests.answer);
+        expect(error).toBeNull();
+        expect(events[0]?.kind).toBe('accepted');
+        expect(events.at(-1)).toEqual({ kind: 'finish', reason: 'STOP' });
+        expect(events.filter(({ kind }) => kind === 'finish')).toHaveLength(1);
+        expect(text).toBe(expected);
+      },
+    );
 
     trying('gives the usage once, with plausible counts', async ({ provider, requests }) => {
       const { events } = await hear(provider, requests.answer);
@@ -44,16 +47,19 @@ export function keepsTheModelContract(name: string, create: () => Promise<Trial>
       expect(usage?.usage.outputTokens).toBeGreaterThan(0);
     });
 
-    trying('yields no empty batch, and no two deltas of a kind beside each other in one', async ({ provider, requests }) => {
-      const { batches, error } = await hear(provider, requests.long);
-      expect(error).toBeNull();
-      expect(batches.length).toBeGreaterThan(2);
-      for (const batch of batches) {
-        expect(batch.length).toBeGreaterThan(0);
-        const kinds = batch.map(({ kind }) => kind);
-        expect(kinds.some((kind, at) => kind === kinds[at - 1])).toBe(false);
-      }
-    });
+    trying(
+      'yields no empty batch, and no two deltas of a kind beside each other in one',
+      async ({ provider, requests }) => {
+        const { batches, error } = await hear(provider, requests.long);
+        expect(error).toBeNull();
+        expect(batches.length).toBeGreaterThan(2);
+        for (const batch of batches) {
+          expect(batch.length).toBeGreaterThan(0);
+          const kinds = batch.map(({ kind }) => kind);
+          expect(kinds.some((kind, at) => kind === kinds[at - 1])).toBe(false);
+        }
+      },
+    );
 
     trying('says that a limit cut the answer short', async ({ provider, requests }) => {
       const { events, error } = await hear(provider, requests.cutShort);

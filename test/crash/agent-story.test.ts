@@ -20,11 +20,18 @@ const script = [
 ].join(' ');
 const ending = 'It is mild in Oslo, and your teeth are looked after at nine.';
 
-type Step = { name: string; strike: Strike; booking?: 'SUCCEEDED' | 'OUTCOME_UNKNOWN'; effects?: number; crashes?: number };
+type Step = {
+  name: string;
+  strike: Strike;
+  booking?: 'SUCCEEDED' | 'OUTCOME_UNKNOWN';
+  effects?: number;
+  crashes?: number;
+};
 
 /**
- * A kill in each of its steps. What follows the decision comes last, and of the booking alone nobody may guess. By default one at each point of a
- * call that nothing else is killed at: named-points.test.ts has those of a model's answer, tools.test.ts those about a tool that runs.
+ * A kill in each of its steps. What follows the decision comes last, and of the booking alone nobody may guess. By
+ * default one at each point of a call that nothing else is killed at: named-points.test.ts has those of a model's
+ * answer, tools.test.ts those about a tool that runs.
  */
 const everyStep: Step[] = [
   { name: 'when it is claimed', strike: { at: 'claimed' } },
@@ -60,7 +67,11 @@ describeSettings(
     let rescuer: App | null = null;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, tokensPerSecond: 400, env: { LEASE_MS: String(leaseMs), TOOLS: toolsModule } });
+      world = await createWorld(storage, {
+        redis,
+        tokensPerSecond: 400,
+        env: { LEASE_MS: String(leaseMs), TOOLS: toolsModule },
+      });
       processes = createProcesses();
       phone = await world.client(await world.start({ ROLE: 'api' }));
     });
@@ -79,7 +90,9 @@ describeSettings(
 
     async function begin(client: TestClient, text = script) {
       const journal = createJournal();
-      const sent = await send(client, `Take care of me. ${text}`, { conversation: { new: { metadata: journal.metadata } } });
+      const sent = await send(client, `Take care of me. ${text}`, {
+        conversation: { new: { metadata: journal.metadata } },
+      });
       return { journal, sent, to: sent.conversation.id, turnId: sent.turn.id };
     }
 
@@ -92,7 +105,9 @@ describeSettings(
     async function allow(turnId: string): Promise<void> {
       const { id, argumentsSha256 } = await until(() => asked(turnId), 'to be asked on the other device');
       const decisions = [{ approvalId: id, argumentsSha256, decision: { approve: true } }];
-      expect((await phone.request(DecideDocument, { decisions })).decideApprovals).toMatchObject({ __typename: 'ApprovalSuccess' });
+      expect((await phone.request(DecideDocument, { decisions })).decideApprovals).toMatchObject({
+        __typename: 'ApprovalSuccess',
+      });
     }
 
     const ended = async (turnId: string) => {
@@ -170,7 +185,10 @@ describeSettings(
         expect((await turnOf(phone, successOf(met))).status).toBe('QUEUED');
         await allow(met.turnId);
         expect(await ended(met.turnId)).toMatchObject({ status: 'COMPLETED', finalMessage: { content: ending } });
-        expect(await ended(successOf(met))).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Then rest.' } });
+        expect(await ended(successOf(met))).toMatchObject({
+          status: 'COMPLETED',
+          finalMessage: { content: 'Then rest.' },
+        });
         expect(met.journal.effects()).toContain('booked teeth 09:00');
       });
 
@@ -184,7 +202,10 @@ describeSettings(
       it('stops for it, and keeps what it has (INTERRUPT)', async () => {
         const met = await meet('INTERRUPT');
         expect(await ended(met.turnId)).toMatchObject({ status: 'CANCELLED' });
-        expect(await ended(successOf(met))).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Then rest.' } });
+        expect(await ended(successOf(met))).toMatchObject({
+          status: 'COMPLETED',
+          finalMessage: { content: 'Then rest.' },
+        });
         expect((await shown(met.to)).length).toBe(4);
         expect(await asked(met.turnId)).toBeNull();
         expect(met.journal.effects()).not.toContain('booked teeth 09:00');
@@ -193,7 +214,10 @@ describeSettings(
       it('is as if it had not been (ROLLBACK)', async () => {
         const met = await meet('ROLLBACK');
         expect(await ended(met.turnId)).toMatchObject({ status: 'SUPERSEDED' });
-        expect(await ended(successOf(met))).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Then rest.' } });
+        expect(await ended(successOf(met))).toMatchObject({
+          status: 'COMPLETED',
+          finalMessage: { content: 'Then rest.' },
+        });
         expect(await shown(met.to)).toEqual(['And then? [[say Then rest.]]', 'Then rest.']);
         expect(met.journal.effects()).not.toContain('booked teeth 09:00');
       });
@@ -202,7 +226,10 @@ describeSettings(
         const met = await meet('ENQUEUE');
         const merged = await send(phone, 'Or not? [[say Both, then.]]', { to: met.to, whenBusy: 'MERGE' });
         await allow(met.turnId);
-        expect(await ended(merged.turn.id)).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Both, then.' } });
+        expect(await ended(merged.turn.id)).toMatchObject({
+          status: 'COMPLETED',
+          finalMessage: { content: 'Both, then.' },
+        });
         expect(await ended(successOf(met))).toMatchObject({ status: 'SUPERSEDED' });
         expect((await shown(met.to))[2]).toBe('And then? [[say Then rest.]]\n\nOr not? [[say Both, then.]]');
       });

@@ -29,7 +29,10 @@ describeSettings(
     let there: TestClient;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, env: { LEASE_MS: '1500', LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) } });
+      world = await createWorld(storage, {
+        redis,
+        env: { LEASE_MS: '1500', LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) },
+      });
       processes = createProcesses();
       other = await world.start({ ROLE: 'api', LOG_LEVEL: 'silent' });
       there = await world.client(other);
@@ -39,7 +42,9 @@ describeSettings(
       await world.close();
     });
 
-    /** A process that does everything, with a reader on a socket of it that has seen the first words of a held answer. */
+    /**
+     * A process that does everything, with a reader on a socket of it that has seen the first words of a held answer.
+     */
     async function inMidAnswer() {
       const process = await processes.start(world.env);
       const here = await world.client(process.url!);
@@ -56,7 +61,8 @@ describeSettings(
       return { process, here, where, closings, reader, reading, calls: () => world.model.calls.slice(before) };
     }
 
-    const isDraining = (process: Process) => until(() => process.output().includes('draining'), 'the process to have heard');
+    const isDraining = (process: Process) =>
+      until(() => process.output().includes('draining'), 'the process to have heard');
 
     it('lets a running turn finish, tells its readers all of it, closes their sockets with 1012 and leaves with 0', async () => {
       const { process, here, where, closings, reader, reading, calls } = await inMidAnswer();
@@ -97,19 +103,34 @@ describeSettings(
         return fetch(`${process.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
       };
       const before = world.model.calls.length;
-      const input = { conversation: { new: {} }, content: { text: held }, idempotencyKey: randomUUID(), waitFor: 'FINISHED', timeoutMs: 60_000 };
+      const input = {
+        conversation: { new: {} },
+        content: { text: held },
+        idempotencyKey: randomUUID(),
+        waitFor: 'FINISHED',
+        timeoutMs: 60_000,
+      };
       const waiting = post(print(SendDocument), { input }, 'application/json').then((response) => response.json());
       await until(() => world.model.calls.length > before, 'the model to be asked');
       const { turnByIdempotencyKey: turn } = await here.request(TurnByKeyDocument, { key: input.idempotencyKey });
-      const stream = await post('subscription ($id: ID!) { turnEvents(turnId: $id) { caughtUp } }', { id: turn!.id }, 'text/event-stream');
+      const stream = await post(
+        'subscription ($id: ID!) { turnEvents(turnId: $id) { caughtUp } }',
+        { id: turn!.id },
+        'text/event-stream',
+      );
       process.kill('SIGTERM');
       const text = await stream.text(); // rejects where the connection was cut
       expect(text).toMatch(/SERVICE_UNAVAILABLE[^\n]*\n\nevent: complete\n/);
-      expect(await waiting).toMatchObject({ data: { sendMessage: { waitTimedOut: true, turn: { isTerminal: false } } } });
+      expect(await waiting).toMatchObject({
+        data: { sendMessage: { waitTimedOut: true, turn: { isTerminal: false } } },
+      });
       expect(await process.exited).toEqual({ code: 0, signal: null });
 
       const worker = await world.start({ ROLE: 'worker', LOG_LEVEL: 'silent' });
-      await until(() => world.model.calls.length === before + 2 && world.model.release(), 'the next worker to ask the model again');
+      await until(
+        () => world.model.calls.length === before + 2 && world.model.release(),
+        'the next worker to ask the model again',
+      );
       await until(async () => (await turnOf(there, turn!.id)).isTerminal, 'the turn to end');
       await worker.close(0);
     });
@@ -151,6 +172,7 @@ async function readToTheEnd(stream: AsyncIterable<Parameters<Reader['take']>[0]>
   try {
     for await (const frame of stream) reader.take(frame);
   } catch (error) {
-    if (!(typeof error === 'object' && error !== null && 'code' in error)) throw error; // anything but the closing of the socket
+    // Anything but the closing of the socket.
+    if (!(typeof error === 'object' && error !== null && 'code' in error)) throw error;
   }
 }

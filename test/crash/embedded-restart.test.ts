@@ -35,9 +35,11 @@ afterAll(async () => {
 /** A stranger's start: nothing is configured but where to listen and where to keep the data. */
 const start = (): Promise<Process> => processes.start({ PORT: '0', DATA_DIR: dataDir, TITLES: 'false' });
 
-const printed = (process: Process, line: RegExp): Promise<RegExpExecArray> => until(() => line.exec(process.output()), `a line like ${line}`);
+const printed = (process: Process, line: RegExp): Promise<RegExpExecArray> =>
+  until(() => line.exec(process.output()), `a line like ${line}`);
 
-const printedToken = async (process: Process): Promise<string> => (await printed(process, /^A token, good for \d+ hours:\s+(\S+)$/m))[1]!;
+const printedToken = async (process: Process): Promise<string> =>
+  (await printed(process, /^A token, good for \d+ hours:\s+(\S+)$/m))[1]!;
 
 function clientAt({ url }: Process, token: string): TestClient {
   const client = createTestClient(url!, token);
@@ -79,12 +81,19 @@ it('goes on where it was after kill -9 in mid-answer and a second start, with th
   expect(opened.messages.edges[0]!.node.content).toBe(text);
 
   let goesOnAt = 0;
-  for await (const frame of framesOf(after.socket(), LiveDocument, { id: where.conversationId, after: reader.cursor, coalesceMs: 0 })) {
+  for await (const frame of framesOf(after.socket(), LiveDocument, {
+    id: where.conversationId,
+    after: reader.cursor,
+    coalesceMs: 0,
+  })) {
     reader.take(frame);
-    if (goesOnAt === 0 && reader.of('TextDeltaEvent').some(({ attempt }) => attempt === 2)) goesOnAt = performance.now();
+    if (goesOnAt === 0 && reader.of('TextDeltaEvent').some(({ attempt }) => attempt === 2))
+      goesOnAt = performance.now();
     if (reader.finished.length > 0) break;
   }
-  console.info(`goes on ${Math.round(goesOnAt - spawnedAt)} ms after the second start, ${Math.round(goesOnAt - thereAt)} ms after its greeting`);
+  console.info(
+    `goes on ${Math.round(goesOnAt - spawnedAt)} ms after the second start, ${Math.round(goesOnAt - thereAt)} ms after its greeting`,
+  );
   expect(goesOnAt, 'a word of the second attempt').toBeGreaterThan(thereAt);
   expect(goesOnAt - thereAt).toBeLessThan(promisedMs);
 
@@ -104,7 +113,12 @@ it('goes on with a conversation after it was asked to end and was started again'
   const token = await printedToken(first);
   const send = async (client: TestClient, conversation: { new: object } | { id: string }) => {
     const { sendMessage } = await client.request(SendDocument, {
-      input: { conversation, content: { text: 'Hello [[speed 0]]' }, idempotencyKey: randomUUID(), waitFor: 'FINISHED' },
+      input: {
+        conversation,
+        content: { text: 'Hello [[speed 0]]' },
+        idempotencyKey: randomUUID(),
+        waitFor: 'FINISHED',
+      },
     });
     if (sendMessage.__typename !== 'SendMessageSuccess') throw new Error(sendMessage.message);
     return sendMessage;

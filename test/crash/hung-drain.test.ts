@@ -29,7 +29,10 @@ async function linkTo(target: string): Promise<Link> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const url = Object.assign(new URL(target), { hostname: '127.0.0.1', port: String((server.address() as AddressInfo).port) }).href;
+  const url = Object.assign(new URL(target), {
+    hostname: '127.0.0.1',
+    port: String((server.address() as AddressInfo).port),
+  }).href;
   return {
     url,
     freeze: () => {
@@ -50,7 +53,10 @@ describeSettings(
     const links: Link[] = [];
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis: true, env: { LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) } });
+      world = await createWorld(storage, {
+        redis: true,
+        env: { LOG_LEVEL: 'info', DRAIN_SECONDS: String(drainSeconds) },
+      });
       processes = createProcesses();
     });
     afterAll(async () => {

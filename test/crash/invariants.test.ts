@@ -15,7 +15,10 @@ const globalMessage = toGlobalId('Message', messageId);
 const killedAt = 1_700_000_000_000;
 const text = 'word1 word2 word3';
 
-/** A run in which all went as it must: a turn whose first worker was killed, another that called tools, and a reader of each. */
+/**
+ * A run in which all went as it must: a turn whose first worker was killed, another that called tools, and a reader of
+ * each.
+ */
 function good(): Evidence {
   const evidence = withoutTools();
   addToolTurn(evidence);
@@ -39,19 +42,52 @@ function withoutTools(): Evidence {
     cutSendAfter: null,
     stopAfter: null,
   } as const;
-  const answer = { turnId: globalTurn, conversationId: toGlobalId('Conversation', conversationId), cursor: 'c', sentAt: killedAt, ms: 40 };
+  const answer = {
+    turnId: globalTurn,
+    conversationId: toGlobalId('Conversation', conversationId),
+    cursor: 'c',
+    sentAt: killedAt,
+    ms: 40,
+  };
   const call = { status: 200, chunksSent: 5, turnKey: 'key', messages: [{ role: 'user', content: plan.text }] };
   return {
     schedule: { ...scheduleOf(1), faults: [{ name: 'kill-delta', at: 0, forMs: 0, which: 0, skip: 0 }] },
     startedAt: killedAt,
-    records: [{ plan, user: 'alice', answers: [answer, { ...answer }], refusals: [], failures: [], stop: null, decisions: [] }],
+    records: [
+      { plan, user: 'alice', answers: [answer, { ...answer }], refusals: [], failures: [], stop: null, decisions: [] },
+    ],
     watchers: [watcher()],
     rows: {
       conversations: [{ id: conversationId, head: 6, totalTokens: 30 }],
-      turns: [{ id: turnId, conversationId, key: 'key', status: 'COMPLETED', fence: 2, attempt: 2, finishedAt: new Date(killedAt), error: null }],
+      turns: [
+        {
+          id: turnId,
+          conversationId,
+          key: 'key',
+          status: 'COMPLETED',
+          fence: 2,
+          attempt: 2,
+          finishedAt: new Date(killedAt),
+          error: null,
+        },
+      ],
       attempts: [
-        { turnId, number: 1, worker: 'host:111:a', outcome: 'CRASHED', startedAt: new Date(killedAt), requestedAt: new Date(killedAt) },
-        { turnId, number: 2, worker: 'host:222:b', outcome: 'COMPLETED', startedAt: new Date(killedAt), requestedAt: new Date(killedAt) },
+        {
+          turnId,
+          number: 1,
+          worker: 'host:111:a',
+          outcome: 'CRASHED',
+          startedAt: new Date(killedAt),
+          requestedAt: new Date(killedAt),
+        },
+        {
+          turnId,
+          number: 2,
+          worker: 'host:222:b',
+          outcome: 'COMPLETED',
+          startedAt: new Date(killedAt),
+          requestedAt: new Date(killedAt),
+        },
       ],
       usage: [
         { turnId, attempt: 1, source: 'ESTIMATED', requestId: null, outputTokens: 1, totalTokens: 10 },
@@ -66,14 +102,33 @@ function withoutTools(): Evidence {
         event(6, { type: 'turn-finished', turnId }),
       ],
       messages: [
-        { id: messageId, turnId, role: 'ASSISTANT', status: 'COMPLETE', content: text, sha256: sha256(text), parts: [{ type: 'text', text }] },
+        {
+          id: messageId,
+          turnId,
+          role: 'ASSISTANT',
+          status: 'COMPLETE',
+          content: text,
+          sha256: sha256(text),
+          parts: [{ type: 'text', text }],
+        },
       ],
       toolCalls: [],
       approvals: [],
     },
     calls: [{ ...call, number: 1 } as never, { ...call, number: 2 } as never],
     effects: [],
-    endings: [{ slot: 'worker-1', role: 'worker', pid: 111, at: killedAt, expected: true, code: null, signal: 'SIGKILL', output: '' }],
+    endings: [
+      {
+        slot: 'worker-1',
+        role: 'worker',
+        pid: 111,
+        at: killedAt,
+        expected: true,
+        code: null,
+        signal: 'SIGKILL',
+        output: '',
+      },
+    ],
     leaks: [],
     unfinished: [],
     beats: [],
@@ -121,7 +176,8 @@ function watcher(): Watcher {
 type Rows = Evidence['rows'];
 const indexOf = ({ events }: Rows, type: string): number => events.findIndex(({ body }) => body.type === type);
 const removeEvent = (rows: Rows, type: string) => rows.events.splice(indexOf(rows, type), 1);
-const repeatEvent = (rows: Rows, type: string) => rows.events.splice(indexOf(rows, type), 0, rows.events[indexOf(rows, type)]!);
+const repeatEvent = (rows: Rows, type: string) =>
+  rows.events.splice(indexOf(rows, type), 0, rows.events[indexOf(rows, type)]!);
 
 /** Of each invariant, ways to break it. */
 const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
@@ -131,10 +187,16 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
   ],
   'the answer is the model’s': [
     ({ rows }) => Object.assign(rows.messages[0]!, { content: 'word1 word2' }),
-    ({ rows }) => [Object.assign(rows.turns[0]!, { status: 'FAILED' }), Object.assign(rows.messages[0]!, { content: 'word2' })],
+    ({ rows }) => [
+      Object.assign(rows.turns[0]!, { status: 'FAILED' }),
+      Object.assign(rows.messages[0]!, { content: 'word2' }),
+    ],
   ],
   'histories are whole': [({ watchers }) => watchers[0]!.faults.push('A delta at 9 came to a part of 5')],
-  'histories are the log': [({ rows }) => rows.events.splice(2, 1), ({ watchers }) => watchers[0]!.reader.events.splice(2, 1)],
+  'histories are the log': [
+    ({ rows }) => rows.events.splice(2, 1),
+    ({ watchers }) => watchers[0]!.reader.events.splice(2, 1),
+  ],
   'one end': [
     ({ rows }) => Object.assign(rows.turns[0]!, { status: 'RUNNING' }),
     ({ rows }) => rows.events.push({ ...rows.events[5]!, seq: 7 }),
@@ -142,7 +204,9 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
     ({ rows }) => rows.events.pop(),
   ],
   'everything ends in time': [({ unfinished }) => unfinished.push('key has not ended')],
-  'recovery is quick': [({ watchers }) => watchers[0]!.frames.splice(2, 2, { ...watchers[0]!.frames[2]!, at: killedAt + 10_500 })],
+  'recovery is quick': [
+    ({ watchers }) => watchers[0]!.frames.splice(2, 2, { ...watchers[0]!.frames[2]!, at: killedAt + 10_500 }),
+  ],
   'no late writer': [
     ({ rows }) => rows.events.splice(4, 0, rows.events[1]!),
     ({ watchers }) => watchers[0]!.reader.events.push(watchers[0]!.reader.events[1]!),
@@ -151,7 +215,11 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
     ({ rows }) => rows.usage.splice(1, 1),
     ({ rows }) => rows.usage.pop(),
     ({ rows }) => [Object.assign(rows.turns[0]!, { status: 'CANCELLED' }), rows.usage.shift()],
-    ({ rows, calls }) => [Object.assign(rows.turns[0]!, { status: 'CANCELLED' }), rows.usage.splice(1, 1), calls.push(calls[0]!)],
+    ({ rows, calls }) => [
+      Object.assign(rows.turns[0]!, { status: 'CANCELLED' }),
+      rows.usage.splice(1, 1),
+      calls.push(calls[0]!),
+    ],
     ({ rows }) => rows.usage.push({ ...rows.usage[1]! }),
     ({ rows }) => Object.assign(rows.usage[1]!, { outputTokens: 4 }),
     ({ rows }) => Object.assign(rows.usage[1]!, { requestId: 'scripted-9' }),
@@ -168,7 +236,10 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
   'strangers see nothing': [({ leaks }) => leaks.push('a stranger got it')],
   'nothing else fails a turn': [({ rows }) => Object.assign(rows.turns[0]!, { status: 'FAILED' })],
   'nobody waits for Redis': [
-    ({ schedule, records }) => [Object.assign(schedule.faults[0]!, { name: 'redis-frozen' }), Object.assign(records[0]!.answers[0]!, { ms: 2_500 })],
+    ({ schedule, records }) => [
+      Object.assign(schedule.faults[0]!, { name: 'redis-frozen' }),
+      Object.assign(records[0]!.answers[0]!, { ms: 2_500 }),
+    ],
     ({ schedule, records }) => [
       Object.assign(schedule.faults[0]!, { name: 'redis-frozen' }),
       Object.assign(records[1]!.decisions[0]!, { ms: 2_500 }),
@@ -187,7 +258,10 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
   ],
   'calls are the model’s': [
     ({ rows }) => rows.toolCalls.push({ ...rows.toolCalls[0]!, id: randomUUID(), number: 3 }),
-    ({ rows }) => [Object.assign(rows.turns[1]!, { status: 'FAILED' }), rows.toolCalls.push({ ...rows.toolCalls[0]!, id: randomUUID(), number: 3 })],
+    ({ rows }) => [
+      Object.assign(rows.turns[1]!, { status: 'FAILED' }),
+      rows.toolCalls.push({ ...rows.toolCalls[0]!, id: randomUUID(), number: 3 }),
+    ],
     ({ rows }) => rows.toolCalls.pop(),
     ({ rows }) => Object.assign(rows.toolCalls[0]!, { arguments: { topic: 'hate' } }),
     ({ rows }) => rows.messages[1]!.parts.splice(3, 1),
@@ -195,7 +269,10 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
   ],
   'effects are told': [
     ({ effects }) => effects.push({ ...effects[0]!, attempt: 2 }),
-    ({ effects, rows }) => [effects.push({ ...effects[0]!, attempt: 2 }), Object.assign(rows.toolCalls[0]!, { attempts: 2 })],
+    ({ effects, rows }) => [
+      effects.push({ ...effects[0]!, attempt: 2 }),
+      Object.assign(rows.toolCalls[0]!, { attempts: 2 }),
+    ],
     ({ effects }) => effects.shift(),
     ({ effects, rows }) => [effects.shift(), Object.assign(rows.toolCalls[0]!, { replay: 'IDEMPOTENT' })],
     ({ rows }) => Object.assign(rows.toolCalls[0]!, { attempts: 0 }),
@@ -240,7 +317,8 @@ const broken: Record<string, ((evidence: Evidence) => unknown)[]> = {
   ],
 };
 
-const violated = (evidence: Evidence): string[] => Object.keys(invariants).filter((name) => invariants[name]!(evidence).length > 0);
+const violated = (evidence: Evidence): string[] =>
+  Object.keys(invariants).filter((name) => invariants[name]!(evidence).length > 0);
 
 it('finds nothing in a run in which all is well', () => {
   expect(violated(good())).toEqual([]);

@@ -15,7 +15,9 @@ import { until } from '../kit/until.ts';
 /** Short, so that the tests are; what a lease is worth does not depend on its length. */
 const leaseMs = 1_500;
 const question = 'Tell me a story [[tokens 90]] [[speed 90]]';
-/** For a strike at a later word: words gather where a machine is slow, and there must be as many batches all the same. */
+/**
+ * For a strike at a later word: words gather where a machine is slow, and there must be as many batches all the same.
+ */
 const longQuestion = 'Tell me a story [[tokens 90]] [[speed 30]]';
 
 type Case = { at: Strike['at']; skip?: number; attempts: string[]; calls: number; rows: number; note?: string };
@@ -23,7 +25,8 @@ type Case = { at: Strike['at']; skip?: number; attempts: string[]; calls: number
 const crashedOnce = { attempts: ['CRASHED', 'COMPLETED'], calls: 2, rows: 2 };
 const cases: Case[] = [
   { at: 'claimed', attempts: ['CRASHED', 'COMPLETED'], calls: 1, rows: 1 },
-  // That the call is about to be made is stored before it is made: killed in between, a call may be charged that never was, and none is lost.
+  // That the call is about to be made is stored before it is made: killed in between, a call may be charged that never
+  // was, and none is lost.
   { at: 'request-sent', attempts: ['CRASHED', 'COMPLETED'], calls: 1, rows: 2, note: ', before the request left' },
   { at: 'on-the-wire', ...crashedOnce },
   { at: 'first-delta', ...crashedOnce },
@@ -62,10 +65,16 @@ describeSettings(
     };
 
     /** The calls that the model's journal has of a question, which each test makes its own. */
-    const callsOf = (text: string): ScriptedCall[] => world.model.calls.filter(({ messages }) => messages.at(-1)!.content === text);
+    const callsOf = (text: string): ScriptedCall[] =>
+      world.model.calls.filter(({ messages }) => messages.at(-1)!.content === text);
 
     /** Reads on one process for as long as `struck` has not come true, whatever there is to read. */
-    async function readUntil(client: TestClient, id: string, reader: Reader, struck: () => Promise<unknown> | unknown): Promise<void> {
+    async function readUntil(
+      client: TestClient,
+      id: string,
+      reader: Reader,
+      struck: () => Promise<unknown> | unknown,
+    ): Promise<void> {
       await until(async () => {
         const { conversationEvents } = await client.request(PollDocument, { id, after: reader.cursor });
         reader.take(conversationEvents);
@@ -94,12 +103,16 @@ describeSettings(
         const seen = reader.events.length;
 
         await startRescuer();
-        if (reader.finished.length === 0) await follow(there, { id: where.conversationId, after: reader.cursor, coalesceMs: 0 }, undefined, reader);
+        if (reader.finished.length === 0)
+          await follow(there, { id: where.conversationId, after: reader.cursor, coalesceMs: 0 }, undefined, reader);
         expect(seen).toBeGreaterThan(0);
         const turn = await checkFinishedTurn(there, where, reader, rows);
         expect(turn.attempts.map(({ outcome }) => outcome)).toEqual(attempts);
         expect(callsOf(text)).toHaveLength(calls);
-        expect(turn.usage.map(({ source }) => source).sort()).toEqual([...Array(rows - 1).fill('ESTIMATED'), 'PROVIDER']);
+        expect(turn.usage.map(({ source }) => source).sort()).toEqual([
+          ...Array(rows - 1).fill('ESTIMATED'),
+          'PROVIDER',
+        ]);
       });
     }
 
@@ -133,8 +146,12 @@ describeSettings(
     ];
     for (const { at, calls } of overlaps) {
       it(`is not touched by a worker that was stopped at "${at}" and comes back while another one writes`, async () => {
-        const { worker, text, where, reader } = await begin({ at, signal: 'SIGSTOP' }, 'Wait for the word [[hold]] [[speed 0]]');
-        if (at === 'finishing') await until(() => callsOf(text).length === 1 && world.model.release(), 'the first call');
+        const { worker, text, where, reader } = await begin(
+          { at, signal: 'SIGSTOP' },
+          'Wait for the word [[hold]] [[speed 0]]',
+        );
+        if (at === 'finishing')
+          await until(() => callsOf(text).length === 1 && world.model.release(), 'the first call');
         await readUntil(here, where.conversationId, reader, async () => (await turnOf(here, where.turnId)).attempt > 0);
         await startRescuer();
         const isWriting = () => reader.of('TextDeltaEvent').some(({ attempt }) => attempt === 2);
@@ -165,7 +182,10 @@ describeSettings(
         await continued(worker);
         expect(await turnOf(there, where.turnId)).toEqual(turn);
         await checkFinishedTurn(there, where, reader, calls);
-        expect((await here.request(PollDocument, { id: where.conversationId, after: reader.cursor })).conversationEvents.events).toEqual([]);
+        expect(
+          (await here.request(PollDocument, { id: where.conversationId, after: reader.cursor })).conversationEvents
+            .events,
+        ).toEqual([]);
         expect(callsOf(text)).toHaveLength(calls);
       });
     }
@@ -173,10 +193,16 @@ describeSettings(
   ({ storage, redis }) => storage.name === 'postgres' && redis,
 );
 
-/** Wakes a stopped worker, lets it find out what it has missed, and ends it: nothing that it still wanted to write is left over. */
+/**
+ * Wakes a stopped worker, lets it find out what it has missed, and ends it: nothing that it still wanted to write is
+ * left over.
+ */
 async function continued(worker: Process): Promise<void> {
   worker.kill('SIGCONT');
-  await until(() => worker.output().includes('turn left to another worker'), 'the worker to find that the turn is not its own any more');
+  await until(
+    () => worker.output().includes('turn left to another worker'),
+    'the worker to find that the turn is not its own any more',
+  );
   worker.kill('SIGTERM');
   expect(await worker.exited).toEqual({ code: 0, signal: null });
 }

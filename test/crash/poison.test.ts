@@ -47,7 +47,11 @@ describeSettings(
     let kept: ReturnType<typeof supervise>;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, tokensPerSecond: 30, env: { LEASE_MS: '4000', TURNS_PER_USER: '30' } });
+      world = await createWorld(storage, {
+        redis,
+        tokensPerSecond: 30,
+        env: { LEASE_MS: '4000', TURNS_PER_USER: '30' },
+      });
       processes = createProcesses();
       alice = await world.client(await world.start({ ROLE: 'api' }));
     });
@@ -77,7 +81,9 @@ describeSettings(
       'takes others with it twice; then it runs where it ends nobody else, is failed when it has ended that twice, and they go on',
       async () => {
         await until(() => kept.process, 'the process', patienceMs);
-        const innocent = await Promise.all(Array.from({ length: 6 }, (_, n) => send(alice, `Innocent ${n} [[tokens 200]]`)));
+        const innocent = await Promise.all(
+          Array.from({ length: 6 }, (_, n) => send(alice, `Innocent ${n} [[tokens 200]]`)),
+        );
         const speaks = ({ conversation, cursor }: Sent) =>
           follow(alice, { id: conversation.id, after: cursor }, (reader) => textSoFar(reader) !== '');
         await Promise.all(innocent.map(speaks));
@@ -85,8 +91,16 @@ describeSettings(
         await until(() => isTerminal(poison), 'the end of it', patienceMs);
         const turn = await turnOf(alice, poison.turn.id);
         expect(turn).toMatchObject({ status: 'FAILED', error: { code: 'INTERNAL' } });
-        expect(turn.error!.message).toMatch(/^The answer was given up: 4 processes stopped .* the last 2 of them with nothing else to do/);
-        expect(turn.attempts.map(({ outcome }) => outcome)).toEqual(['CRASHED', 'CRASHED', 'CRASHED', 'CRASHED', 'PROVIDER_ERROR']);
+        expect(turn.error!.message).toMatch(
+          /^The answer was given up: 4 processes stopped .* the last 2 of them with nothing else to do/,
+        );
+        expect(turn.attempts.map(({ outcome }) => outcome)).toEqual([
+          'CRASHED',
+          'CRASHED',
+          'CRASHED',
+          'CRASHED',
+          'PROVIDER_ERROR',
+        ]);
         expect(new Set(pidsOf(poison)).size).toBe(4);
         for (const sent of innocent) await until(() => isTerminal(sent), 'the end of an innocent one', patienceMs);
         for (const sent of innocent) expect((await turnOf(alice, sent.turn.id)).status).toBe('COMPLETED');
@@ -101,7 +115,10 @@ describeSettings(
       async () => {
         const sent = await sendDeadly(3);
         await until(() => isTerminal(sent), 'the end of it', patienceMs);
-        expect(await turnOf(alice, sent.turn.id)).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'I am alive.' } });
+        expect(await turnOf(alice, sent.turn.id)).toMatchObject({
+          status: 'COMPLETED',
+          finalMessage: { content: 'I am alive.' },
+        });
         expect([kept.deaths, pidsOf(sent).length]).toEqual([2, 3]);
       },
       2 * patienceMs,

@@ -23,8 +23,8 @@ const redis = { deadMs: defaultOrFull(4_000, 30_000), addedMs: 1_000, normalMs: 
 const kills = defaultOrFull({ rounds: 2, answers: 8 }, { rounds: 4, answers: 4 });
 
 /**
- * Some twenty seconds of chaos. The full run has a minute or two of it, one kind of fault after the other, and whatever a fresh seed brings (in CI
- * the same one each time). `npm run chaos` runs longer.
+ * Some twenty seconds of chaos. The full run has a minute or two of it, one kind of fault after the other, and whatever
+ * a fresh seed brings (in CI the same one each time). `npm run chaos` runs longer.
  */
 const some = [
   { seed: 1, kind: 'kill-' },
@@ -68,12 +68,23 @@ describe.runIf(canRun)('two API processes and two workers', () => {
     await stage?.close();
   });
 
-  type Asked = { turnId: string; reader: Reader; done: Promise<unknown>; sentAt: number; firstAt: number; firstOf(attempt: number): number };
+  type Asked = {
+    turnId: string;
+    reader: Reader;
+    done: Promise<unknown>;
+    sentAt: number;
+    firstAt: number;
+    firstOf(attempt: number): number;
+  };
 
   /** Sends at one process and reads at the other. */
   async function ask(text: string, at: 0 | 1 = 0): Promise<Asked> {
     const sentAt = Date.now();
-    const input = { conversation: { new: {} }, content: { text: `${text} ${randomUUID()}` }, idempotencyKey: randomUUID() };
+    const input = {
+      conversation: { new: {} },
+      content: { text: `${text} ${randomUUID()}` },
+      idempotencyKey: randomUUID(),
+    };
     const sent = expectType((await clients[at]!.request(SendDocument, { input })).sendMessage, 'SendMessageSuccess');
     const times = new Map<number, number>();
     const reader = createReader();
@@ -82,7 +93,12 @@ describe.runIf(canRun)('two API processes and two workers', () => {
       if (attempt > 0 && !times.has(attempt)) times.set(attempt, Date.now());
       return hasFinished(each);
     };
-    const done = follow(clients[1 - at]!, { id: sent.conversation.id, after: sent.cursor, coalesceMs: 0 }, seen, reader);
+    const done = follow(
+      clients[1 - at]!,
+      { id: sent.conversation.id, after: sent.cursor, coalesceMs: 0 },
+      seen,
+      reader,
+    );
     return {
       ...{ turnId: sent.turn.id, reader, done, sentAt, firstOf: (attempt) => times.get(attempt) ?? 0 },
       get firstAt() {
@@ -95,7 +111,9 @@ describe.runIf(canRun)('two API processes and two workers', () => {
     const took: number[] = [];
     const start = Date.now();
     for (let round = 0; round < kills.rounds; round++) {
-      const asked = await Promise.all(Array.from({ length: kills.answers }, (_, at) => ask('[[tokens 400]] [[speed 20]]', at % 2 === 0 ? 0 : 1)));
+      const asked = await Promise.all(
+        Array.from({ length: kills.answers }, (_, at) => ask('[[tokens 400]] [[speed 20]]', at % 2 === 0 ? 0 : 1)),
+      );
       await until(() => asked.every(({ firstAt }) => firstAt > 0), 'every answer to begin');
       await pause(round * 350); // another moment between two renewals of the lease
       const [slot, other] = round % 2 === 0 ? stage.workers : [...stage.workers].reverse();
@@ -103,11 +121,13 @@ describe.runIf(canRun)('two API processes and two workers', () => {
       stage.signal(slot!, 'SIGKILL');
       await until(() => stage.endings.length > before, 'its end');
       const { at, pid } = stage.endings.at(-1)!;
-      const rows = await stage.postgres.query<{ id: string }>('SELECT turn_id AS id FROM turn_attempt WHERE worker LIKE $1 AND outcome <> $2', [
-        `%:${pid}:%`,
-        'COMPLETED',
-      ]);
-      const struck = asked.filter(({ turnId }) => rows.some(({ id }) => Buffer.from(turnId, 'base64url').toString().endsWith(id)));
+      const rows = await stage.postgres.query<{ id: string }>(
+        'SELECT turn_id AS id FROM turn_attempt WHERE worker LIKE $1 AND outcome <> $2',
+        [`%:${pid}:%`, 'COMPLETED'],
+      );
+      const struck = asked.filter(({ turnId }) =>
+        rows.some(({ id }) => Buffer.from(turnId, 'base64url').toString().endsWith(id)),
+      );
       await until(() => struck.every(({ firstOf }) => firstOf(2) > 0), 'every answer to go on', 30_000);
       took.push(...struck.map(({ firstOf }) => firstOf(2) - at));
       for (const { turnId } of asked) await clients[0]!.request(StopDocument, { input: { target: { turnId } } });
@@ -130,12 +150,17 @@ describe.runIf(canRun)('two API processes and two workers', () => {
       const { turnId, reader, done } = await ask('[[tokens 2000]] [[speed 40]]', at % 2 === 0 ? 0 : 1);
       await until(() => textSoFar(reader).length > 10, 'the first words');
       const askedAt = Date.now();
-      const [stopped] = await Promise.all([clients[at % 3 === 0 ? 0 : 1]!.request(StopDocument, { input: { target: { turnId } } }), done]);
+      const [stopped] = await Promise.all([
+        clients[at % 3 === 0 ? 0 : 1]!.request(StopDocument, { input: { target: { turnId } } }),
+        done,
+      ]);
       took.push(Date.now() - askedAt);
       expect(expectType(stopped.stopTurn, 'TurnSuccess').turn.status).toBe('CANCELLED');
     }
     const more = allowance(pulse.beats, start, Date.now());
-    console.info(`a stop was seen after ${quantile(took, 0.5)} ms (median), ${Math.max(...took)} ms at most; a busy machine is allowed ${more} ms`);
+    console.info(
+      `a stop was seen after ${quantile(took, 0.5)} ms (median), ${Math.max(...took)} ms at most; a busy machine is allowed ${more} ms`,
+    );
     expect(quantile(took, 0.5)).toBeLessThan(stopMs + quiet(pulse));
     expect(Math.max(...took)).toBeLessThan(stopMs + more);
   }, 60_000);
@@ -154,7 +179,9 @@ describe.runIf(canRun)('two API processes and two workers', () => {
     );
     const begunAfter = (from: number) => waits.filter(({ at }) => at >= from);
     const subscribers = async () =>
-      ((await stage.redis.command('pubsub', 'numsub', 'colloquy:signal').catch(() => null)) as [string, number] | null)?.[1];
+      (
+        (await stage.redis.command('pubsub', 'numsub', 'colloquy:signal').catch(() => null)) as [string, number] | null
+      )?.[1];
     await until(() => waits.length >= 8, 'enough turns with Redis', 60_000);
     await stage.redis.kill();
     const deadAt = Date.now();
@@ -168,9 +195,14 @@ describe.runIf(canRun)('two API processes and two workers', () => {
     await load;
 
     const between = (from: number, to: number) => waits.filter(({ at }) => at >= from && at < to).map(({ ms }) => ms);
-    const [before, during, after] = [between(0, deadAt), between(deadAt, backAt), between(normalAt, Number.POSITIVE_INFINITY)];
+    const [before, during, after] = [
+      between(0, deadAt),
+      between(deadAt, backAt),
+      between(normalAt, Number.POSITIVE_INFINITY),
+    ];
     const more = allowance(pulse.beats, deadAt, Date.now());
-    const shown = (values: number[]) => `${quantile(values, 0.5)}/${quantile(values, 0.95)}/${Math.max(...values)} ms of ${values.length}`;
+    const shown = (values: number[]) =>
+      `${quantile(values, 0.5)}/${quantile(values, 0.95)}/${Math.max(...values)} ms of ${values.length}`;
     console.info(
       `first words (median/p95/most) with Redis ${shown(before)}, without ${shown(during)}, after its return ${shown(after)}; ` +
         `every process listened again after ${normalAt - backAt} ms; allowed for the machine ${more} ms`,
@@ -190,7 +222,9 @@ describe.runIf(canRun)('two API processes and two workers', () => {
       async ({ seed, kind }) => {
         const names = faultNames.filter((name) => name.startsWith(kind));
         const { violations, ...report } = await run(stage, scheduleOf(seed, names));
-        console.info(`${JSON.stringify(report)}; again with: npm run chaos -- --runs 1 --seed ${seed}${kind && ` --fault ${kind}`}`);
+        console.info(
+          `${JSON.stringify(report)}; again with: npm run chaos -- --runs 1 --seed ${seed}${kind && ` --fault ${kind}`}`,
+        );
         expect(report.turns).toBeGreaterThan(2);
         expect(violations).toEqual([]);
       },

@@ -35,11 +35,11 @@ it('comes to every fault, every transport, every way to lie, stops and parallel 
   const turns = schedules.flatMap(({ clients }) => clients.flatMap((client) => client.turns));
   const seen = <T>(values: T[]): T[] => [...new Set(values)].sort();
   expect(seen(schedules.flatMap(({ faults }) => faults.map(({ name }) => name)))).toEqual([...faultNames].sort());
-  expect(seen(schedules.flatMap(({ clients }) => clients.flatMap(({ watchers }) => watchers.map(({ transport }) => transport))))).toEqual([
-    'poll',
-    'sse',
-    'ws',
-  ]);
+  expect(
+    seen(
+      schedules.flatMap(({ clients }) => clients.flatMap(({ watchers }) => watchers.map(({ transport }) => transport))),
+    ),
+  ).toEqual(['poll', 'sse', 'ws']);
   expect(seen(turns.map(({ parallel }) => parallel))).toEqual([1, 2, 3, 5]);
   expect(seen(turns.map(({ behaviour }) => behaviour))).toEqual(['honest', 'lie', 'passing-fault']);
   expect(turns.some(({ stopAfter }) => stopAfter !== null)).toBe(true);
@@ -52,7 +52,17 @@ it('comes to every fault, every transport, every way to lie, stops and parallel 
   expect(seen(tools.flatMap(({ choices }) => choices))).toEqual(['approve', 'deny', 'edit']);
   expect(seen(tools.flatMap(({ rounds }) => rounds.map(({ calls }) => calls.length)))).toEqual([1, 2]);
   expect(seen(tools.map(({ rounds }) => rounds.length))).toEqual([1, 2]);
-  for (const lie of ['no-finish', 'no-finish done', 'empty', 'html', 'garbage', 'cut 4', 'error 5', 'stall 6', 'stall headers'])
+  for (const lie of [
+    'no-finish',
+    'no-finish done',
+    'empty',
+    'html',
+    'garbage',
+    'cut 4',
+    'error 5',
+    'stall 6',
+    'stall headers',
+  ])
     expect(
       turns.some(({ text }) => text.includes(`[[${lie}]]`)),
       lie,
@@ -64,7 +74,9 @@ it('tells the model of each round what its plan says, and asks somebody where a 
     fc.property(seed, (value) => {
       const turns = scheduleOf(value, ['kill-waiting']).clients.flatMap((client) => client.turns);
       for (const { text, tools } of turns) {
-        const told = text.split('[[then]]').map((round) => parseDirectives(round).flatMap((step) => (step.do === 'call' ? [step.name] : [])));
+        const told = text
+          .split('[[then]]')
+          .map((round) => parseDirectives(round).flatMap((step) => (step.do === 'call' ? [step.name] : [])));
         expect(told).toEqual([...(tools?.rounds ?? []).map(({ calls }) => calls.map(({ tool }) => tool)), []]);
         if (tools) expect(tools.choices.length).toBeGreaterThan(0);
       }

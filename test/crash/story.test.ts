@@ -44,7 +44,10 @@ describeSettings(
       const where = { conversationId: sent.conversation.id, turnId: sent.turn.id };
 
       const reader = createReader();
-      for await (const frame of framesOf(here.socket(), LiveDocument, { id: where.conversationId, after: sent.cursor })) {
+      for await (const frame of framesOf(here.socket(), LiveDocument, {
+        id: where.conversationId,
+        after: sent.cursor,
+      })) {
         reader.take(frame);
         if (reader.of('TextDeltaEvent').some(({ offset }) => offset > 40)) break;
       }
@@ -55,9 +58,14 @@ describeSettings(
       const spawnedAt = performance.now();
       const start = processes.start({ ...world.env, ROLE: 'worker' }).then(() => performance.now());
       let goesOnAt = 0;
-      for await (const frame of framesOf(there.socket(), LiveDocument, { id: where.conversationId, after: reader.cursor, coalesceMs: 0 })) {
+      for await (const frame of framesOf(there.socket(), LiveDocument, {
+        id: where.conversationId,
+        after: reader.cursor,
+        coalesceMs: 0,
+      })) {
         reader.take(frame);
-        if (goesOnAt === 0 && reader.of('TextDeltaEvent').some(({ attempt }) => attempt === 2)) goesOnAt = performance.now();
+        if (goesOnAt === 0 && reader.of('TextDeltaEvent').some(({ attempt }) => attempt === 2))
+          goesOnAt = performance.now();
         if (reader.finished.length > 0) break;
       }
       const thereAt = await start;

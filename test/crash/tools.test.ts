@@ -16,16 +16,25 @@ const payment = { name: 'pay', directive: '[[call pay {"amount":5}]]' };
 const letter = { name: 'send_letter', directive: '[[call send_letter {"topic":"love"}]]' };
 const form = { name: 'appointment_form', directive: '[[call appointment_form {"topic":"teeth"}]]' };
 
-/** Beside what the story of an agent says of tools that only read, and of one that is never made again (agent-story.test.ts). */
+/**
+ * Beside what the story of an agent says of tools that only read, and of one that is never made again
+ * (agent-story.test.ts).
+ */
 const cases: Case[] = [
   // It was begun, and nobody knows how far it got.
   { ...payment, strike: { at: 'tool-started' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5'] },
   // It had its effect, and the result was lost.
-  ...defaultOrFull<Case[]>([], [{ ...payment, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5', 'paid 5'] }]),
+  ...defaultOrFull<Case[]>(
+    [],
+    [{ ...payment, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['paid 5', 'paid 5'] }],
+  ),
   { ...letter, strike: { at: 'tool-done' }, status: 'OUTCOME_UNKNOWN', attempts: 1, effects: ['sent love'] },
   { ...form, strike: { at: 'tool-done' }, status: 'SUCCEEDED', attempts: 2, effects: ['form teeth', 'form teeth'] },
   // The next answer of the model was under way.
-  ...defaultOrFull<Case[]>([], [{ ...letter, strike: { at: 'delta', skip: 8 }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] }]),
+  ...defaultOrFull<Case[]>(
+    [],
+    [{ ...letter, strike: { at: 'delta', skip: 8 }, status: 'SUCCEEDED', attempts: 1, effects: ['sent love'] }],
+  ),
 ];
 
 describeSettings(
@@ -37,7 +46,11 @@ describeSettings(
     let rescuer: App | null = null;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, tokensPerSecond: 200, env: { LEASE_MS: String(leaseMs), TOOLS: toolsModule } });
+      world = await createWorld(storage, {
+        redis,
+        tokensPerSecond: 200,
+        env: { LEASE_MS: String(leaseMs), TOOLS: toolsModule },
+      });
       processes = createProcesses();
       alice = await world.client(await world.start({ ROLE: 'api' }));
     });
@@ -71,7 +84,9 @@ describeSettings(
         expect(parts.map(({ __typename }) => __typename).filter((part) => part !== 'TextPart')).toEqual([
           ...['ToolCallPart', 'ToolResultPart', ...(name === 'appointment_form' ? ['WidgetPart'] : [])],
         ]);
-        expect(reader.of('ToolExecutionFinishedEvent').filter(({ toolCall }) => toolCall.id === turn.toolCalls[0]!.id)).toHaveLength(1);
+        expect(
+          reader.of('ToolExecutionFinishedEvent').filter(({ toolCall }) => toolCall.id === turn.toolCalls[0]!.id),
+        ).toHaveLength(1);
         expect(reader.of('WidgetDisplayedEvent')).toHaveLength(name === 'appointment_form' ? 1 : 0);
         if (status === 'OUTCOME_UNKNOWN') {
           const told = world.model.calls.at(-1)!.messages.at(-1)!.content;

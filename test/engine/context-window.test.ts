@@ -18,8 +18,17 @@ const said = (...all: Said[]): Candidate[] =>
 const contents = ({ messages }: ReturnType<typeof fitToWindow>) => messages.map(textIn);
 
 it('tells a conversation in its order, with the instructions first', () => {
-  const { messages, record } = fitToWindow({ content: 'Be kind', tokens: 2 }, said(['c', 1], ['b', 1, 'assistant'], ['a', 1]), window);
-  expect(messages).toEqual([textMessage('system', 'Be kind'), textMessage('user', 'a'), textMessage('assistant', 'b'), textMessage('user', 'c')]);
+  const { messages, record } = fitToWindow(
+    { content: 'Be kind', tokens: 2 },
+    said(['c', 1], ['b', 1, 'assistant'], ['a', 1]),
+    window,
+  );
+  expect(messages).toEqual([
+    textMessage('system', 'Be kind'),
+    textMessage('user', 'a'),
+    textMessage('assistant', 'b'),
+    textMessage('user', 'c'),
+  ]);
   expect(record).toEqual({ tokens: 5 + 4 * 4, limit: 1_000, before: 0, considered: 100, because: null });
 });
 
@@ -28,7 +37,12 @@ it('leaves out the oldest exchanges where they do not fit, without holes, and sa
   expect(contents(fitted)).toEqual(['new']);
   expect(fitted.record).toMatchObject({ before: 3, because: 'TOKENS' });
   expect(fitted.items).toEqual([
-    { messageId: 'old', tokens: 1, decision: 'DROPPED', reason: 'The exchanges from here on do not fit into 1000 tokens.' },
+    {
+      messageId: 'old',
+      tokens: 1,
+      decision: 'DROPPED',
+      reason: 'The exchanges from here on do not fit into 1000 tokens.',
+    },
     { messageId: 'huge', tokens: 1_000, decision: 'DROPPED', reason: expect.any(String) },
     { messageId: 'answer', tokens: 5, decision: 'DROPPED', reason: expect.any(String) },
     { messageId: 'new', tokens: 10, decision: 'INCLUDED', reason: 'It is what is answered.' },
@@ -73,19 +87,29 @@ it('uses only a share of the window where it is told to', () => {
 it('never exceeds the window unless the newest message alone does, and keeps an unbroken end that begins with a question', () => {
   const message = fc.record({ tokens: fc.nat(800), role: fc.constantFrom('user' as const, 'assistant' as const) });
   fc.assert(
-    fc.property(fc.array(message, { minLength: 1, maxLength: 30 }), fc.nat(40), fc.option(fc.nat(300), { nil: null }), (all, maxMessages, system) => {
-      const candidates = said(['0', 5], ...all.map(({ tokens, role }, index): Said => [String(index + 1), tokens, role]));
-      const instructions = system === null ? null : { content: 's', tokens: system };
-      const { messages, items, record } = fitToWindow(instructions, candidates, { ...window, maxMessages });
-      const kept = messages.filter(({ role }) => role !== 'system');
-      expect(kept.map((message) => Number(textIn(message)))).toEqual(kept.map((_, index) => kept.length - 1 - index));
-      if (kept.length > 1) {
-        expect(kept[0]!.role).toBe('user');
-        expect(kept.length).toBeLessThanOrEqual(maxMessages);
-        expect(record.tokens).toBeLessThanOrEqual(record.limit);
-      }
-      expect(items.filter(({ decision }) => decision === 'INCLUDED').map(({ messageId }) => messageId)).toEqual(kept.map(textIn));
-      expect(record.before).toBe(candidates.length - kept.length);
-    }),
+    fc.property(
+      fc.array(message, { minLength: 1, maxLength: 30 }),
+      fc.nat(40),
+      fc.option(fc.nat(300), { nil: null }),
+      (all, maxMessages, system) => {
+        const candidates = said(
+          ['0', 5],
+          ...all.map(({ tokens, role }, index): Said => [String(index + 1), tokens, role]),
+        );
+        const instructions = system === null ? null : { content: 's', tokens: system };
+        const { messages, items, record } = fitToWindow(instructions, candidates, { ...window, maxMessages });
+        const kept = messages.filter(({ role }) => role !== 'system');
+        expect(kept.map((message) => Number(textIn(message)))).toEqual(kept.map((_, index) => kept.length - 1 - index));
+        if (kept.length > 1) {
+          expect(kept[0]!.role).toBe('user');
+          expect(kept.length).toBeLessThanOrEqual(maxMessages);
+          expect(record.tokens).toBeLessThanOrEqual(record.limit);
+        }
+        expect(items.filter(({ decision }) => decision === 'INCLUDED').map(({ messageId }) => messageId)).toEqual(
+          kept.map(textIn),
+        );
+        expect(record.before).toBe(candidates.length - kept.length);
+      },
+    ),
   );
 });

@@ -20,7 +20,9 @@ const statuses: ToolCallStatus[] = [
 /** One step of an answer: a few words or none, and calls, of which some were never finished. */
 const step = fc.record({
   text: fc.option(fc.string({ minLength: 1, maxLength: 5 }), { nil: null }),
-  calls: fc.array(fc.record({ status: fc.constantFrom(...statuses), hasResult: fc.boolean(), isKnown: fc.boolean() }), { maxLength: 3 }),
+  calls: fc.array(fc.record({ status: fc.constantFrom(...statuses), hasResult: fc.boolean(), isKnown: fc.boolean() }), {
+    maxLength: 3,
+  }),
   told: fc.boolean(),
 });
 
@@ -36,10 +38,12 @@ const answer = fc.array(step, { maxLength: 4 }).map((steps) => {
     const numbers = made.map(({ status, isKnown }) => {
       number += 1;
       parts.push({ type: 'tool-call', call: number });
-      if (isKnown) calls.push({ ...blank, id: `c${number}`, number, step: index + 1, callId: `call-${number}`, status });
+      if (isKnown)
+        calls.push({ ...blank, id: `c${number}`, number, step: index + 1, callId: `call-${number}`, status });
       return number;
     });
-    for (const [place, { hasResult }] of made.entries()) if (hasResult) parts.push({ type: 'tool-result', call: numbers[place]! });
+    for (const [place, { hasResult }] of made.entries())
+      if (hasResult) parts.push({ type: 'tool-result', call: numbers[place]! });
   }
   return { parts, calls, steering };
 });
@@ -60,7 +64,8 @@ function unpaired(messages: readonly ModelMessage[]): string | null {
   let open = new Set<string>();
   for (const message of messages) {
     if (message.role === 'tool') {
-      for (const { callId } of message.content) if (!open.delete(callId)) return `a result of ${callId}, which was not called`;
+      for (const { callId } of message.content)
+        if (!open.delete(callId)) return `a result of ${callId}, which was not called`;
     } else {
       if (open.size > 0) return `no result of ${[...open].join()}`;
       open = new Set(message.content.flatMap((part) => (part.type === 'tool-call' ? [part.callId] : [])));
@@ -70,7 +75,10 @@ function unpaired(messages: readonly ModelMessage[]): string | null {
 }
 
 it('would be noticed', () => {
-  const call: ModelMessage = { role: 'assistant', content: [{ type: 'tool-call', callId: 'a', name: 't', arguments: '{}' }] };
+  const call: ModelMessage = {
+    role: 'assistant',
+    content: [{ type: 'tool-call', callId: 'a', name: 't', arguments: '{}' }],
+  };
   const result: ModelMessage = { role: 'tool', content: [{ type: 'tool-result', callId: 'a', text: '' }] };
   expect(unpaired([call])).not.toBeNull();
   expect(unpaired([call, textMessage('user', '')])).not.toBeNull();
@@ -80,14 +88,23 @@ it('would be noticed', () => {
 
 it('never shows a model a call without its result, or a result without its call, however a history was left and is trimmed', () => {
   const history = fc.array(answer, { maxLength: 6 });
-  const window = fc.record({ contextWindow: fc.integer({ min: 60, max: 600 }), maxMessages: fc.integer({ min: 1, max: 14 }) });
+  const window = fc.record({
+    contextWindow: fc.integer({ min: 60, max: 600 }),
+    maxMessages: fc.integer({ min: 1, max: 14 }),
+  });
   let trimmed = 0;
   let withCalls = 0;
   fc.assert(
     fc.property(history, window, fc.integer({ min: 0, max: 13 }), (answers, { contextWindow, maxMessages }, skip) => {
       const messages: Candidate[] = answers.flatMap(({ parts, calls, steering }, index) => [
         { id: `q${index}`, role: 'user', said: [textMessage('user', 'q')], tokens: 5, before: index * 2 },
-        { id: `a${index}`, role: 'assistant', said: toModelMessages(parts, calls, steering), tokens: parts.length * 4, before: index * 2 + 1 },
+        {
+          id: `a${index}`,
+          role: 'assistant',
+          said: toModelMessages(parts, calls, steering),
+          tokens: parts.length * 4,
+          before: index * 2 + 1,
+        },
       ]);
       // A branch may end anywhere, and only so many of its messages are read.
       const read = messages

@@ -5,7 +5,19 @@ import { foldAll } from '../../src/contracts/turn-fold.ts';
 import { type EnginePorts, HandedOver, type Interruption } from '../../src/engine/index.ts';
 import { createBell } from '../../src/kernel/async.ts';
 import { InternalError, ProviderError } from '../../src/kernel/errors.ts';
-import { accepted, createPorts, endOf, finish, lasting, none, passing, record, type Script, saying, text } from '../kit/engine.ts';
+import {
+  accepted,
+  createPorts,
+  endOf,
+  finish,
+  lasting,
+  none,
+  passing,
+  record,
+  type Script,
+  saying,
+  text,
+} from '../kit/engine.ts';
 
 const work = { messageId: 'm', model: 'm-1', generation: {}, attempt: 1, recovered: none };
 const usage = { inputTokens: 3, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 2, reasoningTokens: 0 };
@@ -13,7 +25,10 @@ const run = (ports: EnginePorts, signal = new AbortController().signal, more: Pa
   endOf({ ...work, ...more }, ports, signal);
 
 const tooLong = () => new ProviderError('too long', { provider: 'fake', code: 'CONTEXT_TOO_LONG' });
-/** A prompt that becomes smaller with its share of the window, and leaves out a message for each hundredth that is missing. */
+/**
+ * A prompt that becomes smaller with its share of the window, and leaves out a message for each hundredth that is
+ * missing.
+ */
 const shrinking: EnginePorts['context'] = async (share) => ({
   messages: [textMessage('user', 'Hello?')],
   record: { ...record, tokens: 1_000 * share, limit: 1_000 * share, before: Math.round((1 - share) * 100) },
@@ -24,10 +39,24 @@ const stopped: Interruption = { kind: 'stopped', request: { keepPartial: true, s
 
 describe('a turn', () => {
   it('completes with the reason, the text and the account of its call', async () => {
-    const { ports, told } = createPorts([saying([[accepted], [text('Hel')], [text('lo'), { kind: 'usage', usage }, finish()]])]);
+    const { ports, told } = createPorts([
+      saying([[accepted], [text('Hel')], [text('lo'), { kind: 'usage', usage }, finish()]]),
+    ]);
     const end = await run(ports);
-    expect(end).toMatchObject({ status: 'COMPLETED', finishReason: 'STOP', parts: [{ type: 'text', text: 'Hello' }], error: null });
-    expect(end.call).toMatchObject({ attempt: 1, accepted: true, requestId: 'req-1', usage, generated: 'Hello', promptTokens: 7 });
+    expect(end).toMatchObject({
+      status: 'COMPLETED',
+      finishReason: 'STOP',
+      parts: [{ type: 'text', text: 'Hello' }],
+      error: null,
+    });
+    expect(end.call).toMatchObject({
+      attempt: 1,
+      accepted: true,
+      requestId: 'req-1',
+      usage,
+      generated: 'Hello',
+      promptTokens: 7,
+    });
     expect(foldAll(told.events).messages.m).toEqual(end.parts);
     expect(told).toMatchObject({ requested: [1], retried: [], flushes: 1, open: 0 });
     expect(told.requests).toEqual([{ model: 'm-1', messages: [textMessage('user', 'Hello?')], generation: {} }]);
@@ -40,7 +69,12 @@ describe('a turn', () => {
 
   it('never completes without a reason, however cleanly the model ends', async () => {
     const { ports } = createPorts([saying([[text('Hello')]])]);
-    expect(await run(ports)).toMatchObject({ status: 'FAILED', finishReason: 'ERROR', parts: [{ text: 'Hello' }], error: { code: 'INTERNAL' } });
+    expect(await run(ports)).toMatchObject({
+      status: 'FAILED',
+      finishReason: 'ERROR',
+      parts: [{ text: 'Hello' }],
+      error: { code: 'INTERNAL' },
+    });
   });
 
   it('is stored before it ends', async () => {
@@ -49,14 +83,21 @@ describe('a turn', () => {
         throw new Error('not stored');
       },
     });
-    await expect(run(ports)).rejects.toMatchObject({ cause: { message: 'not stored' }, call: { attempt: 1, generated: 'Hello' } });
+    await expect(run(ports)).rejects.toMatchObject({
+      cause: { message: 'not stored' },
+      call: { attempt: 1, generated: 'Hello' },
+    });
     expect(told.open).toBe(0);
   });
 });
 
 describe('a call that fails', () => {
   it('is made again as an attempt of its own where nobody saw text of it and it may pass', async () => {
-    const { ports, told } = createPorts([saying([[accepted]], passing()), saying([], passing()), saying([[text('Hello'), finish()]])]);
+    const { ports, told } = createPorts([
+      saying([[accepted]], passing()),
+      saying([], passing()),
+      saying([[text('Hello'), finish()]]),
+    ]);
     const end = await run(ports);
     expect(end).toMatchObject({ status: 'COMPLETED', call: { attempt: 3 } });
     expect(told.requested).toEqual([1, 2, 3]);
@@ -68,7 +109,11 @@ describe('a call that fails', () => {
 
   it('is given up after as many tries as are allowed', async () => {
     const { ports, told } = createPorts([saying([], passing())], { maxRetries: 1 });
-    expect(await run(ports)).toMatchObject({ status: 'FAILED', error: { message: 'busy', retryable: true }, call: { attempt: 2 } });
+    expect(await run(ports)).toMatchObject({
+      status: 'FAILED',
+      error: { message: 'busy', retryable: true },
+      call: { attempt: 2 },
+    });
     expect(told.requested).toEqual([1, 2]);
   });
 
@@ -81,18 +126,31 @@ describe('a call that fails', () => {
   });
 
   it('for too long a prompt is made once more with less, and the readers are told what is left out', async () => {
-    const { ports, told } = createPorts([saying([[accepted]], tooLong()), saying([[text('Hello'), finish()]])], { context: shrinking });
+    const { ports, told } = createPorts([saying([[accepted]], tooLong()), saying([[text('Hello'), finish()]])], {
+      context: shrinking,
+    });
     expect(await run(ports)).toMatchObject({ status: 'COMPLETED', call: { attempt: 2, promptTokens: 600 } });
-    expect(told.events.filter(({ type }) => type === 'context-truncated')).toMatchObject([{ droppedMessages: 40, tokens: 600, limit: 600 }]);
+    expect(told.events.filter(({ type }) => type === 'context-truncated')).toMatchObject([
+      { droppedMessages: 40, tokens: 600, limit: 600 },
+    ]);
     expect(told.retried).toHaveLength(1);
   });
 
   it('for too long a prompt is not made again where less is no less, or after readers saw text', async () => {
     const same = createPorts([saying([], tooLong())]);
-    expect(await run(same.ports)).toMatchObject({ status: 'FAILED', error: { code: 'CONTEXT_TOO_LONG', tokens: 7, limit: 1_000 } });
+    expect(await run(same.ports)).toMatchObject({
+      status: 'FAILED',
+      error: { code: 'CONTEXT_TOO_LONG', tokens: 7, limit: 1_000 },
+    });
     expect(same.told.requests).toHaveLength(1);
-    const late = createPorts([saying([[text('Hel')]], tooLong()), saying([[text('Hello'), finish()]])], { context: shrinking });
-    expect(await run(late.ports)).toMatchObject({ status: 'FAILED', parts: [{ type: 'text', text: 'Hel' }], error: { code: 'CONTEXT_TOO_LONG' } });
+    const late = createPorts([saying([[text('Hel')]], tooLong()), saying([[text('Hello'), finish()]])], {
+      context: shrinking,
+    });
+    expect(await run(late.ports)).toMatchObject({
+      status: 'FAILED',
+      parts: [{ type: 'text', text: 'Hel' }],
+      error: { code: 'CONTEXT_TOO_LONG' },
+    });
     expect(late.told.requests).toHaveLength(1);
   });
 
@@ -119,14 +177,21 @@ describe('a turn that another worker left', () => {
     const recovered: TextualPart[] = [{ type: 'text', text: 'Hal' }];
     const end = await run(ports, undefined, { attempt: 2, recovered: { ...none, shown: recovered } });
     expect(told.events[0]).toMatchObject({ type: 'part-replaced', partIndex: 0, keepLength: 0 });
-    expect(foldAll(told.events, { messages: { m: recovered }, finished: null, hole: null }).messages.m).toEqual(end.parts);
+    expect(foldAll(told.events, { messages: { m: recovered }, finished: null, hole: null }).messages.m).toEqual(
+      end.parts,
+    );
     expect(end).toMatchObject({ status: 'COMPLETED', parts: [{ text: 'Hello' }], call: { attempt: 2 } });
   });
 
   it('keeps what there was when it is stopped before it goes on', async () => {
     const { ports, told } = createPorts([saying([[finish()]])]);
     const end = await run(ports, aborted(stopped), { recovered: { ...none, shown: [{ type: 'text', text: 'Hal' }] } });
-    expect(end).toMatchObject({ status: 'CANCELLED', finishReason: 'USER_STOPPED', parts: [{ text: 'Hal' }], call: null });
+    expect(end).toMatchObject({
+      status: 'CANCELLED',
+      finishReason: 'USER_STOPPED',
+      parts: [{ text: 'Hal' }],
+      call: null,
+    });
     expect(told.requests).toEqual([]);
     expect(told.events).toEqual([]);
   });
@@ -161,7 +226,10 @@ describe('a turn that is interrupted', () => {
   });
 
   it('is cut to what the one who stopped it had seen, and the readers are told', async () => {
-    const { end, told } = await interrupt({ kind: 'stopped', request: { keepPartial: true, seen: { messageId: 'm', partIndex: 0, length: 2 } } });
+    const { end, told } = await interrupt({
+      kind: 'stopped',
+      request: { keepPartial: true, seen: { messageId: 'm', partIndex: 0, length: 2 } },
+    });
     expect(end).toMatchObject({ status: 'CANCELLED', parts: [{ text: 'He' }], call: { generated: 'Hello' } });
     expect(foldAll(told.events).messages.m).toEqual([{ type: 'text', text: 'He' }]);
   });
@@ -172,13 +240,16 @@ describe('a turn that is interrupted', () => {
     expect(told.events.at(-1)).toMatchObject({ type: 'part-replaced', keepLength: 0 });
   });
 
-  it.each(['fenced', 'drained'] as const)('is left alone when it is %s: it is another worker’s to end', async (kind) => {
-    const { end, told } = await interrupt({ kind });
-    expect(end).toBeInstanceOf(HandedOver);
-    expect(end).toMatchObject({ interruption: { kind } });
-    expect(told.open).toBe(0);
-    expect(told.events.some(({ type }) => type === 'part-replaced')).toBe(false);
-  });
+  it.each(['fenced', 'drained'] as const)(
+    'is left alone when it is %s: it is another worker’s to end',
+    async (kind) => {
+      const { end, told } = await interrupt({ kind });
+      expect(end).toBeInstanceOf(HandedOver);
+      expect(end).toMatchObject({ interruption: { kind } });
+      expect(told.open).toBe(0);
+      expect(told.events.some(({ type }) => type === 'part-replaced')).toBe(false);
+    },
+  );
 
   it('accounts no call where nothing had left when it was stopped, and one that had left with no answer yet', async () => {
     for (const isSent of [false, true]) {
@@ -207,13 +278,16 @@ describe('a turn that is interrupted', () => {
 
   it('does not wait for the next try, and does not account the last one twice', async () => {
     const controller = new AbortController();
-    const { ports, told } = createPorts([saying([], new ProviderError('later', { provider: 'fake', retryable: true, retryAfterMs: 50_000 }))], {
-      retrying: async (call) => {
-        told.retried.push(call);
-        controller.abort(stopped);
-        return 2;
+    const { ports, told } = createPorts(
+      [saying([], new ProviderError('later', { provider: 'fake', retryable: true, retryAfterMs: 50_000 }))],
+      {
+        retrying: async (call) => {
+          told.retried.push(call);
+          controller.abort(stopped);
+          return 2;
+        },
       },
-    });
+    );
     expect(await run(ports, controller.signal)).toMatchObject({ status: 'CANCELLED', call: null });
     expect(told.retried).toHaveLength(1);
   });

@@ -16,9 +16,12 @@ function step(script: Script, more: Parameters<typeof createPorts>[1] = {}) {
 
 it('tells what one read of the network held at once, neighbours joined', async () => {
   const batches: unknown[] = [];
-  const { end } = step(saying([[text('a'), text('b')], [text('c'), { kind: 'reasoning-delta', text: 'd' }], [finish()]]), {
-    emit: async (bodies) => void batches.push(bodies.map((body) => ('text' in body ? body.text : body.type))),
-  });
+  const { end } = step(
+    saying([[text('a'), text('b')], [text('c'), { kind: 'reasoning-delta', text: 'd' }], [finish()]]),
+    {
+      emit: async (bodies) => void batches.push(bodies.map((body) => ('text' in body ? body.text : body.type))),
+    },
+  );
   await end;
   expect(batches).toEqual([['ab'], ['c', 'd']]);
 });
@@ -26,7 +29,11 @@ it('tells what one read of the network held at once, neighbours joined', async (
 it('tells how many words of the model came together, also where its adapter had joined them', async () => {
   const counts: unknown[] = [];
   const { end } = step(
-    saying([[{ kind: 'text-delta', text: 'abc', pieces: 3 }], [text('d'), { kind: 'reasoning-delta', text: 'ef', pieces: 2 }], [finish()]]),
+    saying([
+      [{ kind: 'text-delta', text: 'abc', pieces: 3 }],
+      [text('d'), { kind: 'reasoning-delta', text: 'ef', pieces: 2 }],
+      [finish()],
+    ]),
     {
       emit: async (_bodies, words) => void counts.push(words),
     },
@@ -36,10 +43,21 @@ it('tells how many words of the model came together, also where its adapter had 
 });
 
 it('accounts a call that breaks off: what was generated, for how long, and that it may be billed', async () => {
-  const { end } = step(saying([[accepted], [{ kind: 'response', responseId: 'r', model: 'm-1-2026' }, text('Hel')]], passing()));
+  const { end } = step(
+    saying([[accepted], [{ kind: 'response', responseId: 'r', model: 'm-1-2026' }, text('Hel')]], passing()),
+  );
   expect(await end).toMatchObject({
     error: { message: 'busy' },
-    call: { attempt: 4, accepted: true, requestId: 'req-1', responseId: 'r', model: 'm-1-2026', generated: 'Hel', promptTokens: 11, usage: null },
+    call: {
+      attempt: 4,
+      accepted: true,
+      requestId: 'req-1',
+      responseId: 'r',
+      model: 'm-1-2026',
+      generated: 'Hel',
+      promptTokens: 11,
+      usage: null,
+    },
   });
   const { call } = await end;
   expect(call.durationMs).toBeGreaterThan(call.firstTokenMs!);
@@ -57,7 +75,12 @@ it('accounts a request that was sent as one that may be billed, until the provid
         return provider.stream(given, signal);
       },
     };
-    return runStep(request, { attempt: 4, promptTokens: 11, transcript: new Transcript('m') }, { ...ports, provider: reporting }, never);
+    return runStep(
+      request,
+      { attempt: 4, promptTokens: 11, transcript: new Transcript('m') },
+      { ...ports, provider: reporting },
+      never,
+    );
   };
   expect((await reports()).call).toMatchObject({ accepted: false, refused: false });
   expect((await reports('sent')).call).toMatchObject({ accepted: true, refused: false });

@@ -8,7 +8,11 @@ import { inlineChecker } from '../kit/json-checker.ts';
 
 const format = {
   name: 'recipe',
-  schema: { type: 'object', properties: { dish: { type: 'string' }, minutes: { type: 'integer', minimum: 1 } }, required: ['dish', 'minutes'] },
+  schema: {
+    type: 'object',
+    properties: { dish: { type: 'string' }, minutes: { type: 'integer', minimum: 1 } },
+    required: ['dish', 'minutes'],
+  },
 };
 const said = (answer: string) => [{ type: 'text' as const, text: answer }];
 const good = '{"dish":"soup","minutes":20}';
@@ -28,12 +32,15 @@ describe('an answer that is to have a format', () => {
     ['{"dish":"soup"}', /minutes/],
     ['{"dish":"soup","minutes":0}', /minutes/],
   ])('that is %j is said to be wrong in words for the model', async (answer, words) => {
-    expect(await checkAnswer(format, said(answer), inlineChecker)).toMatchObject({ fault: expect.stringMatching(words) });
+    expect(await checkAnswer(format, said(answer), inlineChecker)).toMatchObject({
+      fault: expect.stringMatching(words),
+    });
   });
 
   const work = { messageId: 'm', model: 'fake-1', generation: { responseFormat: format }, attempt: 1, recovered: none };
   const never = new AbortController().signal;
-  const answer = (words: string, reason?: Parameters<typeof finish>[0]) => saying([[accepted, text(words)], [finish(reason)]]);
+  const answer = (words: string, reason?: Parameters<typeof finish>[0]) =>
+    saying([[accepted, text(words)], [finish(reason)]]);
 
   it('is asked for once more with its faults, after what was shown of it is taken back', async () => {
     const { ports, told } = createPorts([answer('{"dish":"soup"}'), answer(good)]);
@@ -56,20 +63,30 @@ describe('an answer that is to have a format', () => {
   it('fails its turn clearly where the second one does not fit either, and keeps what was said', async () => {
     const { ports, told } = createPorts([answer('no'), answer('still no')]);
     const end = await endOf(work, ports, never);
-    expect(end).toMatchObject({ status: 'FAILED', parts: [{ text: 'still no' }], error: { code: 'VALIDATION_FAILED', retryable: true } });
+    expect(end).toMatchObject({
+      status: 'FAILED',
+      parts: [{ text: 'still no' }],
+      error: { code: 'VALIDATION_FAILED', retryable: true },
+    });
     expect(end.error!.message).toContain('did not answer in the format "recipe": it is not one JSON value');
     expect(told.requests).toHaveLength(2);
   });
 
   it('fails at once where it was cut off at its limit of tokens', async () => {
     const { ports, told } = createPorts([answer('{"dish":', 'LENGTH')]);
-    expect(await runTurn(work, ports, never)).toMatchObject({ status: 'FAILED', error: { message: expect.stringContaining('limit of tokens') } });
+    expect(await runTurn(work, ports, never)).toMatchObject({
+      status: 'FAILED',
+      error: { message: expect.stringContaining('limit of tokens') },
+    });
     expect(told.requests).toHaveLength(1);
   });
 
   it('may be refused by the model: that is an answer, too', async () => {
     const refusal: ModelEvent = { kind: 'refusal-delta', text: 'I will not.' };
     const { ports } = createPorts([saying([[accepted, refusal], [finish()]])]);
-    expect(await runTurn(work, ports, never)).toMatchObject({ status: 'COMPLETED', parts: [{ type: 'refusal', text: 'I will not.' }] });
+    expect(await runTurn(work, ports, never)).toMatchObject({
+      status: 'COMPLETED',
+      parts: [{ type: 'refusal', text: 'I will not.' }],
+    });
   });
 });

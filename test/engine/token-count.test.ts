@@ -14,8 +14,13 @@ const of = (alphabet: string, length: number): string => {
   return Array.from({ length }, () => characters[next() % characters.length]).join('');
 };
 const letters = 'abcdefghijklmnopqrstuvwxyz';
-const code = JSON.stringify(Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`key${at}`, { value: at * 7, list: [at] }])), null, 2);
-const range = (from: number, count: number) => String.fromCodePoint(...Array.from({ length: count }, (_, at) => from + at));
+const code = JSON.stringify(
+  Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`key${at}`, { value: at * 7, list: [at] }])),
+  null,
+  2,
+);
+const range = (from: number, count: number) =>
+  String.fromCodePoint(...Array.from({ length: count }, (_, at) => from + at));
 
 /** The longest time in which nothing else had its turn, and the whole. */
 async function measured(text: string): Promise<{ total: number; longest: number }> {
@@ -26,7 +31,13 @@ async function measured(text: string): Promise<{ total: number; longest: number 
 
 describe('ordinary text', () => {
   it('is counted exactly', async () => {
-    for (const text of ['', 'Hello, world!', 'The quick brown fox jumps over the lazy dog. '.repeat(2_000), 'résumé 你好 😀 नमस्ते', code]) {
+    for (const text of [
+      '',
+      'Hello, world!',
+      'The quick brown fox jumps over the lazy dog. '.repeat(2_000),
+      'résumé 你好 😀 नमस्ते',
+      code,
+    ]) {
       expect(await countTokens(text)).toBe(exact(text, { disallowedSpecial: new Set() }));
     }
   });

@@ -12,12 +12,17 @@ const call = (name: string, args: string, index = 0): ModelEvent[] => [
   { kind: 'tool-call', index, callId: `c${index}`, name },
   { kind: 'tool-arguments', index, text: args },
 ];
-const calling = (...events: ModelEvent[]): Script => saying([[accepted, ...events], [{ kind: 'finish', reason: 'TOOL_CALLS' }]]);
+const calling = (...events: ModelEvent[]): Script =>
+  saying([[accepted, ...events], [{ kind: 'finish', reason: 'TOOL_CALLS' }]]);
 const answer = saying([[accepted, text('Done.')], [finish()]]);
 const topic = z.object({ topic: z.string().default('') });
 
 /** A turn with these tools, over ports that keep calls in memory. `during` happens when calls are stored. */
-function turnWith(tools: readonly AnyTool[], scripts: readonly Script[], { during = () => {}, more = {} as Partial<ToolPorts> } = {}) {
+function turnWith(
+  tools: readonly AnyTool[],
+  scripts: readonly Script[],
+  { during = () => {}, more = {} as Partial<ToolPorts> } = {},
+) {
   const stopping = new AbortController();
   const kept: { resolved: ResolvedCall[]; outcomes: ToolOutcome[]; widgets: unknown[]; started: number } = {
     resolved: [],
@@ -49,7 +54,8 @@ function turnWith(tools: readonly AnyTool[], scripts: readonly Script[], { durin
   return {
     ...{ told, kept },
     stop: () => stopping.abort({ kind: 'stopped', request: { keepPartial: true, seen: null } } satisfies Interruption),
-    run: (recovered: Partial<typeof none> = {}) => runTurn({ ...work, recovered: { ...none, ...recovered } }, ports, stopping.signal),
+    run: (recovered: Partial<typeof none> = {}) =>
+      runTurn({ ...work, recovered: { ...none, ...recovered } }, ports, stopping.signal),
   };
 }
 
@@ -59,7 +65,9 @@ const letter = (execute: () => unknown, more: Partial<AnyTool> = {}) =>
 describe('a tool', () => {
   it('is not run in a turn that was stopped while its call was stored', async () => {
     let runs = 0;
-    const turn = turnWith([letter(() => ++runs)], [calling(...call('send', '{}')), answer], { during: () => turn.stop() });
+    const turn = turnWith([letter(() => ++runs)], [calling(...call('send', '{}')), answer], {
+      during: () => turn.stop(),
+    });
     expect(await turn.run()).toMatchObject({ status: 'CANCELLED' });
     expect([runs, turn.kept.started]).toEqual([0, 0]);
   });
@@ -82,7 +90,16 @@ describe('a tool', () => {
 
   it('that was begun by a worker that is gone, and must not be repeated, has an unknown outcome, whatever tools there are now', async () => {
     const left: ToolCallRecord = {
-      ...{ id: 'x', number: 1, step: 1, callId: 'c', toolName: 'send', argumentsText: '{}', arguments: {}, isEdited: false },
+      ...{
+        id: 'x',
+        number: 1,
+        step: 1,
+        callId: 'c',
+        toolName: 'send',
+        argumentsText: '{}',
+        arguments: {},
+        isEdited: false,
+      },
       ...{ status: 'RUNNING', replay: 'NEVER_REPLAY', attempts: 1, result: null, errorMessage: null },
     };
     const finished = [
@@ -102,7 +119,10 @@ describe('a tool', () => {
     const effect = turnWith([letter(never, { timeoutMs: 5 } as never)], [calling(...call('send', '{}')), answer]);
     await effect.run();
     expect(effect.kept.outcomes).toMatchObject([{ status: 'OUTCOME_UNKNOWN' }]);
-    const look = turnWith([letter(never, { timeoutMs: 5, replay: 'READ_ONLY' } as never)], [calling(...call('send', '{}')), answer]);
+    const look = turnWith(
+      [letter(never, { timeoutMs: 5, replay: 'READ_ONLY' } as never)],
+      [calling(...call('send', '{}')), answer],
+    );
     await look.run();
     expect(look.kept.outcomes).toMatchObject([{ status: 'FAILED', message: expect.stringContaining('within 5 ms') }]);
   });
@@ -125,7 +145,10 @@ describe('a tool', () => {
         return 'shown';
       },
     });
-    const turn = turnWith([shows], [calling(...call('show', '{"topic":"a"}'), ...call('show', '{"topic":"b"}', 1)), answer]);
+    const turn = turnWith(
+      [shows],
+      [calling(...call('show', '{"topic":"a"}'), ...call('show', '{"topic":"b"}', 1)), answer],
+    );
     const end = await turn.run();
     await late();
     expect(turn.kept.widgets).toHaveLength(4);
@@ -138,7 +161,8 @@ describe('a tool', () => {
     const turn = turnWith(
       [
         letter(() => 'x', {
-          execute: (_: unknown, { display }: { display(w: unknown): unknown }) => void display({ type: 'no type', data: 1n }),
+          execute: (_: unknown, { display }: { display(w: unknown): unknown }) =>
+            void display({ type: 'no type', data: 1n }),
         } as never),
       ],
       [calling(...call('send', '{}')), answer],
@@ -149,7 +173,9 @@ describe('a tool', () => {
   it('is asked about with a summary that can be stored, however it is made', async () => {
     const asks = (summary: unknown) => letter(() => 'x', { approval: 'ALWAYS', summary: () => summary } as never);
     for (const summary of [`${'x'.repeat(499)}😀`, 'a\u0000b', 7, undefined]) {
-      const turn = turnWith([asks(summary)], [calling(...call('send', `{"topic":"${'y'.repeat(486)}😀"}`))], { more: { wait: async () => null } });
+      const turn = turnWith([asks(summary)], [calling(...call('send', `{"topic":"${'y'.repeat(486)}😀"}`))], {
+        more: { wait: async () => null },
+      });
       expect(await turn.run()).toBeNull();
       const [{ approval }] = turn.kept.resolved as [ResolvedCall];
       expect(approval!.summary).toBe(beginning(approval!.summary, 500));
@@ -162,7 +188,9 @@ describe('a tool', () => {
     const rule = () => {
       throw new Error('no rule');
     };
-    const turn = turnWith([letter(() => 'x', { approval: rule } as never)], [calling(...call('send', '{}'))], { more: { wait: async () => null } });
+    const turn = turnWith([letter(() => 'x', { approval: rule } as never)], [calling(...call('send', '{}'))], {
+      more: { wait: async () => null },
+    });
     await turn.run();
     expect(turn.kept.resolved).toMatchObject([{ status: 'PENDING_APPROVAL', approval: { risk: 'HIGH' } }]);
   });
@@ -190,7 +218,9 @@ describe('a model that goes on calling', () => {
     expect(await turn.run()).toMatchObject({ status: 'COMPLETED' });
     expect([stored, turn.kept.resolved.length]).toEqual([100, 100]);
     expect(turn.kept.resolved.filter(({ status }) => status === 'READY')).toHaveLength(32);
-    expect(turn.kept.resolved.at(-1)).toMatchObject({ outcome: { message: expect.stringMatching(/Too many calls.*those that came after it/) } });
+    expect(turn.kept.resolved.at(-1)).toMatchObject({
+      outcome: { message: expect.stringMatching(/Too many calls.*those that came after it/) },
+    });
     expect(turn.told.events.length).toBeLessThan(250);
     expect(turn.told.requests.at(-1)).toMatchObject({ toolChoice: 'none' });
   });
@@ -208,7 +238,10 @@ describe('a model that goes on calling', () => {
     const turn = turnWith([letter(() => 'x')], [calling(...many), answer]);
     await turn.run();
     expect(turn.kept.resolved.filter(({ status }) => status === 'READY')).toHaveLength(32);
-    expect(turn.kept.resolved.at(-1)).toMatchObject({ status: 'FAILED', outcome: { message: expect.stringContaining('Too many calls') } });
+    expect(turn.kept.resolved.at(-1)).toMatchObject({
+      status: 'FAILED',
+      outcome: { message: expect.stringContaining('Too many calls') },
+    });
   });
 });
 
@@ -216,11 +249,17 @@ it('readers have of a step that is done again what the turn has', async () => {
   const fails: Script = async function* () {
     yield [accepted, ...call('send', '{"top')];
     throw Object.assign(
-      new (await import('../../src/kernel/errors.ts')).ProviderError('busy', { provider: 'fake', retryable: true, retryAfterMs: 0 }),
+      new (await import('../../src/kernel/errors.ts')).ProviderError('busy', {
+        provider: 'fake',
+        retryable: true,
+        retryAfterMs: 0,
+      }),
     );
   };
   const turn = turnWith([letter(() => 'x')], [fails, saying([[accepted, text('Hello')], [finish()]])]);
   const end = await turn.run();
-  const begunEvents = [{ type: 'tool-call-started' as const, messageId: 'm', partIndex: 0, call: 1, toolCallId: 'call-1' }];
+  const begunEvents = [
+    { type: 'tool-call-started' as const, messageId: 'm', partIndex: 0, call: 1, toolCallId: 'call-1' },
+  ];
   expect(foldAll([...begunEvents, ...turn.told.events]).messages.m).toEqual(end!.parts);
 });

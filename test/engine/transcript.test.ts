@@ -29,11 +29,15 @@ it('holds what a reader of its events holds, whatever is said, taken back and cu
     fc.string({ minLength: 1, maxLength: 5 }).map((text) => think(text)),
     fc.constant('restart' as const),
   );
-  const seen = fc.option(fc.record({ messageId: fc.constant('m'), partIndex: fc.nat(3), length: fc.nat(12) }), { nil: null });
+  const seen = fc.option(fc.record({ messageId: fc.constant('m'), partIndex: fc.nat(3), length: fc.nat(12) }), {
+    nil: null,
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 20 }), fc.boolean(), seen, (steps, keepPartial, position) => {
       const transcript = new Transcript('m');
-      const events = steps.flatMap((each) => (each === 'restart' ? transcript.restart('again') : [transcript.add(each, 1)]));
+      const events = steps.flatMap((each) =>
+        each === 'restart' ? transcript.restart('again') : [transcript.add(each, 1)],
+      );
       expect(folded(events)).toEqual(transcript.parts);
       events.push(...transcript.stop({ keepPartial, seen: position }));
       expect(folded(events)).toEqual(transcript.parts);
@@ -74,7 +78,9 @@ it('cuts to what was seen, and not through an emoji', () => {
   transcript.add(think('hm'), 1);
   transcript.add(say('ab🍵cd'), 1);
   const cuts = transcript.stop({ keepPartial: true, seen: { messageId: 'm', partIndex: 1, length: 3 } });
-  expect(cuts).toEqual([{ type: 'part-replaced', messageId: 'm', partIndex: 1, keepLength: 2, reason: 'stopped at what was seen' }]);
+  expect(cuts).toEqual([
+    { type: 'part-replaced', messageId: 'm', partIndex: 1, keepLength: 2, reason: 'stopped at what was seen' },
+  ]);
   expect(transcript.parts).toEqual([
     { type: 'reasoning', text: 'hm' },
     { type: 'text', text: 'ab' },

@@ -9,7 +9,8 @@ it('never leaves a terminal state', () => {
 });
 
 it('can end every live turn by a stop', () => {
-  for (const from of turnStatuses.filter((status) => !isTerminal(status))) expect(canMove(from, 'CANCELLED'), from).toBe(true);
+  for (const from of turnStatuses.filter((status) => !isTerminal(status)))
+    expect(canMove(from, 'CANCELLED'), from).toBe(true);
 });
 
 it('completes or fails only what a worker had', () => {

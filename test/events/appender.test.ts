@@ -7,12 +7,28 @@ import { breathe, type Deferred, defer } from '../../src/kernel/async.ts';
 type Slot = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
 type Head = { conversationId: string; head: number; at: Date };
 
-const writer = (conversationId: string, fence = 1): Writer => ({ conversationId, turnId: `turn of ${conversationId}`, fence });
-const delta = (offset: number, text: string): EventBody => ({ type: 'text-delta', messageId: 'm', partIndex: 0, offset, text, attempt: 1 });
+const writer = (conversationId: string, fence = 1): Writer => ({
+  conversationId,
+  turnId: `turn of ${conversationId}`,
+  fence,
+});
+const delta = (offset: number, text: string): EventBody => ({
+  type: 'text-delta',
+  messageId: 'm',
+  partIndex: 0,
+  offset,
+  text,
+  attempt: 1,
+});
 const fault = (code: string) => Object.assign(new Error(code), { code });
 
-/** A log in memory that keeps the promises of the statement; `before` may hold a statement back or fail it, before or after it took effect. */
-function createLog(before: (slots: Slot[], call: number) => Promise<'lose the answer' | undefined> | undefined = () => undefined) {
+/**
+ * A log in memory that keeps the promises of the statement; `before` may hold a statement back or fail it, before or
+ * after it took effect.
+ */
+function createLog(
+  before: (slots: Slot[], call: number) => Promise<'lose the answer' | undefined> | undefined = () => undefined,
+) {
   const heads = new Map<string, { head: number; batch: number; fence: number; stored: EventBody[] }>();
   const published: Batch[] = [];
   const faults: unknown[] = [];
@@ -109,7 +125,10 @@ describe('a writer that lost its turn', () => {
   it('is told so, stores nothing, and disturbs nobody', async () => {
     const { append, of, published } = createLog();
     of('a').fence = 2;
-    const [lost, kept] = await Promise.allSettled([append(writer('a'), [delta(0, 'x')]), append(writer('b'), [delta(0, '1')])]);
+    const [lost, kept] = await Promise.allSettled([
+      append(writer('a'), [delta(0, 'x')]),
+      append(writer('b'), [delta(0, '1')]),
+    ]);
     expect(lost).toMatchObject({ status: 'rejected', reason: expect.any(FencedError) });
     expect(kept.status).toBe('fulfilled');
     expect(of('a').stored).toEqual([]);

@@ -12,11 +12,19 @@ const batch = (text: string) => ({ conversationId: 'c', from: 2, to: 3, events: 
 
 it('carries a batch to other processes as it was', () => {
   expect(decodeBatch('theirs', encodeBatch('ours', batch('🍵 "\u2028')))).toEqual(batch('🍵 "\u2028'));
-  expect(decodeBatch('theirs', encodeBatch('ours', { ...batch(''), events: null }))).toEqual({ ...batch(''), events: null });
+  expect(decodeBatch('theirs', encodeBatch('ours', { ...batch(''), events: null }))).toEqual({
+    ...batch(''),
+    events: null,
+  });
 });
 
 it('carries only the numbers of a batch above 64 KiB, counted in bytes', () => {
-  expect(decodeBatch('theirs', encodeBatch('ours', batch('é'.repeat(40_000))))).toEqual({ conversationId: 'c', from: 2, to: 3, events: null });
+  expect(decodeBatch('theirs', encodeBatch('ours', batch('é'.repeat(40_000))))).toEqual({
+    conversationId: 'c',
+    from: 2,
+    to: 3,
+    events: null,
+  });
   expect(decodeBatch('theirs', encodeBatch('ours', batch('e'.repeat(40_000))))!.events).toHaveLength(1);
 });
 

@@ -13,7 +13,11 @@ const partsOf = (events: readonly LogEvent[]) => settledParts(foldAll(bodiesOf(e
 /** A history with cursors anywhere in it, its very beginning and its end included. */
 const withCursors = turnHistory.chain((events) => {
   const cursor = fc.integer({ min: events.length ? events[0]!.seq - 1 : 0, max: events.at(-1)?.seq ?? 0 });
-  return fc.record({ events: fc.constant(events), cursors: fc.array(cursor, { minLength: 1, maxLength: 4 }), page: fc.integer({ min: 1, max: 9 }) });
+  return fc.record({
+    events: fc.constant(events),
+    cursors: fc.array(cursor, { minLength: 1, maxLength: 4 }),
+    page: fc.integer({ min: 1, max: 9 }),
+  });
 });
 
 describe('a log that is compacted', () => {
@@ -121,7 +125,9 @@ describe('a frame', () => {
   it('merges neighbouring deltas without changing what they add up to, whatever the frames', () => {
     fc.assert(
       fc.property(turnHistory, fc.integer({ min: 1, max: 12 }), (events, size) => {
-        const frames = Array.from({ length: Math.ceil(events.length / size) }, (_, at) => events.slice(at * size, (at + 1) * size));
+        const frames = Array.from({ length: Math.ceil(events.length / size) }, (_, at) =>
+          events.slice(at * size, (at + 1) * size),
+        );
         expect(textsOf(...frames.map(mergeDeltas))).toEqual(textsOf(events));
         for (const frame of frames) expect(mergeDeltas(frame).at(-1)?.seq).toBe(frame.at(-1)?.seq);
       }),

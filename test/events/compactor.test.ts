@@ -2,7 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createCompactor } from '../../src/events/index.ts';
 import { type Deferred, defer } from '../../src/kernel/async.ts';
 
-/** A compactor over a database whose transactions end when they are told to, in a process that is as busy as it is told to be. */
+/**
+ * A compactor over a database whose transactions end when they are told to, in a process that is as busy as it is told
+ * to be.
+ */
 function createStage() {
   const begun: Deferred<void>[] = [];
   const faults: unknown[] = [];

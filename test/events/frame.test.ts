@@ -11,7 +11,12 @@ const delta = (seq: number, offset: number, text: string, more: object = {}): Lo
   turnId: 't',
   body: { type: 'text-delta', messageId: 'm', partIndex: 0, offset, text, attempt: 1, ...more },
 });
-const other = (seq: number): LogEvent => ({ seq, at: at(seq), turnId: 't', body: { type: 'turn-started', turnId: 't' } });
+const other = (seq: number): LogEvent => ({
+  seq,
+  at: at(seq),
+  turnId: 't',
+  body: { type: 'turn-started', turnId: 't' },
+});
 
 it('makes one of deltas that continue one another, at the place of the last', () => {
   expect(mergeDeltas([delta(1, 0, 'a'), delta(2, 1, 'b'), delta(3, 2, 'c')])).toEqual([{ ...delta(3, 0, 'abc') }]);
@@ -30,9 +35,12 @@ it.each([
 });
 
 it('changes neither what the events add up to, nor the last place, nor the events that it was given', () => {
-  const steps = fc.array(fc.oneof(fc.constantFrom('text-delta' as const, 'reasoning-delta' as const), fc.constant('other' as const)), {
-    maxLength: 30,
-  });
+  const steps = fc.array(
+    fc.oneof(fc.constantFrom('text-delta' as const, 'reasoning-delta' as const), fc.constant('other' as const)),
+    {
+      maxLength: 30,
+    },
+  );
   fc.assert(
     fc.property(steps, (kinds) => {
       const lengths = [0, 0];

@@ -6,7 +6,11 @@ const batch = (conversationId: string, from: number, to: number): Batch => ({ co
 
 function listener() {
   const got: (number | string)[] = [];
-  return { got, onBatch: ({ to }: Batch) => void got.push(to), onHead: (head: number) => void got.push(`head ${head}`) };
+  return {
+    got,
+    onBatch: ({ to }: Batch) => void got.push(to),
+    onHead: (head: number) => void got.push(`head ${head}`),
+  };
 }
 
 function createWorld() {

@@ -70,7 +70,9 @@ describeStorages('the event log', (storage) => {
         for (let at = 0; !isOver || at % 7 !== 0; at++) {
           const tag = `old ${at}`;
           pending.push(
-            before.log.append(old, [tagged(tag)]).then(() => void stored.push(tag), refused.push.bind(refused) as (error: unknown) => void),
+            before.log
+              .append(old, [tagged(tag)])
+              .then(() => void stored.push(tag), refused.push.bind(refused) as (error: unknown) => void),
           );
           if (random() < 0.7) await Promise.all(pending);
           await breathe(); // a refused writer is refused at once: others must have their turn
@@ -84,7 +86,11 @@ describeStorages('the event log', (storage) => {
       await writeOn;
       await expect(before.log.append(old, [tagged('late')])).rejects.toThrow(FencedError);
       expect(refused.every((error) => error instanceof FencedError)).toBe(true);
-      expect(tagsOf(await readAll(after, old))).toEqual([...stored, 'turn-recovering', ...[0, 1, 2, 3, 4].map((at) => `new ${at}`)]);
+      expect(tagsOf(await readAll(after, old))).toEqual([
+        ...stored,
+        'turn-recovering',
+        ...[0, 1, 2, 3, 4].map((at) => `new ${at}`),
+      ]);
     }
   });
 
@@ -107,7 +113,9 @@ describeStorages('the event log', (storage) => {
     const turns = await Promise.all(Array.from({ length: 30 }, () => createTurn(database)));
     const first = process.log.append(turns[0]!, [tagged('first')]);
     await reached.promise;
-    const rest = turns.flatMap((turn) => Array.from({ length: 40 }, (_, at) => process.log.append(turn, [delta(at * 2, 'ab')])));
+    const rest = turns.flatMap((turn) =>
+      Array.from({ length: 40 }, (_, at) => process.log.append(turn, [delta(at * 2, 'ab')])),
+    );
     gate.resolve();
     await Promise.all([first, ...rest]);
     expect(statements).toBe(2);
@@ -141,7 +149,10 @@ describeStorages('the event log', (storage) => {
     const [good, bad, fenced] = [await createTurn(database), await createTurn(database), await createTurn(database)];
     const stale = { ...fenced, fence: 0 };
     const nul = process.log.append(bad, [tagged('zero \u0000')]).catch((error: unknown) => error);
-    const results = await Promise.allSettled([process.log.append(stale, [tagged('stale')]), process.log.append(good, [tagged('good')])]);
+    const results = await Promise.allSettled([
+      process.log.append(stale, [tagged('stale')]),
+      process.log.append(good, [tagged('good')]),
+    ]);
     expect(await nul).toMatchObject({ code: expect.stringMatching(/^22/) });
     expect(tagsOf(await readAll(process, bad))).toEqual([]);
     expect(results).toMatchObject([{ status: 'rejected' }, { status: 'fulfilled' }]);
@@ -170,7 +181,13 @@ describeStorages('the event log', (storage) => {
   }
 
   const follow = (process: LogProcess, { conversationId }: Writer, maxReplay: number, signal: AbortSignal) =>
-    tail(process.log, process.hub, { conversationId, after: { seq: 0, epoch: null }, coalesceMs: 0, maxReplay, signal });
+    tail(process.log, process.hub, {
+      conversationId,
+      after: { seq: 0, epoch: null },
+      coalesceMs: 0,
+      maxReplay,
+      signal,
+    });
 
   it('holds bounded memory for a reader that has paused, and gives it everything afterwards', async () => {
     const { bus, kept } = watchedBus();
@@ -202,7 +219,8 @@ describeStorages('the event log', (storage) => {
     const leaving = new AbortController();
     const stream = follow(process, turn, Number.POSITIVE_INFINITY, leaving.signal);
     await stream.next();
-    for (let at = 1; at <= 3 * maxWaitingEvents; at++) bus.publish({ conversationId: turn.conversationId, from: at, to: at + 1, events: [] });
+    for (let at = 1; at <= 3 * maxWaitingEvents; at++)
+      bus.publish({ conversationId: turn.conversationId, from: at, to: at + 1, events: [] });
     expect(passed).toHaveLength(3 * maxWaitingEvents);
     expect(await kept()).toBeLessThanOrEqual(maxWaitingEvents + 1);
     leaving.abort();

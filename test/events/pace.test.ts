@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPace, type Pace } from '../../src/events/pace.ts';
 
-/** A clock that a test can hold: timers fire when they are told to, and the pace learns from `now` how late that was. */
+/**
+ * A clock that a test can hold: timers fire when they are told to, and the pace learns from `now` how late that was.
+ */
 describe('the pace of frames', () => {
   let pace: Pace;
   let stolen = 0;

@@ -55,7 +55,9 @@ describeSettings(
             await Promise.all(
               Array.from({ length: conversations }, async () => {
                 const turn = await createTurn(database);
-                const following = Array.from({ length: readers }, () => followUntilFinished(reading, turn, random, coalesceMs));
+                const following = Array.from({ length: readers }, () =>
+                  followUntilFinished(reading, turn, random, coalesceMs),
+                );
                 const written = await write(writing, turn, appends, random);
                 await compactTurn(database, turn.turnId);
                 for (const told of await Promise.all(following)) expect(told).toEqual(written);
@@ -91,7 +93,14 @@ async function write({ log }: LogProcess, turn: Writer, appends: number, random:
   const delta = (): EventBody => {
     const added = wordsOfMany[Math.floor(random() * wordsOfMany.length)]!;
     text += added;
-    return { type: 'text-delta', messageId: 'answer', partIndex: 0, offset: text.length - added.length, text: added, attempt: writer.fence };
+    return {
+      type: 'text-delta',
+      messageId: 'answer',
+      partIndex: 0,
+      offset: text.length - added.length,
+      text: added,
+      attempt: writer.fence,
+    };
   };
   for (let at = 0; at < appends; at++) {
     const fate = random();
@@ -108,7 +117,10 @@ async function write({ log }: LogProcess, turn: Writer, appends: number, random:
     if (fate > 0.85) {
       // What somebody else does in the conversation lies in the log between the deltas.
       await Promise.all(under.splice(0));
-      await log.transact(async (_tx, add) => void (await add(turn.conversationId, null, [{ type: 'conversation-updated', changed: ['title'] }])));
+      await log.transact(
+        async (_tx, add) =>
+          void (await add(turn.conversationId, null, [{ type: 'conversation-updated', changed: ['title'] }])),
+      );
       others.push('conversation-updated');
     }
     append(Array.from({ length: 1 + Math.floor(random() * 4) }, delta));
@@ -120,15 +132,28 @@ async function write({ log }: LogProcess, turn: Writer, appends: number, random:
   return { texts: [`text:${text}`], others: [...others, 'turn-finished'] };
 }
 
-/** Reads with one cursor until the turn has ended, leaving at random, now and then without having taken its last frame. */
-async function followUntilFinished({ log, hub }: LogProcess, { conversationId }: Writer, random: () => number, coalesceMs: number): Promise<Told> {
+/**
+ * Reads with one cursor until the turn has ended, leaving at random, now and then without having taken its last frame.
+ */
+async function followUntilFinished(
+  { log, hub }: LogProcess,
+  { conversationId }: Writer,
+  random: () => number,
+  coalesceMs: number,
+): Promise<Told> {
   const strict = createStrictReader();
   const events: LogEvent[] = [];
   let after = { seq: 0, epoch: null as number | null };
   const hasFinished = () => events.at(-1)?.body.type === 'turn-finished';
   while (!hasFinished()) {
     const leaving = new AbortController();
-    for await (const frame of tail(log, hub, { conversationId, after, coalesceMs, maxReplay: Number.POSITIVE_INFINITY, signal: leaving.signal })) {
+    for await (const frame of tail(log, hub, {
+      conversationId,
+      after,
+      coalesceMs,
+      maxReplay: Number.POSITIVE_INFINITY,
+      signal: leaving.signal,
+    })) {
       if (random() < 0.1) break;
       strict.take(frame.events!);
       events.push(...frame.events!);
@@ -153,4 +178,5 @@ async function readPages({ log }: LogProcess, { conversationId }: Writer, random
   return { texts: strict.texts, others: othersOf(events) };
 }
 
-const othersOf = (events: readonly LogEvent[]): string[] => events.map(({ body }) => body.type).filter((type) => type !== 'text-delta');
+const othersOf = (events: readonly LogEvent[]): string[] =>
+  events.map(({ body }) => body.type).filter((type) => type !== 'text-delta');

@@ -8,7 +8,12 @@ import { until } from '../kit/until.ts';
 /** As much of Redis as a connection needs to be made; subscriptions are answered for as long as it is willing. */
 async function startRedis() {
   const sockets = new Set<Socket>();
-  const redis = { url: '', isWilling: true, subscriptions: 0, cut: () => sockets.forEach((socket) => void socket.destroy()) };
+  const redis = {
+    url: '',
+    isWilling: true,
+    subscriptions: 0,
+    cut: () => sockets.forEach((socket) => void socket.destroy()),
+  };
   const answers: Record<string, () => string> = {
     info: () => '$19\r\nredis_version:7.0.0\r\n',
     subscribe: () => {
@@ -20,7 +25,8 @@ async function startRedis() {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     socket.on('data', (bytes) => {
-      for (const [, name] of bytes.toString().matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g)) socket.write(answers[name!.toLowerCase()]?.() ?? '+OK\r\n');
+      for (const [, name] of bytes.toString().matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g))
+        socket.write(answers[name!.toLowerCase()]?.() ?? '+OK\r\n');
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -60,7 +60,13 @@ describe.skipIf(!hasRedisServer)('the bus over a Redis that fails', () => {
   /** Follows a log on a process and keeps the tags that come, until it is told to leave. */
   async function follow({ log, hub }: LogProcess, { conversationId }: Writer) {
     const leaving = new AbortController();
-    const stream = tail(log, hub, { conversationId, after: { seq: 0, epoch: null }, coalesceMs: 0, maxReplay: 100_000, signal: leaving.signal });
+    const stream = tail(log, hub, {
+      conversationId,
+      after: { seq: 0, epoch: null },
+      coalesceMs: 0,
+      maxReplay: 100_000,
+      signal: leaving.signal,
+    });
     const tags: string[] = [];
     const live: boolean[] = [];
     await stream.next();
@@ -81,7 +87,8 @@ describe.skipIf(!hasRedisServer)('the bus over a Redis that fails', () => {
     };
   }
 
-  const tagsOf = (events: readonly LogEvent[]): string[] => events.flatMap(({ body }) => (body.type === 'message-updated' ? body.changed : []));
+  const tagsOf = (events: readonly LogEvent[]): string[] =>
+    events.flatMap(({ body }) => (body.type === 'message-updated' ? body.changed : []));
 
   /** Writes on one process, and says how long the slowest append took. */
   function createWriting(process: LogProcess, writer: Writer) {
@@ -136,7 +143,10 @@ describe.skipIf(!hasRedisServer)('the bus over a Redis that fails', () => {
     const sent = await sentTo(turn, 50);
     expect(sent).toBeGreaterThan(40); // the last may be on its way, and the first before the word of the reader
     const last = (tags: readonly string[]) => tags.slice(-50);
-    await until(() => other.tags.length >= 50 && other.tags.at(-1) === '49' && own.tags.at(-1) === '49', 'both to have everything');
+    await until(
+      () => other.tags.length >= 50 && other.tags.at(-1) === '49' && own.tags.at(-1) === '49',
+      'both to have everything',
+    );
     expect(last(other.tags)).toEqual(last(own.tags));
     expect(other.live.filter((isLive) => isLive).length).toBeGreaterThan(0);
     await other.leave();
@@ -223,7 +233,10 @@ describe.skipIf(!hasRedisServer)('the bus over a Redis that fails', () => {
     const { write, written } = createWriting(here, turn);
     for (let cut = 0; cut < 3; cut++) {
       await write(15);
-      await until(async () => Number(await redis.command('client', 'kill', 'type', 'pubsub')) > 0, 'a subscriber to cut off');
+      await until(
+        async () => Number(await redis.command('client', 'kill', 'type', 'pubsub')) > 0,
+        'a subscriber to cut off',
+      );
       await write(15);
     }
     await until(() => reader.tags.length >= written.length);
@@ -251,25 +264,32 @@ describe.skipIf(!hasRedisServer)('the bus over a Redis that fails', () => {
     }
   });
 
-  it.each(['killed', 'frozen'])('never blocks or throws in publish and signal, however long it has been %s', async (state) => {
-    await carriesAgain();
-    if (state === 'killed') await redis.kill();
-    else redis.freeze();
-    const text = 'x'.repeat(10_000);
-    const before = heldMemory();
-    const start = performance.now();
-    for (let at = 0; at < 20_000; at++) {
-      const event: LogEvent = { seq: at + 1, at: new Date(), turnId: null, body: tagged(text) };
-      here.bus.publish({ conversationId: randomUUID(), from: at, to: at + 1, events: [event] });
-      here.bus.signal({ kind: 'turn-waiting' });
-      if (at % 100 === 0) await new Promise(setImmediate);
-    }
-    expect(performance.now() - start).toBeLessThan(20_000);
-    await until(() => heldMemory() - before < 50e6, 'the process to give up 200 MB of messages that nobody takes', 5_000);
-    if (state === 'frozen') redis.thaw();
-    else await redis.start();
-    await carriesAgain();
-  });
+  it.each(['killed', 'frozen'])(
+    'never blocks or throws in publish and signal, however long it has been %s',
+    async (state) => {
+      await carriesAgain();
+      if (state === 'killed') await redis.kill();
+      else redis.freeze();
+      const text = 'x'.repeat(10_000);
+      const before = heldMemory();
+      const start = performance.now();
+      for (let at = 0; at < 20_000; at++) {
+        const event: LogEvent = { seq: at + 1, at: new Date(), turnId: null, body: tagged(text) };
+        here.bus.publish({ conversationId: randomUUID(), from: at, to: at + 1, events: [event] });
+        here.bus.signal({ kind: 'turn-waiting' });
+        if (at % 100 === 0) await new Promise(setImmediate);
+      }
+      expect(performance.now() - start).toBeLessThan(20_000);
+      await until(
+        () => heldMemory() - before < 50e6,
+        'the process to give up 200 MB of messages that nobody takes',
+        5_000,
+      );
+      if (state === 'frozen') redis.thaw();
+      else await redis.start();
+      await carriesAgain();
+    },
+  );
 
   it('does not trip over messages that are not its own', async () => {
     const turn = await createTurn(database);

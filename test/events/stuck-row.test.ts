@@ -30,7 +30,9 @@ describe.skipIf(!postgres.available)('a transaction that keeps the row of one lo
   });
 
   const tagsOf = async (conversationId: string) =>
-    (await process.log.read(conversationId, 0)).events.map(({ body }) => (body.type === 'message-updated' ? body.changed[0] : ''));
+    (await process.log.read(conversationId, 0)).events.map(({ body }) =>
+      body.type === 'message-updated' ? body.changed[0] : '',
+    );
 
   it('holds up that conversation and no other, and what waited comes in order', async () => {
     const [stuck, free] = [await createTurn(database), await createTurn(database)];
@@ -47,15 +49,19 @@ describe.skipIf(!postgres.available)('a transaction that keeps the row of one lo
     expect(arrived).toBe(0);
     await other.query('COMMIT');
     await Promise.all(late);
-    expect(await tagsOf(stuck.conversationId)).toEqual([...numbers, ...numbers.slice(0, 29).map((tag) => `more ${tag}`)]);
+    expect(await tagsOf(stuck.conversationId)).toEqual([
+      ...numbers,
+      ...numbers.slice(0, 29).map((tag) => `more ${tag}`),
+    ]);
   });
 
   it('that takes the turn away meanwhile fences what waited', async () => {
     const stuck = await createTurn(database);
     await other.query('BEGIN');
-    await other.query('UPDATE conversation_log SET writer_fence = writer_fence + 1, writer_batch = 0 WHERE conversation_id = $1', [
-      stuck.conversationId,
-    ]);
+    await other.query(
+      'UPDATE conversation_log SET writer_fence = writer_fence + 1, writer_batch = 0 WHERE conversation_id = $1',
+      [stuck.conversationId],
+    );
     const refused = process.log.append(stuck, [tagged('late')]).catch((error: Error) => error);
     const more = process.log.append(stuck, [tagged('later')]).catch((error: Error) => error);
     await other.query('COMMIT');

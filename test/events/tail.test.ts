@@ -13,7 +13,14 @@ const conversationId = '0191d0de-0000-7000-8000-000000000000';
 const page: LogPage = { events: [], head: 7, epoch: 1, seq: 7, full: false, bytes: 0 };
 const lost = () => Object.assign(new Error('the server is restarting'), { code: '57P01' });
 
-const word = (text: string, offset: number): EventBody => ({ type: 'text-delta', messageId: conversationId, partIndex: 0, offset, text, attempt: 1 });
+const word = (text: string, offset: number): EventBody => ({
+  type: 'text-delta',
+  messageId: conversationId,
+  partIndex: 0,
+  offset,
+  text,
+  attempt: 1,
+});
 
 /** A log whose reads go as told, one after another. */
 function follow(reads: (() => LogPage)[], signal = new AbortController().signal) {
@@ -78,7 +85,13 @@ describe('a stream', () => {
       },
     } as unknown as Hub;
     const { signal } = new AbortController();
-    const frames = tail(log, hub, { conversationId, after: { seq: 0, epoch: 1 }, coalesceMs: 0, maxReplay: 100, signal });
+    const frames = tail(log, hub, {
+      conversationId,
+      after: { seq: 0, epoch: 1 },
+      coalesceMs: 0,
+      maxReplay: 100,
+      signal,
+    });
     const first = frames.next();
     await until(() => reads === 1);
     listener.onHead(7); // a poll finds what the first look is just about to bring
@@ -86,7 +99,12 @@ describe('a stream', () => {
     expect((await first).value).toMatchObject({ seq: 7 });
     const next = frames.next();
     await until(() => reads === 2);
-    listener.onBatch({ conversationId, from: 7, to: 8, events: [{ seq: 8, at: new Date(), turnId: null, body: tagged('late') }] });
+    listener.onBatch({
+      conversationId,
+      from: 7,
+      to: 8,
+      events: [{ seq: 8, at: new Date(), turnId: null, body: tagged('late') }],
+    });
     looking[1]!.resolve(page);
     expect((await next).value).toMatchObject({ seq: 8, events: [{ seq: 8 }] });
     hub.pace.close();
@@ -95,7 +113,12 @@ describe('a stream', () => {
   it('gives the first words at once, however far apart frames are to be, and those after them in their time', async () => {
     let listener!: Listener;
     const waits: (() => void)[] = [];
-    const pace = { interval: (ms: number) => ms, at: (_time: number, wake: () => void) => void waits.push(wake), wakes: () => {}, rests: () => {} };
+    const pace = {
+      interval: (ms: number) => ms,
+      at: (_time: number, wake: () => void) => void waits.push(wake),
+      wakes: () => {},
+      rests: () => {},
+    };
     const hub = {
       pace,
       listen: async (_id: string, given: Listener) => {
@@ -105,9 +128,20 @@ describe('a stream', () => {
     } as unknown as Hub;
     const log = { read: async () => page } as unknown as EventLog;
     const { signal } = new AbortController();
-    const frames = tail(log, hub, { conversationId, after: { seq: 7, epoch: 1 }, coalesceMs: 10_000, maxReplay: 100, signal });
+    const frames = tail(log, hub, {
+      conversationId,
+      after: { seq: 7, epoch: 1 },
+      coalesceMs: 10_000,
+      maxReplay: 100,
+      signal,
+    });
     const tell = (seq: number, body: EventBody) =>
-      listener.onBatch({ conversationId, from: seq - 1, to: seq, events: [{ seq, at: new Date(), turnId: null, body }] });
+      listener.onBatch({
+        conversationId,
+        from: seq - 1,
+        to: seq,
+        events: [{ seq, at: new Date(), turnId: null, body }],
+      });
     await frames.next(); // what is there when the reader comes
     tell(8, tagged('begun'));
     expect((await frames.next()).value).toMatchObject({ seq: 8 });
@@ -139,7 +173,13 @@ describe('a stream', () => {
       },
     } as unknown as Hub;
     const reader = new AbortController();
-    const frames = tail(log, hub, { conversationId, after: { seq: 7, epoch: 1 }, coalesceMs: 0, maxReplay: 100, signal: reader.signal });
+    const frames = tail(log, hub, {
+      conversationId,
+      after: { seq: 7, epoch: 1 },
+      coalesceMs: 0,
+      maxReplay: 100,
+      signal: reader.signal,
+    });
     looking[0]!.resolve(page);
     await frames.next();
     const next = frames.next();

@@ -20,7 +20,10 @@ async function requestOf(alice: TestClient, phone: TestClient, text = booking) {
   await until(async () => (await turnOf(alice, turnId)).status === 'WAITING_APPROVAL');
   const { pendingApprovals } = await phone.request(PendingApprovalsDocument, { first: 100 });
   const approvals = pendingApprovals.nodes.filter(({ toolCall }) => toolCall.turn?.id === turnId);
-  const asked = (index = 0) => ({ approvalId: approvals[index]!.id, argumentsSha256: approvals[index]!.argumentsSha256 });
+  const asked = (index = 0) => ({
+    approvalId: approvals[index]!.id,
+    argumentsSha256: approvals[index]!.argumentsSha256,
+  });
   const ended = async () => {
     await until(async () => (await turnOf(alice, turnId)).isTerminal);
     return turnOf(alice, turnId);
@@ -78,9 +81,17 @@ describeSettings('a call that somebody must allow', ({ storage, redis }) => {
     });
     expect(journal.effects()).toEqual(['booked teeth 09:00']);
     const reader = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
-    const names = reader.events.map(({ __typename }) => __typename).filter((name) => /Approval|Waiting|Execution/.test(name));
+    const names = reader.events
+      .map(({ __typename }) => __typename)
+      .filter((name) => /Approval|Waiting|Execution/.test(name));
     expect(names).toEqual([
-      ...['ApprovalRequestedEvent', 'TurnWaitingEvent', 'ApprovalDecidedEvent', 'ToolExecutionStartedEvent', 'ToolExecutionFinishedEvent'],
+      ...[
+        'ApprovalRequestedEvent',
+        'TurnWaitingEvent',
+        'ApprovalDecidedEvent',
+        'ToolExecutionStartedEvent',
+        'ToolExecutionFinishedEvent',
+      ],
     ]);
   });
 
@@ -88,7 +99,9 @@ describeSettings('a call that somebody must allow', ({ storage, redis }) => {
     const { journal, marker, asked, ended } = await request();
     await decide(phone, { ...asked(), decision: { deny: true }, reason: 'I have no time' });
     expect(await ended()).toMatchObject({ status: 'COMPLETED', toolCalls: [{ status: 'DENIED', attempts: 0 }] });
-    expect(resultOf(marker)).toBe('{"error":{"status":"DENIED","message":"The user did not allow this call: I have no time"}}');
+    expect(resultOf(marker)).toBe(
+      '{"error":{"status":"DENIED","message":"The user did not allow this call: I have no time"}}',
+    );
     expect(journal.effects()).toEqual([]);
   });
 
@@ -96,19 +109,34 @@ describeSettings('a call that somebody must allow', ({ storage, redis }) => {
     const { journal, marker, asked, ended } = await request();
     const other = { topic: 'teeth', time: '14:00' };
     const bad = await decide(phone, { ...asked(), decision: { approveWithArguments: { ...other, time: 'later' } } });
-    expect(bad).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['decisions', '0', 'decision', 'approveWithArguments'] }] });
+    expect(bad).toMatchObject({
+      __typename: 'ValidationError',
+      issues: [{ path: ['decisions', '0', 'decision', 'approveWithArguments'] }],
+    });
     await decide(phone, { ...asked(), decision: { approveWithArguments: other } });
     expect(await ended()).toMatchObject({
-      toolCalls: [{ status: 'SUCCEEDED', argumentsJson: { time: '09:00' }, approval: { status: 'APPROVED', editedArguments: other } }],
+      toolCalls: [
+        {
+          status: 'SUCCEEDED',
+          argumentsJson: { time: '09:00' },
+          approval: { status: 'APPROVED', editedArguments: other },
+        },
+      ],
     });
     expect(journal.effects()).toEqual(['booked teeth 14:00']);
-    expect(resultOf(marker)).toMatch(/^The user changed the arguments to .*14:00.* The result: \{"booked":"teeth at 14:00"\}$/);
+    expect(resultOf(marker)).toMatch(
+      /^The user changed the arguments to .*14:00.* The result: \{"booked":"teeth at 14:00"\}$/,
+    );
   });
 
   it('is decided about once: what comes late or is about something else is told so', async () => {
     const { asked, ended } = await request();
     const other = await decide(phone, { ...asked(), argumentsSha256: '0'.repeat(64), decision: { approve: true } });
-    expect(other).toMatchObject({ __typename: 'ApprovalStaleError', code: 'APPROVAL_STALE', current: { status: 'PENDING' } });
+    expect(other).toMatchObject({
+      __typename: 'ApprovalStaleError',
+      code: 'APPROVAL_STALE',
+      current: { status: 'PENDING' },
+    });
     const [one, two] = await Promise.all([
       decide(alice, { ...asked(), decision: { approve: true } }),
       decide(phone, { ...asked(), decision: { deny: true } }),
@@ -138,7 +166,9 @@ describeSettings('a call that somebody must allow', ({ storage, redis }) => {
   });
 
   it('is asked for where the arguments say so, and only there', async () => {
-    const { journal, asked, ended } = await request('[[call pay {"amount":5}]] [[call pay {"amount":500}]] [[then]] [[say Paid.]]');
+    const { journal, asked, ended } = await request(
+      '[[call pay {"amount":5}]] [[call pay {"amount":500}]] [[then]] [[say Paid.]]',
+    );
     expect(journal.effects()).toEqual(['paid 5']);
     await decide(phone, { ...asked(), decision: { approve: true } });
     expect((await ended()).toolCalls.map(({ attempts }) => attempts)).toEqual([1, 1]);
@@ -149,8 +179,13 @@ describeSettings('a call that somebody must allow', ({ storage, redis }) => {
     const { turnId, journal, asked } = await request();
     await stop(alice, turnId);
     const turn = await turnOf(alice, turnId);
-    expect(turn).toMatchObject({ status: 'CANCELLED', toolCalls: [{ status: 'CANCELLED', approval: { status: 'AUTO_DENIED' } }] });
-    expect(await decide(phone, { ...asked(), decision: { approve: true } })).toMatchObject({ __typename: 'ApprovalStaleError' });
+    expect(turn).toMatchObject({
+      status: 'CANCELLED',
+      toolCalls: [{ status: 'CANCELLED', approval: { status: 'AUTO_DENIED' } }],
+    });
+    expect(await decide(phone, { ...asked(), decision: { approve: true } })).toMatchObject({
+      __typename: 'ApprovalStaleError',
+    });
     expect(journal.effects()).toEqual([]);
   });
 
@@ -163,7 +198,10 @@ describeSettings('a call that somebody must allow', ({ storage, redis }) => {
       timeoutMs: 30_000,
     });
     expect(await turnOf(alice, turnId)).toMatchObject({ status: 'CANCELLED' });
-    expect(await turnOf(alice, next.turn.id)).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Fine.' } });
+    expect(await turnOf(alice, next.turn.id)).toMatchObject({
+      status: 'COMPLETED',
+      finalMessage: { content: 'Fine.' },
+    });
   });
 });
 
@@ -197,8 +235,13 @@ describeSettings(
       try {
         const alice = await world.client(await world.start());
         const { marker, asked, ended } = await requestOf(alice, alice);
-        expect(await ended()).toMatchObject({ status: 'COMPLETED', toolCalls: [{ status: 'DENIED', approval: { status: 'EXPIRED' } }] });
-        expect(await decide(alice, { ...asked(), decision: { approve: true } })).toMatchObject({ code: 'APPROVAL_EXPIRED' });
+        expect(await ended()).toMatchObject({
+          status: 'COMPLETED',
+          toolCalls: [{ status: 'DENIED', approval: { status: 'EXPIRED' } }],
+        });
+        expect(await decide(alice, { ...asked(), decision: { approve: true } })).toMatchObject({
+          code: 'APPROVAL_EXPIRED',
+        });
         expect(toldOf(world, marker)).toContain('Nobody allowed this call in time');
       } finally {
         await world.close();

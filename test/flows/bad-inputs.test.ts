@@ -21,7 +21,8 @@ type Answer = {
   data: Record<string, unknown> | null | undefined;
 };
 
-const embedded = (setting: { storage: { name: string }; redis: boolean }) => setting.storage.name === 'embedded' && !setting.redis;
+const embedded = (setting: { storage: { name: string }; redis: boolean }) =>
+  setting.storage.name === 'embedded' && !setting.redis;
 
 describeSettings(
   'bad inputs',
@@ -31,7 +32,11 @@ describeSettings(
     let alice: TestClient;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { redis, env: { OPENAI_API_KEY: key, MAX_MESSAGE_CHARS: '1000' }, tokensPerSecond: 4_000 });
+      world = await createWorld(storage, {
+        redis,
+        env: { OPENAI_API_KEY: key, MAX_MESSAGE_CHARS: '1000' },
+        tokensPerSecond: 4_000,
+      });
       app = await world.start();
       alice = await world.client(app);
     });
@@ -50,13 +55,28 @@ describeSettings(
       expect(text).not.toMatch(insides);
       expect(text).not.toContain('INTERNAL');
       const json = text.startsWith('{')
-        ? (JSON.parse(text) as { errors?: { message: string; extensions?: { code?: string } }[]; data?: Record<string, unknown> })
+        ? (JSON.parse(text) as {
+            errors?: { message: string; extensions?: { code?: string } }[];
+            data?: Record<string, unknown>;
+          })
         : {};
-      return { status: response.status, text, code: json.errors?.[0]?.extensions?.code, message: json.errors?.[0]?.message, data: json.data };
+      return {
+        status: response.status,
+        text,
+        code: json.errors?.[0]?.extensions?.code,
+        message: json.errors?.[0]?.message,
+        data: json.data,
+      };
     }
 
     const post = (body: unknown, token?: string | null) =>
-      request({ headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) }, token);
+      request(
+        {
+          headers: { 'content-type': 'application/json' },
+          body: typeof body === 'string' ? body : JSON.stringify(body),
+        },
+        token,
+      );
     const ask1 = (query: string, variables?: object) => post({ query, variables });
     const send =
       'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { __typename ... on ApiError { code message } ... on ValidationError { issues { path } } } }';
@@ -65,12 +85,17 @@ describeSettings(
     const input = (text: string, more: object = {}) => ({
       input: { conversation: { new: {} }, content: { text }, idempotencyKey: randomUUID(), ...more },
     });
-    const rows = async (client: TestClient) => (await client.request(ConversationsDocument, {})).conversations.totalCount;
+    const rows = async (client: TestClient) =>
+      (await client.request(ConversationsDocument, {})).conversations.totalCount;
 
     describe('1, 2: content', () => {
       it.each(['', '   ', '\n\t', '\u200b\u200d', '\u202e'])('that is empty is refused: %j', async (text) => {
         expect(await trySend(alice, text)).toMatchObject({
-          ...{ __typename: 'ValidationError', code: 'VALIDATION_FAILED', message: 'input.content.text: must not be empty' },
+          ...{
+            __typename: 'ValidationError',
+            code: 'VALIDATION_FAILED',
+            message: 'input.content.text: must not be empty',
+          },
           issues: [{ path: ['input', 'content', 'text'] }],
         });
       });
@@ -103,26 +128,34 @@ describeSettings(
         ['query ($t: String!) { conversationBySessionId(sessionId: $t) { id } }', { t: nul }],
         ['query ($t: String!) { turnByIdempotencyKey(key: $t) { id } }', { t: nul }],
         ['mutation ($t: String!) { createGuestSession(displayName: $t) { __typename } }', { t: nul }],
-        ['mutation ($t: String!) { createConversation(input: { title: $t, systemPrompt: $t }) { __typename } }', { t: nul }],
+        [
+          'mutation ($t: String!) { createConversation(input: { title: $t, systemPrompt: $t }) { __typename } }',
+          { t: nul },
+        ],
         ['mutation ($t: String!) { createConversation(input: { model: $t }) { __typename } }', { t: nul }],
         ['mutation ($t: String!) { createConversation(input: { provider: $t }) { __typename } }', { t: nul }],
         [send, input('hello', { idempotencyKey: `${randomUUID()}\u0000` })],
         [send, input('hello', { generation: { stop: [nul] } })],
         [send, input('hello', { generation: { model: nul } })],
         [send, input('hello', { generation: { model: 'x'.repeat(101) } })],
-        [create, { input: { provider: 'x'.repeat(100_000), model: 'x'.repeat(100_000), language: 'x'.repeat(100_000) } }],
+        [
+          create,
+          { input: { provider: 'x'.repeat(100_000), model: 'x'.repeat(100_000), language: 'x'.repeat(100_000) } },
+        ],
       ] as [string, object][])
         expect((await ask1(query, variables)).status, JSON.stringify(variables)).toBeLessThan(500);
     });
 
     it('4: titles that nobody can see are refused', async () => {
-      for (const title of ['\u200b', '\u202e\u2066']) expect((await ask1(create, { input: { title } })).text).toContain('VALIDATION_FAILED');
+      for (const title of ['\u200b', '\u202e\u2066'])
+        expect((await ask1(create, { input: { title } })).text).toContain('VALIDATION_FAILED');
     });
 
     it("5: another's conversation gets what an unknown one gets", async () => {
       const mine = await ask(alice, '[[say mine]]');
       const bob = await tokenFor('bob');
-      const tell = async (id: string) => (await post({ query: send, variables: input('Hi', { conversation: { id } }) }, bob)).text;
+      const tell = async (id: string) =>
+        (await post({ query: send, variables: input('Hi', { conversation: { id } }) }, bob)).text;
       expect(await tell(mine.conversation.id)).toBe(await tell(toGlobalId('Conversation', randomUUID())));
       expect(await tell(mine.conversation.id)).toContain('NOT_FOUND');
     });
@@ -138,16 +171,25 @@ describeSettings(
       ['a NUL', toGlobalId('Conversation', '\u0000')],
       ['ten kilobytes', 'Q'.repeat(10_240)],
       ['padding that ours has not', `${toGlobalId('Conversation', id)}=`],
-    ])('6, 7: an id that is %s is null where it is looked for, as an unknown one, and refused in an input, naming the argument', async (_, bad) => {
-      const found = { conversation: null, message: null, turn: null, node: null, nodes: [null] };
-      const fields = 'conversation(id: $id) { id } message(id: $id) { id } turn(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id }';
-      const read = await ask1(`query ($id: ID!) { ${fields} }`, { id: bad });
-      expect([read.code, read.data]).toEqual([undefined, found]);
-      const sent = await ask1(send, input('Hi', { conversation: { id: bad } }));
-      expect(sent.data!.sendMessage).toMatchObject({ code: 'VALIDATION_FAILED', issues: [{ path: ['input', 'conversation', 'id'] }] });
-      const polled = await ask1('query ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }', { id: bad });
-      expect(polled.code).toBe('VALIDATION_FAILED');
-    });
+    ])(
+      '6, 7: an id that is %s is null where it is looked for, as an unknown one, and refused in an input, naming the argument',
+      async (_, bad) => {
+        const found = { conversation: null, message: null, turn: null, node: null, nodes: [null] };
+        const fields =
+          'conversation(id: $id) { id } message(id: $id) { id } turn(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id }';
+        const read = await ask1(`query ($id: ID!) { ${fields} }`, { id: bad });
+        expect([read.code, read.data]).toEqual([undefined, found]);
+        const sent = await ask1(send, input('Hi', { conversation: { id: bad } }));
+        expect(sent.data!.sendMessage).toMatchObject({
+          code: 'VALIDATION_FAILED',
+          issues: [{ path: ['input', 'conversation', 'id'] }],
+        });
+        const polled = await ask1('query ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }', {
+          id: bad,
+        });
+        expect(polled.code).toBe('VALIDATION_FAILED');
+      },
+    );
 
     it('6: `nodes` finds what exists beside what is no id, in their order', async () => {
       const { conversation, turn } = await ask(alice, '[[say hello]]');
@@ -156,12 +198,15 @@ describeSettings(
       expect(data!.nodes).toEqual([null, { id: turn.id }, null, { id: conversation.id }, null, null]);
     });
 
-    it.each(['conversation(id: "nope")', 'message(id: "nope")', 'turn(id: "nope")', 'node(id: "nope")', 'nodes(ids: ["nope"])'])(
-      '6: %s without a token is refused as every other id is',
-      async (field) => {
-        expect((await post({ query: `{ ${field} { id } }` }, null)).code).toBe('UNAUTHENTICATED');
-      },
-    );
+    it.each([
+      'conversation(id: "nope")',
+      'message(id: "nope")',
+      'turn(id: "nope")',
+      'node(id: "nope")',
+      'nodes(ids: ["nope"])',
+    ])('6: %s without a token is refused as every other id is', async (field) => {
+      expect((await post({ query: `{ ${field} { id } }` }, null)).code).toBe('UNAUTHENTICATED');
+    });
 
     it('6: `nodes` refuses more than a hundred', async () => {
       const ids = Array.from({ length: 101 }, () => toGlobalId('Turn', randomUUID()));
@@ -170,8 +215,10 @@ describeSettings(
 
     it('12, 11: polling refuses limits and cursors that are none', async () => {
       const { conversation } = await ask(alice, '[[say hello]]');
-      const poll = (args: string) => ask1(`{ conversationEvents(conversationId: "${conversation.id}", ${args}) { cursor } }`);
-      for (const limit of [-1, 0, 1_001]) expect((await poll(`limit: ${limit}`)).message).toMatch(new RegExp(`limit: .*1 and 1000.* ${limit}`));
+      const poll = (args: string) =>
+        ask1(`{ conversationEvents(conversationId: "${conversation.id}", ${args}) { cursor } }`);
+      for (const limit of [-1, 0, 1_001])
+        expect((await poll(`limit: ${limit}`)).message).toMatch(new RegExp(`limit: .*1 and 1000.* ${limit}`));
       for (const after of ['"-1"', '"abc"', '"2147483648"', '2147483648', '-1', 'true', '{}']) {
         const answer = await poll(`after: ${after}`);
         expect(['VALIDATION_FAILED', 'GRAPHQL_VALIDATION_FAILED']).toContain(answer.code);
@@ -233,17 +280,32 @@ describeSettings(
       ],
       [
         'no member of a @oneOf',
-        { query: 'mutation { sendMessage(input: { conversation: {}, content: { text: "x" }, idempotencyKey: "k" }) { __typename } }' },
+        {
+          query:
+            'mutation { sendMessage(input: { conversation: {}, content: { text: "x" }, idempotencyKey: "k" }) { __typename } }',
+        },
         /OneOf|exactly one/i,
       ],
-      ['an operation that is not there', { query: 'query A { __typename }', operationName: 'B' }, /Unknown operation named "B"|operation/i],
-      ['two operations without a choice', { query: '{ a: __typename } { b: __typename }' }, /anonymous operation must be the only|operation/i],
+      [
+        'an operation that is not there',
+        { query: 'query A { __typename }', operationName: 'B' },
+        /Unknown operation named "B"|operation/i,
+      ],
+      [
+        'two operations without a choice',
+        { query: '{ a: __typename } { b: __typename }' },
+        /anonymous operation must be the only|operation/i,
+      ],
       ['a syntax error', { query: '{ viewer { ' }, /Syntax Error/],
       ['a field that is not there', { query: '{ nothing }' }, /Cannot query field/],
       ['a query that is a number', { query: 1 }, /query/],
       ['variables that are a list', { query: '{ __typename }', variables: [1] }, /variables/],
       ['nothing to run', {}, /query/i],
-      ['a date that is none', { query: '{ conversations(filter: { updatedSince: "yesterday" }) { totalCount } }' }, /DateTime/],
+      [
+        'a date that is none',
+        { query: '{ conversations(filter: { updatedSince: "yesterday" }) { totalCount } }' },
+        /DateTime/,
+      ],
       [
         'a date beyond the calendar',
         { query: '{ conversations(filter: { updatedSince: "9999-12-31T23:59:59.999Z" }) { totalCount } }' },
@@ -282,7 +344,11 @@ describeSettings(
     });
 
     it('25: a body that is no UTF-8 is no fault of ours', async () => {
-      const body = Buffer.concat([Buffer.from('{"query":"{ __typename }","x":"'), Buffer.from([0xff, 0xfe, 0xc0]), Buffer.from('"}')]);
+      const body = Buffer.concat([
+        Buffer.from('{"query":"{ __typename }","x":"'),
+        Buffer.from([0xff, 0xfe, 0xc0]),
+        Buffer.from('"}'),
+      ]);
       expect((await request({ headers: { 'content-type': 'application/json' }, body })).status).toBeLessThan(500);
     });
 
@@ -296,13 +362,19 @@ describeSettings(
         `{"query":${JSON.stringify(create)},"variables":{"input":{"metadata":{"x":${'['.repeat(levels)}${']'.repeat(levels)}}}}}`;
       expect((await post(body(100))).text).toContain('input.metadata');
       for (const levels of [130, 6_000, 400_000])
-        expect(await post(body(levels))).toMatchObject({ status: 400, text: expect.stringContaining('more than 128 levels') });
+        expect(await post(body(levels))).toMatchObject({
+          status: 400,
+          text: expect.stringContaining('more than 128 levels'),
+        });
     });
 
     it.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
       '26: a page elsewhere cannot send %s',
       async (type) => {
-        const answer = await request({ headers: { 'content-type': type }, body: 'query=mutation{createGuestSession{__typename}}' }, null);
+        const answer = await request(
+          { headers: { 'content-type': type }, body: 'query=mutation{createGuestSession{__typename}}' },
+          null,
+        );
         expect([400, 403, 415]).toContain(answer.status);
         expect(answer.text).not.toContain('GuestSessionSuccess');
       },
@@ -316,7 +388,10 @@ describeSettings(
 
     it('28: a body that is packed is refused', async () => {
       const body = gzipSync(JSON.stringify({ query: '{ __typename }' }));
-      const answer = await request({ headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' }, body });
+      const answer = await request({
+        headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        body,
+      });
       expect([400, 415]).toContain(answer.status);
     });
 
@@ -325,7 +400,9 @@ describeSettings(
       const now = Math.floor(Date.now() / 1_000);
       const claims = { sub: 'alice', iss: 'colloquy', aud: 'colloquy', iat: now, exp: now + 600 };
       const signed = (more: Record<string, unknown>, by = bytes, alg = 'HS256') => {
-        const payload = Object.fromEntries(Object.entries({ ...claims, ...more }).filter(([, value]) => value !== undefined));
+        const payload = Object.fromEntries(
+          Object.entries({ ...claims, ...more }).filter(([, value]) => value !== undefined),
+        );
         return new SignJWT(payload).setProtectedHeader({ alg }).sign(by);
       };
       const bad: [string, () => Promise<string> | string | null][] = [
@@ -344,7 +421,9 @@ describeSettings(
       ];
 
       it('that is good is taken', async () => {
-        expect((await post({ query: '{ viewer { user { id } } }' }, await signed({}))).data).toMatchObject({ viewer: { user: {} } });
+        expect((await post({ query: '{ viewer { user { id } } }' }, await signed({}))).data).toMatchObject({
+          viewer: { user: {} },
+        });
       });
 
       it.each(bad)('%s is refused, with the same words as any other', async (_, make) => {
@@ -374,7 +453,10 @@ describeSettings(
 
     it('serves on after all of this', async () => {
       const { turn } = await ask(alice, '[[say still here]]');
-      expect(await turnOf(alice, turn.id)).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'still here' } });
+      expect(await turnOf(alice, turn.id)).toMatchObject({
+        status: 'COMPLETED',
+        finalMessage: { content: 'still here' },
+      });
     });
   },
   embedded,
@@ -397,13 +479,17 @@ describeSettings(
     afterAll(() => world.close());
 
     it('15: are refused with the ones that are, and what is missing for the others', async () => {
-      const tell = async (model: string) => expectType(await trySend(alice, 'Hi', { generation: { model } }), 'ProviderError');
+      const tell = async (model: string) =>
+        expectType(await trySend(alice, 'Hi', { generation: { model } }), 'ProviderError');
       expect(await tell('no-such-model')).toMatchObject({
         code: 'INVALID_MODEL',
         retryable: false,
         message: expect.stringMatching(/no-such-model.*scripted-1/),
       });
-      expect(await tell('gpt-4o')).toMatchObject({ code: 'PROVIDER_NOT_CONFIGURED', message: expect.stringMatching(/OPENAI_API_KEY.*scripted-1/) });
+      expect(await tell('gpt-4o')).toMatchObject({
+        code: 'PROVIDER_NOT_CONFIGURED',
+        message: expect.stringMatching(/OPENAI_API_KEY.*scripted-1/),
+      });
       expect((await tell('x'.repeat(100_000))).message.length).toBeLessThan(400);
       const { createConversation } = await alice.request(CreateDocument, { input: { model: 'no-such-model' } });
       expect(createConversation).toMatchObject({ __typename: 'ProviderError', code: 'INVALID_MODEL' });
@@ -412,7 +498,12 @@ describeSettings(
 
     it('leave the scripted one, which answers at once, and is priced', async () => {
       const sent = {
-        input: { conversation: { new: {} }, content: { text: '[[say hello]]' }, idempotencyKey: randomUUID(), waitFor: 'FINISHED' as const },
+        input: {
+          conversation: { new: {} },
+          content: { text: '[[say hello]]' },
+          idempotencyKey: randomUUID(),
+          waitFor: 'FINISHED' as const,
+        },
       };
       const { sendMessage } = await alice.request(SendDocument, sent);
       const { turn } = expectType(sendMessage, 'SendMessageSuccess');

@@ -30,7 +30,8 @@ describeSettings('branches', ({ storage, redis }) => {
   });
   afterAll(() => world.close());
 
-  const tree = async (id: string, leaf?: string) => (await alice.request(TreeDocument, { id, leaf: leaf ?? null })).conversation!;
+  const tree = async (id: string, leaf?: string) =>
+    (await alice.request(TreeDocument, { id, leaf: leaf ?? null })).conversation!;
   const said = (nodes: readonly TreeMessageFragment[]) => nodes.map(({ content }) => content?.replace(/ ?\[\[.*/, ''));
   const shown = async (id: string, leaf?: string) => said((await tree(id, leaf)).messages.nodes);
   const ended = (turnId: string) => until(async () => (await turnOf(alice, turnId)).isTerminal);
@@ -45,7 +46,11 @@ describeSettings('branches', ({ storage, redis }) => {
   const tryRegenerate = async (messageId: string, key: string = randomUUID()) =>
     (await alice.request(RegenerateDocument, { input: { messageId, idempotencyKey: key } })).regenerate;
   const tryEdit = async (messageId: string, text: string, more: Partial<EditMessageInput> = {}) =>
-    (await alice.request(EditMessageDocument, { input: { messageId, content: { text }, idempotencyKey: randomUUID(), ...more } })).editMessage;
+    (
+      await alice.request(EditMessageDocument, {
+        input: { messageId, content: { text }, idempotencyKey: randomUUID(), ...more },
+      })
+    ).editMessage;
   async function regenerate(messageId: string) {
     const made = expectType(await tryRegenerate(messageId), 'SendMessageSuccess');
     await ended(made.turn.id);
@@ -71,7 +76,10 @@ describeSettings('branches', ({ storage, redis }) => {
       'USER COMPLETE',
       'ASSISTANT PENDING',
     ]);
-    expect(messages.nodes.map(({ parent }) => parent?.id)).toEqual([undefined, ...messages.nodes.slice(0, 3).map(({ id }) => id)]);
+    expect(messages.nodes.map(({ parent }) => parent?.id)).toEqual([
+      undefined,
+      ...messages.nodes.slice(0, 3).map(({ id }) => id),
+    ]);
     expect(activeLeaf!.id).toBe(messages.nodes[3]!.id);
     world.model.release();
     await ended(first.turn.id);
@@ -88,7 +96,11 @@ describeSettings('branches', ({ storage, redis }) => {
     expect(said(all.nodes)).toEqual(['One', 'a1', 'Two', 'a2', 'Three', 'a3', 'Two otherwise', 'b2']);
     expect(all.totalCount).toBe(8);
     const edited = all.nodes[6]!;
-    expect(edited).toMatchObject({ siblingIndex: 1, siblings: [{ id: nodes[2]!.id }, { id: edited.id }], parent: { id: nodes[1]!.id } });
+    expect(edited).toMatchObject({
+      siblingIndex: 1,
+      siblings: [{ id: nodes[2]!.id }, { id: edited.id }],
+      parent: { id: nodes[1]!.id },
+    });
     expect(all.nodes[1]!.children.map(({ id }) => id)).toEqual([nodes[2]!.id, edited.id]);
     const reader = await follow(alice, { id: to, after: cursor });
     expect(reader.of('BranchSelectedEvent').map(({ leaf }) => leaf.id)).toEqual([all.nodes[7]!.id]);
@@ -106,7 +118,10 @@ describeSettings('branches', ({ storage, redis }) => {
     expect(messages.nodes.map(({ id }) => id)).toEqual([nodes[0]!.id, other.id]);
     expect(other).toMatchObject({ siblingIndex: 1, siblings: [{ id: nodes[1]!.id }, { id: other.id }] });
     await ask(alice, 'Three [[say a3]]', { to });
-    expect((await tree(to)).messages.nodes.map(({ parent }) => parent?.id).slice(1, 3)).toEqual([nodes[0]!.id, other.id]);
+    expect((await tree(to)).messages.nodes.map(({ parent }) => parent?.id).slice(1, 3)).toEqual([
+      nodes[0]!.id,
+      other.id,
+    ]);
     expectType(await select(to, nodes[3]!.id), 'ConversationSuccess');
     await ask(alice, 'Four [[say a4]]', { to });
     expect((await shown(to)).slice(2)).toEqual(['Two', 'a2', 'Four', 'a4']);
@@ -118,7 +133,10 @@ describeSettings('branches', ({ storage, redis }) => {
     const { to, nodes } = await talk('One [[say a1]]');
     const { cursor } = await edit(nodes[0]!.id, 'One otherwise [[say b1]]');
     const [before] = [await tree(to)];
-    expect(before.messages.nodes[0]!.siblings.map(({ id }) => id)).toEqual([nodes[0]!.id, before.messages.nodes[0]!.id]);
+    expect(before.messages.nodes[0]!.siblings.map(({ id }) => id)).toEqual([
+      nodes[0]!.id,
+      before.messages.nodes[0]!.id,
+    ]);
     const chosen = expectType(await select(to, nodes[0]!.id), 'ConversationSuccess'); // not the end of its branch
     expect(chosen.conversation.activeLeaf!.id).toBe(nodes[1]!.id);
     expectType(await select(to, nodes[1]!.id), 'ConversationSuccess');
@@ -144,7 +162,9 @@ describeSettings('branches', ({ storage, redis }) => {
     expect(await shown(to)).toEqual(['Only noted']);
     await ask(alice, 'And now? [[say a]]', { to });
     expect(await shown(to)).toEqual(['Only noted', 'And now?', 'a']);
-    const shownToModel = world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes('Only noted')));
+    const shownToModel = world.model.calls.filter(({ messages }) =>
+      messages.some(({ content }) => content.includes('Only noted')),
+    );
     expect(shownToModel).toHaveLength(1);
   });
 
@@ -157,12 +177,17 @@ describeSettings('branches', ({ storage, redis }) => {
     expect(turns.filter(({ deduplicated }) => !deduplicated)).toHaveLength(1);
     await ended(turns[0]!.turn.id);
     expect((await tree(to)).allMessages.totalCount).toBe(3);
-    expect(await tryEdit(nodes[0]!.id, 'Another request', { idempotencyKey: key })).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
+    expect(await tryEdit(nodes[0]!.id, 'Another request', { idempotencyKey: key })).toMatchObject({
+      code: 'IDEMPOTENCY_CONFLICT',
+    });
   });
 
   it('refuses a parent that is not the last message any more, and takes the one that is', async () => {
     const { to, nodes } = await talk('One [[say a1]]', 'Two [[say a2]]');
-    expect(await trySend(alice, 'Late', { to, parentId: nodes[1]!.id })).toMatchObject({ __typename: 'ConflictError', code: 'CONFLICT' });
+    expect(await trySend(alice, 'Late', { to, parentId: nodes[1]!.id })).toMatchObject({
+      __typename: 'ConflictError',
+      code: 'CONFLICT',
+    });
     await ask(alice, 'In time [[say a3]]', { to, parentId: nodes[3]!.id });
     expect((await shown(to)).slice(4)).toEqual(['In time', 'a3']);
     expect(await trySend(alice, 'New', { parentId: nodes[3]!.id })).toMatchObject({ __typename: 'ValidationError' });
@@ -171,7 +196,8 @@ describeSettings('branches', ({ storage, redis }) => {
   it('copies a branch into a conversation of its own', async () => {
     const { to, nodes } = await talk('One [[say a1]]', 'Two [[say a2]]');
     await edit(nodes[2]!.id, 'Two otherwise [[say b2]]');
-    const fork = async (from: string) => (await alice.request(ForkDocument, { id: to, fromMessageId: from })).forkConversation;
+    const fork = async (from: string) =>
+      (await alice.request(ForkDocument, { id: to, fromMessageId: from })).forkConversation;
     const { conversation } = expectType(await fork((await tree(to)).messages.nodes[3]!.id), 'ConversationSuccess');
     expect(conversation.id).not.toBe(to);
     expect(await shown(conversation.id)).toEqual(['One', 'a1', 'Two otherwise', 'b2']);
@@ -190,7 +216,10 @@ describeSettings('branches', ({ storage, redis }) => {
       { title: `${title} (3)`, titleSource: 'FALLBACK', forkedFrom: { id: nodes[0]!.id } },
     ]);
     await alice.request(DeleteDocument, { id: to });
-    const { data } = await alice.execute(parse(`{ conversation(id: "${half.conversation.id}") { forkedFrom { id } } }`) as never, {});
+    const { data } = await alice.execute(
+      parse(`{ conversation(id: "${half.conversation.id}") { forkedFrom { id } } }`) as never,
+      {},
+    );
     expect(data).toEqual({ conversation: { forkedFrom: null } }); // what it came from is gone
     expect(await shown(half.conversation.id)).toEqual(['One']);
   });
@@ -202,14 +231,20 @@ describeSettings('branches', ({ storage, redis }) => {
       const mallory = await world.client(app, 'mallory');
       const input = { messageId: nodes[1]!.id, idempotencyKey: randomUUID() };
       expect((await mallory.request(RegenerateDocument, { input })).regenerate).toMatchObject({ code: 'NOT_FOUND' });
-      expect((await mallory.request(EditMessageDocument, { input: { ...input, content: { text: 'x' } } })).editMessage).toMatchObject({
+      expect(
+        (await mallory.request(EditMessageDocument, { input: { ...input, content: { text: 'x' } } })).editMessage,
+      ).toMatchObject({
         code: 'NOT_FOUND',
       });
       const place = { conversationId: to, leafId: nodes[1]!.id };
       expect((await mallory.request(SelectBranchDocument, place)).selectBranch).toMatchObject({ code: 'NOT_FOUND' });
-      expect((await mallory.request(ForkDocument, { id: to, fromMessageId: nodes[1]!.id })).forkConversation).toMatchObject({ code: 'NOT_FOUND' });
+      expect(
+        (await mallory.request(ForkDocument, { id: to, fromMessageId: nodes[1]!.id })).forkConversation,
+      ).toMatchObject({ code: 'NOT_FOUND' });
       expect(await select(to, other.nodes[1]!.id)).toMatchObject({ code: 'NOT_FOUND' });
-      await expect(tree(to, other.nodes[1]!.id)).rejects.toThrow('There is no message in this conversation with this id.');
+      await expect(tree(to, other.nodes[1]!.id)).rejects.toThrow(
+        'There is no message in this conversation with this id.',
+      );
     });
 
     it('to edit an answer, to answer what is being answered, and to copy what is unfinished', async () => {
@@ -219,7 +254,9 @@ describeSettings('branches', ({ storage, redis }) => {
       const { nodes } = (await tree(to)).messages;
       expect(await tryEdit(nodes[1]!.id, 'x')).toMatchObject({ __typename: 'ValidationError' });
       expect(await tryRegenerate(nodes[1]!.id)).toMatchObject({ __typename: 'ConflictError', retryable: true });
-      expect((await alice.request(ForkDocument, { id: to, fromMessageId: nodes[1]!.id })).forkConversation).toMatchObject({ code: 'CONFLICT' });
+      expect(
+        (await alice.request(ForkDocument, { id: to, fromMessageId: nodes[1]!.id })).forkConversation,
+      ).toMatchObject({ code: 'CONFLICT' });
       expect(await tryEdit(nodes[0]!.id, '  ')).toMatchObject({ __typename: 'ValidationError' });
       world.model.release();
       await ended(first.turn.id);

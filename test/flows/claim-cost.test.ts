@@ -52,7 +52,10 @@ describeStatements('a claim among ten thousand turns that wait behind others', (
 
   it('finds the next of a queue when the one before it has ended, and only that', async () => {
     const [id] = ids as [string];
-    const [live] = await bare.database.query<{ id: string }>(`SELECT id FROM turn WHERE conversation_id = $1 AND status = 'RUNNING'`, [id]);
+    const [live] = await bare.database.query<{ id: string }>(
+      `SELECT id FROM turn WHERE conversation_id = $1 AND status = 'RUNNING'`,
+      [id],
+    );
     await bare.database.query(`UPDATE turn SET lease_until = now() - interval '1 second' WHERE id = $1`, [live!.id]);
     for (let ordinal = 3; ordinal < 6; ordinal++) {
       const turn = (await claim())!;
@@ -78,7 +81,10 @@ describeStatements('a claim among ten thousand turns that wait behind others', (
   it('finds one that nobody unblocked, after the next sweep', async () => {
     const [, id] = ids as [string, string];
     while (await claim());
-    await bare.database.query(`UPDATE turn SET status = 'FAILED', finished_at = now() WHERE conversation_id = $1 AND status = 'RUNNING'`, [id]);
+    await bare.database.query(
+      `UPDATE turn SET status = 'FAILED', finished_at = now() WHERE conversation_id = $1 AND status = 'RUNNING'`,
+      [id],
+    );
     expect(await claim()).toBeNull();
     await unblockStrays(bare.database, 100);
     expect(await claim()).toMatchObject({ conversationId: id });

@@ -35,10 +35,16 @@ describeSettings('a tool that runs at the client', ({ storage, redis }) => {
 
   it('parks the turn until its output is there, and the model goes on from it', async () => {
     const { sent, turnId, ids, ended } = await begin('Where am I? [[call get_location {}]] [[then]] [[say In Oslo.]]');
-    expect(await turnOf(alice, turnId)).toMatchObject({ status: 'WAITING_CLIENT_TOOL', toolCalls: [{ status: 'PENDING_CLIENT' }] });
+    expect(await turnOf(alice, turnId)).toMatchObject({
+      status: 'WAITING_CLIENT_TOOL',
+      toolCalls: [{ status: 'PENDING_CLIENT' }],
+    });
     const output = { toolCallId: ids[0]!, output: { result: { city: 'Oslo' } } };
     expect(await submit(turnId, output)).toMatchObject({ __typename: 'TurnSuccess', turn: { id: turnId } });
-    expect(await ended()).toMatchObject({ status: 'COMPLETED', toolCalls: [{ status: 'SUCCEEDED', resultJson: { city: 'Oslo' } }] });
+    expect(await ended()).toMatchObject({
+      status: 'COMPLETED',
+      toolCalls: [{ status: 'SUCCEEDED', resultJson: { city: 'Oslo' } }],
+    });
     const told = world.model.calls
       .map(({ messages }) => messages)
       .filter((messages) => messages.some(({ content }) => content.includes('Where am I?')));
@@ -55,32 +61,52 @@ describeSettings('a tool that runs at the client', ({ storage, redis }) => {
   it('is told what is wrong with its output, and still waited for', async () => {
     const { turnId, ids, ended } = await begin('[[call get_location {}]] [[then]] [[say ok]]');
     const wrong = await submit(turnId, { toolCallId: ids[0]!, output: { result: { town: 'Oslo' } } });
-    expect(wrong).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['outputs', '0', 'output', 'result'] }] });
+    expect(wrong).toMatchObject({
+      __typename: 'ValidationError',
+      issues: [{ path: ['outputs', '0', 'output', 'result'] }],
+    });
     expect(await turnOf(alice, turnId)).toMatchObject({ status: 'WAITING_CLIENT_TOOL' });
     await submit(turnId, { toolCallId: ids[0]!, output: { error: 'The user keeps it secret.' } });
-    expect(await ended()).toMatchObject({ status: 'COMPLETED', toolCalls: [{ status: 'FAILED', errorMessage: 'The user keeps it secret.' }] });
+    expect(await ended()).toMatchObject({
+      status: 'COMPLETED',
+      toolCalls: [{ status: 'FAILED', errorMessage: 'The user keeps it secret.' }],
+    });
   });
 
   it('is waited for beside tools of the server, until all are done', async () => {
     const { turnId, ids, ended } = await begin(
       '[[call get_location {}]] [[call get_weather {"location":"Oslo"}]] [[call get_location {}]] [[then]] [[say ok]]',
     );
-    expect((await turnOf(alice, turnId)).toolCalls.map(({ status }) => status)).toEqual(['PENDING_CLIENT', 'SUCCEEDED', 'PENDING_CLIENT']);
+    expect((await turnOf(alice, turnId)).toolCalls.map(({ status }) => status)).toEqual([
+      'PENDING_CLIENT',
+      'SUCCEEDED',
+      'PENDING_CLIENT',
+    ]);
     await submit(turnId, { toolCallId: ids[0]!, output: { result: { city: 'A' } } });
     expect((await turnOf(alice, turnId)).status).toBe('WAITING_CLIENT_TOOL');
     await submit(turnId, { toolCallId: ids[2]!, output: { result: { city: 'B' } } });
-    expect((await ended()).toolCalls.map(({ resultJson }) => resultJson)).toEqual([{ city: 'A' }, expect.anything(), { city: 'B' }]);
+    expect((await ended()).toolCalls.map(({ resultJson }) => resultJson)).toEqual([
+      { city: 'A' },
+      expect.anything(),
+      { city: 'B' },
+    ]);
   });
 
   it('is waited for only after what was allowed meanwhile has been done', async () => {
     const journal = createJournal({ slow: true });
-    const calls = '[[call pay {"amount":5}]] [[call book_appointment {"topic":"teeth","time":"09:00"}]] [[call get_location {}]] [[then]] [[say ok]]';
+    const calls =
+      '[[call pay {"amount":5}]] [[call book_appointment {"topic":"teeth","time":"09:00"}]] [[call get_location {}]] [[then]] [[say ok]]';
     const sent = await send(alice, calls, { conversation: { new: { metadata: journal.metadata } } });
     const read = () => turnOf(alice, sent.turn.id);
     await until(() => journal.effects().length > 0);
     const { approval } = (await read()).toolCalls[1]!;
-    const decisions = [{ approvalId: approval!.id, argumentsSha256: approval!.argumentsSha256, decision: { approve: true } }];
-    expect((await alice.request(DecideDocument, { decisions })).decideApprovals).toMatchObject({ __typename: 'ApprovalSuccess', resumed: true });
+    const decisions = [
+      { approvalId: approval!.id, argumentsSha256: approval!.argumentsSha256, decision: { approve: true } },
+    ];
+    expect((await alice.request(DecideDocument, { decisions })).decideApprovals).toMatchObject({
+      __typename: 'ApprovalSuccess',
+      resumed: true,
+    });
     journal.go();
     await until(async () => (await read()).status === 'WAITING_CLIENT_TOOL');
     expect((await read()).toolCalls.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED', 'PENDING_CLIENT']);
@@ -94,7 +120,9 @@ describeSettings('a tool that runs at the client', ({ storage, redis }) => {
     const { turnId, ids } = await begin('[[call get_location {}]]');
     await stop(alice, turnId);
     expect(await turnOf(alice, turnId)).toMatchObject({ status: 'CANCELLED', toolCalls: [{ status: 'CANCELLED' }] });
-    expect(await submit(turnId, { toolCallId: ids[0]!, output: { result: { city: 'Oslo' } } })).toMatchObject({ __typename: 'ConflictError' });
+    expect(await submit(turnId, { toolCallId: ids[0]!, output: { result: { city: 'Oslo' } } })).toMatchObject({
+      __typename: 'ConflictError',
+    });
   });
 
   it('cannot be answered for by anybody else, nor for a call of another turn', async () => {

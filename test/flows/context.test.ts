@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
-import { PreviewDocument, RegenerateDocument, SteerDocument, TreeDocument, TurnContextDocument } from '../generated/graphql.ts';
+import {
+  PreviewDocument,
+  RegenerateDocument,
+  SteerDocument,
+  TreeDocument,
+  TurnContextDocument,
+} from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { ask, expectType, follow, send, stop, trySend, turnOf } from '../kit/story.ts';
@@ -26,11 +32,18 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
   });
   afterAll(() => world.close());
 
-  const callOf = (marker: string) => world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
+  const callOf = (marker: string) =>
+    world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
   const told = (call: { messages: readonly { content: string }[] }) => call.messages.map(({ content }) => content);
   const contextOf = async (id: string) => (await alice.request(TurnContextDocument, { id })).turn!.context;
   const preview = async (id: string, text?: string, generation?: { model?: string; maxTokens?: number }) =>
-    (await alice.request(PreviewDocument, { id, draft: text === undefined ? null : { text }, generation: generation ?? null })).previewContext;
+    (
+      await alice.request(PreviewDocument, {
+        id,
+        draft: text === undefined ? null : { text },
+        generation: generation ?? null,
+      })
+    ).previewContext;
   /** What a report says was shown, as a request would have it. */
   const shownIn = ({ systemPrompt, items }: Awaited<ReturnType<typeof preview>>, draft: string) => [
     ...(systemPrompt ? [systemPrompt] : []),
@@ -67,11 +80,21 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
     const draft = `Five ${randomUUID()} [[say a5]]`;
     const before = await preview(to, draft);
     const sent = await ask(alice, draft, { to });
-    expect(told(callOf(draft)[0]!)).toEqual(['Two [[say a2]]', 'a2', 'Three [[say a3]]', 'a3', 'Four [[say a4]]', 'a4', draft]);
+    expect(told(callOf(draft)[0]!)).toEqual([
+      'Two [[say a2]]',
+      'a2',
+      'Three [[say a3]]',
+      'a3',
+      'Four [[say a4]]',
+      'a4',
+      draft,
+    ]);
     expect(shownIn(before, draft)).toEqual(told(callOf(draft)[0]!));
     const reader = await follow(alice, { id: to, after: sent.cursor });
     const { totalTokens } = (await contextOf(sent.turn.id))!;
-    expect(reader.of('ContextTruncatedEvent')).toMatchObject([{ droppedMessages: 2, summarisedMessages: 0, tokens: totalTokens }]);
+    expect(reader.of('ContextTruncatedEvent')).toMatchObject([
+      { droppedMessages: 2, summarisedMessages: 0, tokens: totalTokens },
+    ]);
     expect((await turnOf(alice, sent.turn.id)).usage).toHaveLength(1);
   });
 
@@ -80,12 +103,20 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
     const draft = `${words(2_000, randomUUID())} [[say a3]]`;
     const before = await preview(to, draft);
     expect(before).toMatchObject({ limit });
-    expect(before.items.map(({ decision }) => decision)).toEqual(['DROPPED', 'DROPPED', 'INCLUDED', 'INCLUDED', 'INCLUDED']);
+    expect(before.items.map(({ decision }) => decision)).toEqual([
+      'DROPPED',
+      'DROPPED',
+      'INCLUDED',
+      'INCLUDED',
+      'INCLUDED',
+    ]);
     expect(before.items[0]!.reason).toContain(`do not fit into ${limit} tokens`);
     expect(before.totalTokens).toBeLessThanOrEqual(limit);
     const { turn } = await ask(alice, draft, { to });
     expect(shownIn(before, draft)).toEqual(told(callOf(draft)[0]!));
-    expect((await contextOf(turn.id))!.items.map(({ decision }) => decision)).toEqual(before.items.map(({ decision }) => decision));
+    expect((await contextOf(turn.id))!.items.map(({ decision }) => decision)).toEqual(
+      before.items.map(({ decision }) => decision),
+    );
   });
 
   it('is less where the provider finds it too long after all, once, and the turn keeps what was shown in the end', async () => {
@@ -93,7 +124,11 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
     const draft = `${words(1_000, randomUUID())} [[window 3]] [[say a3]]`;
     const sent = await ask(alice, draft, { to });
     expect(callOf(draft).map(({ messages }) => messages.length)).toEqual([5, 3]);
-    expect(await turnOf(alice, sent.turn.id)).toMatchObject({ status: 'COMPLETED', attempt: 2, finalMessage: { content: 'a3' } });
+    expect(await turnOf(alice, sent.turn.id)).toMatchObject({
+      status: 'COMPLETED',
+      attempt: 2,
+      finalMessage: { content: 'a3' },
+    });
     expect(shownIn((await contextOf(sent.turn.id))!, draft)).toEqual(told(callOf(draft)[1]!));
     const reader = await follow(alice, { id: to, after: sent.cursor });
     expect(reader.of('ContextTruncatedEvent').map(({ droppedMessages }) => droppedMessages)).toEqual([2]);
@@ -106,7 +141,10 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
     const { turn } = await ask(alice, draft, { to });
     expect(callOf(draft)).toHaveLength(2);
     const failed = await turnOf(alice, turn.id);
-    expect(failed).toMatchObject({ status: 'FAILED', error: { __typename: 'ContextTooLongError', code: 'CONTEXT_TOO_LONG', retryable: false } });
+    expect(failed).toMatchObject({
+      status: 'FAILED',
+      error: { __typename: 'ContextTooLongError', code: 'CONTEXT_TOO_LONG', retryable: false },
+    });
     expect(failed.error!.message).toMatch(/about 1\d{3} tokens where \d+ should fit/);
   });
 
@@ -124,14 +162,23 @@ describeSettings('what a model is shown', ({ storage, redis }) => {
   it('is refused where what a turn that runs is told is too long, with the numbers', async () => {
     const { turn } = await send(alice, 'Go on [[hold]]', { conversation: { new: { model: small } } });
     const input = { turnId: turn.id, content: { text: words(6_000, 'Long') }, idempotencyKey: randomUUID() };
-    expect((await alice.request(SteerDocument, { input })).steerTurn).toMatchObject({ __typename: 'ContextTooLongError', code: 'CONTEXT_TOO_LONG' });
+    expect((await alice.request(SteerDocument, { input })).steerTurn).toMatchObject({
+      __typename: 'ContextTooLongError',
+      code: 'CONTEXT_TOO_LONG',
+    });
     await stop(alice, turn.id);
   });
 
   it('is refused by the worker where instructions and message are too long together', async () => {
-    const { conversation } = await send(alice, 'Hello [[say hi]]', { conversation: { new: { model: small, systemPrompt: words(3_000, 'Rules') } } });
+    const { conversation } = await send(alice, 'Hello [[say hi]]', {
+      conversation: { new: { model: small, systemPrompt: words(3_000, 'Rules') } },
+    });
     const { turn } = await ask(alice, words(3_000, 'Long'), { to: conversation.id });
-    expect(await turnOf(alice, turn.id)).toMatchObject({ status: 'FAILED', error: { __typename: 'ContextTooLongError' }, usage: [] });
+    expect(await turnOf(alice, turn.id)).toMatchObject({
+      status: 'FAILED',
+      error: { __typename: 'ContextTooLongError' },
+      usage: [],
+    });
     expect(await contextOf(turn.id)).toBeNull();
   });
 

@@ -29,14 +29,17 @@ const tryCreate = async (client: TestClient, input: CreateConversationInput = {}
   (await client.request(CreateDocument, { input })).createConversation;
 const create = async (client: TestClient, input: CreateConversationInput = {}) =>
   expectType(await tryCreate(client, input), 'ConversationSuccess').conversation;
-const tryUpdate = async (client: TestClient, input: UpdateConversationInput) => (await client.request(UpdateDocument, { input })).updateConversation;
+const tryUpdate = async (client: TestClient, input: UpdateConversationInput) =>
+  (await client.request(UpdateDocument, { input })).updateConversation;
 const update = async (client: TestClient, input: UpdateConversationInput) =>
   expectType(await tryUpdate(client, input), 'ConversationSuccess').conversation;
 const archive = async (client: TestClient, id: string, archived = true) =>
   (await client.request(ArchiveDocument, { id, archived })).archiveConversation;
 const end = async (client: TestClient, id: string) => (await client.request(EndDocument, { id })).endConversation;
-const remove = async (client: TestClient, id: string) => (await client.request(DeleteDocument, { id })).deleteConversation;
-const read = async (client: TestClient, id: string) => (await client.request(ConversationDocument, { id, first: 50 })).conversation;
+const remove = async (client: TestClient, id: string) =>
+  (await client.request(DeleteDocument, { id })).deleteConversation;
+const read = async (client: TestClient, id: string) =>
+  (await client.request(ConversationDocument, { id, first: 50 })).conversation;
 const titles = async (client: TestClient, filter: ConversationFilter): Promise<string[]> => {
   const { conversations } = await client.request(ConversationsDocument, { first: 100, filter });
   return conversations.edges.map(({ node }) => node.title).sort();
@@ -47,8 +50,14 @@ type Page = {
   pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor?: string | null; endCursor?: string | null };
 };
 
-/** Every page of a list, forwards and then backwards; fails where a page is empty or says a wrong thing of its neighbours. */
-async function walk(size: number, read: (page: { first?: number; after?: string; last?: number; before?: string }) => Promise<Page>) {
+/**
+ * Every page of a list, forwards and then backwards; fails where a page is empty or says a wrong thing of its
+ * neighbours.
+ */
+async function walk(
+  size: number,
+  read: (page: { first?: number; after?: string; last?: number; before?: string }) => Promise<Page>,
+) {
   const forward: string[] = [];
   for (let after: string | undefined, more = true; more; ) {
     const { edges, pageInfo } = await read({ first: size, ...(after ? { after } : {}) });
@@ -89,19 +98,42 @@ describeSettings(
 
     it('are made with everything left out, and with everything said', async () => {
       expect(await create(alice)).toMatchObject({
-        ...{ title: expect.stringMatching(/^Conversation of \d{4}-\d\d-\d\d$/), titleSource: 'FALLBACK', language: 'es', metadata: {} },
+        ...{
+          title: expect.stringMatching(/^Conversation of \d{4}-\d\d-\d\d$/),
+          titleSource: 'FALLBACK',
+          language: 'es',
+          metadata: {},
+        },
         ...{ provider: 'openai', model: 'gpt-4o-mini', status: 'ACTIVE', isActive: true, isArchived: false },
         ...{ messageCount: 0, totalTokens: '0', totalCost: '0.000000', lastMessageAt: null },
       });
       const metadata = { project: 'tea', nested: { list: [1, null, '茶'] } };
-      const input = { title: '  Tea  ', language: 'pt-BR', model: 'gpt-4o', provider: 'openai', systemPrompt: 'Be brief', metadata };
+      const input = {
+        title: '  Tea  ',
+        language: 'pt-BR',
+        model: 'gpt-4o',
+        provider: 'openai',
+        systemPrompt: 'Be brief',
+        metadata,
+      };
       const conversation = await create(alice, input);
-      expect(conversation).toMatchObject({ title: 'Tea', titleSource: 'USER', language: 'pt-BR', model: 'gpt-4o', metadata });
-      expect((await alice.request(BySessionDocument, { sessionId: conversation.sessionId })).conversationBySessionId).toEqual({
+      expect(conversation).toMatchObject({
+        title: 'Tea',
+        titleSource: 'USER',
+        language: 'pt-BR',
+        model: 'gpt-4o',
+        metadata,
+      });
+      expect(
+        (await alice.request(BySessionDocument, { sessionId: conversation.sessionId })).conversationBySessionId,
+      ).toEqual({
         id: conversation.id,
       });
       await ask(alice, '[[say ok]]', { to: conversation.id });
-      expect(world.model.calls.at(-1)).toMatchObject({ model: 'gpt-4o', messages: [{ role: 'system', content: 'Be brief' }, { role: 'user' }] });
+      expect(world.model.calls.at(-1)).toMatchObject({
+        model: 'gpt-4o',
+        messages: [{ role: 'system', content: 'Be brief' }, { role: 'user' }],
+      });
     });
 
     describe('take their title', () => {
@@ -122,18 +154,27 @@ describeSettings(
         const named = await create(alice, { title: 'Mine' });
         expect((await send(alice, 'Words', { to: named.id })).conversation.title).toBe('Mine');
         const renamed = await create(alice);
-        expect(await update(alice, { id: renamed.id, title: 'Named later' })).toMatchObject({ title: 'Named later', titleSource: 'USER' });
+        expect(await update(alice, { id: renamed.id, title: 'Named later' })).toMatchObject({
+          title: 'Named later',
+          titleSource: 'USER',
+        });
         expect((await send(alice, 'Words', { to: renamed.id })).conversation.title).toBe('Named later');
       });
 
-      it.each(['', '   ', '\u200b\u200d\ufeff', '\u202e\u2066', '\u0000'])('from nobody who gives one that cannot be seen: %j', async (title) => {
-        const [created, { id }] = [await tryCreate(alice, { title }), await create(alice)];
-        const isStored = title === '\u0000'; // it becomes U+FFFD, which is seen
-        if (isStored) expect(created).toMatchObject({ conversation: { title: '\ufffd' } });
-        else expect(created).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['input', 'title'] }] });
-        if (!isStored)
-          expect(await tryUpdate(alice, { id, title })).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['input', 'title'] }] });
-      });
+      it.each(['', '   ', '\u200b\u200d\ufeff', '\u202e\u2066', '\u0000'])(
+        'from nobody who gives one that cannot be seen: %j',
+        async (title) => {
+          const [created, { id }] = [await tryCreate(alice, { title }), await create(alice)];
+          const isStored = title === '\u0000'; // it becomes U+FFFD, which is seen
+          if (isStored) expect(created).toMatchObject({ conversation: { title: '\ufffd' } });
+          else expect(created).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['input', 'title'] }] });
+          if (!isStored)
+            expect(await tryUpdate(alice, { id, title })).toMatchObject({
+              __typename: 'ValidationError',
+              issues: [{ path: ['input', 'title'] }],
+            });
+        },
+      );
 
       it('of at most two hundred characters', async () => {
         expect(await create(alice, { title: 'x'.repeat(200) })).toMatchObject({ title: 'x'.repeat(200) });
@@ -146,7 +187,11 @@ describeSettings(
       ['metadata that is a list', { metadata: [1] }, 'metadata'],
       ['metadata that is text', { metadata: 'x' }, 'metadata'],
       ['metadata of more than 16 KiB', { metadata: { x: 'x'.repeat(16_384) } }, 'metadata'],
-      ['metadata that is nested without end', { metadata: { x: JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`) } }, 'metadata'],
+      [
+        'metadata that is nested without end',
+        { metadata: { x: JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`) } },
+        'metadata',
+      ],
       ['a language that is none', { language: 'klingon' }, 'language'],
       ['a system prompt of 32,001 characters', { systemPrompt: 'x'.repeat(32_001) }, 'systemPrompt'],
     ])('refuse %s', async (_, input, field) => {
@@ -178,11 +223,16 @@ describeSettings(
       expect(await update(alice, { id, metadata: { other: 2 }, model: 'gpt-4o', language: 'fr' })).toMatchObject({
         ...{ title: 'After', metadata: { other: 2 }, model: 'gpt-4o', language: 'fr' },
       });
-      expect(await tryUpdate(alice, { id })).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['input'] }] });
+      expect(await tryUpdate(alice, { id })).toMatchObject({
+        __typename: 'ValidationError',
+        issues: [{ path: ['input'] }],
+      });
     });
 
     it('take other instructions for the next turn, tell readers, and lose them where they are empty', async () => {
-      const { conversation, cursor, turn } = await ask(alice, 'Before [[say a]]', { conversation: { new: { systemPrompt: 'Be brief' } } });
+      const { conversation, cursor, turn } = await ask(alice, 'Before [[say a]]', {
+        conversation: { new: { systemPrompt: 'Be brief' } },
+      });
       const { id } = conversation;
       const systemPrompt = 'Be long. nul \u0000';
       expect(await update(alice, { id, systemPrompt })).toMatchObject({ systemPrompt: 'Be long. nul \ufffd' });
@@ -196,23 +246,33 @@ describeSettings(
       await ask(alice, 'Without [[say c]]', { to: id });
       expect(world.model.calls.at(-1)!.messages[0]).toMatchObject({ role: 'user' });
       expect(await tryUpdate(alice, { id, systemPrompt: 'x'.repeat(32_001) })).toMatchObject({
-        ...{ __typename: 'ValidationError', issues: [{ path: ['input', 'systemPrompt'], message: expect.stringMatching(/32000.*32001/) }] },
+        ...{
+          __typename: 'ValidationError',
+          issues: [{ path: ['input', 'systemPrompt'], message: expect.stringMatching(/32000.*32001/) }],
+        },
       });
     });
 
     it('keep a language in its canonical form, and are found by it in whatever case', async () => {
       const client = await someone();
-      expect(await create(client, { title: 'Chinese', language: 'ZH-hant-tw' })).toMatchObject({ language: 'zh-Hant-TW' });
+      expect(await create(client, { title: 'Chinese', language: 'ZH-hant-tw' })).toMatchObject({
+        language: 'zh-Hant-TW',
+      });
       expect(await titles(client, { language: 'zh-hant-TW' })).toEqual(['Chinese']);
       expect(await tryCreate(client, { language: `en-${'a'.repeat(40)}` })).toMatchObject({
-        ...{ __typename: 'ValidationError', issues: [{ path: ['input', 'language'], message: expect.stringMatching(/at most 35 characters/) }] },
+        ...{
+          __typename: 'ValidationError',
+          issues: [{ path: ['input', 'language'], message: expect.stringMatching(/at most 35 characters/) }],
+        },
       });
     });
 
     it('in the archive take no messages and are not listed, and come out of it again', async () => {
       const client = await someone();
       const { id } = await create(client, { title: 'Put away' });
-      expect(await archive(client, id)).toMatchObject({ conversation: { status: 'ARCHIVED', isArchived: true, isActive: false } });
+      expect(await archive(client, id)).toMatchObject({
+        conversation: { status: 'ARCHIVED', isArchived: true, isActive: false },
+      });
       const refusal = expectType(await trySend(client, 'Hello', { to: id }), 'ConflictError');
       expect(refusal).toMatchObject({ code: 'CONFLICT', message: expect.stringMatching(/archive/) });
       expect(await titles(client, {})).toEqual([]);
@@ -225,7 +285,10 @@ describeSettings(
       const { conversation } = await ask(alice, '[[say last]]');
       const { id } = conversation;
       expect(await end(alice, id)).toMatchObject({ conversation: { status: 'COMPLETED', isActive: false } });
-      expect(await trySend(alice, 'More', { to: id })).toMatchObject({ __typename: 'ConflictError', message: expect.stringMatching(/ended/) });
+      expect(await trySend(alice, 'More', { to: id })).toMatchObject({
+        __typename: 'ConflictError',
+        message: expect.stringMatching(/ended/),
+      });
       expect(await archive(alice, id)).toMatchObject({ __typename: 'ConflictError', code: 'CONFLICT' });
       expect(await archive(alice, id, false)).toMatchObject({ __typename: 'ConflictError', code: 'CONFLICT' });
       expect(await tryUpdate(alice, { id, status: 'ACTIVE' })).toMatchObject({ __typename: 'ConflictError' });
@@ -239,7 +302,8 @@ describeSettings(
       const { sessionId } = (await read(alice, id))!;
       expect(await remove(alice, id)).toEqual({ __typename: 'DeleteSuccess', deletedId: id });
       expect(await read(alice, id)).toBeNull();
-      for (const each of [id, turn.id, turn.finalMessage!.id]) expect((await alice.request(NodeDocument, { id: each })).node).toBeNull();
+      for (const each of [id, turn.id, turn.finalMessage!.id])
+        expect((await alice.request(NodeDocument, { id: each })).node).toBeNull();
       expect((await alice.request(BySessionDocument, { sessionId })).conversationBySessionId).toBeNull();
       const gone = { __typename: 'NotFoundError', code: 'NOT_FOUND' };
       expect(await remove(alice, id)).toMatchObject(gone);
@@ -290,7 +354,13 @@ describeSettings(
     });
 
     describe('in pages', () => {
-      const orders: ConversationOrder[] = ['LAST_MESSAGE_DESC', 'UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC', 'COST_DESC'];
+      const orders: ConversationOrder[] = [
+        'LAST_MESSAGE_DESC',
+        'UPDATED_DESC',
+        'CREATED_DESC',
+        'TITLE_ASC',
+        'COST_DESC',
+      ];
       let client: TestClient;
       let total: number;
 
@@ -329,7 +399,10 @@ describeSettings(
         const [older, newer] = [(await ask(user, 'Older')).conversation.id, (await ask(user, 'Newer')).conversation.id];
         const empty = await create(user);
         const order = async () => {
-          const { conversations } = await user.request(ConversationsDocument, { first: 10, orderBy: 'LAST_MESSAGE_DESC' });
+          const { conversations } = await user.request(ConversationsDocument, {
+            first: 10,
+            orderBy: 'LAST_MESSAGE_DESC',
+          });
           return conversations.edges.map(({ node }) => node);
         };
         expect((await order()).map(({ id }) => id)).toEqual([empty.id, newer, older]);
@@ -348,7 +421,8 @@ describeSettings(
         const { conversation } = await ask(client, '[[say 0]]');
         const { id } = conversation;
         for (const n of [1, 2, 3]) await ask(client, `[[say ${n}]]`, { to: id });
-        const pages = async (page: object) => (await client.request(ConversationDocument, { id, ...page })).conversation!.messages;
+        const pages = async (page: object) =>
+          (await client.request(ConversationDocument, { id, ...page })).conversation!.messages;
         const ids = await walk(3, pages);
         const { edges } = await pages({ first: 100 });
         expect(ids).toEqual(edges.map(({ node }) => node.id));
@@ -356,7 +430,9 @@ describeSettings(
         expect((await pages({ last: 3 })).edges.map(({ node }) => node.ordinal)).toEqual(['6', '7', '8']);
         const { turns } = (await client.request(TurnsDocument, { id, first: 2, status: ['COMPLETED'] })).conversation!;
         expect([turns.totalCount, turns.nodes.length]).toEqual([4, 2]);
-        expect((await client.request(TurnsDocument, { id, status: ['FAILED', 'QUEUED'] })).conversation!.turns).toMatchObject({
+        expect(
+          (await client.request(TurnsDocument, { id, status: ['FAILED', 'QUEUED'] })).conversation!.turns,
+        ).toMatchObject({
           totalCount: 0,
           nodes: [],
         });
@@ -367,7 +443,13 @@ describeSettings(
         const visitor = await someone();
         for (const title of ['a', 'b', 'c', 'd']) await create(visitor, { title });
         const page = async (after?: string) =>
-          (await visitor.request(ConversationsDocument, { first: 2, orderBy: 'TITLE_ASC', ...(after ? { after } : {}) })).conversations;
+          (
+            await visitor.request(ConversationsDocument, {
+              first: 2,
+              orderBy: 'TITLE_ASC',
+              ...(after ? { after } : {}),
+            })
+          ).conversations;
         const first = await page();
         await remove(visitor, first.edges[1]!.node.id);
         expect((await page(first.pageInfo.endCursor!)).edges.map(({ node }) => node.title)).toEqual(['c', 'd']);
@@ -417,10 +499,19 @@ describeSettings(
         ];
         const answers = await Promise.all(bad.map(([orderBy, after]) => refused({ first: 1, orderBy, after })));
         expect(answers).toEqual(bad.map(() => 'VALIDATION_FAILED after: is not a cursor of this list'));
-        const messages = [made('messages', 'abc'), made('messages'), made('messages', '99999999999999999999999'), byTitle];
+        const messages = [
+          made('messages', 'abc'),
+          made('messages'),
+          made('messages', '99999999999999999999999'),
+          byTitle,
+        ];
         const { id } = await create(client);
-        const told = await Promise.all(messages.map((after) => client.execute(ConversationDocument, { id, first: 1, after })));
-        expect(told.map(({ errors }) => errors?.[0]?.message)).toEqual(messages.map(() => 'after: is not a cursor of this list'));
+        const told = await Promise.all(
+          messages.map((after) => client.execute(ConversationDocument, { id, first: 1, after })),
+        );
+        expect(told.map(({ errors }) => errors?.[0]?.message)).toEqual(
+          messages.map(() => 'after: is not a cursor of this list'),
+        );
         await remove(client, id);
       });
     });
@@ -446,7 +537,9 @@ describeSettings(
     it.each([-1, 600_001])('refuse to wait for %i ms, and admit nothing', async (timeoutMs) => {
       const client = await someone();
       const refusal = expectType(await trySend(client, 'Hello', { waitFor: 'FINISHED', timeoutMs }), 'ValidationError');
-      expect(refusal).toMatchObject({ issues: [{ path: ['input', 'timeoutMs'], message: expect.stringContaining(String(timeoutMs)) }] });
+      expect(refusal).toMatchObject({
+        issues: [{ path: ['input', 'timeoutMs'], message: expect.stringContaining(String(timeoutMs)) }],
+      });
       expect((await client.request(ConversationsDocument, {})).conversations.totalCount).toBe(0);
     });
 

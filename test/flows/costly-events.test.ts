@@ -7,16 +7,28 @@ import { framesOf, type TestClient } from '../kit/client.ts';
 import { ask, expectType, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
-type Event = { __typename: string; seq: number; conversation?: { messages: { nodes: { siblings: { id: string }[] }[] } } };
+type Event = {
+  __typename: string;
+  seq: number;
+  conversation?: { messages: { nodes: { siblings: { id: string }[] }[] } };
+};
 type Frame = { cursor: string; caughtUp: boolean; events: Event[] };
 
-/** Each choice of a branch leads to the page of messages that a client then shows: 352 objects, so that seven events fit. */
+/**
+ * Each choice of a branch leads to the page of messages that a client then shows: 352 objects, so that seven events
+ * fit.
+ */
 const events = `cursor caughtUp events { __typename ... on EventMeta { seq }
   ... on BranchSelectedEvent { conversation { messages(last: 50) { nodes { siblings { id } } } } } }`;
 const perAnswer = 7;
-const query = parse(`query ($id: ID!, $after: EventCursor) { conversationEvents(conversationId: $id, after: $after) { ${events} } }`);
-const subscription = parse(`subscription ($id: ID!, $after: EventCursor) { conversationEvents(conversationId: $id, after: $after) { ${events} } }`);
-const recorded = parse(`query ($id: ID!, $after: EventCursor) { turn(id: $id) { events(first: 1000, after: $after) { pageInfo { hasNextPage }
+const query = parse(
+  `query ($id: ID!, $after: EventCursor) { conversationEvents(conversationId: $id, after: $after) { ${events} } }`,
+);
+const subscription = parse(
+  `subscription ($id: ID!, $after: EventCursor) { conversationEvents(conversationId: $id, after: $after) { ${events} } }`,
+);
+const recorded =
+  parse(`query ($id: ID!, $after: EventCursor) { turn(id: $id) { events(first: 1000, after: $after) { pageInfo { hasNextPage }
   edges { cursor node { __typename ... on EventMeta { seq } ... on MessageAddedEvent { message { conversation { messages(last: 100) { nodes { siblings { parts { __typename } } } } } } } } } } } }`);
 
 describeSettings('events that each lead to many objects', ({ storage, redis }) => {
@@ -36,11 +48,13 @@ describeSettings('events that each lead to many objects', ({ storage, redis }) =
     ({ cursor } = first);
     conversationId = first.conversation.id;
     turnId = first.turn.id;
-    const [, answer] = (await client.request(TreeDocument, { id: conversationId, leaf: null })).conversation!.messages.nodes;
+    const [, answer] = (await client.request(TreeDocument, { id: conversationId, leaf: null })).conversation!.messages
+      .nodes;
     const input = { messageId: answer!.id, idempotencyKey: crypto.randomUUID() };
     const again = expectType((await client.request(RegenerateDocument, { input })).regenerate, 'SendMessageSuccess');
     await until(async () => (await turnOf(client, again.turn.id)).isTerminal);
-    const [, other] = (await client.request(TreeDocument, { id: conversationId, leaf: null })).conversation!.messages.nodes;
+    const [, other] = (await client.request(TreeDocument, { id: conversationId, leaf: null })).conversation!.messages
+      .nodes;
     for (let at = 0; at < choices; at++)
       await client.request(SelectBranchDocument, { conversationId, leafId: at % 2 === 0 ? answer!.id : other!.id });
   });
@@ -49,7 +63,9 @@ describeSettings('events that each lead to many objects', ({ storage, redis }) =
   async function polled(): Promise<Frame[]> {
     const frames: Frame[] = [];
     for (let after = cursor; frames.at(-1)?.caughtUp !== true; after = frames.at(-1)!.cursor) {
-      const { conversationEvents } = (await client.request(query as never, { id: conversationId, after } as never)) as { conversationEvents: Frame };
+      const { conversationEvents } = (await client.request(query as never, { id: conversationId, after } as never)) as {
+        conversationEvents: Frame;
+      };
       frames.push(conversationEvents);
     }
     return frames;
@@ -61,7 +77,9 @@ describeSettings('events that each lead to many objects', ({ storage, redis }) =
     expect(all.map(({ seq }) => seq)).toEqual([...all.map(({ seq }) => seq)].sort((a, b) => a - b));
     expect(new Set(all.map(({ seq }) => seq)).size).toBe(all.length);
     for (const frame of frames)
-      expect(frame.events.filter(({ __typename }) => __typename !== 'TextDeltaEvent').length).toBeLessThanOrEqual(perAnswer);
+      expect(frame.events.filter(({ __typename }) => __typename !== 'TextDeltaEvent').length).toBeLessThanOrEqual(
+        perAnswer,
+      );
     expect(frames.map(({ caughtUp }) => caughtUp)).toEqual(frames.map((_, at) => at === frames.length - 1));
   }
 
@@ -80,7 +98,11 @@ describeSettings('events that each lead to many objects', ({ storage, redis }) =
     while (frames.at(-1)?.caughtUp !== true) {
       // Cut after each second frame.
       let got = 0;
-      for await (const frame of framesOf(socket, subscription as never, { id: conversationId, after } as never) as AsyncIterable<Frame>) {
+      for await (const frame of framesOf(
+        socket,
+        subscription as never,
+        { id: conversationId, after } as never,
+      ) as AsyncIterable<Frame>) {
         frames.push(frame);
         got += 1;
         after = frame.cursor;

@@ -26,16 +26,24 @@ describeStatements(`a conversation of ${messages} messages`, (storage) => {
     const others = await plant(bare.database, { ownerId: userId, conversations: 200, turns: 5, eventsPerTurn: 0 });
     await plantBranches(bare.database, others, 5);
     [id] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns, eventsPerTurn: 0 })) as [string];
-    [tiny] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: 2, eventsPerTurn: 0 })) as [string];
-    [short] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: 200, eventsPerTurn: 0 })) as [string];
+    [tiny] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: 2, eventsPerTurn: 0 })) as [
+      string,
+    ];
+    [short] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: 200, eventsPerTurn: 0 })) as [
+      string,
+    ];
     await bare.database.query('VACUUM ANALYZE');
   }, 180_000);
   afterAll(() => bare.close());
 
   const page = (list: string, args: string): Promise<Record<string, unknown>> =>
-    bare.ask(userId, `query($id: ID!) { conversation(id: $id) { ${list}(${args}) { nodes { id } pageInfo { hasNextPage } } } }`, {
-      id: toGlobalId('Conversation', id),
-    });
+    bare.ask(
+      userId,
+      `query($id: ID!) { conversation(id: $id) { ${list}(${args}) { nodes { id } pageInfo { hasNextPage } } } }`,
+      {
+        id: toGlobalId('Conversation', id),
+      },
+    );
 
   async function sameCost(one: () => Promise<unknown>, other: () => Promise<unknown>, pick: RegExp): Promise<Cost> {
     const [near] = await costsOf(bare.database, one, pick);
@@ -100,7 +108,9 @@ describeStatements(`a conversation of ${messages} messages`, (storage) => {
   });
 
   it('shows a model its newest messages at the price that they have in a short conversation', async () => {
-    const leaves = await bare.database.query<{ id: string; leaf: string }>('SELECT id, active_leaf_id AS leaf FROM conversation');
+    const leaves = await bare.database.query<{ id: string; leaf: string }>(
+      'SELECT id, active_leaf_id AS leaf FROM conversation',
+    );
     const context = (of: string) => () => listForContext(bare.database, leaves.find((one) => one.id === of)!.leaf, 100);
     const cost = await sameCost(context(short), context(id), /WITH RECURSIVE segment/);
     expect(cost.indexes).toEqual(['branch_pkey', 'message_branch_id_ordinal_key', 'message_pkey']);
@@ -113,7 +123,10 @@ describeStatements(`a conversation of ${messages} messages`, (storage) => {
 
   it('would be seen to cost more by the page, were it read by counting rows', async () => {
     const skip = (rows: number) => () =>
-      bare.database.query(`SELECT id FROM message r WHERE conversation_id = $1 ORDER BY ordinal OFFSET ${rows} LIMIT ${size}`, [id]);
+      bare.database.query(
+        `SELECT id FROM message r WHERE conversation_id = $1 ORDER BY ordinal OFFSET ${rows} LIMIT ${size}`,
+        [id],
+      );
     const [near] = await costsOf(bare.database, skip(0), /OFFSET/);
     const [deep] = await costsOf(bare.database, skip(messages / 2), /OFFSET/);
     expect(deep!.buffers).toBeGreaterThan(near!.buffers * 20);

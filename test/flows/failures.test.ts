@@ -23,12 +23,24 @@ type Failure = {
 
 const silent = 'PROVIDER_UNAVAILABLE';
 const failures: Failure[] = [
-  { says: '[[fail 401]]', code: 'PROVIDER_NOT_CONFIGURED', retryable: false, message: /check OPENAI_API_KEY/, calls: 1 },
+  {
+    says: '[[fail 401]]',
+    code: 'PROVIDER_NOT_CONFIGURED',
+    retryable: false,
+    message: /check OPENAI_API_KEY/,
+    calls: 1,
+  },
   { says: '[[fail 402]]', code: silent, retryable: false, message: /billing/, calls: 1 },
   { says: '[[fail 429 insufficient_quota]]', code: silent, retryable: false, message: /billing/, calls: 1 },
   { says: '[[fail 404]]', code: 'INVALID_MODEL', retryable: false, message: /choose another/, calls: 1 },
   { says: '[[fail 400]]', code: silent, retryable: false, message: /check the model/, calls: 1 },
-  { says: '[[fail 400 context_length_exceeded]]', code: 'CONTEXT_TOO_LONG', retryable: false, message: /shorten it/, calls: 1 },
+  {
+    says: '[[fail 400 context_length_exceeded]]',
+    code: 'CONTEXT_TOO_LONG',
+    retryable: false,
+    message: /shorten it/,
+    calls: 1,
+  },
   { says: '[[fail 400 content_filter]]', code: 'CONTENT_FILTERED', retryable: false, message: /rephrase/, calls: 1 },
   { says: '[[fail 429 retry-after 0]]', code: silent, retryable: true, message: /wait a little/, calls: 3 },
   { says: '[[fail 500 retry-after 0]]', code: silent, retryable: true, message: /try again/, calls: 3 },
@@ -36,7 +48,14 @@ const failures: Failure[] = [
   { says: '[[fail 429 retry-after 3600]]', code: silent, retryable: true, message: /wait a little/, calls: 1 },
   { says: '[[cut 20]]', code: silent, retryable: true, message: /try again/, calls: 1, partial: true },
   { says: '[[no-finish]]', code: silent, retryable: true, message: /broke off.*try again/, calls: 1, partial: true },
-  { says: '[[no-finish done]]', code: silent, retryable: true, message: /broke off.*try again/, calls: 1, partial: true },
+  {
+    says: '[[no-finish done]]',
+    code: silent,
+    retryable: true,
+    message: /broke off.*try again/,
+    calls: 1,
+    partial: true,
+  },
   { says: '[[garbage]]', code: silent, retryable: true, message: /try again/, calls: 1, partial: true },
   { says: '[[error 5]]', code: silent, retryable: true, message: /try again/, calls: 1, partial: true },
   { says: '[[stall 10]]', code: silent, retryable: true, message: /fell silent.*try again/, calls: 1, partial: true },
@@ -45,7 +64,8 @@ const failures: Failure[] = [
   { says: '[[empty]]', code: silent, retryable: true, message: /nothing at all.*try again/, calls: 3 },
 ];
 
-const embedded = (setting: { storage: { name: string }; redis: boolean }) => setting.storage.name === 'embedded' && !setting.redis;
+const embedded = (setting: { storage: { name: string }; redis: boolean }) =>
+  setting.storage.name === 'embedded' && !setting.redis;
 
 describeSettings(
   'failures of the provider',
@@ -60,7 +80,8 @@ describeSettings(
     });
     afterAll(() => world.close());
 
-    const callsAbout = (marker: string) => world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
+    const callsAbout = (marker: string) =>
+      world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
     const readAll = ({ conversation, cursor }: Sent) => follow(alice, { id: conversation.id, after: cursor });
 
     it.concurrent.each(failures)(
@@ -71,7 +92,12 @@ describeSettings(
         const { turn } = sent;
         expect(turn).toMatchObject({ status: 'FAILED', finishReason: 'ERROR', isTerminal: true });
         const __typename =
-          ({ CONTEXT_TOO_LONG: 'ContextTooLongError', CONTENT_FILTERED: 'ContentFilteredError' } as Record<string, string>)[code] ?? 'ProviderError';
+          (
+            { CONTEXT_TOO_LONG: 'ContextTooLongError', CONTENT_FILTERED: 'ContentFilteredError' } as Record<
+              string,
+              string
+            >
+          )[code] ?? 'ProviderError';
         expect(turn.error).toMatchObject({ __typename, code, retryable });
         expect(turn.error!.message).toMatch(message);
         expect(callsAbout(marker)).toHaveLength(calls);
@@ -86,7 +112,9 @@ describeSettings(
           { status: 'FAILED', finishReason: 'ERROR', error: { code, retryable, message: turn.error!.message } },
         ]);
         expect(textSoFar(reader)).toBe(turn.finalMessage!.content ?? '');
-        expect(reader.of('MessageCompletedEvent')).toMatchObject([{ contentSha256: sha256(textSoFar(reader)), finishReason: 'ERROR' }]);
+        expect(reader.of('MessageCompletedEvent')).toMatchObject([
+          { contentSha256: sha256(textSoFar(reader)), finishReason: 'ERROR' },
+        ]);
         const log = await logOf(alice, turn.id);
         expect(log.filter(({ __typename }) => __typename === 'TurnFinishedEvent')).toHaveLength(1);
         expect(JSON.stringify([sent, reader.events, log])).not.toMatch(/sk-canary|The script says so|node_modules/);
@@ -106,7 +134,12 @@ describeSettings(
     it('tries again what may pass, with an attempt and a row of the ledger for each call', async () => {
       const marker = randomUUID();
       const sent = await ask(alice, `${marker} [[say well]] [[fail 429 retry-after 0 times 2]]`);
-      expect(sent.turn).toMatchObject({ status: 'COMPLETED', error: null, attempt: 3, finalMessage: { content: 'well' } });
+      expect(sent.turn).toMatchObject({
+        status: 'COMPLETED',
+        error: null,
+        attempt: 3,
+        finalMessage: { content: 'well' },
+      });
       expect(sent.turn.attempts.map(({ number, outcome }) => [number, outcome])).toEqual([
         [1, 'PROVIDER_ERROR'],
         [2, 'PROVIDER_ERROR'],
@@ -146,7 +179,9 @@ describeSettings(
     it("keeps a model's refusal as a part of its own", async () => {
       const { turn } = await ask(alice, '[[refuse]]');
       expect(turn).toMatchObject({ status: 'COMPLETED', finalMessage: { content: null, contentLength: 0 } });
-      expect(turn.finalMessage!.parts).toMatchObject([{ __typename: 'RefusalPart', index: 0, text: expect.stringMatching(/^I am sorry/) }]);
+      expect(turn.finalMessage!.parts).toMatchObject([
+        { __typename: 'RefusalPart', index: 0, text: expect.stringMatching(/^I am sorry/) },
+      ]);
     });
 
     it('streams reasoning apart from the answer, and keeps both', async () => {
@@ -176,7 +211,10 @@ describeSettings(
       await follow(alice, { id: conversation.id, after: cursor, coalesceMs: 0 }, undefined, reader);
       for (const { text } of reader.of('TextDeltaEvent')) expect(text.isWellFormed()).toBe(true);
       expect(textSoFar(reader)).toBe('Half 🚀 and half.');
-      expect(await turnOf(alice, turn.id)).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Half 🚀 and half.' } });
+      expect(await turnOf(alice, turn.id)).toMatchObject({
+        status: 'COMPLETED',
+        finalMessage: { content: 'Half 🚀 and half.' },
+      });
     });
   },
   embedded,
@@ -207,8 +245,10 @@ describeSettings(
 
     const tryRetry = async (turnId: string, retryKey: string = randomUUID(), client = alice) =>
       (await client.request(RetryDocument, { turnId, key: retryKey })).retryTurn;
-    const retry = async (turnId: string, retryKey?: string) => expectType(await tryRetry(turnId, retryKey), 'TurnSuccess');
-    const messagesOf = async (id: string) => (await alice.request(ConversationDocument, { id, first: 50 })).conversation!;
+    const retry = async (turnId: string, retryKey?: string) =>
+      expectType(await tryRetry(turnId, retryKey), 'TurnSuccess');
+    const messagesOf = async (id: string) =>
+      (await alice.request(ConversationDocument, { id, first: 50 })).conversation!;
 
     it('answers the same message again, and the new answer takes the place of the failed one', async () => {
       cutFirst();
@@ -227,7 +267,11 @@ describeSettings(
         ['USER', 'COMPLETE'],
         ['ASSISTANT', 'COMPLETE'],
       ]);
-      expect(after.messages.edges[1]!.node).toMatchObject({ id: answerOf(reader), content: textSoFar(reader), turn: { id: turn.id } });
+      expect(after.messages.edges[1]!.node).toMatchObject({
+        id: answerOf(reader),
+        content: textSoFar(reader),
+        turn: { id: turn.id },
+      });
       expect(after.messages.edges[1]!.node.content).toMatch(/word30$/);
       expect(after).toMatchObject({ messageCount: 2, messages: { totalCount: 2 }, usage: { totals: { requests: 2 } } });
       expect(await turnOf(alice, failed.turn.id)).toMatchObject({ status: 'FAILED', usage: [{ source: 'ESTIMATED' }] });
@@ -255,7 +299,9 @@ describeSettings(
       const results = await Promise.all(Array.from({ length: 8 }, () => retry(failed.turn.id, retryKey)));
       expect(new Set(results.map(({ turn }) => turn.id)).size).toBe(1);
       await expect.poll(async () => (await turnOf(alice, results[0]!.turn.id)).status).toBe('COMPLETED');
-      expect(await retry(failed.turn.id, retryKey)).toMatchObject({ turn: { id: results[0]!.turn.id, status: 'COMPLETED' } });
+      expect(await retry(failed.turn.id, retryKey)).toMatchObject({
+        turn: { id: results[0]!.turn.id, status: 'COMPLETED' },
+      });
       expect(world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker))).toHaveLength(2);
       world.model.setScript(null);
     });
@@ -271,7 +317,10 @@ describeSettings(
         const to = failed.conversation.id;
         const running = await send(alice, '[[hold]]', { to });
         await follow(alice, { id: to, after: running.cursor }, (reader) => textSoFar(reader) !== '');
-        expect(await tryRetry(running.turn.id)).toMatchObject({ ...refusal, message: expect.stringMatching(/RUNNING/) });
+        expect(await tryRetry(running.turn.id)).toMatchObject({
+          ...refusal,
+          message: expect.stringMatching(/RUNNING/),
+        });
         expect(await tryRetry(failed.turn.id)).toMatchObject({ ...refusal, message: expect.stringMatching(/newest/) });
         await stop(alice, running.turn.id);
         expect(world.model.calls.at(-1)!.messages.at(-1)!.content).toBe('[[hold]]');
@@ -280,8 +329,14 @@ describeSettings(
       it('with the key of a send, or with no key', async () => {
         const sendKey = randomUUID();
         const failed = await ask(alice, '[[fail 401]]', { key: sendKey });
-        expect(await tryRetry(failed.turn.id, sendKey)).toMatchObject({ __typename: 'IdempotencyConflictError', code: 'IDEMPOTENCY_CONFLICT' });
-        expect(await tryRetry(failed.turn.id, '')).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['idempotencyKey'] }] });
+        expect(await tryRetry(failed.turn.id, sendKey)).toMatchObject({
+          __typename: 'IdempotencyConflictError',
+          code: 'IDEMPOTENCY_CONFLICT',
+        });
+        expect(await tryRetry(failed.turn.id, '')).toMatchObject({
+          __typename: 'ValidationError',
+          issues: [{ path: ['idempotencyKey'] }],
+        });
       });
 
       it("another's turn, just as one that does not exist", async () => {

@@ -19,7 +19,10 @@ describeSettings('users who send to one worker', ({ storage, redis }) => {
   let bob: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, env: { WORKER_CONCURRENCY: String(concurrency), TURNS_PER_USER: String(perUser) } });
+    world = await createWorld(storage, {
+      redis,
+      env: { WORKER_CONCURRENCY: String(concurrency), TURNS_PER_USER: String(perUser) },
+    });
     app = await world.start();
     bob = await world.client(app, 'bob');
   });
@@ -28,14 +31,17 @@ describeSettings('users who send to one worker', ({ storage, redis }) => {
   });
   afterAll(() => world.close());
 
-  const callsOf = (marker: string) => world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
+  const callsOf = (marker: string) =>
+    world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
   const running = (marker: string) => callsOf(marker).filter(({ finishedAt }) => !finishedAt).length;
 
   /** So many messages, a conversation each, a few at a time. */
   async function sendMany(client: TestClient, count: number, text: string): Promise<string[]> {
     const ids: string[] = [];
     while (ids.length < count) {
-      const sent = await Promise.all(Array.from({ length: Math.min(10, count - ids.length) }, () => send(client, text)));
+      const sent = await Promise.all(
+        Array.from({ length: Math.min(10, count - ids.length) }, () => send(client, text)),
+      );
       ids.push(...sent.map(({ turn }) => turn.id));
     }
     return ids;
@@ -53,7 +59,8 @@ describeSettings('users who send to one worker', ({ storage, redis }) => {
     const ids: string[] = [];
     for (let n = 0; n < 6; n++) ids.push((await send(alice, `${marker} [[hold]]`)).turn.id);
     await until(() => running(marker) === perUser, 'as many turns as a user may run');
-    for (let n = 0; n < 3; n++) expect(await turnOf(bob, (await ask(bob, '[[say yes]]')).turn.id)).toMatchObject({ status: 'COMPLETED' });
+    for (let n = 0; n < 3; n++)
+      expect(await turnOf(bob, (await ask(bob, '[[say yes]]')).turn.id)).toMatchObject({ status: 'COMPLETED' });
     expect(callsOf(marker)).toHaveLength(perUser);
     await letAllEnd(marker, ids.length);
   });

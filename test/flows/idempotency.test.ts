@@ -17,7 +17,8 @@ describeSettings('idempotency', ({ storage, redis }) => {
   });
   afterAll(() => world.close());
 
-  const callsAbout = (marker: string) => world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
+  const callsAbout = (marker: string) =>
+    world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker));
   const at = (n: number): TestClient => alice[n % alice.length]!;
   const times = (count: number) => Array.from({ length: count }, (_, n) => n);
 
@@ -25,7 +26,12 @@ describeSettings('idempotency', ({ storage, redis }) => {
     const [marker, key] = [randomUUID(), randomUUID()];
     const before = (await at(0).request(ConversationsDocument, {})).conversations.totalCount;
     const sent = await Promise.all(times(20).map((n) => send(at(n), marker, { key })));
-    const idsOf = ({ turn, conversation, userMessage, cursor }: (typeof sent)[number]) => [turn.id, conversation.id, userMessage!.id, cursor];
+    const idsOf = ({ turn, conversation, userMessage, cursor }: (typeof sent)[number]) => [
+      turn.id,
+      conversation.id,
+      userMessage!.id,
+      cursor,
+    ];
     for (const each of sent) expect(idsOf(each)).toEqual(idsOf(sent[0]!));
     expect(sent.filter(({ deduplicated }) => !deduplicated)).toHaveLength(1);
     await expect.poll(async () => (await turnOf(at(0), sent[0]!.turn.id)).status).toBe('COMPLETED');
@@ -49,7 +55,11 @@ describeSettings('idempotency', ({ storage, redis }) => {
     const [marker, key] = [randomUUID(), randomUUID()];
     const first = await ask(at(0), marker, { key });
     const again = await send(at(1), marker, { key });
-    expect(again).toMatchObject({ deduplicated: true, cursor: first.cursor, turn: { id: first.turn.id, status: 'COMPLETED' } });
+    expect(again).toMatchObject({
+      deduplicated: true,
+      cursor: first.cursor,
+      turn: { id: first.turn.id, status: 'COMPLETED' },
+    });
     expect(callsAbout(marker)).toHaveLength(1);
   });
 
@@ -62,7 +72,12 @@ describeSettings('idempotency', ({ storage, redis }) => {
       trySend(at(1), 'This [[say this]]', { key, generation: { temperature: 1 } }),
     ];
     for (const other of await Promise.all(others)) {
-      const refusal = { __typename: 'IdempotencyConflictError', code: 'IDEMPOTENCY_CONFLICT', retryable: false, originalTurn: { id: first.turn.id } };
+      const refusal = {
+        __typename: 'IdempotencyConflictError',
+        code: 'IDEMPOTENCY_CONFLICT',
+        retryable: false,
+        originalTurn: { id: first.turn.id },
+      };
       expect(other).toMatchObject(refusal);
       expect(expectType(other, 'IdempotencyConflictError').message).toMatch(/new key/);
     }
@@ -73,7 +88,10 @@ describeSettings('idempotency', ({ storage, redis }) => {
     const key = randomUUID();
     const { conversation } = await ask(at(0), 'This [[say this]]', { key });
     await at(0).request(DeleteDocument, { id: conversation.id });
-    expect(await trySend(at(1), 'That', { key })).toMatchObject({ __typename: 'IdempotencyConflictError', originalTurn: null });
+    expect(await trySend(at(1), 'That', { key })).toMatchObject({
+      __typename: 'IdempotencyConflictError',
+      originalTurn: null,
+    });
     expect((await at(0).request(TurnByKeyDocument, { key })).turnByIdempotencyKey).toBeNull();
   });
 
@@ -82,7 +100,10 @@ describeSettings('idempotency', ({ storage, redis }) => {
     const mine = await ask(at(0), 'Mine [[say mine]]', { key });
     const bob = await world.client(at(0).url, 'bob');
     const theirs = await ask(bob, 'Theirs [[say theirs]]', { key });
-    expect(theirs).toMatchObject({ deduplicated: false, turn: { status: 'COMPLETED', finalMessage: { content: 'theirs' } } });
+    expect(theirs).toMatchObject({
+      deduplicated: false,
+      turn: { status: 'COMPLETED', finalMessage: { content: 'theirs' } },
+    });
     expect(theirs.turn.id).not.toBe(mine.turn.id);
   });
 
@@ -91,14 +112,20 @@ describeSettings('idempotency', ({ storage, redis }) => {
       const refusal = expectType(await trySend(at(0), 'Hello', { key }), 'ValidationError');
       expect(refusal).toMatchObject({ code: 'VALIDATION_FAILED', issues: [{ path: ['input', 'idempotencyKey'] }] });
     }
-    expect(expectType(await trySend(at(0), 'Hello', { key: 'k'.repeat(256) }), 'ValidationError').message).toMatch(/255.*256/);
+    expect(expectType(await trySend(at(0), 'Hello', { key: 'k'.repeat(256) }), 'ValidationError').message).toMatch(
+      /255.*256/,
+    );
     const key = randomUUID().padEnd(255, 'k');
-    expect((await ask(at(0), '[[say fine]]', { key })).turn).toMatchObject({ idempotencyKey: key, status: 'COMPLETED' });
+    expect((await ask(at(0), '[[say fine]]', { key })).turn).toMatchObject({
+      idempotencyKey: key,
+      status: 'COMPLETED',
+    });
   });
 
   it('tells by the key whether a send whose answer was lost had arrived', async () => {
     const key = randomUUID();
-    const lookUp = async (client: TestClient) => (await client.request(TurnByKeyDocument, { key })).turnByIdempotencyKey;
+    const lookUp = async (client: TestClient) =>
+      (await client.request(TurnByKeyDocument, { key })).turnByIdempotencyKey;
     expect(await lookUp(at(0))).toBeNull();
     const sending = { input: { conversation: { new: {} }, content: { text: '[[say lost]]' }, idempotencyKey: key } };
     await at(0).execute(SendDocument, sending);

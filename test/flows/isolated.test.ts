@@ -28,7 +28,10 @@ describeSettings(
     async function sendSuspect(text: string): Promise<Sent> {
       const sent = await send(alice, text);
       const id = fromGlobalId(sent.turn.id)!.id;
-      await client.query(`UPDATE turn SET status = 'RUNNING', worker = 'gone', attempt = 2, fence = 2, lease_until = now() WHERE id = $1`, [id]);
+      await client.query(
+        `UPDATE turn SET status = 'RUNNING', worker = 'gone', attempt = 2, fence = 2, lease_until = now() WHERE id = $1`,
+        [id],
+      );
       await client.query(`UPDATE message SET status = 'STREAMING' WHERE turn_id = $1 AND role = 'ASSISTANT'`, [id]);
       await client.query(
         `INSERT INTO turn_attempt (turn_id, number, worker, outcome, progress, ended_at) SELECT $1, n, 'gone', 'CRASHED', 0, now() FROM generate_series(1, 2) AS n`,
@@ -39,7 +42,8 @@ describeSettings(
     const isCalled = (marker: string) =>
       world.model.calls.some(({ messages, chunksSent }) => messages.at(-1)!.content.includes(marker) && chunksSent > 0);
     const isReserved = async ({ turn }: Sent) =>
-      (await client.query('SELECT 1 FROM turn WHERE id = $1 AND lease_until > now()', [fromGlobalId(turn.id)!.id])).rowCount === 1;
+      (await client.query('SELECT 1 FROM turn WHERE id = $1 AND lease_until > now()', [fromGlobalId(turn.id)!.id]))
+        .rowCount === 1;
 
     it('runs when all that it runs has ended, before what came later, and with nothing beside it', async () => {
       const suspect = await sendSuspect('the suspect [[hold]]');
@@ -51,10 +55,14 @@ describeSettings(
       world.model.release();
       await until(() => isCalled('the suspect'), 'the suspect');
       expect((await turnOf(alice, before.turn.id)).status).toBe('COMPLETED');
-      await until(async () => (await isReserved(suspect)) && (await turnOf(alice, suspect.turn.id)).attempt === 3, 'its lease');
+      await until(
+        async () => (await isReserved(suspect)) && (await turnOf(alice, suspect.turn.id)).attempt === 3,
+        'its lease',
+      );
       expect([(await turnOf(alice, later.turn.id)).status, isCalled('the one after')]).toEqual(['QUEUED', false]);
       world.model.release();
-      for (const { turn } of [suspect, later]) await until(async () => (await turnOf(alice, turn.id)).status === 'COMPLETED', 'both to end');
+      for (const { turn } of [suspect, later])
+        await until(async () => (await turnOf(alice, turn.id)).status === 'COMPLETED', 'both to end');
     });
   },
   ({ storage, redis }) => storage.name === 'postgres' && redis,

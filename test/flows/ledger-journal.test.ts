@@ -6,7 +6,15 @@ import type { ScriptedCall } from '../../src/providers/index.ts';
 import type { Step } from '../../src/providers/scripted/script.ts';
 import { DeleteDocument, GenerateTitleDocument } from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
-import { type CallPlan, callPlans, longPlans, lyingPlans, runPlan, stoppedPlans, titleSteps } from '../kit/call-plans.ts';
+import {
+  type CallPlan,
+  callPlans,
+  longPlans,
+  lyingPlans,
+  runPlan,
+  stoppedPlans,
+  titleSteps,
+} from '../kit/call-plans.ts';
 import type { TestClient } from '../kit/client.ts';
 import { defaultOrFull } from '../kit/run-mode.ts';
 import { sql } from '../kit/sql.ts';
@@ -18,7 +26,15 @@ const atOnce = 24;
 /** Turns whose title is being made when the user asks for one and then deletes the conversation. */
 const races = defaultOrFull(3, 30);
 
-type Row = { conversationId: string; kind: string; source: string; requestId: string | null; input: number; output: number; total: number };
+type Row = {
+  conversationId: string;
+  kind: string;
+  source: string;
+  requestId: string | null;
+  input: number;
+  output: number;
+  total: number;
+};
 type Done = { marker: string; conversationId: string; plan: CallPlan };
 
 describeSettings(
@@ -29,7 +45,12 @@ describeSettings(
     let client: TestClient;
 
     beforeAll(async () => {
-      const env = { TITLES: 'true', MODEL_IDLE_TIMEOUT_MS: '1500', MODEL_FIRST_TOKEN_TIMEOUT_MS: '1500', DATABASE_POOL_SIZE: '12' };
+      const env = {
+        TITLES: 'true',
+        MODEL_IDLE_TIMEOUT_MS: '1500',
+        MODEL_FIRST_TOKEN_TIMEOUT_MS: '1500',
+        DATABASE_POOL_SIZE: '12',
+      };
       world = await createWorld(storage, { redis, env, tokensPerSecond: 2_000, keepCalls: 100_000 });
       app = await world.start();
       client = await world.client(app);
@@ -46,7 +67,9 @@ describeSettings(
     function titleScript(call: Readonly<ScriptedCall>): readonly Step[] | null {
       if (!isAside(call)) return null;
       const marker = markerIn(call) ?? '';
-      return raced.has(marker) ? [{ do: 'hold' }] : titleSteps[Number.parseInt(marker.slice(0, 8), 16) % titleSteps.length]!;
+      return raced.has(marker)
+        ? [{ do: 'hold' }]
+        : titleSteps[Number.parseInt(marker.slice(0, 8), 16) % titleSteps.length]!;
     }
 
     const about = (marker: string) => world.model.calls.filter((call) => markerIn(call) === marker);
@@ -85,13 +108,18 @@ describeSettings(
 
     it(`has every call that the model has, and its counts, over ${turns} turns with every fault`, async () => {
       const varied = [...callPlans, ...lyingPlans, ...stoppedPlans];
-      const done = await runAll([...longPlans, ...Array.from({ length: turns - longPlans.length - races }, (_, at) => varied[at % varied.length]!)]);
+      const done = await runAll([
+        ...longPlans,
+        ...Array.from({ length: turns - longPlans.length - races }, (_, at) => varied[at % varied.length]!),
+      ]);
       for (let at = 0; at < races; at++) done.push(await race());
       // A title that is tried again is called when its turn is long over.
       const rows = await until(async () => {
         const all = await rowsNow();
         const booked = groupBy(all, (row) => row.conversationId);
-        return done.every(({ marker, conversationId }) => about(marker).length === booked.get(conversationId)?.length) ? all : null;
+        return done.every(({ marker, conversationId }) => about(marker).length === booked.get(conversationId)?.length)
+          ? all
+          : null;
       }, 'a row for each call of the model');
       expect(rows).toHaveLength(world.model.calls.length);
 
@@ -109,7 +137,8 @@ describeSettings(
           const row = mine.find(({ requestId }) => requestId === `scripted-${number}`);
           const isLie = plan.lies && row?.kind === 'CHAT';
           if (isLie) {
-            if (row.source !== 'ESTIMATED' || row.input > 2_000 || row.output > 40_000 || row.input === 0) isWrong('the lie was taken');
+            if (row.source !== 'ESTIMATED' || row.input > 2_000 || row.output > 40_000 || row.input === 0)
+              isWrong('the lie was taken');
             continue;
           }
           said += 1;

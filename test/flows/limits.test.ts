@@ -25,8 +25,16 @@ describeSettings(
     afterAll(() => world.close());
 
     async function ask(query: string, variables = {}): Promise<Answer> {
-      const headers = { 'content-type': 'application/json', accept: 'application/graphql-response+json', authorization: `Bearer ${alice.token}` };
-      const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+      const headers = {
+        'content-type': 'application/json',
+        accept: 'application/graphql-response+json',
+        authorization: `Bearer ${alice.token}`,
+      };
+      const response = await fetch(`${app.url}/graphql`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ query, variables }),
+      });
       const { errors } = (await response.json()) as { errors?: { message: string; extensions: { code: string } }[] };
       return { status: response.status, code: errors?.[0]?.extensions.code, message: errors?.[0]?.message };
     }
@@ -49,7 +57,10 @@ describeSettings(
 
     it('is refused for what its variables say', async () => {
       const query = 'query ($n: Int) { conversations(first: $n) { nodes { messages(last: $n) { nodes { id } } } } }';
-      expect(await ask(query, { n: 100 })).toMatchObject({ code: 'QUERY_TOO_COMPLEX', message: expect.stringContaining('10100') });
+      expect(await ask(query, { n: 100 })).toMatchObject({
+        code: 'QUERY_TOO_COMPLEX',
+        message: expect.stringContaining('10100'),
+      });
       expect(await ask(query, { n: 20 })).toMatchObject({ status: 200, code: undefined });
     });
 
@@ -61,10 +72,15 @@ describeSettings(
     });
 
     it('is not what GraphiQL asks, nor any of the examples', async () => {
-      expect(await ask(getIntrospectionQuery({ inputValueDeprecation: true, specifiedByUrl: true }))).toMatchObject({ status: 200, code: undefined });
+      expect(await ask(getIntrospectionQuery({ inputValueDeprecation: true, specifiedByUrl: true }))).toMatchObject({
+        status: 200,
+        code: undefined,
+      });
       expect(await ask(examples.read)).toMatchObject({ status: 200, code: undefined });
       const variables = { conversation: 'x', after: null, idempotencyKey: 'x', approval: 'x', argumentsSha256: 'x' };
-      for (const [name, text] of Object.entries(examples).flatMap(([name, text]) => operationsOf(text).map((each) => [name, each] as const))) {
+      for (const [name, text] of Object.entries(examples).flatMap(([name, text]) =>
+        operationsOf(text).map((each) => [name, each] as const),
+      )) {
         const { code, message } = await ask(text, variables);
         expect(code, `${name}: ${message}`).not.toBe('QUERY_TOO_COMPLEX');
       }

@@ -20,7 +20,10 @@ describeSettings(
     let database: string;
 
     beforeAll(async () => {
-      world = await createWorld(storage, { tokensPerSecond: 20_000, env: { WORKER_CONCURRENCY: '16', LEASE_MS: '1500' } });
+      world = await createWorld(storage, {
+        tokensPerSecond: 20_000,
+        env: { WORKER_CONCURRENCY: '16', LEASE_MS: '1500' },
+      });
       database = new URL(world.env.DATABASE_URL!).pathname.slice(1);
       // A deadlock is found at once, so that many rounds take little time where there are any.
       await asAdmin((admin) => admin.query(`ALTER DATABASE "${database}" SET deadlock_timeout TO '10ms'`));
@@ -33,10 +36,13 @@ describeSettings(
     const deadlocks = (): Promise<number> =>
       asAdmin(async (admin) => {
         await until(
-          async () => (await admin.query('SELECT 1 FROM pg_stat_activity WHERE datname = $1', [database])).rowCount === 0,
+          async () =>
+            (await admin.query('SELECT 1 FROM pg_stat_activity WHERE datname = $1', [database])).rowCount === 0,
           'all sessions to leave',
         );
-        const { rows } = await admin.query('SELECT deadlocks::int AS n FROM pg_stat_database WHERE datname = $1', [database]);
+        const { rows } = await admin.query('SELECT deadlocks::int AS n FROM pg_stat_database WHERE datname = $1', [
+          database,
+        ]);
         return rows[0].n;
       });
 
@@ -44,7 +50,9 @@ describeSettings(
       const [one, other] = number % 2 === 0 ? clients : [...clients].reverse();
       const { conversation } = await send(one!, 'One [[tokens 3]]');
       const to = conversation.id;
-      const sends = [other!, one!, other!].map((client, index) => trySend(client, `${index} [[tokens 2]]`, { to }).catch(() => null));
+      const sends = [other!, one!, other!].map((client, index) =>
+        trySend(client, `${index} [[tokens 2]]`, { to }).catch(() => null),
+      );
       await sends[number % 3];
       const stop = (client: TestClient, clearQueue: boolean) =>
         client.execute(StopDocument, { input: { target: { conversationId: to }, clearQueue } });
@@ -58,10 +66,14 @@ describeSettings(
     }
 
     it('never waits in a circle', async () => {
-      for (let number = 0; number < rounds; number += 6) await Promise.all([0, 1, 2, 3, 4, 5].map((more) => round(number + more)));
+      for (let number = 0; number < rounds; number += 6)
+        await Promise.all([0, 1, 2, 3, 4, 5].map((more) => round(number + more)));
       const client = new pg.Client({ connectionString: world.env.DATABASE_URL! });
       await client.connect();
-      await until(async () => (await client.query('SELECT 1 FROM turn WHERE finished_at IS NULL')).rowCount === 0, 'all turns to end');
+      await until(
+        async () => (await client.query('SELECT 1 FROM turn WHERE finished_at IS NULL')).rowCount === 0,
+        'all turns to end',
+      );
       const { rows } = await client.query(
         `SELECT count(*)::int AS turns, (SELECT count(*)::int FROM event WHERE body->>'type' = 'turn-finished') AS ends FROM turn`,
       );

@@ -33,8 +33,16 @@ describe('the log of a whole story', () => {
 
   async function ask0(query: string, variables: object = {}, token: string | null = client.token) {
     const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
-    const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
-    return { id: response.headers.get('x-request-id')!, status: response.status, body: (await response.json()) as Record<string, unknown> };
+    const response = await fetch(`${app.url}/graphql`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query, variables }),
+    });
+    return {
+      id: response.headers.get('x-request-id')!,
+      status: response.status,
+      body: (await response.json()) as Record<string, unknown>,
+    };
   }
 
   beforeAll(async () => {
@@ -51,9 +59,19 @@ describe('the log of a whole story', () => {
 
   it('has one line for an operation over HTTP, with its request id, field, outcome, status and duration', async () => {
     const { id } = await ask0('query Mine { viewer { user { id } } }');
-    const [line, ...more] = await until(() => (said('operation', { requestId: id }).length > 0 ? said('operation', { requestId: id }) : null));
+    const [line, ...more] = await until(() =>
+      said('operation', { requestId: id }).length > 0 ? said('operation', { requestId: id }) : null,
+    );
     expect(more).toEqual([]);
-    expect(line).toMatchObject({ level: 30, operation: 'query', field: 'viewer', name: 'Mine', outcome: 'ok', transport: 'http', status: 200 });
+    expect(line).toMatchObject({
+      level: 30,
+      operation: 'query',
+      field: 'viewer',
+      name: 'Mine',
+      outcome: 'ok',
+      transport: 'http',
+      status: 200,
+    });
     expect(line!.userId).toMatch(/^[0-9a-f-]{36}$/);
     expect(line!.durationMs).toEqual(expect.any(Number));
   });
@@ -61,10 +79,16 @@ describe('the log of a whole story', () => {
   it('says of a refusal its code, and not what was refused', async () => {
     const refused = await ask0('query { viewer { user { id } } }', {}, null);
     const broken = await ask0(`query { nothing(of: "${canary.variable}") }`);
-    const wrong = await ask0('query ($id: ID!) { conversation(id: $id) { id } }', { id: { [canary.variable]: canary.variable } });
+    const wrong = await ask0('query ($id: ID!) { conversation(id: $id) { id } }', {
+      id: { [canary.variable]: canary.variable },
+    });
     const token = await ask0('{ __typename }', {}, `${client.token}x`);
     await until(() => said('operation', { requestId: token.id })[0]);
-    expect(said('operation', { requestId: refused.id })[0]).toMatchObject({ outcome: 'refused', codes: ['UNAUTHENTICATED'], userId: null });
+    expect(said('operation', { requestId: refused.id })[0]).toMatchObject({
+      outcome: 'refused',
+      codes: ['UNAUTHENTICATED'],
+      userId: null,
+    });
     expect(said('operation', { requestId: broken.id })[0]).toMatchObject({ operation: 'none', outcome: 'refused' });
     expect(said('operation', { requestId: wrong.id })[0]).toMatchObject({ outcome: 'refused' });
     expect(said('operation', { requestId: token.id })[0]).toMatchObject({ outcome: 'refused', status: 401 });
@@ -77,9 +101,18 @@ describe('the log of a whole story', () => {
     const turnId = Buffer.from(turn.id, 'base64url').toString().split(':')[1];
     const [line, ...more] = said('turn finished', { turnId });
     expect(more).toEqual([]);
-    expect(line).toMatchObject({ level: 30, status: 'COMPLETED', finishReason: 'STOP', attempt: 1, model: 'gpt-4o-mini', provider: 'openai' });
-    for (const name of ['conversationId', 'worker', 'responseId']) expect(line![name], name).toEqual(expect.any(String));
-    for (const name of ['durationMs', 'firstTokenMs', 'callMs', 'inputTokens', 'outputTokens']) expect(line![name], name).toEqual(expect.any(Number));
+    expect(line).toMatchObject({
+      level: 30,
+      status: 'COMPLETED',
+      finishReason: 'STOP',
+      attempt: 1,
+      model: 'gpt-4o-mini',
+      provider: 'openai',
+    });
+    for (const name of ['conversationId', 'worker', 'responseId'])
+      expect(line![name], name).toEqual(expect.any(String));
+    for (const name of ['durationMs', 'firstTokenMs', 'callMs', 'inputTokens', 'outputTokens'])
+      expect(line![name], name).toEqual(expect.any(Number));
   });
 
   it('says of every failed call of a model which and why, with the turn it was for', async () => {
@@ -88,16 +121,32 @@ describe('the log of a whole story', () => {
     expect(calls).toHaveLength(3); // the first, and MODEL_MAX_RETRIES more
     const [failed] = said('turn finished', { status: 'FAILED' });
     for (const call of calls)
-      expect(call).toMatchObject({ level: 40, turnId: failed!.turnId, code: 'PROVIDER_UNAVAILABLE', status: '500', model: 'gpt-4o-mini' });
+      expect(call).toMatchObject({
+        level: 40,
+        turnId: failed!.turnId,
+        code: 'PROVIDER_UNAVAILABLE',
+        status: '500',
+        model: 'gpt-4o-mini',
+      });
     expect(failed).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' });
   });
 
   it('says of counts of a model that cannot be right which they are, and of what call', async () => {
-    const { turn } = await ask(client, `${canary.text} [[say ${canary.answer}]] [[usage {"prompt_tokens": 1e300, "completion_tokens": 3}]]`);
+    const { turn } = await ask(
+      client,
+      `${canary.text} [[say ${canary.answer}]] [[usage {"prompt_tokens": 1e300, "completion_tokens": 3}]]`,
+    );
     const turnId = Buffer.from(turn.id, 'base64url').toString().split(':')[1];
     const [line, ...more] = said('a model counted tokens that cannot be right: an estimate is booked in their place');
     expect(more).toEqual([]);
-    expect(line).toMatchObject({ level: 40, turnId, model: 'gpt-4o-mini', implausible: ['inputTokens'], inputTokens: 1e9, outputTokens: 3 });
+    expect(line).toMatchObject({
+      level: 40,
+      turnId,
+      model: 'gpt-4o-mini',
+      implausible: ['inputTokens'],
+      inputTokens: 1e9,
+      outputTokens: 3,
+    });
     expect(turn.usage).toMatchObject([{ source: 'ESTIMATED', outputTokens: 3 }]);
     expect(turn.usage[0]!.inputTokens).toBeLessThan(100);
   });
@@ -105,7 +154,13 @@ describe('the log of a whole story', () => {
   it('has an error that came in a stream as its code, and nothing of its words', async () => {
     const words = `${canary.text}, Bearer ${canary.answer}, ${canary.key}, postgresql://u:${canary.prompt}@db, ${canary.variable}`;
     await using server = await startRawServer((response) => {
-      const error = { message: words, type: 'server_error', code: 'overloaded_error', param: words, inner: { message: words } };
+      const error = {
+        message: words,
+        type: 'server_error',
+        code: 'overloaded_error',
+        param: words,
+        inner: { message: words },
+      };
       sse(response).end(`${chunk({ content: 'Well, ' })}data: ${JSON.stringify({ error })}\n\n`);
     });
     const aside = await createWorld(storages[0]!, { env: { OPENAI_BASE_URL: server.url } });
@@ -136,11 +191,17 @@ describe('the log of a whole story', () => {
   it('has one line for a stream of server-sent events, and none when it begins', async () => {
     const { turn } = await ask(client, 'Hello [[tokens 3]]');
     const query = `subscription Sse { turnEvents(turnId: "${turn.id}") { cursor } }`;
-    const headers = { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${client.token}` };
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      authorization: `Bearer ${client.token}`,
+    };
     const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query }) });
     expect(await response.text()).toContain('event: complete');
     await until(() => said('operation', { transport: 'sse' })[0], 'the line of the stream');
-    expect(said('operation', { name: 'Sse' })).toMatchObject([{ operation: 'subscription', field: 'turnEvents', outcome: 'ok', transport: 'sse' }]);
+    expect(said('operation', { name: 'Sse' })).toMatchObject([
+      { operation: 'subscription', field: 'turnEvents', outcome: 'ok', transport: 'sse' },
+    ]);
   });
 
   it('holds nothing of what people wrote, and no secret', async () => {
@@ -149,7 +210,11 @@ describe('the log of a whole story', () => {
     await ask(client, `${canary.text} [[say ${canary.answer}]] [[cut 1]]`);
     await ask0(`query ${canary.name.replaceAll('-', '_').repeat(20)} { __typename }`);
     const stranger = await tokenFor('stranger');
-    await ask0('mutation ($i: SendMessageInput!) { sendMessage(input: $i) { __typename } }', { i: { content: { text: canary.text } } }, stranger);
+    await ask0(
+      'mutation ($i: SendMessageInput!) { sendMessage(input: $i) { __typename } }',
+      { i: { content: { text: canary.text } } },
+      stranger,
+    );
     const sockets = await world.client(app);
     await sockets
       .socket()

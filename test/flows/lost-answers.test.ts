@@ -5,7 +5,10 @@ import { createWorld, describeSettings } from '../kit/app.ts';
 import { ask, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
-/** A way to a PostgreSQL server that loses the answer of one commit: of the next transaction in which `mark` is written, once it has taken effect. */
+/**
+ * A way to a PostgreSQL server that loses the answer of one commit: of the next transaction in which `mark` is written,
+ * once it has taken effect.
+ */
 async function startLossyWay(url: string, mark: string) {
   const { hostname, port } = new URL(url);
   const way = { isArmed: false, lost: 0 };
@@ -13,7 +16,8 @@ async function startLossyWay(url: string, mark: string) {
     const far = connect(Number(port || 5432), hostname);
     let isMarked = false;
     let isLosing = false;
-    for (const socket of [near, far]) socket.on('error', () => {}).on('close', () => void near.destroy(far.destroy() as never));
+    for (const socket of [near, far])
+      socket.on('error', () => {}).on('close', () => void near.destroy(far.destroy() as never));
     near.on('data', (bytes) => {
       isMarked ||= way.isArmed && bytes.includes(mark);
       isLosing ||= isMarked && bytes.includes('COMMIT');

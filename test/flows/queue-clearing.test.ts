@@ -35,17 +35,26 @@ describeStatements('a queue that is cleared', (storage) => {
     return id;
   }
 
-  async function cleared(length: number, how: (id: string) => Promise<unknown>): Promise<{ id: string; statements: Statement[] }> {
+  async function cleared(
+    length: number,
+    how: (id: string) => Promise<unknown>,
+  ): Promise<{ id: string; statements: Statement[] }> {
     const id = await queue(length);
     return { id, statements: (await statementsOf(() => how(id))).statements };
   }
 
   const remove = (id: string) =>
-    bare.ask(userId, 'mutation($id: ID!) { deleteConversation(id: $id) { __typename } }', { id: toGlobalId('Conversation', id) });
-  const stopAll = (id: string) =>
-    bare.ask(userId, 'mutation($id: ID!) { stopTurn(input: { target: { conversationId: $id }, clearQueue: true }) { __typename } }', {
+    bare.ask(userId, 'mutation($id: ID!) { deleteConversation(id: $id) { __typename } }', {
       id: toGlobalId('Conversation', id),
     });
+  const stopAll = (id: string) =>
+    bare.ask(
+      userId,
+      'mutation($id: ID!) { stopTurn(input: { target: { conversationId: $id }, clearQueue: true }) { __typename } }',
+      {
+        id: toGlobalId('Conversation', id),
+      },
+    );
 
   it.each([
     ['by a deletion', remove],
@@ -56,12 +65,15 @@ describeStatements('a queue that is cleared', (storage) => {
     expect(many.statements.length, counted(many.statements)).toBe(few.statements.length);
     const turns = await turnsOf(many.id);
     expect(turns).toHaveLength(90);
-    expect(turns).toEqual(turns.map(({ id }) => ({ id, status: 'CANCELLED', finishReason: 'USER_STOPPED', finished: true })));
+    expect(turns).toEqual(
+      turns.map(({ id }) => ({ id, status: 'CANCELLED', finishReason: 'USER_STOPPED', finished: true })),
+    );
     const ends = (await eventsOf(many.id)).filter(({ type }) => type === 'turn-finished');
     expect(ends.map(({ turnId, of }) => [turnId, of])).toEqual(turns.map(({ id }) => [id, id]));
-    const left = await bare.database.query('SELECT 1 FROM usage u JOIN turn t ON t.id = u.turn_id WHERE t.conversation_id = $1 AND t.ordinal > 1', [
-      many.id,
-    ]);
+    const left = await bare.database.query(
+      'SELECT 1 FROM usage u JOIN turn t ON t.id = u.turn_id WHERE t.conversation_id = $1 AND t.ordinal > 1',
+      [many.id],
+    );
     expect(left).toEqual([]);
   });
 
@@ -71,7 +83,10 @@ describeStatements('a queue that is cleared', (storage) => {
     for (let waiting = 0; waiting < 3; waiting++) await plantUnfinished(bare.database, [id], 'QUEUED');
     await remove(id);
     expect((await turnsOf(id)).map(({ status }) => status)).toEqual(['RUNNING', 'CANCELLED', 'CANCELLED', 'CANCELLED']);
-    const [asked] = await bare.database.query(`SELECT stop_request AS request FROM turn WHERE conversation_id = $1 AND status = 'RUNNING'`, [id]);
+    const [asked] = await bare.database.query(
+      `SELECT stop_request AS request FROM turn WHERE conversation_id = $1 AND status = 'RUNNING'`,
+      [id],
+    );
     expect(asked).toEqual({ request: { keepPartial: true, seen: null } });
     const told = (await eventsOf(id)).map(({ type }) => type);
     const ended = ['message-completed', 'turn-finished'];

@@ -52,7 +52,11 @@ describeSettings('queue', ({ storage, redis }) => {
     const order = [first, second, third].flatMap(({ turn }) => [`begin ${turn.id}`, `end ${turn.id}`]);
     expect(lives(reader)).toEqual(order);
     expect(reader.of('TurnQueuedEvent').map(({ position }) => position)).toEqual([0, 1, 2]);
-    expect(await turnOf(alice, third.turn.id)).toMatchObject({ status: 'COMPLETED', queuePosition: null, finalMessage: { content: 'three' } });
+    expect(await turnOf(alice, third.turn.id)).toMatchObject({
+      status: 'COMPLETED',
+      queuePosition: null,
+      finalMessage: { content: 'three' },
+    });
   });
 
   it('shows the model every earlier answer, also those that were given while its message waited', async () => {
@@ -65,7 +69,9 @@ describeSettings('queue', ({ storage, redis }) => {
     const last = await send(alice, `q4 [[say a4]] ${marker}`, { to });
     world.model.release();
     await follow(alice, { id: to, after: first.cursor }, (reader) => reader.finished.length === 4);
-    const told = callsAbout(world, marker).map(({ messages }) => messages.map(({ role, content }) => `${role} ${content.slice(0, 2)}`));
+    const told = callsAbout(world, marker).map(({ messages }) =>
+      messages.map(({ role, content }) => `${role} ${content.slice(0, 2)}`),
+    );
     expect(told).toEqual([
       ['user q1', 'assistant a1', 'user q2', 'assistant a2', 'user q3'],
       ['user q1', 'assistant a1', 'user q2', 'assistant a2', 'user q3', 'assistant a3', 'user q4'],
@@ -91,7 +97,8 @@ describeSettings('queue', ({ storage, redis }) => {
   it('runs turns of different conversations at once', async () => {
     const marker = randomUUID();
     const sent = await Promise.all([1, 2, 3].map((n) => send(alice, `${marker} ${n} [[hold]]`)));
-    const speaking = () => callsAbout(world, marker).filter(({ chunksSent, finishedAt }) => chunksSent > 0 && !finishedAt);
+    const speaking = () =>
+      callsAbout(world, marker).filter(({ chunksSent, finishedAt }) => chunksSent > 0 && !finishedAt);
     await until(() => speaking().length === 3, 'three answers at once');
     for (const { turn } of sent) expect(await turnOf(alice, turn.id)).toMatchObject({ status: 'RUNNING' });
     world.model.release();
@@ -113,16 +120,27 @@ describeBuses('queue with two workers', ({ storage, redis }) => {
     const first = await ask(clients[0]!, '[[say hello]]');
     const to = first.conversation.id;
     const marker = randomUUID();
-    const sent = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map((n) => send(clients[n % 2]!, `${marker} ${n} [[tokens 15]]`, { to })));
-    const reader = await follow(clients[1]!, { id: to, after: first.conversation.eventCursor }, (each) => each.finished.length === sent.length);
+    const sent = await Promise.all(
+      [0, 1, 2, 3, 4, 5, 6, 7].map((n) => send(clients[n % 2]!, `${marker} ${n} [[tokens 15]]`, { to })),
+    );
+    const reader = await follow(
+      clients[1]!,
+      { id: to, after: first.conversation.eventCursor },
+      (each) => each.finished.length === sent.length,
+    );
     const seen = lives(reader);
     expect(seen.map((word) => word.split(' ')[0])).toEqual(sent.flatMap(() => ['begin', 'end']));
     for (let at = 0; at < seen.length; at += 2) expect(seen[at + 1]).toBe(seen[at]!.replace('begin', 'end'));
     const queued = reader.of('TurnQueuedEvent').map(({ turn }) => `begin ${turn.id}`);
     expect(seen.filter((_, at) => at % 2 === 0)).toEqual(queued);
-    expect(world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker))).toHaveLength(sent.length);
+    expect(world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker))).toHaveLength(
+      sent.length,
+    );
     for (const { turn } of sent)
-      expect(await turnOf(clients[0]!, turn.id)).toMatchObject({ status: 'COMPLETED', attempts: [{ number: 1, outcome: 'COMPLETED' }] });
+      expect(await turnOf(clients[0]!, turn.id)).toMatchObject({
+        status: 'COMPLETED',
+        attempts: [{ number: 1, outcome: 'COMPLETED' }],
+      });
   });
 
   it('shares the conversations: no worker takes more than it may have', async () => {
@@ -130,11 +148,17 @@ describeBuses('queue with two workers', ({ storage, redis }) => {
     const alice = await world.client(apps[0]!, 'carol');
     const marker = randomUUID();
     const sent = await Promise.all([1, 2, 3, 4].map((n) => send(alice, `${marker} ${n} [[hold]]`)));
-    await until(() => callsAbout(world, marker).filter(({ chunksSent }) => chunksSent > 0).length === 4, 'four answers at once');
-    const workers = (await Promise.all(sent.map(({ turn }) => turnOf(alice, turn.id)))).map(({ attempts }) => attempts[0]!.worker);
+    await until(
+      () => callsAbout(world, marker).filter(({ chunksSent }) => chunksSent > 0).length === 4,
+      'four answers at once',
+    );
+    const workers = (await Promise.all(sent.map(({ turn }) => turnOf(alice, turn.id)))).map(
+      ({ attempts }) => attempts[0]!.worker,
+    );
     for (const worker of workers) expect(workers.filter((each) => each === worker).length).toBeLessThanOrEqual(2);
     world.model.release();
-    for (const { turn } of sent) await expect.poll(async () => (await turnOf(alice, turn.id)).status, { timeout: 5_000 }).toBe('COMPLETED');
+    for (const { turn } of sent)
+      await expect.poll(async () => (await turnOf(alice, turn.id)).status, { timeout: 5_000 }).toBe('COMPLETED');
   });
 });
 

@@ -14,7 +14,12 @@ describeSettings('rates', ({ storage, redis }) => {
   beforeAll(async () => {
     world = await createWorld(storage, {
       redis,
-      env: { TURNS_PER_MINUTE: 'ANONYMOUS:2,USER:5', OPENAI_MODELS: 'gpt-4o', GUEST_MAX_TOKENS: '300', GUESTS_PER_HOUR: '3' },
+      env: {
+        TURNS_PER_MINUTE: 'ANONYMOUS:2,USER:5',
+        OPENAI_MODELS: 'gpt-4o',
+        GUEST_MAX_TOKENS: '300',
+        GUESTS_PER_HOUR: '3',
+      },
     });
     // The embedded database has one process.
     apps = [await world.start(), ...(redis ? [await world.start()] : [])];
@@ -25,7 +30,9 @@ describeSettings('rates', ({ storage, redis }) => {
 
   it('let as many sends through as a user may begin in a minute, over all processes and whatever comes together', async () => {
     const clients = await clientsOf('many');
-    const results = await Promise.all(Array.from({ length: 40 }, (_, index) => trySend(clients[index % clients.length]!, 'Hi')));
+    const results = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => trySend(clients[index % clients.length]!, 'Hi')),
+    );
     const names = results.map(({ __typename }) => __typename as string);
     expect(names.filter((name) => name === 'SendMessageSuccess')).toHaveLength(5);
     expect(names.filter((name) => name === 'RateLimitedError')).toHaveLength(35);
@@ -37,7 +44,11 @@ describeSettings('rates', ({ storage, redis }) => {
     const first = await send(client!, 'Once', { key });
     for (let n = 0; n < 10; n++) expect((await send(client!, 'Once', { key })).turn.id).toBe(first.turn.id);
     for (let n = 0; n < 4; n++) await send(client!, `Another ${n}`);
-    expect(await trySend(client!, 'One too many')).toMatchObject({ __typename: 'RateLimitedError', code: 'RATE_LIMITED', retryable: true });
+    expect(await trySend(client!, 'One too many')).toMatchObject({
+      __typename: 'RateLimitedError',
+      code: 'RATE_LIMITED',
+      retryable: true,
+    });
     expect((await send(client!, 'Once', { key })).turn.id).toBe(first.turn.id);
   });
 
@@ -56,13 +67,16 @@ describeSettings('rates', ({ storage, redis }) => {
     };
     /** Twenty requests that are answered without a turn of their own. */
     const twenty = async (words: string, known: string) => {
-      for (let n = 0; n < 10; n++) expect(await trySend(client!, words)).toMatchObject({ __typename: 'RateLimitedError' });
+      for (let n = 0; n < 10; n++)
+        expect(await trySend(client!, words)).toMatchObject({ __typename: 'RateLimitedError' });
       for (let n = 0; n < 10; n++) await send(client!, words, { key: known });
     };
     const plain = await cpuOf(() => twenty('Short', short));
     const one = await cpuOf(() => countTokens(text));
     const dear = await cpuOf(() => twenty(text, key));
-    console.info(`20 long sends: ${Math.round(dear)} ms of processor; 20 short ones: ${Math.round(plain)} ms; one count: ${Math.round(one)} ms`);
+    console.info(
+      `20 long sends: ${Math.round(dear)} ms of processor; 20 short ones: ${Math.round(plain)} ms; one count: ${Math.round(one)} ms`,
+    );
     expect(dear - plain).toBeLessThan(8 * one);
     const unusable = { responseFormat: { type: 'object', properties: { a: { type: 'spoon' } } } };
     expect(await trySend(client!, 'Hi', { generation: unusable })).toMatchObject({ __typename: 'RateLimitedError' });
@@ -71,7 +85,8 @@ describeSettings('rates', ({ storage, redis }) => {
   it('count a fork as a turn, since it may copy ten thousand messages', async () => {
     const [client] = await clientsOf('forks');
     const { conversation, userMessage } = await ask(client!, 'A first word');
-    const fork = async () => (await client!.request(ForkDocument, { id: conversation.id, fromMessageId: userMessage!.id })).forkConversation;
+    const fork = async () =>
+      (await client!.request(ForkDocument, { id: conversation.id, fromMessageId: userMessage!.id })).forkConversation;
     for (let n = 0; n < 4; n++) expect((await fork()).__typename).toBe('ConversationSuccess');
     expect(await fork()).toMatchObject({ __typename: 'RateLimitedError' });
   });
@@ -83,7 +98,9 @@ describeSettings('rates', ({ storage, redis }) => {
       __typename: 'ForbiddenError',
       message: 'Guests cannot use gpt-4o here: sign in, or choose gpt-4o-mini.',
     });
-    expect(await trySend(guest, 'Hi', { conversation: { new: { model: 'gpt-4o' } } })).toMatchObject({ __typename: 'ForbiddenError' });
+    expect(await trySend(guest, 'Hi', { conversation: { new: { model: 'gpt-4o' } } })).toMatchObject({
+      __typename: 'ForbiddenError',
+    });
     const talker = createTestClient(apps[0]!.url!, await tokenFor('a talkative guest', { roles: ['ANONYMOUS'] }));
     expect(await trySend(talker, 'Hi', { generation: { maxTokens: 16_000 } })).toMatchObject({
       __typename: 'ValidationError',
@@ -108,10 +125,16 @@ describeSettings('rates', ({ storage, redis }) => {
     let guest = createTestClient(apps[0]!.url!, session.token);
     for (let n = 0; n < 3; n++) {
       const renewed = expectType(await renew(guest), 'GuestSessionSuccess');
-      expect(renewed).toMatchObject({ anonymousId: session.anonymousId, user: { id: session.user.id, displayName: 'Zoë', isAnonymous: true } });
+      expect(renewed).toMatchObject({
+        anonymousId: session.anonymousId,
+        user: { id: session.user.id, displayName: 'Zoë', isAnonymous: true },
+      });
       guest = createTestClient(apps.at(-1)!.url!, renewed.token);
     }
-    expect(await renew(guest)).toMatchObject({ __typename: 'RateLimitedError', message: expect.stringMatching(/renewals of one guest/) });
+    expect(await renew(guest)).toMatchObject({
+      __typename: 'RateLimitedError',
+      message: expect.stringMatching(/renewals of one guest/),
+    });
     expect(await renew((await clientsOf('signed in'))[0]!)).toMatchObject({ __typename: 'ValidationError' });
     const { errors } = await nobody.execute(RenewGuestDocument, {});
     expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }]);

@@ -42,10 +42,14 @@ describeSettings('a turn that has ended', ({ storage, redis }) => {
     const sent = await ask(alice, '[[call appointment_form {"topic":"teeth"}]] [[then]] [[say Choose.]]');
     const reader = createReader();
     for (const frame of await replay(sent.turn.id, 100)) reader.take(frame);
-    expect(reader.of('ToolCallStartedEvent')).toMatchObject([{ partIndex: 0, toolCall: { toolName: 'appointment_form' } }]);
+    expect(reader.of('ToolCallStartedEvent')).toMatchObject([
+      { partIndex: 0, toolCall: { toolName: 'appointment_form' } },
+    ]);
     const written = reader.of('ToolArgumentsDeltaEvent').map(({ text }) => text);
     expect(written.join('')).toBe('{"topic":"teeth"}');
-    expect(reader.of('ToolExecutionFinishedEvent')).toMatchObject([{ resultIndex: 1, toolCall: { status: 'SUCCEEDED' } }]);
+    expect(reader.of('ToolExecutionFinishedEvent')).toMatchObject([
+      { resultIndex: 1, toolCall: { status: 'SUCCEEDED' } },
+    ]);
     expect(reader.of('WidgetDisplayedEvent')).toMatchObject([{ widget: { index: 2, widgetType: 'appointment_form' } }]);
     expect(reader.text(answerOf(reader)).endsWith('Choose.')).toBe(true);
   });
@@ -53,7 +57,9 @@ describeSettings('a turn that has ended', ({ storage, redis }) => {
   it('comes in pieces as it came, and each cursor on the way leads to the exact rest', async () => {
     const sent = await ask(alice, 'Tell me more [[tokens 60]]');
     const frames = await replay(sent.turn.id, 1);
-    expect(frames.filter(({ events }) => events.some(({ __typename }) => __typename === 'TextDeltaEvent')).length).toBeGreaterThan(1);
+    expect(
+      frames.filter(({ events }) => events.some(({ __typename }) => __typename === 'TextDeltaEvent')).length,
+    ).toBeGreaterThan(1);
     const whole = (await turnOf(alice, sent.turn.id)).finalMessage!.content;
     for (let kept = 1; kept < frames.length; kept++) {
       const reader = createReader();
@@ -66,8 +72,11 @@ describeSettings('a turn that has ended', ({ storage, redis }) => {
   it('has ended: one that goes on is not replayed, nor at a pace that is none', async () => {
     const sent = await send(alice, 'Not yet [[hold]]');
     await follow(alice, { id: sent.conversation.id, after: sent.cursor }, (reader) => textSoFar(reader) !== '');
-    await expect(replay(sent.turn.id, 1)).rejects.toThrow('Only a turn that has ended can be replayed; this one is RUNNING');
-    for (const speed of [0, -1, 101]) await expect(replay(sent.turn.id, speed)).rejects.toThrow('must be between 0.1 and 100');
+    await expect(replay(sent.turn.id, 1)).rejects.toThrow(
+      'Only a turn that has ended can be replayed; this one is RUNNING',
+    );
+    for (const speed of [0, -1, 101])
+      await expect(replay(sent.turn.id, speed)).rejects.toThrow('must be between 0.1 and 100');
     world.model.release();
   });
 });

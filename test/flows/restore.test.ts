@@ -61,7 +61,11 @@ describe.runIf(postgres.available && hasTools)('a restored backup', () => {
   };
   async function raw(client: TestClient, query: string, variables: object): Promise<Answer> {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${client.token}` };
-    const response = await fetch(`${client.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+    const response = await fetch(`${client.url}/graphql`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query, variables }),
+    });
     return (await response.json()) as Answer;
   }
 
@@ -78,8 +82,14 @@ describe.runIf(postgres.available && hasTools)('a restored backup', () => {
     expect(shown.data.conversation.messages).toEqual(original.data.conversation.messages);
     const { title } = original.data.conversation;
     expect(shown.data.conversation).toMatchObject({ title, messageCount: 4, eventCursor: cursors.end });
-    const [rest, restHere] = [await raw(there, events, { id, after: cursors.middle }), await raw(here, events, { id, after: cursors.middle })];
-    const [seen, seenHere] = [rest, restHere].map(({ data }) => data.conversationEvents.events) as [unknown[], unknown[]];
+    const [rest, restHere] = [
+      await raw(there, events, { id, after: cursors.middle }),
+      await raw(here, events, { id, after: cursors.middle }),
+    ];
+    const [seen, seenHere] = [rest, restHere].map(({ data }) => data.conversationEvents.events) as [
+      unknown[],
+      unknown[],
+    ];
     expect(seen.length).toBeGreaterThan(3);
     expect(seen).toEqual(seenHere.slice(0, seen.length));
     expect(rest.data.conversationEvents).toMatchObject({ cursor: cursors.end, caughtUp: true });

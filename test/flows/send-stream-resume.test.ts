@@ -53,7 +53,11 @@ describeSettings('send, stream, resume', ({ storage, redis }) => {
     expect(text.length).toBeGreaterThan(100);
     expect(completed).toMatchObject({ contentLength: text.length, contentSha256: sha256(text), finishReason: 'STOP' });
     const after = await alice.request(TurnDocument, { id: turn.id });
-    expect(after.turn).toMatchObject({ status: 'COMPLETED', finalMessage: { content: text }, usage: [{ source: 'PROVIDER' }] });
+    expect(after.turn).toMatchObject({
+      status: 'COMPLETED',
+      finalMessage: { content: text },
+      usage: [{ source: 'PROVIDER' }],
+    });
     expect(reader.events.map(({ __typename }) => __typename).filter((name) => name !== 'TextDeltaEvent')).toEqual([
       'MessageAddedEvent',
       'MessageAddedEvent',
@@ -113,7 +117,10 @@ describeSettings('send, stream, resume', ({ storage, redis }) => {
     world.model.release();
     let text = answer.content!;
     const hashes: string[] = [];
-    for await (const frame of framesOf(alice.socket(), LiveDocument, { id: conversation.id, after: opened.eventCursor })) {
+    for await (const frame of framesOf(alice.socket(), LiveDocument, {
+      id: conversation.id,
+      after: opened.eventCursor,
+    })) {
       for (const event of frame.events) {
         if (event.__typename === 'TextDeltaEvent') text = text.slice(0, event.offset) + event.text;
         if (event.__typename === 'MessageCompletedEvent') hashes.push(event.contentSha256);

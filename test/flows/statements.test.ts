@@ -93,14 +93,25 @@ describeStatements('the statements of a chat page', (storage) => {
 
   async function ask(query: string, rows: number) {
     const conversation = toGlobalId('Conversation', ids.at(-1)!);
-    const { conversation: found } = (await bare.ask(userId, 'query($id: ID!) { conversation(id: $id) { eventCursor } }', { id: conversation })) as {
+    const { conversation: found } = (await bare.ask(
+      userId,
+      'query($id: ID!) { conversation(id: $id) { eventCursor } }',
+      { id: conversation },
+    )) as {
       conversation: { eventCursor: string };
     };
     // The position before everything: the last number of the cursor is the place in the log.
     const start = Buffer.from(found.eventCursor, 'base64url');
     start.writeBigUInt64BE(0n, 21);
     const chosen = ids.slice(-rows).map((id) => toGlobalId('Conversation', id));
-    const variables = { rows, limit: rows * 3, conversation, start: start.toString('base64url'), ids: chosen, user: toGlobalId('User', userId) };
+    const variables = {
+      rows,
+      limit: rows * 3,
+      conversation,
+      start: start.toString('base64url'),
+      ids: chosen,
+      user: toGlobalId('User', userId),
+    };
     return statementsOf(() => bare.ask(userId, query, variables));
   }
 

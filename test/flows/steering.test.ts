@@ -30,7 +30,8 @@ describeSettings('a turn that is told something while it runs', ({ storage, redi
     };
     return { journal, marker, sent, to: sent.conversation.id, turnId: sent.turn.id, ended };
   }
-  const callsOf = (marker: string) => world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes(marker)));
+  const callsOf = (marker: string) =>
+    world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes(marker)));
 
   it('reads it before its next step, and no other turn answers it', async () => {
     const { journal, marker, to, turnId, sent, ended } = await begin();
@@ -38,9 +39,14 @@ describeSettings('a turn that is told something while it runs', ({ storage, redi
     journal.go();
     expect(await ended()).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Paid in euros.' } });
     expect(await ended(steering.turn.id)).toMatchObject({ status: 'SUPERSEDED', usage: [] });
-    expect(callsOf(marker).map(({ messages }) => messages.map(({ role }) => role))).toEqual([['user'], ['user', 'assistant', 'tool', 'user']]);
+    expect(callsOf(marker).map(({ messages }) => messages.map(({ role }) => role))).toEqual([
+      ['user'],
+      ['user', 'assistant', 'tool', 'user'],
+    ]);
     const reader = await follow(alice, { id: to, after: sent.cursor }, ({ of }) => of('TurnSteeredEvent').length > 0);
-    expect(reader.of('TurnSteeredEvent')).toMatchObject([{ consumed: true, turnId, message: { id: steering.userMessage!.id } }]);
+    expect(reader.of('TurnSteeredEvent')).toMatchObject([
+      { consumed: true, turnId, message: { id: steering.userMessage!.id } },
+    ]);
 
     await ask(alice, 'And now? [[say Now this.]]', { to });
     const later = callsOf(marker).at(-1)!.messages;
@@ -55,7 +61,10 @@ describeSettings('a turn that is told something while it runs', ({ storage, redi
       __typename: 'TurnSuccess',
       turn: { id: turnId, status: 'RUNNING' },
     });
-    expect((await alice.request(SteerDocument, { input })).steerTurn).toMatchObject({ __typename: 'TurnSuccess', turn: { id: turnId } });
+    expect((await alice.request(SteerDocument, { input })).steerTurn).toMatchObject({
+      __typename: 'TurnSuccess',
+      turn: { id: turnId },
+    });
     journal.go();
     expect(await ended()).toMatchObject({ finalMessage: { content: 'Done fast.' } });
     const late = await alice.request(SteerDocument, { input: { ...input, idempotencyKey: randomUUID() } });
@@ -69,9 +78,14 @@ describeSettings('a turn that is told something while it runs', ({ storage, redi
     const steering = await send(alice, 'Shorter [[say Short.]]', { to, whenBusy: 'STEER' });
     await until(() => world.model.release() > 0);
     await until(async () => (await turnOf(alice, steering.turn.id)).isTerminal);
-    expect(await turnOf(alice, steering.turn.id)).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'Short.' } });
+    expect(await turnOf(alice, steering.turn.id)).toMatchObject({
+      status: 'COMPLETED',
+      finalMessage: { content: 'Short.' },
+    });
     const reader = await follow(alice, { id: to, after: sent.cursor }, ({ finished }) => finished.length === 2);
-    expect(reader.of('TurnSteeredEvent')).toMatchObject([{ consumed: false, message: { id: steering.userMessage!.id } }]);
+    expect(reader.of('TurnSteeredEvent')).toMatchObject([
+      { consumed: false, message: { id: steering.userMessage!.id } },
+    ]);
   });
 
   it('and is stopped before it has read it, leaves it to a turn of its own', async () => {

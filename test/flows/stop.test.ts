@@ -11,13 +11,21 @@ import { answerOf, ask, expectType, follow, logOf, send, stop, textSoFar, trySto
 import { until } from '../kit/until.ts';
 
 const callAbout = (world: World, marker: string) =>
-  until(() => world.model.calls.find(({ messages }) => messages.at(-1)!.content.includes(marker)), 'the call of the model');
+  until(
+    () => world.model.calls.find(({ messages }) => messages.at(-1)!.content.includes(marker)),
+    'the call of the model',
+  );
 
 /** Of this turn's log: one terminal event, the last, and one row of the ledger, an estimate. */
 async function expectOneEnd(client: TestClient, turnId: string): Promise<void> {
   const log = await logOf(client, turnId);
   expect(log.filter(({ __typename }) => __typename === 'TurnFinishedEvent')).toHaveLength(1);
-  expect(log.at(-1)).toMatchObject({ __typename: 'TurnFinishedEvent', status: 'CANCELLED', finishReason: 'USER_STOPPED', error: null });
+  expect(log.at(-1)).toMatchObject({
+    __typename: 'TurnFinishedEvent',
+    status: 'CANCELLED',
+    finishReason: 'USER_STOPPED',
+    error: null,
+  });
   expect((await turnOf(client, turnId)).usage).toMatchObject([{ source: 'ESTIMATED' }]);
 }
 
@@ -38,8 +46,18 @@ describeSettings('stop', ({ storage, redis }) => {
     const { turn } = await send(alice, `${marker} [[stall headers]]`);
     const call = await callAbout(world, marker);
     const stopped = await stop(alice, turn.id);
-    expect(stopped.turn).toMatchObject({ status: 'CANCELLED', finishReason: 'USER_STOPPED', error: null, isTerminal: true });
-    expect(stopped.turn.finalMessage).toMatchObject({ status: 'STOPPED', content: null, contentLength: 0, finishReason: 'USER_STOPPED' });
+    expect(stopped.turn).toMatchObject({
+      status: 'CANCELLED',
+      finishReason: 'USER_STOPPED',
+      error: null,
+      isTerminal: true,
+    });
+    expect(stopped.turn.finalMessage).toMatchObject({
+      status: 'STOPPED',
+      content: null,
+      contentLength: 0,
+      finishReason: 'USER_STOPPED',
+    });
     await expect.poll(() => call.aborted).toBe(true);
     await expectOneEnd(alice, turn.id);
   });
@@ -51,7 +69,12 @@ describeSettings('stop', ({ storage, redis }) => {
     const { turn: stopped } = await stop(alice, turn.id);
     await follow(alice, { id: conversation.id, after: reader.cursor }, undefined, reader);
     const text = reader.text(answerOf(reader));
-    expect(stopped.finalMessage).toMatchObject({ status: 'STOPPED', content: text, contentSha256: sha256(text), contentLength: text.length });
+    expect(stopped.finalMessage).toMatchObject({
+      status: 'STOPPED',
+      content: text,
+      contentSha256: sha256(text),
+      contentLength: text.length,
+    });
     expect(text.length).toBeGreaterThan(30);
     const [usage] = stopped.usage;
     expect(usage!.outputTokens).toBeGreaterThan(5);
@@ -70,7 +93,9 @@ describeSettings('stop', ({ storage, redis }) => {
     const text = textSoFar(reader).slice(0, 42);
     expect(stopped.finalMessage).toMatchObject({ content: text, contentLength: 42, contentSha256: sha256(text) });
     for (const other of await Promise.all(others)) {
-      expect(other.of('PartReplacedEvent')).toMatchObject([{ messageId: seen.messageId, partIndex: 0, keepLength: 42 }]);
+      expect(other.of('PartReplacedEvent')).toMatchObject([
+        { messageId: seen.messageId, partIndex: 0, keepLength: 42 },
+      ]);
       expect(other.text(seen.messageId)).toBe(text);
       expect(other.of('MessageCompletedEvent')).toMatchObject([{ contentSha256: sha256(text), contentLength: 42 }]);
     }
@@ -82,14 +107,18 @@ describeSettings('stop', ({ storage, redis }) => {
   it('does not part an emoji where `seen` ends in its middle', async () => {
     const { turn, conversation, cursor } = await send(alice, '[[say 😀😀 and more]] [[hold]]');
     const reader = await follow(alice, { id: conversation.id, after: cursor }, (each) => textSoFar(each) !== '');
-    const { turn: stopped } = await stop(alice, turn.id, { seen: { messageId: answerOf(reader), partIndex: 0, length: 3 } });
+    const { turn: stopped } = await stop(alice, turn.id, {
+      seen: { messageId: answerOf(reader), partIndex: 0, length: 3 },
+    });
     expect(stopped.finalMessage).toMatchObject({ content: '😀', contentLength: 2, contentSha256: sha256('😀') });
   });
 
   it('keeps all there is where a client claims to have seen more than that', async () => {
     const { turn, conversation, cursor } = await send(alice, '[[say one two]] [[hold]]');
     const reader = await follow(alice, { id: conversation.id, after: cursor }, (each) => textSoFar(each) !== '');
-    const { turn: stopped } = await stop(alice, turn.id, { seen: { messageId: answerOf(reader), partIndex: 0, length: 1_000_000 } });
+    const { turn: stopped } = await stop(alice, turn.id, {
+      seen: { messageId: answerOf(reader), partIndex: 0, length: 1_000_000 },
+    });
     expect(stopped.finalMessage).toMatchObject({ content: 'one' });
   });
 
@@ -119,7 +148,9 @@ describeSettings('stop', ({ storage, redis }) => {
         usage: [],
         finalMessage: { status: 'STOPPED', content: null },
       });
-      expect((await logOf(alice, turn.id)).filter(({ __typename }) => __typename === 'TurnFinishedEvent')).toHaveLength(1);
+      expect((await logOf(alice, turn.id)).filter(({ __typename }) => __typename === 'TurnFinishedEvent')).toHaveLength(
+        1,
+      );
     }
     const { conversation } = await alice.request(ConversationDocument, { id: to });
     expect(conversation).toMatchObject({ activeTurn: null, queuedTurns: [] });
@@ -132,7 +163,12 @@ describeSettings('stop', ({ storage, redis }) => {
     await follow(alice, { id: first.conversation.id, after: first.cursor }, (each) => textSoFar(each) !== '');
     const second = await send(alice, `${marker} second`, { to: first.conversation.id });
     const { turn } = await stop(alice, second.turn.id);
-    expect(turn).toMatchObject({ status: 'CANCELLED', attempts: [], usage: [], finalMessage: { status: 'STOPPED', content: null } });
+    expect(turn).toMatchObject({
+      status: 'CANCELLED',
+      attempts: [],
+      usage: [],
+      finalMessage: { status: 'STOPPED', content: null },
+    });
     expect(await turnOf(alice, first.turn.id)).toMatchObject({ status: 'RUNNING' });
     world.model.release();
     await expect.poll(async () => (await turnOf(alice, first.turn.id)).status).toBe('COMPLETED');
@@ -195,7 +231,9 @@ describeBuses('stop from another process', ({ storage, redis }) => {
     const marker = randomUUID();
     const { turn, conversation, cursor } = await send(alice, `${marker} [[tokens 4000]]`);
     const reader = await follow(alice, { id: conversation.id, after: cursor }, (each) => textSoFar(each).length > 50);
-    const { turn: stopped } = await stop(alice, turn.id, { seen: { messageId: answerOf(reader), partIndex: 0, length: 20 } });
+    const { turn: stopped } = await stop(alice, turn.id, {
+      seen: { messageId: answerOf(reader), partIndex: 0, length: 20 },
+    });
     const text = textSoFar(reader).slice(0, 20);
     expect(stopped).toMatchObject({ status: 'CANCELLED', finalMessage: { content: text, status: 'STOPPED' } });
     await follow(alice, { id: conversation.id, after: reader.cursor }, undefined, reader);

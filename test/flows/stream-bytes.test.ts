@@ -26,14 +26,20 @@ type Received = { bytes: number; frames: number };
 type Read = (app: App, client: TestClient, variables: object) => Promise<Received>;
 
 const overSocket: Read = async (app, { token }, variables) => {
-  const socket = new WebSocket(`${app.url!.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { perMessageDeflate: false });
-  const [[{ socket: stream }]] = (await Promise.all([once(socket, 'upgrade'), once(socket, 'open')])) as [[IncomingMessage], unknown];
+  const socket = new WebSocket(`${app.url!.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+    perMessageDeflate: false,
+  });
+  const [[{ socket: stream }]] = (await Promise.all([once(socket, 'upgrade'), once(socket, 'open')])) as [
+    [IncomingMessage],
+    unknown,
+  ];
   socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }));
   let frames = 0;
   const ended = new Promise<void>((resolve) => {
     socket.on('message', (data) => {
       const { type } = JSON.parse(String(data)) as { type: string };
-      if (type === 'connection_ack') socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query, variables } }));
+      if (type === 'connection_ack')
+        socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query, variables } }));
       else if (type === 'next') frames += 1;
       else resolve();
     });
@@ -46,7 +52,9 @@ const overSocket: Read = async (app, { token }, variables) => {
 
 const overSse: Read = async (app, { token }, variables) => {
   const headers = { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${token}` };
-  const request = open(`${app.url}/graphql`, { method: 'POST', agent: false, headers }).end(JSON.stringify({ query, variables }));
+  const request = open(`${app.url}/graphql`, { method: 'POST', agent: false, headers }).end(
+    JSON.stringify({ query, variables }),
+  );
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const { socket } = response;
   let text = '';
@@ -73,19 +81,23 @@ describeSettings(
     });
     afterAll(() => world.close());
 
-    it.each(transports)('costs bytes in proportion to its text, at most sixty times as many where nothing merges: over %s', async (_, read) => {
-      const costOf = async (tokens: number) => {
-        const { turn, cursor } = await send(alice, `[[tokens ${tokens}]]`);
-        const { bytes, frames } = await read(app, alice, { id: turn.id, after: cursor });
-        const text = Buffer.byteLength((await turnOf(alice, turn.id)).finalMessage!.content!);
-        return { around: bytes - text, frames, token: text / tokens };
-      };
-      const [short, long] = [await costOf(50), await costOf(400)];
-      // How many words a frame holds is a matter of the moment, what is around them is not: with all of the text so far it would be kilobytes.
-      expect(long.frames).toBeGreaterThan(short.frames);
-      const aroundEach = (long.around - short.around) / (long.frames - short.frames);
-      expect(aroundEach + long.token, 'bytes of a frame with one word').toBeLessThan(60 * long.token);
-    });
+    it.each(transports)(
+      'costs bytes in proportion to its text, at most sixty times as many where nothing merges: over %s',
+      async (_, read) => {
+        const costOf = async (tokens: number) => {
+          const { turn, cursor } = await send(alice, `[[tokens ${tokens}]]`);
+          const { bytes, frames } = await read(app, alice, { id: turn.id, after: cursor });
+          const text = Buffer.byteLength((await turnOf(alice, turn.id)).finalMessage!.content!);
+          return { around: bytes - text, frames, token: text / tokens };
+        };
+        const [short, long] = [await costOf(50), await costOf(400)];
+        // How many words a frame holds is a matter of the moment, what is around them is not: with all of the text so
+        // far it would be kilobytes.
+        expect(long.frames).toBeGreaterThan(short.frames);
+        const aroundEach = (long.around - short.around) / (long.frames - short.frames);
+        expect(aroundEach + long.token, 'bytes of a frame with one word').toBeLessThan(60 * long.token);
+      },
+    );
   },
   (setting) => setting.storage.name === 'embedded' && !setting.redis,
 );

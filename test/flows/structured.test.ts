@@ -26,7 +26,8 @@ describeSettings('an answer in a format', ({ storage, redis }) => {
   });
   afterAll(() => world.close());
 
-  const callsOf = (marker: string) => world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes(marker)));
+  const callsOf = (marker: string) =>
+    world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes(marker)));
 
   it('is asked of the model, checked, and given as data beside its text', async () => {
     const marker = randomUUID();
@@ -54,7 +55,11 @@ describeSettings('an answer in a format', ({ storage, redis }) => {
     const sent = await ask(alice, marker, { generation: { responseFormat: schema } });
     world.model.setScript(null);
     const turn = await turnOf(alice, sent.turn.id);
-    expect(turn).toMatchObject({ status: 'COMPLETED', attempt: 2, finalMessage: { content: '{"dish":"soup","minutes":5}' } });
+    expect(turn).toMatchObject({
+      status: 'COMPLETED',
+      attempt: 2,
+      finalMessage: { content: '{"dish":"soup","minutes":5}' },
+    });
     expect(turn.usage).toHaveLength(2);
     const reader = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
     expect(reader.text(answerOf(reader))).toBe('{"dish":"soup","minutes":5}');
@@ -70,6 +75,9 @@ describeSettings('an answer in a format', ({ storage, redis }) => {
 
   it('that cannot be checked is refused before anything is stored', async () => {
     const refused = await trySend(alice, 'x', { generation: { responseFormat: { type: 'array' } } });
-    expect(refused).toMatchObject({ __typename: 'ValidationError', issues: [{ path: ['input', 'generation', 'responseFormat'] }] });
+    expect(refused).toMatchObject({
+      __typename: 'ValidationError',
+      issues: [{ path: ['input', 'generation', 'responseFormat'] }],
+    });
   });
 });

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ConversationSummaryDocument, EditMessageDocument, PreviewDocument, TurnContextDocument } from '../generated/graphql.ts';
+import {
+  ConversationSummaryDocument,
+  EditMessageDocument,
+  PreviewDocument,
+  TurnContextDocument,
+} from '../generated/graphql.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
 import { ask, follow } from '../kit/story.ts';
@@ -11,19 +16,25 @@ describeSettings('a conversation that has become longer than a model can be show
   let alice: TestClient;
 
   beforeAll(async () => {
-    world = await createWorld(storage, { redis, tokensPerSecond: 5_000, env: { SUMMARIES: 'true', MAX_CONTEXT_MESSAGES: '5' } });
+    world = await createWorld(storage, {
+      redis,
+      tokensPerSecond: 5_000,
+      env: { SUMMARIES: 'true', MAX_CONTEXT_MESSAGES: '5' },
+    });
     alice = await world.client(await world.start());
   });
   afterAll(() => world.close());
 
   const summaryOf = async (id: string) => (await alice.request(ConversationSummaryDocument, { id })).conversation!;
-  const askedWith = (marker: string) => world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker)).at(-1)!.messages;
+  const askedWith = (marker: string) =>
+    world.model.calls.filter(({ messages }) => messages.at(-1)!.content.includes(marker)).at(-1)!.messages;
 
   it('is summarised beside its turns, and the model is shown the summary and the newest exchanges', async () => {
     const first = await ask(alice, 'I am Ada from Bergen [[say ok]]');
     const to = first.conversation.id;
     expect((await summaryOf(to)).contextSummary).toBeNull();
-    for (const text of ['My boat is green', 'The harbour is small', 'The storm comes tomorrow']) await ask(alice, `${text} [[say ok]]`, { to });
+    for (const text of ['My boat is green', 'The harbour is small', 'The storm comes tomorrow'])
+      await ask(alice, `${text} [[say ok]]`, { to });
     const { contextSummary, usage } = await until(async () => {
       const found = await summaryOf(to);
       return found.contextSummary ? found : null;
@@ -32,7 +43,9 @@ describeSettings('a conversation that has become longer than a model can be show
     expect(usage.nodes.map(({ kind }) => kind).filter((kind) => kind === 'SUMMARY')).toHaveLength(1);
 
     const marker = randomUUID();
-    const preview = (await alice.request(PreviewDocument, { id: to, draft: { text: `${marker} And now? [[say Now.]]` } })).previewContext;
+    const preview = (
+      await alice.request(PreviewDocument, { id: to, draft: { text: `${marker} And now? [[say Now.]]` } })
+    ).previewContext;
     const sent = await ask(alice, `${marker} And now? [[say Now.]]`, { to });
     const [system, ...rest] = askedWith(marker);
     expect(system).toEqual({ role: 'system', content: `What was said before, in short:\n${contextSummary}` });

@@ -2,7 +2,18 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { App } from '../../src/app/build-app.ts';
 import { createWorld, describeSettings, type World } from '../kit/app.ts';
 import type { TestClient } from '../kit/client.ts';
-import { ask, follow, hasFinished, logOf, type Sending, type Sent, send, textSoFar, trySend, turnOf } from '../kit/story.ts';
+import {
+  ask,
+  follow,
+  hasFinished,
+  logOf,
+  type Sending,
+  type Sent,
+  send,
+  textSoFar,
+  trySend,
+  turnOf,
+} from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 /** A worker takes turns along once it has looked and found none that waits. */
@@ -25,7 +36,8 @@ describeSettings(
       return (found as { at: string } | undefined)?.at;
     }
     /** What is stored by one transaction has one time. */
-    const isTaken = async (sent: Sent): Promise<boolean> => (await timeOf(sent, 'TurnStartedEvent')) === (await timeOf(sent, 'TurnQueuedEvent'));
+    const isTaken = async (sent: Sent): Promise<boolean> =>
+      (await timeOf(sent, 'TurnStartedEvent')) === (await timeOf(sent, 'TurnQueuedEvent'));
     /** Asks until its turn was taken along: a worker that is just looking takes none. */
     const askTaken = (text: string, sending: Sending = {}) =>
       until(async () => {
@@ -45,10 +57,19 @@ describeSettings(
         'TurnQueuedEvent',
         'TurnStartedEvent',
       ]);
-      const call = world.model.calls.findLast(({ messages }) => messages.some(({ content }) => content.includes('What is my name?')))!;
+      const call = world.model.calls.findLast(({ messages }) =>
+        messages.some(({ content }) => content.includes('What is my name?')),
+      )!;
       const said = call.messages.map(({ content }) => content);
-      expect([...said.slice(0, 2), said.at(-1)]).toEqual(['My name is Ada. [[say Hello Ada]]', 'Hello Ada', 'What is my name? [[say Ada]]']);
-      expect(await turnOf(alice, second.turn.id)).toMatchObject({ status: 'COMPLETED', attempts: [{ number: 1, outcome: 'COMPLETED' }] });
+      expect([...said.slice(0, 2), said.at(-1)]).toEqual([
+        'My name is Ada. [[say Hello Ada]]',
+        'Hello Ada',
+        'What is my name? [[say Ada]]',
+      ]);
+      expect(await turnOf(alice, second.turn.id)).toMatchObject({
+        status: 'COMPLETED',
+        attempts: [{ number: 1, outcome: 'COMPLETED' }],
+      });
     });
 
     it('is not taken past one that waits: whoever came first is answered first', async () => {
@@ -59,9 +80,13 @@ describeSettings(
         await send(alice, 'Three [[say three]]'),
       ];
       await follow(alice, { id: first!.conversation.id, after: first!.cursor }, (reader) => textSoFar(reader) !== '');
-      expect([(await turnOf(alice, second!.turn.id)).status, (await turnOf(alice, third!.turn.id)).status]).toEqual(['QUEUED', 'QUEUED']);
+      expect([(await turnOf(alice, second!.turn.id)).status, (await turnOf(alice, third!.turn.id)).status]).toEqual([
+        'QUEUED',
+        'QUEUED',
+      ]);
       world.model.release();
-      for (const { conversation, cursor } of [second!, third!]) await follow(alice, { id: conversation.id, after: cursor }, hasFinished);
+      for (const { conversation, cursor } of [second!, third!])
+        await follow(alice, { id: conversation.id, after: cursor }, hasFinished);
       expect([await isTaken(second!), await isTaken(third!)]).toEqual([false, false]);
       const starts = [await timeOf(second!, 'TurnStartedEvent'), await timeOf(third!, 'TurnStartedEvent')];
       expect(starts).toEqual(starts.toSorted());
@@ -71,7 +96,9 @@ describeSettings(
     it('keeps no place where its admission was refused', async () => {
       await askTaken('Are you there? [[say yes]]');
       for (let n = 0; n < 3; n++)
-        expect((await trySend(alice, 'Hello', { generation: { temperature: 3 } })).__typename).not.toBe('SendMessageSuccess');
+        expect((await trySend(alice, 'Hello', { generation: { temperature: 3 } })).__typename).not.toBe(
+          'SendMessageSuccess',
+        );
       await askTaken('Are you there? [[say yes]]');
     });
 
@@ -82,7 +109,10 @@ describeSettings(
       await closing;
       app = await world.start();
       alice = await world.client(app);
-      expect(await turnOf(alice, sent.turn.id)).toMatchObject({ status: 'COMPLETED', attempts: [{ number: 1, outcome: 'COMPLETED' }] });
+      expect(await turnOf(alice, sent.turn.id)).toMatchObject({
+        status: 'COMPLETED',
+        attempts: [{ number: 1, outcome: 'COMPLETED' }],
+      });
     });
   },
   ({ storage, redis }) => (storage.name === 'postgres' ? redis : !redis),

@@ -20,10 +20,14 @@ describeSettings('a title', ({ storage, redis }) => {
   afterAll(() => world.close());
 
   const titled = async (id: string) => (await alice.request(TitledDocument, { id })).conversation!;
-  const generate = async (id: string, client = alice) => (await client.request(GenerateTitleDocument, { id })).generateTitle;
-  const generated = (id: string) => until(async () => ((await titled(id)).titleSource === 'GENERATED' ? titled(id) : null));
+  const generate = async (id: string, client = alice) =>
+    (await client.request(GenerateTitleDocument, { id })).generateTitle;
+  const generated = (id: string) =>
+    until(async () => ((await titled(id)).titleSource === 'GENERATED' ? titled(id) : null));
   const callsFor = (marker: string) =>
-    world.model.calls.filter(({ messages }) => messages[0]!.role === 'system' && messages.at(-1)!.content.includes(marker));
+    world.model.calls.filter(
+      ({ messages }) => messages[0]!.role === 'system' && messages.at(-1)!.content.includes(marker),
+    );
 
   it('is the beginning of the first message at once, and that of a model after the first answer, booked as TITLE', async () => {
     const sent = await send(alice, 'Explain Darjeeling brewing [[tokens 5]]');
@@ -36,7 +40,9 @@ describeSettings('a title', ({ storage, redis }) => {
     expect(Number(totalTokens)).toBe(usage.nodes.reduce((sum, node) => sum + node.totalTokens, 0));
     expect((await turnOf(alice, sent.turn.id)).usage).toHaveLength(1);
     const isTold = (reader: Parameters<NonNullable<Parameters<typeof follow>[2]>>[0]) =>
-      reader.of('ConversationUpdatedEvent').some(({ changed, conversation }) => changed.includes('titleSource') && conversation.title === title);
+      reader
+        .of('ConversationUpdatedEvent')
+        .some(({ changed, conversation }) => changed.includes('titleSource') && conversation.title === title);
     await follow(alice, { id: to, after: sent.cursor }, isTold);
   });
 
@@ -87,9 +93,14 @@ describeSettings('a title', ({ storage, redis }) => {
     const { createConversation } = await alice.request(CreateDocument, { input: { title: 'My own' } });
     const own = expectType(createConversation, 'ConversationSuccess').conversation.id;
     await ask(alice, 'Describe Gunpowder [[tokens 5]]', { to: own });
-    world.model.setScript(({ messages }): Step[] => (messages[0]!.role === 'system' ? [{ do: 'fail', status: 401 }] : []));
+    world.model.setScript(({ messages }): Step[] =>
+      messages[0]!.role === 'system' ? [{ do: 'fail', status: 401 }] : [],
+    );
     expect(await generate(own)).toMatchObject({ __typename: 'ProviderError', code: 'PROVIDER_NOT_CONFIGURED' });
-    expect(await titled(own)).toMatchObject({ title: 'My own', usage: { nodes: [{ totalTokens: 0 }, { kind: 'CHAT' }] } });
+    expect(await titled(own)).toMatchObject({
+      title: 'My own',
+      usage: { nodes: [{ totalTokens: 0 }, { kind: 'CHAT' }] },
+    });
     world.model.setScript(null);
     expectType(await generate(own), 'ConversationSuccess');
   });

@@ -21,7 +21,8 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
   });
   afterAll(() => world.close());
 
-  const callsOf = (marker: string) => world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes(marker)));
+  const callsOf = (marker: string) =>
+    world.model.calls.filter(({ messages }) => messages.some(({ content }) => content.includes(marker)));
   const askFor = async (text: string, more: Parameters<typeof ask>[2] = {}) => {
     const sent = await ask(alice, text, more);
     return turnOf(alice, sent.turn.id);
@@ -29,8 +30,15 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
 
   it('is given what they say, and answers from it', async () => {
     const marker = randomUUID();
-    const turn = await askFor(`${marker} How is it in Oslo? [[call get_weather {"location":"Oslo"}]] [[then]] [[say It is 4 degrees.]]`);
-    expect(turn).toMatchObject({ status: 'COMPLETED', finishReason: 'STOP', attempt: 2, toolsExecuted: ['get_weather'] });
+    const turn = await askFor(
+      `${marker} How is it in Oslo? [[call get_weather {"location":"Oslo"}]] [[then]] [[say It is 4 degrees.]]`,
+    );
+    expect(turn).toMatchObject({
+      status: 'COMPLETED',
+      finishReason: 'STOP',
+      attempt: 2,
+      toolsExecuted: ['get_weather'],
+    });
     expect(turn.finalMessage).toMatchObject({ content: 'It is 4 degrees.' });
     const result = { location: 'Oslo', unit: 'celsius', temperature: 4 };
     expect(turn.finalMessage!.parts).toMatchObject([
@@ -43,10 +51,17 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
       { __typename: 'TextPart', index: 2, text: 'It is 4 degrees.' },
     ]);
     const [first, second] = callsOf(marker);
-    expect(first!.generation).toMatchObject({ tool_choice: 'auto', tools: expect.arrayContaining([expect.objectContaining({ type: 'function' })]) });
+    expect(first!.generation).toMatchObject({
+      tool_choice: 'auto',
+      tools: expect.arrayContaining([expect.objectContaining({ type: 'function' })]),
+    });
     const [callId] = first!.messages.length === 1 ? [turn.toolCalls[0]!.callId] : [];
     expect(second!.messages.slice(1)).toEqual([
-      { role: 'assistant', content: '', toolCalls: [{ id: callId, name: 'get_weather', arguments: '{"location":"Oslo"}' }] },
+      {
+        role: 'assistant',
+        content: '',
+        toolCalls: [{ id: callId, name: 'get_weather', arguments: '{"location":"Oslo"}' }],
+      },
       { role: 'tool', content: JSON.stringify(result), toolCallId: callId },
     ]);
     expect(turn.usage).toHaveLength(2);
@@ -54,13 +69,18 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
   });
 
   it('tells readers of each step as it happens, and a reader who comes late of the same', async () => {
-    const sent = await send(alice, '[[call get_weather {"location":"Rome"}]] [[call count_up {}]] [[then]] [[say Warm.]]');
+    const sent = await send(
+      alice,
+      '[[call get_weather {"location":"Rome"}]] [[call count_up {}]] [[then]] [[say Warm.]]',
+    );
     const live = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
     const late = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
     // How far a tool was is told while it runs, and not kept.
     expect(live.of('ToolProgressEvent')).toMatchObject([{ progress: 0.5, words: 'half way', data: { step: 1 } }]);
     for (const reader of [live, late]) {
-      expect(reader.of('ToolCallStartedEvent').map(({ partIndex, toolCall }) => [partIndex, toolCall.toolName])).toEqual([
+      expect(
+        reader.of('ToolCallStartedEvent').map(({ partIndex, toolCall }) => [partIndex, toolCall.toolName]),
+      ).toEqual([
         [0, 'get_weather'],
         [1, 'count_up'],
       ]);
@@ -100,7 +120,10 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     const marker = randomUUID();
     const first = await ask(alice, `${marker} [[call get_weather {"location":"Oslo"}]] [[then]] [[say Cold.]]`);
     const { finalMessage } = await turnOf(alice, first.turn.id);
-    const { forkConversation } = await alice.request(ForkDocument, { id: first.conversation.id, fromMessageId: finalMessage!.id });
+    const { forkConversation } = await alice.request(ForkDocument, {
+      id: first.conversation.id,
+      fromMessageId: finalMessage!.id,
+    });
     if (forkConversation.__typename !== 'ConversationSuccess') throw new Error(JSON.stringify(forkConversation));
     const to = forkConversation.conversation.id;
     const reader = await follow(alice, { id: to, after: null }, ({ events }) => events.length > 0);
@@ -120,9 +143,15 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
   it('never sees what the server sets, and cannot set it', async () => {
     const marker = randomUUID();
     const turn = await askFor(`${marker} [[call who_am_i {"userId":"somebody else"}]] [[then]] [[say ok]]`);
-    expect(turn.toolCalls).toMatchObject([{ status: 'FAILED', errorMessage: expect.stringContaining('There is no argument "userId"') }]);
-    const { tools } = callsOf(marker)[0]!.generation as { tools: { function: { name: string; parameters: { properties: object } } }[] };
-    expect(Object.keys(tools.find(({ function: { name } }) => name === 'who_am_i')!.function.parameters.properties)).toEqual(['greeting']);
+    expect(turn.toolCalls).toMatchObject([
+      { status: 'FAILED', errorMessage: expect.stringContaining('There is no argument "userId"') },
+    ]);
+    const { tools } = callsOf(marker)[0]!.generation as {
+      tools: { function: { name: string; parameters: { properties: object } } }[];
+    };
+    expect(
+      Object.keys(tools.find(({ function: { name } }) => name === 'who_am_i')!.function.parameters.properties),
+    ).toEqual(['greeting']);
   });
 
   it('reaches with its ids what the caller may see, and nothing else', async () => {
@@ -130,7 +159,9 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     const others = await ask(bob, 'Mine [[say ok]]');
     const own = await ask(alice, 'Mine [[say ok]]');
     const idOf = (sent: typeof own) => sent.turn.id && sent.userMessage!.id;
-    const turn = await askFor(`[[call read_message {"id":"${idOf(own)}"}]] [[call read_message {"id":"${idOf(others)}"}]] [[then]] [[say ok]]`);
+    const turn = await askFor(
+      `[[call read_message {"id":"${idOf(own)}"}]] [[call read_message {"id":"${idOf(others)}"}]] [[then]] [[say ok]]`,
+    );
     expect(turn.toolCalls.map(({ resultJson }) => resultJson)).toEqual([{ found: 'Message' }, { found: null }]);
   });
 
@@ -150,7 +181,9 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     const marker = randomUUID();
     const turn = await askFor(`${marker} ${directive} [[then]] [[say I see.]]`);
     expect(turn).toMatchObject({ status: 'COMPLETED', finalMessage: { content: 'I see.' } });
-    expect(turn.toolCalls).toMatchObject([{ status: 'FAILED', resultJson: null, errorMessage: expect.stringMatching(words) }]);
+    expect(turn.toolCalls).toMatchObject([
+      { status: 'FAILED', resultJson: null, errorMessage: expect.stringMatching(words) },
+    ]);
     const told = callsOf(marker)[1]!.messages.find(({ role }) => role === 'tool')!.content;
     expect(JSON.parse(told)).toEqual({ error: { status: 'FAILED', message: turn.toolCalls[0]!.errorMessage } });
   });
@@ -170,22 +203,38 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     const turn = await askFor(`${marker} [[loop get_weather {"location":"Oslo"}]]`);
     expect(turn).toMatchObject({ status: 'COMPLETED' });
     expect(turn.toolCalls).toHaveLength(4);
-    expect(callsOf(marker).map(({ generation }) => generation.tool_choice)).toEqual(['auto', 'auto', 'auto', 'auto', 'none']);
+    expect(callsOf(marker).map(({ generation }) => generation.tool_choice)).toEqual([
+      'auto',
+      'auto',
+      'auto',
+      'auto',
+      'none',
+    ]);
   });
 
   it('is offered the tools that were chosen, and told whether to call them', async () => {
     const marker = randomUUID();
     const generation = { tools: ['get_weather'], toolChoice: { tool: 'get_weather' } };
     await askFor(`${marker} [[call get_weather {"location":"Oslo"}]] [[then]] [[say ok]]`, { generation });
-    const [first, second] = callsOf(marker).map((call) => call.generation as { tools: { function: { name: string } }[]; tool_choice: unknown });
+    const [first, second] = callsOf(marker).map(
+      (call) => call.generation as { tools: { function: { name: string } }[]; tool_choice: unknown },
+    );
     expect(first!.tools.map((tool) => tool.function.name)).toEqual(['get_weather']);
-    expect([first!.tool_choice, second!.tool_choice]).toEqual([{ type: 'function', function: { name: 'get_weather' } }, 'auto']);
+    expect([first!.tool_choice, second!.tool_choice]).toEqual([
+      { type: 'function', function: { name: 'get_weather' } },
+      'auto',
+    ]);
     await askFor(`${marker} none [[say ok]]`, { generation: { tools: [] } });
     expect(callsOf(marker).at(-1)!.generation).not.toHaveProperty('tools');
     expect(await trySend(alice, 'x', { generation: { tools: ['fly_away'] } })).toMatchObject({
-      ...{ __typename: 'ValidationError', issues: [{ path: ['input', 'generation', 'tools'], message: expect.stringContaining('fly_away') }] },
+      ...{
+        __typename: 'ValidationError',
+        issues: [{ path: ['input', 'generation', 'tools'], message: expect.stringContaining('fly_away') }],
+      },
     });
-    expect(await trySend(alice, 'x', { generation: { tools: ['pay'], toolChoice: { tool: 'get_weather' } } })).toMatchObject({
+    expect(
+      await trySend(alice, 'x', { generation: { tools: ['pay'], toolChoice: { tool: 'get_weather' } } }),
+    ).toMatchObject({
       ...{ __typename: 'ValidationError', issues: [{ path: ['input', 'generation', 'toolChoice'] }] },
     });
   });
@@ -201,7 +250,9 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
       { __typename: 'TextPart', index: 3, text: 'Choose a time.' },
     ]);
     const events = await logOf(alice, sent.turn.id);
-    expect(events.filter(({ __typename }) => __typename === 'WidgetDisplayedEvent')).toMatchObject([{ widget: { index: 2, data } }]);
+    expect(events.filter(({ __typename }) => __typename === 'WidgetDisplayedEvent')).toMatchObject([
+      { widget: { index: 2, data } },
+    ]);
   });
 
   it('that is stopped in the middle of a call, with nothing kept, leaves readers with nothing', async () => {
@@ -212,7 +263,11 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
     await stop(alice, sent.turn.id, { keepPartial: false });
     const turn = await turnOf(alice, sent.turn.id);
     // It was begun, and nobody waited for what came of it.
-    expect(turn).toMatchObject({ status: 'CANCELLED', toolCalls: [{ status: 'OUTCOME_UNKNOWN' }], finalMessage: { content: null, parts: [] } });
+    expect(turn).toMatchObject({
+      status: 'CANCELLED',
+      toolCalls: [{ status: 'OUTCOME_UNKNOWN' }],
+      finalMessage: { content: null, parts: [] },
+    });
     const reader = await follow(alice, { id: sent.conversation.id, after: sent.cursor });
     expect(reader.text(answerOf(reader))).toBe('');
     expect(reader.of('ToolExecutionFinishedEvent')).toMatchObject([{ resultIndex: null }]);
@@ -221,7 +276,9 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
   it('has effects once for each call', async () => {
     const journal = createJournal();
     const conversation = { new: { metadata: journal.metadata } };
-    const turn = await askFor('[[call pay {"amount":7}]] [[call pay {"amount":8}]] [[then]] [[say Paid.]]', { conversation });
+    const turn = await askFor('[[call pay {"amount":7}]] [[call pay {"amount":8}]] [[then]] [[say Paid.]]', {
+      conversation,
+    });
     expect(turn.status).toBe('COMPLETED');
     expect(journal.effects().sort()).toEqual(['paid 7', 'paid 8']);
     expect(new Set(journal.lines().map(({ callId }) => callId)).size).toBe(2);
@@ -230,7 +287,13 @@ describeSettings('a model that calls tools', ({ storage, redis }) => {
   it('is shown their descriptions, and these count in its prompt', async () => {
     const { conversation } = await ask(alice, 'Hello [[say hi]]');
     const preview = async (tools: string[] | null) =>
-      (await alice.request(PreviewDocument, { id: conversation.id, draft: { text: 'And now?' }, generation: { tools } })).previewContext;
+      (
+        await alice.request(PreviewDocument, {
+          id: conversation.id,
+          draft: { text: 'And now?' },
+          generation: { tools },
+        })
+      ).previewContext;
     const [all, none] = [await preview(null), await preview([])];
     expect(none.toolSchemasTokens).toBe(0);
     expect(all.toolSchemasTokens).toBeGreaterThan(50);

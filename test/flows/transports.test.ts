@@ -26,7 +26,10 @@ import { framesOverSse, resultsOverSse } from '../kit/sse.ts';
 import { ask, follow, hasFinished, send, textSoFar, turnOf } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
-type Open = (client: TestClient, from: { id: string; after: string | null; coalesceMs?: number }) => AsyncIterable<FrameFragment>;
+type Open = (
+  client: TestClient,
+  from: { id: string; after: string | null; coalesceMs?: number },
+) => AsyncIterable<FrameFragment>;
 
 const overSocket: Open = (client, from) => framesOf(client.socket(), LiveDocument, from);
 const overSse: Open = (client, from) => framesOverSse(client, LiveDocument, from);
@@ -65,7 +68,8 @@ const essence = (reader: Reader) => ({
   cursor: reader.cursor,
 });
 
-const cursorFor = (conversation: string, seq: number, epoch = 1) => encodeEventCursor({ conversationId: fromGlobalId(conversation)!.id, epoch, seq });
+const cursorFor = (conversation: string, seq: number, epoch = 1) =>
+  encodeEventCursor({ conversationId: fromGlobalId(conversation)!.id, epoch, seq });
 
 describeSettings('transports', ({ storage, redis }) => {
   let world: World;
@@ -114,7 +118,9 @@ describeSettings('transports', ({ storage, redis }) => {
     const call = world.model.calls.find(({ messages }) => messages.at(-1)!.content.includes(marker))!;
     await expect.poll(() => call.aborted).toBe(true);
     expect((await alice.request(ConversationDocument, { id })).conversation).toBeNull();
-    await expect(read(overSocket(alice, { id, after: cursor }))).rejects.toThrow('There is no conversation with this id');
+    await expect(read(overSocket(alice, { id, after: cursor }))).rejects.toThrow(
+      'There is no conversation with this id',
+    );
   });
 });
 
@@ -130,38 +136,49 @@ describeSettings(
     });
     afterAll(() => world.close());
 
-    it.each(transports)('gives a reader whose cursor is of another epoch the present state, then what comes: %s', async (_, open) => {
-      const { cursor, conversation, turn } = await ask(alice, '[[say before]]');
-      const { id } = conversation;
-      await sql(world, 'UPDATE conversation_log SET epoch = 2 WHERE conversation_id = $1', [fromGlobalId(id)!.id]);
-      const reader = await read(open(alice, { id, after: cursor }), (each) => each.events.length > 0);
-      expect(reader.events).toMatchObject([{ __typename: 'SnapshotEvent', conversation: { id } }]);
-      expect(reader.text(turn.finalMessage!.id)).toBe('before');
-      await send(alice, '[[say after]]', { to: id });
-      await read(open(alice, { id, after: reader.cursor }), hasFinished, reader);
-      expect(textSoFar(reader)).toBe('after');
-    });
+    it.each(transports)(
+      'gives a reader whose cursor is of another epoch the present state, then what comes: %s',
+      async (_, open) => {
+        const { cursor, conversation, turn } = await ask(alice, '[[say before]]');
+        const { id } = conversation;
+        await sql(world, 'UPDATE conversation_log SET epoch = 2 WHERE conversation_id = $1', [fromGlobalId(id)!.id]);
+        const reader = await read(open(alice, { id, after: cursor }), (each) => each.events.length > 0);
+        expect(reader.events).toMatchObject([{ __typename: 'SnapshotEvent', conversation: { id } }]);
+        expect(reader.text(turn.finalMessage!.id)).toBe('before');
+        await send(alice, '[[say after]]', { to: id });
+        await read(open(alice, { id, after: reader.cursor }), hasFinished, reader);
+        expect(textSoFar(reader)).toBe('after');
+      },
+    );
 
     it('also where it reads one turn', async () => {
       const { cursor, conversation, turn } = await ask(alice, '[[say before]]');
-      await sql(world, 'UPDATE conversation_log SET epoch = 2 WHERE conversation_id = $1', [fromGlobalId(conversation.id)!.id]);
+      await sql(world, 'UPDATE conversation_log SET epoch = 2 WHERE conversation_id = $1', [
+        fromGlobalId(conversation.id)!.id,
+      ]);
       const reader = createReader();
-      for await (const frame of framesOf(alice.socket(), TurnLiveDocument, { id: turn.id, after: cursor })) reader.take(frame);
+      for await (const frame of framesOf(alice.socket(), TurnLiveDocument, { id: turn.id, after: cursor }))
+        reader.take(frame);
       expect(reader.events).toMatchObject([{ __typename: 'SnapshotEvent', conversation: { id: conversation.id } }]);
       expect(reader.text(turn.finalMessage!.id)).toBe('before');
     });
 
-    it.each(transports)('gives a reader that is too far behind the present state in place of every event: %s', async (_, open) => {
-      const { cursor, conversation, turn } = await ask(alice, '[[say before]]');
-      const { id } = conversation;
-      await sql(world, 'UPDATE conversation_log SET head = head + 50000 WHERE conversation_id = $1', [fromGlobalId(id)!.id]);
-      const reader = await read(open(alice, { id, after: cursor }), (each) => each.events.length > 0);
-      expect(reader.events).toMatchObject([{ __typename: 'SnapshotEvent' }]);
-      expect(reader.text(turn.finalMessage!.id)).toBe('before');
-      await send(alice, '[[say after]]', { to: id });
-      await read(open(alice, { id, after: reader.cursor }), hasFinished, reader);
-      expect(textSoFar(reader)).toBe('after');
-    });
+    it.each(transports)(
+      'gives a reader that is too far behind the present state in place of every event: %s',
+      async (_, open) => {
+        const { cursor, conversation, turn } = await ask(alice, '[[say before]]');
+        const { id } = conversation;
+        await sql(world, 'UPDATE conversation_log SET head = head + 50000 WHERE conversation_id = $1', [
+          fromGlobalId(id)!.id,
+        ]);
+        const reader = await read(open(alice, { id, after: cursor }), (each) => each.events.length > 0);
+        expect(reader.events).toMatchObject([{ __typename: 'SnapshotEvent' }]);
+        expect(reader.text(turn.finalMessage!.id)).toBe('before');
+        await send(alice, '[[say after]]', { to: id });
+        await read(open(alice, { id, after: reader.cursor }), hasFinished, reader);
+        expect(textSoFar(reader)).toBe('after');
+      },
+    );
   },
   (setting) => setting.storage.name === 'postgres' && !setting.redis,
 );
@@ -214,16 +231,24 @@ describeSettings(
         const overWire = (await resultsOverSse(alice, LiveDocument, { id, after }).next()).value;
         const query = `subscription { conversationEvents(conversationId: "${id}", after: ${JSON.stringify(after)}) { cursor } }`;
         const onSocket = { errors: await errorsOf(alice.socket(), query) };
-        return [polled, overWire, onSocket].map((result) => `${result?.errors?.[0]?.extensions?.code} ${result?.errors?.[0]?.message}`);
+        return [polled, overWire, onSocket].map(
+          (result) => `${result?.errors?.[0]?.extensions?.code} ${result?.errors?.[0]?.message}`,
+        );
       };
 
-      it.each([['abc'], [''], ['-1'], ['0'], ['2147483648'], ['x'.repeat(10_000)], [Buffer.alloc(29, 0xff).toString('base64url')]])(
-        'that is none: %.30s',
-        async (after) => {
-          const { conversation } = await ask(alice, '[[say hello]]');
-          for (const refusal of await refusals(conversation.id, after)) expect(refusal).toMatch(/^VALIDATION_FAILED after: is not an event cursor/);
-        },
-      );
+      it.each([
+        ['abc'],
+        [''],
+        ['-1'],
+        ['0'],
+        ['2147483648'],
+        ['x'.repeat(10_000)],
+        [Buffer.alloc(29, 0xff).toString('base64url')],
+      ])('that is none: %.30s', async (after) => {
+        const { conversation } = await ask(alice, '[[say hello]]');
+        for (const refusal of await refusals(conversation.id, after))
+          expect(refusal).toMatch(/^VALIDATION_FAILED after: is not an event cursor/);
+      });
 
       it('of another conversation', async () => {
         const [one, two] = [await ask(alice, '[[say one]]'), await ask(alice, '[[say two]]')];
@@ -250,10 +275,19 @@ describeSettings(
         ['subscription { ', /Syntax Error/],
         ['subscription { nothing }', /Cannot query field .*nothing/],
         ['subscription { conversationEvents(conversationId: 1.5) { cursor } }', /ID cannot represent/],
-        [`subscription { conversationEvents(conversationId: "${toGlobalId('Conversation', randomUUID())}") { cursor } }`, /There is no conversation/],
+        [
+          `subscription { conversationEvents(conversationId: "${toGlobalId('Conversation', randomUUID())}") { cursor } }`,
+          /There is no conversation/,
+        ],
         [`subscription { turnEvents(turnId: "${toGlobalId('Turn', randomUUID())}") { cursor } }`, /There is no turn/],
-        ['subscription { conversationEvents(conversationId: "nonsense") { cursor } }', /is not the id of a Conversation/],
-        [`subscription { conversationEvents(conversationId: "${conversation.id}", coalesceMs: -1) { cursor } }`, /between 0 and 10000, but is -1/],
+        [
+          'subscription { conversationEvents(conversationId: "nonsense") { cursor } }',
+          /is not the id of a Conversation/,
+        ],
+        [
+          `subscription { conversationEvents(conversationId: "${conversation.id}", coalesceMs: -1) { cursor } }`,
+          /between 0 and 10000, but is -1/,
+        ],
         ['query A { __typename } query B { __typename }', /operation/i],
       ];
       for (const [query, words] of bad) {
@@ -271,14 +305,15 @@ describeSettings(
       const bob = await world.client(app, 'bob');
       const tell = async (field: string) =>
         JSON.stringify(
-          (await resultsOverSse(bob, `subscription { ${field} { cursor } }`, {}).next()).value?.errors?.map(({ message, extensions }) => [
-            message,
-            extensions,
-          ]),
+          (await resultsOverSse(bob, `subscription { ${field} { cursor } }`, {}).next()).value?.errors?.map(
+            ({ message, extensions }) => [message, extensions],
+          ),
         );
       const foreign = await tell(`conversationEvents(conversationId: "${conversation.id}")`);
       expect(foreign).toMatch(/NOT_FOUND/);
-      expect(await tell(`conversationEvents(conversationId: "${toGlobalId('Conversation', randomUUID())}")`)).toBe(foreign);
+      expect(await tell(`conversationEvents(conversationId: "${toGlobalId('Conversation', randomUUID())}")`)).toBe(
+        foreign,
+      );
       const foreignTurn = await tell(`turnEvents(turnId: "${turn.id}")`);
       expect(foreignTurn).toMatch(/NOT_FOUND/);
       expect(await tell(`turnEvents(turnId: "${toGlobalId('Turn', randomUUID())}")`)).toBe(foreignTurn);
@@ -287,10 +322,13 @@ describeSettings(
     it('end when the token does: the socket closes with 4403, SSE says UNAUTHENTICATED', async () => {
       const { conversation, cursor, turn } = await held();
       const from = { id: conversation.id, after: cursor };
-      // A token counts from the last full second: of four seconds more than three are left, also on a machine that is busy.
+      // A token counts from the last full second: of four seconds more than three are left, also on a machine that is
+      // busy.
       const short = createTestClient(app.url!, await tokenFor('alice', { ttlSeconds: 4 }));
       const socket = short.socket();
-      const closed = new Promise<{ code: number }>((resolve) => socket.on('closed', (event) => resolve(event as { code: number })));
+      const closed = new Promise<{ code: number }>((resolve) =>
+        socket.on('closed', (event) => resolve(event as { code: number })),
+      );
       const streams = read(framesOf(socket, LiveDocument, from), () => false).catch(() => 'cut');
       const results = [];
       for await (const result of resultsOverSse(short, LiveDocument, from)) results.push(result);
@@ -326,7 +364,10 @@ describeSettings(
       const tell = (await nobody.socket().iterate({ query: '{ viewer { user { id } } }' }).next()).value;
       expect(tell?.errors?.[0]?.extensions).toMatchObject({ code: 'UNAUTHENTICATED' });
       const guest = (
-        await nobody.socket().iterate<{ createGuestSession: object }>({ query: 'mutation { createGuestSession { __typename } }' }).next()
+        await nobody
+          .socket()
+          .iterate<{ createGuestSession: object }>({ query: 'mutation { createGuestSession { __typename } }' })
+          .next()
       ).value;
       expect(guest?.data?.createGuestSession).toEqual({ __typename: 'GuestSessionSuccess' });
     });
@@ -369,7 +410,9 @@ describeSettings(
       const [data] = (await once(rude, 'message')) as [RawData];
       expect(String(data)).toContain('"next"');
       rude.terminate();
-      const call = await until(() => world.model.calls.find(({ messages }) => messages.at(-1)!.content.includes(marker)));
+      const call = await until(() =>
+        world.model.calls.find(({ messages }) => messages.at(-1)!.content.includes(marker)),
+      );
       expect(call.aborted).toBe(false);
       world.model.release();
       await expect.poll(async () => (await turnOf(alice, turn.id)).status).toBe('COMPLETED');
@@ -385,7 +428,8 @@ describeSettings(
           extensions: { code: 'VALIDATION_FAILED' },
         });
       }
-      for (const coalesceMs of [0, 10_000]) await read(overSse(alice, { id, after: null, coalesceMs }), (reader) => reader.events.length > 0);
+      for (const coalesceMs of [0, 10_000])
+        await read(overSse(alice, { id, after: null, coalesceMs }), (reader) => reader.events.length > 0);
 
       const sent = await send(alice, '[[tokens 200]]', { to: id });
       const frames = async (coalesceMs: number) => {
@@ -408,7 +452,11 @@ describeSettings(
       const { turn, conversation, cursor } = await send(alice, '[[tokens 20]]');
       const readTurn = async (after?: string) => {
         const reader = createReader();
-        for await (const frame of framesOf(alice.socket(), TurnLiveDocument, { id: turn.id, ...(after ? { after } : {}) })) reader.take(frame);
+        for await (const frame of framesOf(alice.socket(), TurnLiveDocument, {
+          id: turn.id,
+          ...(after ? { after } : {}),
+        }))
+          reader.take(frame);
         return reader;
       };
       const live = await readTurn();
@@ -429,7 +477,9 @@ describeSettings(
       );
       await alice.request(UpdateDocument, { input: { id, title: 'Another title' } });
       for (const reader of await Promise.all(streams))
-        expect(reader.events).toMatchObject([{ __typename: 'ConversationUpdatedEvent', turnId: null, conversation: { title: 'Another title' } }]);
+        expect(reader.events).toMatchObject([
+          { __typename: 'ConversationUpdatedEvent', turnId: null, conversation: { title: 'Another title' } },
+        ]);
     });
   },
   (setting) => setting.storage.name === 'embedded' && !setting.redis,

@@ -21,7 +21,8 @@ describeSettings('a send that waits for its answer', ({ storage, redis }) => {
   });
   afterAll(() => world.close());
 
-  const isAsked = (marker: string) => world.model.calls.some(({ messages }) => messages.at(-1)!.content.includes(marker));
+  const isAsked = (marker: string) =>
+    world.model.calls.some(({ messages }) => messages.at(-1)!.content.includes(marker));
   const inputOf = (marker: string, key: string) => ({
     ...{ conversation: { new: {} }, content: { text: `${marker} [[hold]]` }, idempotencyKey: key },
     ...{ waitFor: 'FINISHED' as const, timeoutMs: 60_000 },
@@ -41,7 +42,10 @@ describeSettings('a send that waits for its answer', ({ storage, redis }) => {
     const sending = { key, waitFor: 'FINISHED' as const };
     const early = await send(alice, `${marker} [[hold]]`, { ...sending, timeoutMs: 100 });
     expect(early).toMatchObject({ deduplicated: false, waitTimedOut: true, turn: { isTerminal: false } });
-    expect(await send(alice, `${marker} [[hold]]`, { ...sending, timeoutMs: 0 })).toMatchObject({ deduplicated: true, waitTimedOut: true });
+    expect(await send(alice, `${marker} [[hold]]`, { ...sending, timeoutMs: 0 })).toMatchObject({
+      deduplicated: true,
+      waitTimedOut: true,
+    });
     expect((await turnOf(alice, early.turn.id)).isTerminal).toBe(false);
     await until(() => isAsked(marker), 'the model to be asked');
     await findAnswer(marker, key);
@@ -57,7 +61,9 @@ describeSettings('a send that waits for its answer', ({ storage, redis }) => {
     const query = '{ __type(name: "SendMessageInput") { inputFields { name description } } }';
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${alice.token}` };
     const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query }) });
-    const { data } = (await response.json()) as { data: { __type: { inputFields: { name: string; description: string }[] } } };
+    const { data } = (await response.json()) as {
+      data: { __type: { inputFields: { name: string; description: string }[] } };
+    };
     expect(data.__type.inputFields.find(({ name }) => name === 'timeoutMs')!.description).toContain('50,000');
   });
 
@@ -78,7 +84,11 @@ describeSettings('a send that waits for its answer', ({ storage, redis }) => {
     const socket = alice.socket();
     const results: unknown[] = [];
     const ended = new Promise((resolve) => {
-      const sink = { next: (result: unknown) => results.push(result), error: resolve, complete: () => resolve('complete') };
+      const sink = {
+        next: (result: unknown) => results.push(result),
+        error: resolve,
+        complete: () => resolve('complete'),
+      };
       socket.subscribe({ query: print(SendDocument), variables: { input: inputOf(marker, key) } }, sink);
     });
     await until(() => isAsked(marker), 'the model to be asked');

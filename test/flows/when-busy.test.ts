@@ -32,7 +32,8 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
   const tree = async (id: string) => (await alice.request(TreeDocument, { id })).conversation!;
   const plain = (text: string | null | undefined) => (text ?? '').replace(/ ?\[\[.*?\]\]/g, '');
   const shown = async (id: string) => (await tree(id)).messages.nodes.map(({ content }) => plain(content));
-  const ended = (turnId: string) => until(async () => ((await turnOf(alice, turnId)).isTerminal ? turnOf(alice, turnId) : null));
+  const ended = (turnId: string) =>
+    until(async () => ((await turnOf(alice, turnId)).isTerminal ? turnOf(alice, turnId) : null));
   /** What the model was shown when it was asked this. */
   const told = (marker: string) =>
     world.model.calls
@@ -50,23 +51,31 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
     return { to, live, queued };
   }
 
-  const sendWhen = (whenBusy: WhenBusy, to: string, text: string, key: string = randomUUID()) => send(alice, text, { to, whenBusy, key });
+  const sendWhen = (whenBusy: WhenBusy, to: string, text: string, key: string = randomUUID()) =>
+    send(alice, text, { to, whenBusy, key });
 
-  const select = (conversationId: string, leafId: string) => alice.request(SelectBranchDocument, { conversationId, leafId });
+  const select = (conversationId: string, leafId: string) =>
+    alice.request(SelectBranchDocument, { conversationId, leafId });
   async function regenerate(messageId: string): Promise<string> {
-    const made = (await alice.request(RegenerateDocument, { input: { messageId, idempotencyKey: randomUUID() } })).regenerate;
+    const made = (await alice.request(RegenerateDocument, { input: { messageId, idempotencyKey: randomUUID() } }))
+      .regenerate;
     return expectType(made, 'SendMessageSuccess').turn.id;
   }
   /** Something else in place of a message, which nobody answers. */
   async function noted(messageId: string, text: string) {
     const input = { messageId, content: { text }, idempotencyKey: randomUUID(), rerun: false };
-    return expectType((await alice.request(EditMessageDocument, { input })).editMessage, 'SendMessageSuccess').userMessage!;
+    return expectType((await alice.request(EditMessageDocument, { input })).editMessage, 'SendMessageSuccess')
+      .userMessage!;
   }
 
   it('is refused with REJECT, and told which turn is in its way', async () => {
     const { to, live } = await busy();
     const refused = expectType(await trySend(alice, 'Not now', { to, whenBusy: 'REJECT' }), 'TurnInProgressError');
-    expect(refused).toMatchObject({ code: 'TURN_IN_PROGRESS', retryable: true, activeTurn: { id: live.turn.id, status: 'RUNNING' } });
+    expect(refused).toMatchObject({
+      code: 'TURN_IN_PROGRESS',
+      retryable: true,
+      activeTurn: { id: live.turn.id, status: 'RUNNING' },
+    });
     world.model.release();
     await ended(live.turn.id);
     const { turn } = await sendWhen('REJECT', to, 'Now [[say yes]]');
@@ -187,7 +196,8 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
   it('with ROLLBACK of another answer leaves its question alone, also in a copy', async () => {
     const source = await ask(alice, 'Begin [[tokens 3]]');
     const { nodes } = (await tree(source.conversation.id)).messages;
-    const made = (await alice.request(ForkDocument, { id: source.conversation.id, fromMessageId: nodes[1]!.id })).forkConversation;
+    const made = (await alice.request(ForkDocument, { id: source.conversation.id, fromMessageId: nodes[1]!.id }))
+      .forkConversation;
     const to = expectType(made, 'ConversationSuccess').conversation.id;
     const live = await send(alice, 'Live [[hold]]', { to });
     await follow(alice, { id: to, after: live.cursor }, (reader) => textSoFar(reader) !== '');
@@ -195,7 +205,12 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
     const { turn } = await sendWhen('ROLLBACK', to, 'Instead [[say afresh]]');
     await ended(turn.id);
     const after = await tree(to);
-    expect(after.messages.nodes.map(({ content }) => plain(content))).toEqual(['Begin', 'word1 word2 word3', 'Instead', 'afresh']);
+    expect(after.messages.nodes.map(({ content }) => plain(content))).toEqual([
+      'Begin',
+      'word1 word2 word3',
+      'Instead',
+      'afresh',
+    ]);
     expect(after.messageCount).toBe(4);
   });
 
@@ -209,7 +224,9 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
     await ended(sent.turn.id);
     for (const { turn } of queued) expect(await turnOf(alice, turn.id)).toMatchObject({ status: 'SUPERSEDED' });
     expect(await turnOf(alice, live.turn.id)).toMatchObject({ status: 'COMPLETED' });
-    expect(told(marker)).toEqual([['Before', 'done', 'Live', 'partial and more', `First\n\nSecond\n\nThird ${marker}`]]);
+    expect(told(marker)).toEqual([
+      ['Before', 'done', 'Live', 'partial and more', `First\n\nSecond\n\nThird ${marker}`],
+    ]);
     expect((await shown(to)).slice(4)).toEqual([`First\n\nSecond\n\nThird ${marker}`, 'all three']);
   });
 
@@ -221,17 +238,23 @@ describeSettings('a message that meets a turn that is not done', ({ storage, red
     expect((await shown(to)).slice(4)).toEqual(['Alone', 'alone']);
   });
 
-  it.each(['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'MERGE'] as const)('with %s is sent as it is where all is done', async (whenBusy) => {
-    const first = await ask(alice, 'Before [[say done]]');
-    const { turn } = await sendWhen(whenBusy, first.conversation.id, 'After [[say too]]');
-    await ended(turn.id);
-    expect(await shown(first.conversation.id)).toEqual(['Before', 'done', 'After', 'too']);
-  });
+  it.each(['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'MERGE'] as const)(
+    'with %s is sent as it is where all is done',
+    async (whenBusy) => {
+      const first = await ask(alice, 'Before [[say done]]');
+      const { turn } = await sendWhen(whenBusy, first.conversation.id, 'After [[say too]]');
+      await ended(turn.id);
+      expect(await shown(first.conversation.id)).toEqual(['Before', 'done', 'After', 'too']);
+    },
+  );
 
   it('can be taken back as long as it waits', async () => {
     const { to, live, queued } = await busy('First [[say never]]', 'Second [[say second]]');
     const cancel = async (turnId: string) => (await alice.request(CancelQueuedDocument, { turnId })).cancelQueuedTurn;
-    expect(await cancel(queued[0]!.turn.id)).toMatchObject({ __typename: 'TurnSuccess', turn: { status: 'CANCELLED' } });
+    expect(await cancel(queued[0]!.turn.id)).toMatchObject({
+      __typename: 'TurnSuccess',
+      turn: { status: 'CANCELLED' },
+    });
     expect(await turnOf(alice, queued[1]!.turn.id)).toMatchObject({ queuePosition: 1 });
     expect(await cancel(live.turn.id)).toMatchObject({ __typename: 'ConflictError' });
     expect(await cancel(queued[0]!.turn.id)).toMatchObject({ __typename: 'ConflictError' });

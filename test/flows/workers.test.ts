@@ -26,7 +26,9 @@ describeSettings(
 
     const look = async (path: string) => {
       const seen = await Promise.all([api.url, api.opsUrl].map(async (url) => fetch(`${url}${path}`)));
-      const [own, ops] = await Promise.all(seen.map(async (response) => ({ status: response.status, text: await response.text() })));
+      const [own, ops] = await Promise.all(
+        seen.map(async (response) => ({ status: response.status, text: await response.text() })),
+      );
       expect(ops).toEqual(own);
       return own!;
     };
@@ -36,7 +38,10 @@ describeSettings(
     const isHealthy = () => until(async () => (await look('/healthz/workers')).status === 200, 'the health to be good');
 
     it('says that no worker runs, in its health, its metrics and to the doctor, and is ready all the same', async () => {
-      expect(await look('/healthz/workers')).toMatchObject({ status: 503, text: expect.stringMatching(/^No worker runs, .*ROLE=worker/) });
+      expect(await look('/healthz/workers')).toMatchObject({
+        status: 503,
+        text: expect.stringMatching(/^No worker runs, .*ROLE=worker/),
+      });
       expect((await look('/readyz')).status).toBe(200);
       expect((await look('/healthz')).status).toBe(200);
       expect(await workers()).toBe(0);

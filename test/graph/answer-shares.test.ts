@@ -41,7 +41,9 @@ describe('the budget of an answer', () => {
     await budget.readKnown(400_000, read);
     await budget.readKnown(600_000, read);
     expect(seen).toEqual([400_000, 1_000_000]);
-    await expect(budget.readKnown(1, read)).rejects.toThrow(/takes 1000001 bytes of contents or more, and the limit is 1000000/);
+    await expect(budget.readKnown(1, read)).rejects.toThrow(
+      /takes 1000001 bytes of contents or more, and the limit is 1000000/,
+    );
     expect(seen).toHaveLength(2);
     expect(budget.refusal).toMatchObject({ code: 'ANSWER_TOO_LARGE', retryable: false });
   });
@@ -85,7 +87,9 @@ describe('the budget of an answer', () => {
   it('gives back what it held whatever it was refused for, and however many reads it had under way', async () => {
     const { shares } = sharesOf();
     const budget = new AnswerBudget(shares, { user: 'alice', cut: () => {} });
-    const reads = [300_000, 300_000, 300_000, 300_000].map((bytes) => budget.readKnown(bytes, async () => bytes).catch(() => 'refused'));
+    const reads = [300_000, 300_000, 300_000, 300_000].map((bytes) =>
+      budget.readKnown(bytes, async () => bytes).catch(() => 'refused'),
+    );
     expect(await Promise.all(reads)).toContain('refused');
     budget.close();
     expect(shares.use).toEqual({ bytes: 0, waiting: 0, users: 0 });
@@ -133,7 +137,9 @@ describe('the shares of users and of the process', () => {
     expect(await third.done).toMatchObject({
       code: 'ANSWER_TOO_LARGE',
       retryable: true,
-      message: expect.stringContaining('your other answers under way hold 2000000 of the 2500000 bytes that one user may'),
+      message: expect.stringContaining(
+        'your other answers under way hold 2000000 of the 2500000 bytes that one user may',
+      ),
     });
     for (const { budget } of [...first, third]) budget.close();
     expect(shares.use).toEqual({ bytes: 0, waiting: 0, users: 0 });

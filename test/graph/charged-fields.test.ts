@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { schema } from '../../src/app/schema.ts';
 import { isCharged } from '../../src/graph/charged.ts';
 
-/** Texts that a client, a model or a tool cannot make long: names, keys, hashes, words of our own. In characters, at the most. */
+/**
+ * Texts that a client, a model or a tool cannot make long: names, keys, hashes, words of our own. In characters, at the
+ * most.
+ */
 const short: Record<string, number> = {
   'ValidationIssue.path': 200,
   'ProviderError.provider': 100,
@@ -55,7 +58,10 @@ const short: Record<string, number> = {
   'TurnRecoveringEvent.reason': 200,
 };
 
-/** Charged with the page or the frame that they come in, by their lengths: a frame of text is made once for all of its readers. */
+/**
+ * Charged with the page or the frame that they come in, by their lengths: a frame of text is made once for all of its
+ * readers.
+ */
 const byFrame = ['TextDeltaEvent.text', 'ReasoningDeltaEvent.text', 'ToolArgumentsDeltaEvent.text'];
 
 const fields = Object.values(schema.getTypeMap())
@@ -81,9 +87,13 @@ describe('a field that may be long', () => {
 const inSql =
   /\b(parts|system_prompt|arguments_text|edited_arguments|error_message|generation|stop_request|context_summary|octet_length|[mcu]\.metadata)\b/;
 /** What Prisma leaves out of rows is asked for by name. */
-const asked = /(omit: \{[^}]*: false|select: \{[^}]*\b(parts|metadata|arguments|result|editedArguments|generation|context): true)/;
+const asked =
+  /(omit: \{[^}]*: false|select: \{[^}]*\b(parts|metadata|arguments|result|editedArguments|generation|context): true)/;
 
-/** What reads them: for answers with their lengths, or for workers and mutations, whose rows are few. Each has its reason. */
+/**
+ * What reads them: for answers with their lengths, or for workers and mutations, whose rows are few. Each has its
+ * reason.
+ */
 const readers: Record<string, string> = {
   'conversations/store/conversation-store.ts': 'rows that are made; one conversation; for answers with its length',
   'messages/message-store.ts': 'rows that are written, and one at a time read',
@@ -111,7 +121,9 @@ function readsLarge(file: string): boolean {
 }
 
 it('a column that may be large is read in few places', () => {
-  const found = readdirSync('src/features', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && readsLarge(file));
+  const found = readdirSync('src/features', { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.ts') && readsLarge(file),
+  );
   expect(found.filter((file) => !(file in readers))).toEqual([]);
   expect(Object.keys(readers).filter((file) => !found.includes(file))).toEqual([]);
 });

@@ -28,7 +28,8 @@ const frame = `cursor caughtUp events { __typename
 
 /** What a page of a chat asks for. */
 const operations: Record<string, string> = {
-  'the list': '{ conversations(first: 50) { totalCount pageInfo { endCursor } nodes { id title lastMessageAt activeTurn { id status } } } }',
+  'the list':
+    '{ conversations(first: 50) { totalCount pageInfo { endCursor } nodes { id title lastMessageAt activeTurn { id status } } } }',
   'a conversation that is opened': `{ conversation(id: "x") { ${page} } }`,
   'the stream': `subscription { conversationEvents(conversationId: "x") { ${frame} } }`,
   'the same by polling': `{ conversationEvents(conversationId: "x") { ${frame} } }`,
@@ -49,7 +50,9 @@ describe('the cost of an operation', () => {
   it('counts what was said in one place as a handful, and the most where such lists lead to one another', () => {
     expect(objects('{ message(id: "x") { siblings { id } } }')).toBe(1 + 6);
     expect(objects('{ message(id: "x") { siblings { children { id } } } }')).toBe(1 + 6 * (1 + 30));
-    expect(() => objects('{ message(id: "x") { siblings { siblings { siblings { id } } } } }', most)).toThrow(/5587 objects/);
+    expect(() => objects('{ message(id: "x") { siblings { siblings { siblings { id } } } } }', most)).toThrow(
+      /5587 objects/,
+    );
     const spread = '{ message(id: "x") { ...S siblings { ...S } } } fragment S on Message { siblings { id } }';
     expect(objects(spread)).toBe(1 + 6 + 6 * (1 + 30));
   });

@@ -6,7 +6,12 @@ import { fromGlobalId, toGlobalId } from '../../src/kernel/global-id.ts';
 const id = '01890000-0000-7000-8000-0000000000ff';
 
 it('gives back the type and the key, and tells types apart', () => {
-  fc.assert(fc.property(fc.uuid(), (key) => void expect(fromGlobalId(toGlobalId('Turn', key))).toEqual({ type: 'Turn', id: key })));
+  fc.assert(
+    fc.property(
+      fc.uuid(),
+      (key) => void expect(fromGlobalId(toGlobalId('Turn', key))).toEqual({ type: 'Turn', id: key }),
+    ),
+  );
   expect(toGlobalId('Turn', id)).not.toBe(toGlobalId('Message', id));
 });
 

@@ -6,7 +6,9 @@ import type { Logger } from '../../src/platform/logger.ts';
 
 function createMask(tokenHint?: string) {
   const logged: { facts: { err: unknown; requestId: string }; message: string }[] = [];
-  const logger = { error: (facts: never, message: string) => void logged.push({ facts, message }) } as unknown as Logger;
+  const logger = {
+    error: (facts: never, message: string) => void logged.push({ facts, message }),
+  } as unknown as Logger;
   return { mask: createErrorMask(logger, true, () => false, tokenHint), logged };
 }
 
@@ -33,7 +35,10 @@ it('shows all that is wrong with an input', () => {
 });
 
 it('gives a refusal of the whole request its status', () => {
-  expect(createMask().mask(new UnauthenticatedError()).extensions).toMatchObject({ code: 'UNAUTHENTICATED', http: { status: 401 } });
+  expect(createMask().mask(new UnauthenticatedError()).extensions).toMatchObject({
+    code: 'UNAUTHENTICATED',
+    http: { status: 401 },
+  });
 });
 
 it('tells nobody but who has no good token how to get one, where that is to be told', () => {
@@ -48,7 +53,12 @@ it('hides a fault, and logs it under the id that the caller is given', () => {
   const fault = new Error('password authentication failed for user "postgres" at 10.0.0.1');
   const shown = mask(located(fault), 'request-1');
   expect(JSON.stringify(shown)).not.toMatch(/password|postgres|10\.0/);
-  expect(shown.extensions).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', requestId: 'request-1', retryable: true, http: { status: 500 } });
+  expect(shown.extensions).toMatchObject({
+    code: 'INTERNAL_SERVER_ERROR',
+    requestId: 'request-1',
+    retryable: true,
+    http: { status: 500 },
+  });
   expect(shown.path).toEqual(['turn']);
   expect(shown.originalError).toBeUndefined();
   expect(logged).toEqual([{ facts: { err: fault, requestId: 'request-1' }, message: 'an operation failed' }]);
@@ -57,10 +67,17 @@ it('hides a fault, and logs it under the id that the caller is given', () => {
 it('says of a database that is away or full that this is not available now, logs why, and says that it may be tried again', () => {
   const logged: object[] = [];
   const logger = { error: (facts: object) => void logged.push(facts) } as never;
-  const fault = Object.assign(new Error('could not extend file "base/5/16390": No space left on device'), { code: '53100' });
+  const fault = Object.assign(new Error('could not extend file "base/5/16390": No space left on device'), {
+    code: '53100',
+  });
   const shown = createErrorMask(logger, true, (error) => error === fault)(located(fault), 'request-1');
   expect(shown.message).toMatch(/^This is not available now/);
-  expect(shown.extensions).toMatchObject({ code: 'SERVICE_UNAVAILABLE', requestId: 'request-1', retryable: true, http: { status: 503 } });
+  expect(shown.extensions).toMatchObject({
+    code: 'SERVICE_UNAVAILABLE',
+    requestId: 'request-1',
+    retryable: true,
+    http: { status: 503 },
+  });
   expect(logged).toEqual([{ err: fault, requestId: 'request-1' }]);
 });
 
@@ -89,7 +106,11 @@ it.each([
   const { mask, logged } = createMask();
   const shown = mask(new GraphQLError(message, { path: ['steerTurn'] }), 'request-1');
   expect(shown.message).not.toContain(message);
-  expect(shown.extensions).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', requestId: 'request-1', http: { status: 500 } });
+  expect(shown.extensions).toMatchObject({
+    code: 'INTERNAL_SERVER_ERROR',
+    requestId: 'request-1',
+    http: { status: 500 },
+  });
   expect(logged).toHaveLength(1);
 });
 

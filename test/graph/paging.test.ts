@@ -53,7 +53,9 @@ describe('pages of a list', () => {
   function read(args: Parameters<typeof parsePage>[1]) {
     const page = parsePage('messages', args);
     const from = page.from ? Number(page.from[0]) : null;
-    const rows = page.backward ? list.filter((row) => from === null || row < from).reverse() : list.filter((row) => from === null || row > from);
+    const rows = page.backward
+      ? list.filter((row) => from === null || row < from).reverse()
+      : list.filter((row) => from === null || row > from);
     return toPage(page, rows.slice(0, page.limit + 1), { list: 'messages', keysOf: (row) => [String(row)], count });
   }
 

@@ -6,13 +6,21 @@ const schema = buildSchema(
   'type Query { thing: Thing, other: Thing } interface Named { name: Int } type Thing implements Named { id: ID, name: Int, cursor: Int, inner: Thing }',
 );
 
-async function sees(selection: string, fragments = '', look: (info: Info) => boolean = (info) => selects(info, 'cursor')): Promise<boolean> {
+async function sees(
+  selection: string,
+  fragments = '',
+  look: (info: Info) => boolean = (info) => selects(info, 'cursor'),
+): Promise<boolean> {
   let seen: boolean | null = null;
   const thing = (_args: unknown, _context: unknown, info: Info) => {
     seen = look(info);
     return null;
   };
-  const { errors } = await graphql({ schema, source: `{ other { cursor } thing { ${selection} } } ${fragments}`, rootValue: { thing } });
+  const { errors } = await graphql({
+    schema,
+    source: `{ other { cursor } thing { ${selection} } } ${fragments}`,
+    rootValue: { thing },
+  });
   expect(errors).toBeUndefined();
   return seen!;
 }
@@ -66,18 +74,31 @@ it.each([
   ['inner { cursor name } cursor name', '', 1],
   ['inner { inner { cursor } }', '', 0],
   ['inner { cursor @include(if: true) }', '', 0],
-  ['...a inner { ... on Thing { cursor } }', 'fragment a on Thing { inner { ...b x: cursor } } fragment b on Thing { cursor }', 3],
+  [
+    '...a inner { ... on Thing { cursor } }',
+    'fragment a on Thing { inner { ...b x: cursor } } fragment b on Thing { cursor }',
+    3,
+  ],
 ])('counts what is selected at exactly one way in { %s } %s: %i', async (selection, fragments, times) => {
   expect(await counts(selection, fragments, (info) => timesSelected(info, ['inner', 'cursor']))).toBe(times);
 });
 
 it('counts a bomb of fragments in a moment', async () => {
-  const bomb = Array.from({ length: 40 }, (_, at) => `fragment f${at} on Thing { ...f${at + 1} ... on Thing { ...f${at + 1} } }`).join(' ');
-  expect(await counts('...f0', `${bomb} fragment f40 on Thing { inner { cursor } }`, (info) => timesSelected(info, ['inner', 'cursor']))).toBe(
-    2 ** 40,
-  );
+  const bomb = Array.from(
+    { length: 40 },
+    (_, at) => `fragment f${at} on Thing { ...f${at + 1} ... on Thing { ...f${at + 1} } }`,
+  ).join(' ');
+  expect(
+    await counts('...f0', `${bomb} fragment f40 on Thing { inner { cursor } }`, (info) =>
+      timesSelected(info, ['inner', 'cursor']),
+    ),
+  ).toBe(2 ** 40);
 });
 
 it('counts fields by their name wherever they stand', async () => {
-  expect(await counts('cursor inner { a: cursor inner { b: cursor cursor: name } }', '', (info) => timesNamed(info, 'cursor'))).toBe(3);
+  expect(
+    await counts('cursor inner { a: cursor inner { b: cursor cursor: name } }', '', (info) =>
+      timesNamed(info, 'cursor'),
+    ),
+  ).toBe(3);
 });

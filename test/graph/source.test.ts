@@ -48,12 +48,18 @@ describe('the text of a document', () => {
   it('is refused for brackets within one another, and not for those in strings and comments', () => {
     for (const open of ['{a', '[', '(', '{a(b:[{c:'])
       expect(() => refuseTooLong(`{ a(b: ${open.repeat(101)}`, 5_000)).toThrow(/15 levels.*20 levels/);
-    for (const source of [`{ a(b: "${'['.repeat(500)}") }`, `{ a(b: """${'['.repeat(500)}""") }`, `{ a } #${'['.repeat(500)}`, '[]{}'.repeat(500)])
+    for (const source of [
+      `{ a(b: "${'['.repeat(500)}") }`,
+      `{ a(b: """${'['.repeat(500)}""") }`,
+      `{ a } #${'['.repeat(500)}`,
+      '[]{}'.repeat(500),
+    ])
       expect(isRefused(source, 5_000)).toBe(false);
   });
 
   it('may end anywhere', () => {
     for (const source of documents)
-      for (let end = 0; end < source.length; end++) expect(() => refuseTooLong(source.slice(0, end), 5_000)).not.toThrow();
+      for (let end = 0; end < source.length; end++)
+        expect(() => refuseTooLong(source.slice(0, end), 5_000)).not.toThrow();
   });
 });

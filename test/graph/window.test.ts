@@ -7,7 +7,11 @@ import { plant, plantUser } from '../kit/volume.ts';
 
 const messages: Windowed = { table: 'message', parent: 'conversation_id', order: 'ordinal', descending: false };
 const turns: Windowed = { ...messages, table: 'turn', descending: true };
-const page = (limit: number, backward = false, from: string | null = null) => ({ limit, backward, from: from === null ? null : [from] });
+const page = (limit: number, backward = false, from: string | null = null) => ({
+  limit,
+  backward,
+  from: from === null ? null : [from],
+});
 
 describeStatements('pages of many lists', (storage) => {
   let bare: Bare;
@@ -21,13 +25,18 @@ describeStatements('pages of many lists', (storage) => {
   afterAll(() => bare.close());
 
   async function ordinals(table: string, found: readonly string[]): Promise<number[]> {
-    const rows = await bare.database.query<{ id: string; ordinal: number }>(`SELECT id, ordinal FROM ${table} WHERE id = ANY($1::uuid[])`, [found]);
+    const rows = await bare.database.query<{ id: string; ordinal: number }>(
+      `SELECT id, ordinal FROM ${table} WHERE id = ANY($1::uuid[])`,
+      [found],
+    );
     return found.map((id) => rows.find((row) => row.id === id)!.ordinal);
   }
 
   it('come in one statement, each with one row more than was asked for', async () => {
     const loader = createWindowLoader(bare.database.query, messages);
-    const { statements, result } = await statementsOf(() => loader.loadMany(ids.map((parentId) => ({ parentId, page: page(3) }))));
+    const { statements, result } = await statementsOf(() =>
+      loader.loadMany(ids.map((parentId) => ({ parentId, page: page(3) }))),
+    );
     expect(statements, counted(statements)).toHaveLength(1);
     for (const found of result as string[][]) expect(await ordinals('message', found)).toEqual([1, 2, 3, 4]);
     expect(new Set((result as string[][]).flat()).size).toBe(12);

@@ -3,7 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createWorld, tokenFor, type World } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
 
-/** The audits of the GraphQL-over-HTTP specification, against the server as it is delivered: limits, CSRF prevention and tokens on. */
+/**
+ * The audits of the GraphQL-over-HTTP specification, against the server as it is delivered: limits, CSRF prevention and
+ * tokens on.
+ */
 describe('GraphQL over HTTP', () => {
   let world: World;
   let url = '';
@@ -27,9 +30,12 @@ describe('GraphQL over HTTP', () => {
     expect(audits).toHaveLength(61);
   });
 
-  it.each(audits.map((audit) => [audit.id, audit.name, audit] as const))('passes audit %s: %s', async (_id, _name, audit) => {
-    const result = await audit.fn();
-    const reason = 'reason' in result ? result.reason : '';
-    expect(result.status, `${reason}`).toBe('ok');
-  });
+  it.each(audits.map((audit) => [audit.id, audit.name, audit] as const))(
+    'passes audit %s: %s',
+    async (_id, _name, audit) => {
+      const result = await audit.fn();
+      const reason = 'reason' in result ? result.reason : '';
+      expect(result.status, `${reason}`).toBe('ok');
+    },
+  );
 });

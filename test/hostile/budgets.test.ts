@@ -17,7 +17,10 @@ const events = 200;
 const eventCharacters = 20_000;
 
 type Frame = { cursor: string; caughtUp: boolean; events: { seq: string; text: string }[] };
-type Result = { data?: Record<string, unknown>; errors?: { message: string; extensions: { code: string; retryable: boolean } }[] };
+type Result = {
+  data?: Record<string, unknown>;
+  errors?: { message: string; extensions: { code: string; retryable: boolean } }[];
+};
 
 const tooLarge = [{ extensions: { code: 'ANSWER_TOO_LARGE', retryable: false } }];
 
@@ -35,7 +38,9 @@ describe('answers within their budgets', () => {
     ({ url, port } = await front.listen());
     token = await tokenFor('alice');
     const { database } = front;
-    const { id: ownerId } = await database.prisma.user.create({ data: { subject: 'alice', displayName: 'Alice', roles: ['USER'] } });
+    const { id: ownerId } = await database.prisma.user.create({
+      data: { subject: 'alice', displayName: 'Alice', roles: ['USER'] },
+    });
     const [conversation] = await plant(database, { ownerId, conversations: 1, turns: 10, eventsPerTurn: 0 });
     await database.query(
       `UPDATE message SET content_length = $2, parts = jsonb_build_array(jsonb_build_object('type', 'text', 'text', repeat('abcd', $2 / 4)))
@@ -48,7 +53,10 @@ describe('answers within their budgets', () => {
        FROM generate_series(1, $2::int) AS n`,
       [conversation, events, eventCharacters],
     );
-    await database.query('UPDATE conversation_log SET head = $2 WHERE conversation_id = $1::uuid', [conversation, events]);
+    await database.query('UPDATE conversation_log SET head = $2 WHERE conversation_id = $1::uuid', [
+      conversation,
+      events,
+    ]);
     id = toGlobalId('Conversation', conversation!);
     start = encodeEventCursor({ conversationId: conversation!, epoch: 1, seq: 0 });
     raw = await openAs(url, token);
@@ -77,7 +85,10 @@ describe('answers within their budgets', () => {
     expect({ status, data: result.data }).toEqual({ status: 413, data: undefined });
     expect(result.errors).toMatchObject(tooLarge);
     expect((await raw.ask('one', { query: page('a') })).type).toBe('next');
-    expect(await raw.ask('two', { query: page('a', 'b') })).toMatchObject({ type: 'next', payload: { errors: tooLarge } });
+    expect(await raw.ask('two', { query: page('a', 'b') })).toMatchObject({
+      type: 'next',
+      payload: { errors: tooLarge },
+    });
     expect(await raw.ask('three', { query: '{ conversations { totalCount } }' })).toMatchObject({
       payload: { data: { conversations: { totalCount: 1 } } },
     });
@@ -85,7 +96,8 @@ describe('answers within their budgets', () => {
 
   it('texts count in whatever field they stand', async () => {
     const ask = async (selection: string) =>
-      (await overHttp(`{ conversation(id: "${id}") { messages(first: 20) { nodes { ${selection} } } } }`)).result.errors;
+      (await overHttp(`{ conversation(id: "${id}") { messages(first: 20) { nodes { ${selection} } } } }`)).result
+        .errors;
     expect(await ask('parts { ... on TextPart { text } }')).toBeUndefined();
     expect(await ask('parts { ... on TextPart { text again: text } }')).toMatchObject(tooLarge);
     expect(await ask('parts { ... on TextPart { text } } content')).toMatchObject(tooLarge);
@@ -149,7 +161,11 @@ describe('answers within their budgets', () => {
     const query = `{ conversationEvents(conversationId: "${id}", after: "${start}") ${selection} }`;
     expect((await overHttp(query)).result.errors).toBeUndefined();
     expect(
-      (await overHttp(query.replace('conversationEvents', 'a: conversationEvents').replace(/\}$/, `b: ${query.slice(2)}`))).result.errors,
+      (
+        await overHttp(
+          query.replace('conversationEvents', 'a: conversationEvents').replace(/\}$/, `b: ${query.slice(2)}`),
+        )
+      ).result.errors,
     ).toMatchObject(tooLarge);
     raw.say({ id: 'names', type: 'subscribe', payload: { query: `subscription ${query}` } });
     const held: number[] = [];

@@ -36,7 +36,10 @@ describe.runIf(postgres.available)('somebody who is signed in', () => {
   const start = async (env: Record<string, string> = {}) => {
     app = await world.start({ MAX_CONNECTIONS: String(max), ...env });
   };
-  /** Connections that are held open without a word, in the order in which they were opened; those that were closed are told by `destroyed`. */
+  /**
+   * Connections that are held open without a word, in the order in which they were opened; those that were closed are
+   * told by `destroyed`.
+   */
   async function hold(count: number): Promise<Socket[]> {
     const sockets: Socket[] = [];
     for (let at = 0; at < count; at++) {
@@ -55,7 +58,8 @@ describe.runIf(postgres.available)('somebody who is signed in', () => {
     opened.push(raw);
     return raw;
   }
-  const works = async (raw: RawSocket) => (await raw.ask(String(raw.received.length), { query: '{ __typename }' })).type === 'next';
+  const works = async (raw: RawSocket) =>
+    (await raw.ask(String(raw.received.length), { query: '{ __typename }' })).type === 'next';
 
   it('gets a socket and an answer while strangers hold as many connections as they can', async () => {
     await start();
@@ -92,7 +96,8 @@ describe.runIf(postgres.available)('somebody who is signed in', () => {
     await start({ TRUSTED_PROXIES: 'loopback' });
     const modest = await openRaw(app.url!, from('203.0.113.1'));
     const greedy: RawSocket[] = [];
-    for (let at = 0; at < 2 * max; at++) greedy.push(await openRaw(app.url!, from(`2001:db8::${(at + 1).toString(16)}`)));
+    for (let at = 0; at < 2 * max; at++)
+      greedy.push(await openRaw(app.url!, from(`2001:db8::${(at + 1).toString(16)}`)));
     opened.push(modest, ...greedy);
     await until(() => greedy.filter(({ closed }) => !closed).length <= max - 1, 'no more than there may be');
     expect(modest.closed).toBeNull();

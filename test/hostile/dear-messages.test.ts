@@ -5,7 +5,10 @@ import { reportsLoop, sliceOf, startIdle } from '../kit/loop.ts';
 import { createProcesses, type Process, type Processes } from '../kit/processes.ts';
 import { attacks, guestAttacks, postAs } from './dear-messages.ts';
 
-/** No message holds the loop for longer, in milliseconds: of somebody without a token, and of anybody. A busy machine is given four times as much. */
+/**
+ * No message holds the loop for longer, in milliseconds: of somebody without a token, and of anybody. A busy machine is
+ * given four times as much.
+ */
 const goalMs = 10;
 const goalOfAnybodyMs = 50;
 

@@ -3,7 +3,10 @@ import { request as open } from 'node:http';
 import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 
-/** What somebody without a token may send in one message, made to be dear. Each is about as large as it may be, or larger. */
+/**
+ * What somebody without a token may send in one message, made to be dear. Each is about as large as it may be, or
+ * larger.
+ */
 type Attack = { name: string; send(url: string): Promise<void> };
 
 const brackets = (count: number) => '['.repeat(count);
@@ -21,7 +24,11 @@ const json = { 'content-type': 'application/json' };
 /** Sends a body and waits for the answer, whichever it is: some are refused before all of it was sent. */
 function post(url: string, body: string | Buffer, headers: Record<string, string> = json): Promise<void> {
   return new Promise((resolve) => {
-    const request = open(`${url}/graphql`, { method: 'POST', headers: { 'content-length': Buffer.byteLength(body), ...headers }, agent: false });
+    const request = open(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-length': Buffer.byteLength(body), ...headers },
+      agent: false,
+    });
     request.on('response', (response) => void response.resume().on('close', () => request.destroy()));
     request.on('error', () => {});
     request.on('close', () => resolve());
@@ -55,8 +62,14 @@ async function frame(url: string, data: string | Buffer, greets = false): Promis
   socket.terminate();
 }
 
-/** So many times the same bytes in one go on one connection, after a greeting if any; waits until all that was asked is answered. */
-function burst(url: string, { first = '', unit, count, answer }: { first?: string; unit: Buffer; count: number; answer: string }): Promise<void> {
+/**
+ * So many times the same bytes in one go on one connection, after a greeting if any; waits until all that was asked is
+ * answered.
+ */
+function burst(
+  url: string,
+  { first = '', unit, count, answer }: { first?: string; unit: Buffer; count: number; answer: string },
+): Promise<void> {
   return new Promise((resolve) => {
     let text = '';
     const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(first || repeated(unit, count)));
@@ -74,7 +87,8 @@ const repeated = (unit: Buffer, count: number) => Buffer.concat(Array.from({ len
 const upgrade =
   'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n';
 /** A short message of text as a client's frame, masked by zeros. */
-const masked = (text: string) => Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
+const masked = (text: string) =>
+  Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
 
 const http = (name: string, body: () => string | Buffer, headers?: Record<string, string>): Attack => ({
   name: `HTTP: ${name}`,
@@ -89,9 +103,11 @@ const late = (name: string, query: () => string): Attack => ({
   send: (url) => frame(url, JSON.stringify({ id: '1', type: 'subscribe', payload: { query: fresh(query()) } }), true),
 });
 
-const many = (count: number, make: (at: number) => string) => Array.from({ length: count }, (_, at) => make(at)).join(' ');
+const many = (count: number, make: (at: number) => string) =>
+  Array.from({ length: count }, (_, at) => make(at)).join(' ');
 const wrongFields = (count: number) => `{ viewer { ${many(count, (at) => `conversationz${at}`)} } }`;
-const wrongBehindLines = (lines: number, count: number) => `{ viewer { ${'\n'.repeat(lines)} ${many(count, (at) => `a${at}`)} } }`;
+const wrongBehindLines = (lines: number, count: number) =>
+  `{ viewer { ${'\n'.repeat(lines)} ${many(count, (at) => `a${at}`)} } }`;
 const conflicts = (count: number) => `{ viewer { ${many(count, (at) => `a${at % 50}: user { a${at}: id b: id }`)} } }`;
 const fragments = (count: number) =>
   `{ ${many(count, (at) => `...F${at}`)} } ${many(count, (at) => `fragment F${at} on Query { viewer { user { id ${many(3, (n) => `x${n}: id`)} } } ...F${(at + 1) % count} }`)}`;
@@ -104,7 +120,8 @@ const events = () =>
       many(4, () => `events { ...E${at + 1} }`),
     ),
   )} ${onEvents(9, 'seq')}`;
-const schemaAgain = () => `{ __schema { types { fields { type { fields { ${many(190, (at) => `a${at}: name`)} } } } } } }`;
+const schemaAgain = () =>
+  `{ __schema { types { fields { type { fields { ${many(190, (at) => `a${at}: name`)} } } } } } }`;
 const variables = (count: number) => `query (${many(count, (at) => `$a${at}: Strinq`)}) { __typename }`;
 
 const megabyte = 999_000;
@@ -147,15 +164,22 @@ export const attacks: readonly Attack[] = [
   http('as many levels as fit', () => withVariables(`${brackets(7_500)}${']'.repeat(7_500)}`)),
   http('a million values', () => withVariables(`[${'1,'.repeat(490_000)}1]`)),
   http('many names', () => withVariables(`{${Array.from({ length: 70_000 }, (_, at) => `"${at}x":1`).join()}}`)),
-  http('many names, as many as fit', () => withVariables(`{${Array.from({ length: 1_400 }, (_, at) => `"${at}x":1`).join()}}`)),
+  http('many names, as many as fit', () =>
+    withVariables(`{${Array.from({ length: 1_400 }, (_, at) => `"${at}x":1`).join()}}`),
+  ),
   http('a string of escapes', () => withVariables(`"${'\\u0041'.repeat(160_000)}"`)),
   http('a huge number', () => withVariables('9'.repeat(megabyte - 100))),
   http('what is wrong in a value for every name', () =>
-    ofVariables({ input: { big: 'x'.repeat(6_000), ...Object.fromEntries(Array.from({ length: 700 }, (_, at) => [`u${at}`, 1])) } }),
+    ofVariables({
+      input: { big: 'x'.repeat(6_000), ...Object.fromEntries(Array.from({ length: 700 }, (_, at) => [`u${at}`, 1])) },
+    }),
   ),
   http('a batch', () => `[${'{"query":"{__typename}"},'.repeat(39_000)}{}]`),
   http('bytes that are no UTF-8', () => Buffer.alloc(megabyte, 0xff)),
-  http('a form', () => `query=${'%7B'.repeat(300_000)}`, { 'content-type': 'application/x-www-form-urlencoded', 'apollo-require-preflight': '1' }),
+  http('a form', () => `query=${'%7B'.repeat(300_000)}`, {
+    'content-type': 'application/x-www-form-urlencoded',
+    'apollo-require-preflight': '1',
+  }),
   http('a form of many names', () => 'a=1&'.repeat(240_000), {
     'content-type': 'application/x-www-form-urlencoded',
     'apollo-require-preflight': '1',
@@ -164,27 +188,43 @@ export const attacks: readonly Attack[] = [
     'content-type': 'multipart/form-data; boundary=x',
     'apollo-require-preflight': '1',
   }),
-  http('a token that is none, and lists within lists', () => brackets(450_000), { ...json, authorization: 'Bearer nonsense' }),
+  http('a token that is none, and lists within lists', () => brackets(450_000), {
+    ...json,
+    authorization: 'Bearer nonsense',
+  }),
   http('a token that is almost one, and lists within lists', () => brackets(450_000), {
     ...json,
     authorization: 'Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA',
   }),
-  http('a token of sixteen kilobytes', () => ofQuery('{ __typename }'), { ...json, authorization: `Bearer ${'e'.repeat(15_000)}` }),
+  http('a token of sixteen kilobytes', () => ofQuery('{ __typename }'), {
+    ...json,
+    authorization: `Bearer ${'e'.repeat(15_000)}`,
+  }),
   http('an authorization of spaces', () => ofQuery('{ __typename }'), {
     ...json,
     authorization: `Bearer ${' '.repeat(7_000)}a${' '.repeat(7_000)}b`,
   }),
   {
     name: 'HTTP: many headers',
-    send: (url) => get(url, '/graphql?query={__typename}', Object.fromEntries(Array.from({ length: 1_500 }, (_, at) => [`h${at}`, '1']))),
+    send: (url) =>
+      get(
+        url,
+        '/graphql?query={__typename}',
+        Object.fromEntries(Array.from({ length: 1_500 }, (_, at) => [`h${at}`, '1'])),
+      ),
   },
-  { name: 'HTTP: variables within variables in the address', send: (url) => get(url, `/graphql?query={__typename}&variables=${brackets(15_000)}`) },
+  {
+    name: 'HTTP: variables within variables in the address',
+    send: (url) => get(url, `/graphql?query={__typename}&variables=${brackets(15_000)}`),
+  },
   { name: 'HTTP: levels of fields in the address', send: (url) => get(url, `/graphql?query=${'{a'.repeat(7_000)}`) },
   {
     name: 'HTTP: six hundred requests in one go',
     send: (url) =>
       burst(url, {
-        unit: Buffer.from('GET /graphql?query={__typename} HTTP/1.1\r\nHost: localhost\r\nx-graphql-yoga-csrf: 1\r\n\r\n'),
+        unit: Buffer.from(
+          'GET /graphql?query={__typename} HTTP/1.1\r\nHost: localhost\r\nx-graphql-yoga-csrf: 1\r\n\r\n',
+        ),
         count: 600,
         answer: '"__typename":"Query"',
       }),
@@ -193,8 +233,13 @@ export const attacks: readonly Attack[] = [
     name: 'a socket before it is acknowledged: three thousand pings in one go',
     send: (url) => burst(url, { first: upgrade, unit: masked('{"type":"ping"}'), count: 3_000, answer: '"pong"' }),
   },
-  { name: 'HTTP: X-Forwarded-For', send: (url) => get(url, '/graphql?query={__typename}', { 'x-forwarded-for': '::1,'.repeat(3_500) }) },
-  ...sizes.flatMap(([size, bytes]) => documents.map(([name, make]) => http(`a document of ${name}, ${size}`, () => ofQuery(make(bytes))))),
+  {
+    name: 'HTTP: X-Forwarded-For',
+    send: (url) => get(url, '/graphql?query={__typename}', { 'x-forwarded-for': '::1,'.repeat(3_500) }),
+  },
+  ...sizes.flatMap(([size, bytes]) =>
+    documents.map(([name, make]) => http(`a document of ${name}, ${size}`, () => ofQuery(make(bytes)))),
+  ),
   http('events that lead to events', () => ofQuery(events())),
   http('the schema under many names', () => ofQuery(schemaAgain())),
   late('events that lead to events', events),
@@ -204,15 +249,22 @@ export const attacks: readonly Attack[] = [
   early('a nested ping', () => `{"type":"ping","payload":${objects(90_000)}1${'}'.repeat(90_000)}}`),
   early('a nested ping that fits', () => `{"type":"ping","payload":${objects(1_300)}1${'}'.repeat(1_300)}}`),
   early('a large ping', () => JSON.stringify({ type: 'ping', payload: { text: 'x'.repeat(900_000) } })),
-  early('a greeting with a large payload', () => JSON.stringify({ type: 'connection_init', payload: { text: 'x'.repeat(900_000) } })),
+  early('a greeting with a large payload', () =>
+    JSON.stringify({ type: 'connection_init', payload: { text: 'x'.repeat(900_000) } }),
+  ),
   early('a greeting with a token of 8 KB', () =>
     JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${'e'.repeat(8_000)}` } }),
   ),
   early('a greeting with many names', () =>
-    JSON.stringify({ type: 'connection_init', payload: Object.fromEntries(Array.from({ length: 60_000 }, (_, at) => [`n${at}`, 1])) }),
+    JSON.stringify({
+      type: 'connection_init',
+      payload: Object.fromEntries(Array.from({ length: 60_000 }, (_, at) => [`n${at}`, 1])),
+    }),
   ),
   early('bytes that are no UTF-8', () => Buffer.alloc(megabyte, 0xff)),
-  ...sizes.flatMap(([size, bytes]) => documents.map(([name, make]) => late(`a document of ${name}, ${size}`, () => make(bytes - 200)))),
+  ...sizes.flatMap(([size, bytes]) =>
+    documents.map(([name, make]) => late(`a document of ${name}, ${size}`, () => make(bytes - 200))),
+  ),
 ];
 
 /** What a guest may send in one message: a megabyte, made to be dear. */
@@ -223,8 +275,13 @@ export const guestAttacks: readonly [name: string, body: () => string][] = [
   ['metadata of many names', () => ofVariables({ input: { metadata: namesWith(19_000, {}) } })],
   ['as many values as may be', () => withVariables(`[${'1,'.repeat(19_000)}1]`)],
   ['lists within lists', () => withVariables(`${brackets(240_000)}${']'.repeat(240_000)}`)],
-  ...documents.map(([name, make]) => [`a document of ${name}`, () => ofQuery(make(megabyte))] as [string, () => string]),
-  ...documents.map(([name, make]) => [`a document of ${name}, as long as it may be`, () => ofQuery(make(199_000))] as [string, () => string]),
+  ...documents.map(
+    ([name, make]) => [`a document of ${name}`, () => ofQuery(make(megabyte))] as [string, () => string],
+  ),
+  ...documents.map(
+    ([name, make]) =>
+      [`a document of ${name}, as long as it may be`, () => ofQuery(make(199_000))] as [string, () => string],
+  ),
 ];
 
 function namesWith(count: number, others: object): object {
@@ -238,4 +295,5 @@ function ofVariables(values: object): string {
   });
 }
 
-export const postAs = (url: string, body: string, token: string) => post(url, body, { ...json, authorization: `Bearer ${token}` });
+export const postAs = (url: string, body: string, token: string) =>
+  post(url, body, { ...json, authorization: `Bearer ${token}` });

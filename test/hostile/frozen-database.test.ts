@@ -41,7 +41,11 @@ describe.skipIf(noPostgresServer !== null || process.platform !== 'linux')('a Po
       __typename ... on SendMessageSuccess { deduplicated turn { id } } ... on ApiError { message } } }`;
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await tokenFor('alice')}` };
     const start = performance.now();
-    const response = await fetch(`${apps[0]!.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query }) });
+    const response = await fetch(`${apps[0]!.url}/graphql`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query }),
+    });
     const body = (await response.json()) as {
       data?: { sendMessage: { __typename: string; turn: { id: string } } };
       errors?: { message: string; extensions: { code: string; retryable: boolean } }[];
@@ -74,7 +78,9 @@ describe.skipIf(noPostgresServer !== null || process.platform !== 'linux')('a Po
     const { conversation } = await ask(alice, '[[say one]]');
     const hand = await postgres.connect();
     await hand.query('BEGIN');
-    await hand.query('SELECT 1 FROM conversation WHERE id = (SELECT conversation_id FROM turn ORDER BY created_at DESC LIMIT 1) FOR UPDATE');
+    await hand.query(
+      'SELECT 1 FROM conversation WHERE id = (SELECT conversation_id FROM turn ORDER BY created_at DESC LIMIT 1) FOR UPDATE',
+    );
     const sending = ask(alice, '[[say two]]', { to: conversation.id });
     await pause(6_000); // longer than a server may be silent
     await hand.query('COMMIT');

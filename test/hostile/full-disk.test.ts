@@ -56,7 +56,9 @@ describe.runIf(hasDisk)('an embedded database whose disk is full', () => {
     const query = `mutation { sendMessage(input: { conversation: { new: {} }, content: { text: "${text} [[say x]]" }, idempotencyKey: "${randomBytes(8).toString('hex')}" }) { __typename } }`;
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await tokenFor('alice')}` };
     const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query }) });
-    return ((await response.json()) as { errors?: { extensions: { code: string; retryable: boolean }; message: string }[] }).errors;
+    return (
+      (await response.json()) as { errors?: { extensions: { code: string; retryable: boolean }; message: string }[] }
+    ).errors;
   }
 
   it('refuses what cannot be stored as not available now, is not ready meanwhile, and goes on when there is room', async () => {
@@ -67,7 +69,10 @@ describe.runIf(hasDisk)('an embedded database whose disk is full', () => {
     writeFileSync(join(folder, 'ballast'), Buffer.alloc(Math.max(0, free() - 100_000)));
     const errors = await until(() => post(), 'a refusal', 30_000);
     expect(errors).toMatchObject([
-      { message: expect.stringMatching(/^This is not available now/), extensions: { code: 'SERVICE_UNAVAILABLE', retryable: true } },
+      {
+        message: expect.stringMatching(/^This is not available now/),
+        extensions: { code: 'SERVICE_UNAVAILABLE', retryable: true },
+      },
     ]);
     await until(async () => (await ready()) === 503, 'the process not to be ready');
     expect(lines.filter((line) => line.includes('the disk of the database is full'))).toHaveLength(1);

@@ -41,18 +41,27 @@ describeSettings(
     /** What an answer names may be asked for next. */
     function learn(text: string): void {
       for (const [, id] of text.matchAll(/"id":"([\w-]{20,100})"/g)) if (known.ids.length < 300) known.ids.push(id!);
-      for (const [, cursor] of text.matchAll(/ursor":"([\w-]{20,100})"/g)) if (known.cursors.length < 100) known.cursors.push(cursor!);
+      for (const [, cursor] of text.matchAll(/ursor":"([\w-]{20,100})"/g))
+        if (known.cursors.length < 100) known.cursors.push(cursor!);
     }
 
     async function introspected() {
-      const answer = await sendOverHttp(app.url!, alice.token!, JSON.stringify({ query: getIntrospectionQuery({ oneOf: true }) }), false);
+      const answer = await sendOverHttp(
+        app.url!,
+        alice.token!,
+        JSON.stringify({ query: getIntrospectionQuery({ oneOf: true }) }),
+        false,
+      );
       return buildClientSchema((JSON.parse(answer.text) as { data: IntrospectionQuery }).data);
     }
 
     type Job = { text: string | Buffer; run: () => Promise<Answer> };
 
     /** So many at once, each answer looked at; gives how many had data, and how many errors each code had. */
-    async function runAll(total: number, next: (at: number) => Job): Promise<{ withData: number; codes: Record<string, number>; slowestMs: number }> {
+    async function runAll(
+      total: number,
+      next: (at: number) => Job,
+    ): Promise<{ withData: number; codes: Record<string, number>; slowestMs: number }> {
       const delay = monitorEventLoopDelay({ resolution: 20 });
       delay.enable();
       let at = 0;
@@ -106,7 +115,8 @@ describeSettings(
           `seed ${seed}, number ${at}: ${operation.query}`,
         ).toEqual([]);
         const body = JSON.stringify(operation);
-        if (at % 2 === 0) return { text: body, run: () => sendOverHttp(app.url!, alice.token!, body, kind === 'subscription') };
+        if (at % 2 === 0)
+          return { text: body, run: () => sendOverHttp(app.url!, alice.token!, body, kind === 'subscription') };
         const message = JSON.stringify({ id: String(at), type: 'subscribe', payload: operation });
         return { text: body, run: () => peers.send(at, message, String(at)) };
       });

@@ -15,7 +15,10 @@ const json = { 'content-type': 'application/json' };
 
 type Asked = { method?: string; path?: string; headers: Record<string, string>; body?: string };
 
-async function ask(url: string, { method = 'POST', path = '/graphql', headers, body = method === 'POST' ? guest : '' }: Asked) {
+async function ask(
+  url: string,
+  { method = 'POST', path = '/graphql', headers, body = method === 'POST' ? guest : '' }: Asked,
+) {
   const { port } = new URL(url);
   const request = open({ host: '127.0.0.1', port, method, path, headers, agent: false, setHost: false }).end(body);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -59,10 +62,17 @@ describe('a page whose name was made to lead to this machine', () => {
   });
   afterAll(() => world.close());
 
-  const evil = () => ['evil.example', `evil.example:${new URL(app.url!).port}`, 'localhost.evil.example', '0.0.0.0', '192.168.1.1'];
+  const evil = () => [
+    'evil.example',
+    `evil.example:${new URL(app.url!).port}`,
+    'localhost.evil.example',
+    '0.0.0.0',
+    '192.168.1.1',
+  ];
 
   it('opens no socket, though its origin is that of the host that it names', async () => {
-    for (const name of evil()) expect([name, await upgrade(app.url!, { host: name, origin: `http://${name}` })]).toEqual([name, 421]);
+    for (const name of evil())
+      expect([name, await upgrade(app.url!, { host: name, origin: `http://${name}` })]).toEqual([name, 421]);
     for (const name of evil()) expect([name, await upgrade(app.url!, { host: name })]).toEqual([name, 421]);
   });
 
@@ -73,7 +83,10 @@ describe('a page whose name was made to lead to this machine', () => {
         { headers: { ...json, host: name, accept: 'text/event-stream' } },
         { method: 'GET', headers: { host: name, accept: 'text/html' } },
         { method: 'GET', path: '/graphql?query={__typename}', headers: { host: name, 'x-graphql-yoga-csrf': '1' } },
-        { method: 'OPTIONS', headers: { host: name, origin: `http://${name}`, 'access-control-request-method': 'POST' } },
+        {
+          method: 'OPTIONS',
+          headers: { host: name, origin: `http://${name}`, 'access-control-request-method': 'POST' },
+        },
         { method: 'GET', path: '/', headers: { host: name } },
         { method: 'GET', path: '/nothing', headers: { host: name } },
       ];
@@ -92,13 +105,24 @@ describe('a page whose name was made to lead to this machine', () => {
 
   it('is told from this machine under any of its names', async () => {
     const { port } = new URL(app.url!);
-    for (const name of [host, `localhost:${port}`, 'localhost', `LOCALHOST.:${port}`, `chat.localhost:${port}`, '127.0.0.1', `[::1]:${port}`]) {
+    for (const name of [
+      host,
+      `localhost:${port}`,
+      'localhost',
+      `LOCALHOST.:${port}`,
+      `chat.localhost:${port}`,
+      '127.0.0.1',
+      `[::1]:${port}`,
+    ]) {
       expect([name, (await ask(app.url!, { headers: { ...json, host: name } })).text]).toEqual([
         name,
         expect.stringContaining('GuestSessionSuccess'),
       ]);
       expect([name, await upgrade(app.url!, { host: name })]).toEqual([name, 101]);
-      expect([name, await upgrade(app.url!, { host: name, origin: `http://${name.toLowerCase()}` })]).toEqual([name, 101]);
+      expect([name, await upgrade(app.url!, { host: name, origin: `http://${name.toLowerCase()}` })]).toEqual([
+        name,
+        101,
+      ]);
       expect([name, await upgrade(app.url!, { host: name, origin: 'http://evil.example' })]).toEqual([name, 403]);
     }
   });
@@ -107,14 +131,31 @@ describe('a page whose name was made to lead to this machine', () => {
     const body = `Content-Type: application/json\r\nContent-Length: ${guest.length}\r\nConnection: close\r\n\r\n${guest}`;
     const lines: [string, string, string][] = [
       ['two hosts', `POST /graphql HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n${body}`, '400 Bad Request'],
-      ['two hosts, the other way round', `POST /graphql HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n${body}`, '400 Bad Request'],
-      ['a host in the target', `POST http://evil.example/graphql HTTP/1.1\r\nHost: localhost\r\n${body}`, '421 Misdirected Request'],
+      [
+        'two hosts, the other way round',
+        `POST /graphql HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n${body}`,
+        '400 Bad Request',
+      ],
+      [
+        'a host in the target',
+        `POST http://evil.example/graphql HTTP/1.1\r\nHost: localhost\r\n${body}`,
+        '421 Misdirected Request',
+      ],
       ['no host, as HTTP/1.0 may', `POST /graphql HTTP/1.0\r\n${body}`, '421 Misdirected Request'],
       ['no host', `POST /graphql HTTP/1.1\r\n${body}`, '400 Bad Request'],
-      ['X-Forwarded-Host', `POST /graphql HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\n${body}`, '421 Misdirected Request'],
-      ['a good host in the target', `POST http://localhost/graphql HTTP/1.1\r\nHost: evil.example\r\n${body}`, '200 OK'],
+      [
+        'X-Forwarded-Host',
+        `POST /graphql HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\n${body}`,
+        '421 Misdirected Request',
+      ],
+      [
+        'a good host in the target',
+        `POST http://localhost/graphql HTTP/1.1\r\nHost: evil.example\r\n${body}`,
+        '200 OK',
+      ],
     ];
-    for (const [what, bytes, status] of lines) expect([what, await firstLine(app.url!, bytes)]).toEqual([what, `HTTP/1.1 ${status}`]);
+    for (const [what, bytes, status] of lines)
+      expect([what, await firstLine(app.url!, bytes)]).toEqual([what, `HTTP/1.1 ${status}`]);
     const socket = (first: string) =>
       firstLine(
         app.url!,
@@ -132,8 +173,14 @@ describe('a page whose name was made to lead to this machine', () => {
       expect([name, (await ask(known.url!, { headers: { ...json, host: name } })).status]).toEqual([name, 200]);
     expect((await ask(known.url!, { headers: { ...json, host: 'example.org' } })).status).toBe(421);
     for (const name of ['chat.example.com', 'api:4000']) {
-      expect([name, await upgrade(known.url!, { host: name, origin: 'https://chat.example.com' })]).toEqual([name, 101]);
-      expect([name, await upgrade(known.url!, { host: name, origin: 'https://chat.example.com:444' })]).toEqual([name, 403]);
+      expect([name, await upgrade(known.url!, { host: name, origin: 'https://chat.example.com' })]).toEqual([
+        name,
+        101,
+      ]);
+      expect([name, await upgrade(known.url!, { host: name, origin: 'https://chat.example.com:444' })]).toEqual([
+        name,
+        403,
+      ]);
     }
     await other.close();
   });
@@ -154,7 +201,10 @@ describe('a server that listens to the network', () => {
   async function start(env: Record<string, string>): Promise<{ url: string; warnings: string[] }> {
     const lines: string[] = [];
     const destination = { write: (line: string) => void lines.push(line) };
-    const app = await startApp(loadConfig({ ...world.env, HOST: '0.0.0.0', ...env }), createLogger({ level: 'warn', production: true, destination }));
+    const app = await startApp(
+      loadConfig({ ...world.env, HOST: '0.0.0.0', ...env }),
+      createLogger({ level: 'warn', production: true, destination }),
+    );
     apps.push(app);
     return { url: app.url!, warnings: lines.filter((line) => line.includes('DNS rebinding')) };
   }

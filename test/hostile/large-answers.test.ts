@@ -33,7 +33,9 @@ describeSettings(
       processes = createProcesses();
       database = await openDatabase({ url: world.env.DATABASE_URL!, dataDir: null, poolSize: 2 });
       for (const name of ['mallory', 'alice']) {
-        const { id: ownerId } = await database.prisma.user.create({ data: { subject: name, displayName: name, roles: ['USER'] } });
+        const { id: ownerId } = await database.prisma.user.create({
+          data: { subject: name, displayName: name, roles: ['USER'] },
+        });
         const [conversation] = await plant(database, { ownerId, conversations: 1, turns: messages / 2, title: name });
         ids[name] = toGlobalId('Conversation', conversation!);
         if (name === 'mallory')
@@ -54,7 +56,11 @@ describeSettings(
     async function ask(user: string, query: string): Promise<Answer> {
       const start = performance.now();
       const headers = { 'content-type': 'application/json', authorization: `Bearer ${await tokenFor(user)}` };
-      const response = await fetch(`${server.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query }) });
+      const response = await fetch(`${server.url}/graphql`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ query }),
+      });
       const bytes = await response.arrayBuffer();
       const body = bytes.byteLength < megabyte ? JSON.parse(Buffer.from(bytes).toString()) : null;
       return { status: response.status, bytes: bytes.byteLength, ms: performance.now() - start, body };
@@ -63,7 +69,8 @@ describeSettings(
     const pages = (user: string, aliases: number) =>
       `{ ${Array.from({ length: aliases }, (_, at) => `a${at}: conversation(id: "${ids[user]}") { messages(first: ${messages}) { nodes { content } } }`).join(' ')} }`;
 
-    const small = (): Promise<Answer> => ask('alice', `{ conversation(id: "${ids.alice}") { title messages(last: 20) { nodes { role content } } } }`);
+    const small = (): Promise<Answer> =>
+      ask('alice', `{ conversation(id: "${ids.alice}") { title messages(last: 20) { nodes { role content } } } }`);
 
     /** How long the health check of a process takes, in milliseconds. */
     async function healthOf({ url }: Process): Promise<number> {
@@ -72,8 +79,13 @@ describeSettings(
       return performance.now() - start;
     }
 
-    /** What others get meanwhile, again and again: the health check, beside that of a process that does nothing, and a small question of alice's. */
-    async function besides(done: Promise<unknown>): Promise<{ health: number[]; control: number[]; answers: Answer[] }> {
+    /**
+     * What others get meanwhile, again and again: the health check, beside that of a process that does nothing, and a
+     * small question of alice's.
+     */
+    async function besides(
+      done: Promise<unknown>,
+    ): Promise<{ health: number[]; control: number[]; answers: Answer[] }> {
       let isDone = false;
       void done.finally(() => {
         isDone = true;
@@ -88,14 +100,18 @@ describeSettings(
       return seen;
     }
 
-    /** Carries an attack out: what came of it, how much memory the process was seen with above `idle`, and what others got. */
+    /**
+     * Carries an attack out: what came of it, how much memory the process was seen with above `idle`, and what others
+     * got.
+     */
     async function measured(name: string, attack: Promise<Answer[]>, idle: number, most: number) {
       const [answers, { peak }, others] = await Promise.all([attack, rssWhile(server.pid, attack), besides(attack)]);
       const grown = peak - idle;
       const [health, control] = [Math.max(...others.health), Math.max(...others.control)];
       const kinds = new Set(
         answers.map(
-          ({ body }) => `${body?.errors?.[0]?.extensions.code ?? 'answered'}${body?.errors?.[0]?.extensions.retryable ? ', retryable' : ''}`,
+          ({ body }) =>
+            `${body?.errors?.[0]?.extensions.code ?? 'answered'}${body?.errors?.[0]?.extensions.retryable ? ', retryable' : ''}`,
         ),
       );
       console.info(
@@ -108,28 +124,41 @@ describeSettings(
 
     it('takes no memory from the process and no time from the others, and is told what to ask for instead', async () => {
       // What every process has after its first answers.
-      for (let round = 0; round < 10; round++) await Promise.all(['alice', 'mallory'].map((user) => ask(user, pages(user, 2))));
+      for (let round = 0; round < 10; round++)
+        await Promise.all(['alice', 'mallory'].map((user) => ask(user, pages(user, 2))));
       const idle = await rssOf(server.pid);
-      const many = (count: number, aliases: number) => Promise.all(Array.from({ length: count }, () => ask('mallory', pages('mallory', aliases))));
+      const many = (count: number, aliases: number) =>
+        Promise.all(Array.from({ length: count }, () => ask('mallory', pages('mallory', aliases))));
 
       const rounds = [];
-      for (let round = 0; round < 3; round++) rounds.push(await measured('48 x 82 messages, 30 at once', many(30, 48), idle, 150));
+      for (let round = 0; round < 3; round++)
+        rounds.push(await measured('48 x 82 messages, 30 at once', many(30, 48), idle, 150));
       // At four times the goal, and beside a process that does nothing: machines that run tests are small and busy.
       expect(Math.min(...rounds.map(({ late }) => late))).toBeLessThan(4 * 200);
       const refused = rounds.flatMap(({ answers }) => answers);
-      for (const { body } of refused) expect(body?.errors).toMatchObject([{ extensions: { code: 'ANSWER_TOO_LARGE' } }]);
+      for (const { body } of refused)
+        expect(body?.errors).toMatchObject([{ extensions: { code: 'ANSWER_TOO_LARGE' } }]);
       const [whole] = refused.filter(({ body }) => !body!.errors![0]!.extensions.retryable);
       expect(whole).toMatchObject({
         status: 413,
-        body: { errors: [{ message: expect.stringMatching(/takes \d+ bytes.*limit is 8000000: ask for fewer or smaller pages/) }] },
+        body: {
+          errors: [
+            { message: expect.stringMatching(/takes \d+ bytes.*limit is 8000000: ask for fewer or smaller pages/) },
+          ],
+        },
       });
 
-      // As large as an answer may be: they come one after another, or wait too long. What has been sent is garbage, which is not collected at once.
+      // As large as an answer may be: they come one after another, or wait too long. What has been sent is garbage,
+      // which is not collected at once.
       const { answers: allowed } = await measured('5 x 82 messages, 30 at once', many(30, 5), idle, 400);
-      const [given, late] = [allowed.filter(({ status }) => status === 200), allowed.filter(({ status }) => status !== 200)];
+      const [given, late] = [
+        allowed.filter(({ status }) => status === 200),
+        allowed.filter(({ status }) => status !== 200),
+      ];
       expect(given.length).toBeGreaterThan(2);
       for (const { bytes } of given) expect(bytes).toBeGreaterThan((5 * messages * characters) / 2);
-      for (const { body } of late) expect(body?.errors).toMatchObject([{ extensions: { code: 'ANSWER_TOO_LARGE', retryable: true } }]);
+      for (const { body } of late)
+        expect(body?.errors).toMatchObject([{ extensions: { code: 'ANSWER_TOO_LARGE', retryable: true } }]);
       expect(await small()).toMatchObject({ status: 200 });
     }, 120_000);
   },

@@ -76,7 +76,11 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
     const id = randomUUID();
     raw.say({ id, type: 'subscribe', payload: { query } });
     // A stream that has begun waits for the database for half a minute before it tells.
-    const { type, payload } = (await until(() => raw.received.find((message) => message.id === id), 'an answer', 90_000)) as Message & {
+    const { type, payload } = (await until(
+      () => raw.received.find((message) => message.id === id),
+      'an answer',
+      90_000,
+    )) as Message & {
       payload: Fault[] & { errors?: Fault[] };
     };
     return { text: JSON.stringify(payload), id: null, errors: type === 'error' ? payload : (payload.errors ?? []) };
@@ -97,7 +101,8 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
   }
 
   const operations = (): Record<string, string> => ({
-    query: '{ viewer { user { displayName conversationCount } } conversations { nodes { id title messages(last: 3) { nodes { content } } } } }',
+    query:
+      '{ viewer { user { displayName conversationCount } } conversations { nodes { id title messages(last: 3) { nodes { content } } } } }',
     node: `{ node(id: "${sent.turn.id}") { id ... on Turn { status usageTotals { totalTokens } } } }`,
     poll: `{ conversationEvents(conversationId: "${sent.conversation.id}", after: "${sent.cursor}") { cursor } }`,
     create: 'mutation { createConversation(input: { title: "x" }) { __typename } }',
@@ -115,7 +120,11 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
         [`${name} over a socket`, () => overSocket(operations()[name]!)],
       ];
     });
-    return { ...Object.fromEntries(entries), 'a new user': () => overHttp('{ viewer { user { id } } }', randomUUID()), 'a new socket': greeting };
+    return {
+      ...Object.fromEntries(entries),
+      'a new user': () => overHttp('{ viewer { user { id } } }', randomUUID()),
+      'a new socket': greeting,
+    };
   }
 
   const port = () => new URL(world.env.DATABASE_URL!).port || '5432';
@@ -124,7 +133,10 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
   const allow = (isOpen: boolean) =>
     asAdmin(async (client) => {
       await client.query(`ALTER DATABASE "${name()}" ALLOW_CONNECTIONS ${isOpen}`);
-      await client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'colloquy'", [name()]);
+      await client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'colloquy'",
+        [name()],
+      );
     });
   const rename = (from: string, to: string) => tableAway.query(`ALTER TABLE "${from}" RENAME TO "${to}"`);
   const tables = ['user_account', 'conversation', 'conversation_log', 'turn'];
@@ -139,7 +151,12 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
       },
       () => link.heal(),
     ],
-    ['whose administrator ends every session and lets none begin', /terminat|[Cc]onnection/, () => allow(false), () => allow(true)],
+    [
+      'whose administrator ends every session and lets none begin',
+      /terminat|[Cc]onnection/,
+      () => allow(false),
+      () => allow(true),
+    ],
     [
       'which does not know its tables any more',
       /does not exist/,
@@ -198,7 +215,9 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
           const said = isAway ? [away, 'SERVICE_UNAVAILABLE'] : [apology, 'INTERNAL_SERVER_ERROR'];
           expect([message, extensions.code], name).toEqual(name === 'a new socket' ? [apology, '1013'] : said);
           if (id) expect(extensions.requestId, name).toBe(id);
-          const line = logged.find(({ msg, requestId }) => msg === 'an operation failed' && requestId === extensions.requestId);
+          const line = logged.find(
+            ({ msg, requestId }) => msg === 'an operation failed' && requestId === extensions.requestId,
+          );
           if (name !== 'a new socket') expect(line?.err?.message, name).toMatch(cause);
         }
       }
@@ -208,14 +227,19 @@ describe.runIf(postgres.available)('a database that goes away in the middle of r
     120_000,
   );
 
-  it.each(['over HTTP', 'over a socket'])('ends a stream %s that has begun with the same sentence, and no other with it', async (way) => {
-    await rename('event', 'event_away');
-    const { text, id, errors } = await requests()[`turn ${way}`]!();
-    await rename('event_away', 'event');
-    expect(text).not.toMatch(insides);
-    expect(errors).toMatchObject([{ message: apology, extensions: { code: 'INTERNAL_SERVER_ERROR', ...(id ? { requestId: id } : {}) } }]);
-    const line = lines.find((line) => line.includes(errors[0]!.extensions.requestId!));
-    expect((JSON.parse(line!) as Line).err?.message).toMatch(/does not exist/);
-    expect(raw.closed).toBeNull();
-  });
+  it.each(['over HTTP', 'over a socket'])(
+    'ends a stream %s that has begun with the same sentence, and no other with it',
+    async (way) => {
+      await rename('event', 'event_away');
+      const { text, id, errors } = await requests()[`turn ${way}`]!();
+      await rename('event_away', 'event');
+      expect(text).not.toMatch(insides);
+      expect(errors).toMatchObject([
+        { message: apology, extensions: { code: 'INTERNAL_SERVER_ERROR', ...(id ? { requestId: id } : {}) } },
+      ]);
+      const line = lines.find((line) => line.includes(errors[0]!.extensions.requestId!));
+      expect((JSON.parse(line!) as Line).err?.message).toMatch(/does not exist/);
+      expect(raw.closed).toBeNull();
+    },
+  );
 });

@@ -44,7 +44,8 @@ const values: unknown[] = [
   { toString: 1 },
   { length: 1e9 },
 ];
-const nest = (value: unknown, levels: number): unknown => (levels === 0 ? value : nest(levels % 2 ? [value] : { a: value }, levels - 1));
+const nest = (value: unknown, levels: number): unknown =>
+  levels === 0 ? value : nest(levels % 2 ? [value] : { a: value }, levels - 1);
 
 /** Ways to spoil a document. */
 const spoil: ((query: string, chance: Chance) => string)[] = [
@@ -75,7 +76,10 @@ function changed(query: string, { below }: Chance, change: (token: string) => st
 }
 
 /** An operation whose document or variables are spoilt in one to three ways. It is still a well-formed request. */
-export function mangledOperation({ query, variables, operationName }: Operation, chance: Chance): Record<string, unknown> {
+export function mangledOperation(
+  { query, variables, operationName }: Operation,
+  chance: Chance,
+): Record<string, unknown> {
   let text = query;
   const given = { ...variables };
   for (let time = 0; time <= chance.below(3); time++) {
@@ -85,7 +89,9 @@ export function mangledOperation({ query, variables, operationName }: Operation,
         if (chance.percent(50)) given[name] = chance.percent(10) ? nest(1, chance.below(2_000)) : chance.pick(values);
   }
   if (chance.percent(5)) given.unknown = chance.pick(values);
-  const extra = chance.percent(5) ? { extensions: chance.pick([null, {}, { persistedQuery: { version: 1, sha256Hash: 'x' } }]) } : {};
+  const extra = chance.percent(5)
+    ? { extensions: chance.pick([null, {}, { persistedQuery: { version: 1, sha256Hash: 'x' } }]) }
+    : {};
   return { query: text, variables: given, ...(operationName && chance.percent(80) ? { operationName } : {}), ...extra };
 }
 

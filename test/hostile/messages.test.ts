@@ -33,7 +33,10 @@ describe('the size and depth of a message', () => {
   it('of a request without a token is bounded by 16 KB, with one by a megabyte, and the refusal says so', async () => {
     expect((await post(padded(16_384))).text).toBe('{"data":{"__typename":"Query"}}');
     const large = await post(padded(16_385));
-    expect([large.status, large.text]).toEqual([413, expect.stringContaining('16384 bytes, which is the limit for somebody without a token')]);
+    expect([large.status, large.text]).toEqual([
+      413,
+      expect.stringContaining('16384 bytes, which is the limit for somebody without a token'),
+    ]);
     expect((await post(padded(1_000_000), `Bearer ${token}`)).text).toBe('{"data":{"__typename":"Query"}}');
     expect((await post(padded(1_000_001), `Bearer ${token}`)).status).toBe(413);
   });
@@ -46,7 +49,14 @@ describe('the size and depth of a message', () => {
   it('is refused for its depth with the limit, in bodies, forms and addresses', async () => {
     const deep = nested(200);
     const forms: [string, RequestInit][] = [
-      ['a body', { method: 'POST', headers: { 'content-type': 'application/json' }, body: `{"query":"{ __typename }","variables":${deep}}` }],
+      [
+        'a body',
+        {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: `{"query":"{ __typename }","variables":${deep}}`,
+        },
+      ],
       [
         'a form',
         {
@@ -58,12 +68,20 @@ describe('the size and depth of a message', () => {
     ];
     for (const [what, init] of forms) {
       const response = await fetch(`${app.url}/graphql`, init);
-      expect([what, response.status, await response.text()]).toEqual([what, 400, expect.stringContaining('more than 128 levels')]);
+      expect([what, response.status, await response.text()]).toEqual([
+        what,
+        400,
+        expect.stringContaining('more than 128 levels'),
+      ]);
     }
     for (const name of ['variables', 'extensions']) {
       const address = `${app.url}/graphql?query={__typename}&${name}=${encodeURIComponent(deep)}`;
       const response = await fetch(address, { headers: { 'x-graphql-yoga-csrf': '1' } });
-      expect([name, response.status, await response.text()]).toEqual([name, 400, expect.stringContaining('more than 128 levels')]);
+      expect([name, response.status, await response.text()]).toEqual([
+        name,
+        400,
+        expect.stringContaining('more than 128 levels'),
+      ]);
     }
   });
 
@@ -80,13 +98,18 @@ describe('the size and depth of a message', () => {
   });
 
   it('of a socket is 8 KB before it is let in, 16 KB without a token, and a megabyte with one', async () => {
-    const filled = (raw: RawSocket, bytes: number) => raw.ask(String(bytes), { query: '{ __typename }', variables: { x: 'x'.repeat(bytes) } });
+    const filled = (raw: RawSocket, bytes: number) =>
+      raw.ask(String(bytes), { query: '{ __typename }', variables: { x: 'x'.repeat(bytes) } });
     const open = await openRaw(app.url!);
     open.say({ type: 'ping', payload: { x: 'x'.repeat(9_000) } });
     expect([await open.end(), open.closed!.reason]).toEqual([1009, '']);
     const stranger = await openAs(app.url!, null);
     expect((await filled(stranger, 16_000)).type).toBe('next');
-    stranger.say({ id: '2', type: 'subscribe', payload: { query: '{ __typename }', variables: { x: 'x'.repeat(16_384) } } });
+    stranger.say({
+      id: '2',
+      type: 'subscribe',
+      payload: { query: '{ __typename }', variables: { x: 'x'.repeat(16_384) } },
+    });
     expect(await stranger.end()).toBe(1009);
     const alice = await openAs(app.url!, token);
     expect((await filled(alice, 999_000)).type).toBe('next');
@@ -111,7 +134,9 @@ describe('the size and depth of a message', () => {
     raw.say({ type: 'ping', payload: small });
     expect(await raw.hear(isPong)).toEqual({ type: 'pong', payload: small });
     raw.say(`{"type":"ping","payload":${nested(100)}}`);
-    expect(await raw.hear((message) => isPong(message) && JSON.stringify(message.payload) !== JSON.stringify(small))).toEqual({
+    expect(
+      await raw.hear((message) => isPong(message) && JSON.stringify(message.payload) !== JSON.stringify(small)),
+    ).toEqual({
       type: 'pong',
       payload: JSON.parse(nested(100)),
     });
@@ -143,9 +168,13 @@ describe('the size and depth of a message', () => {
     const query = 'subscription ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }';
     const id = 'Q29udmVyc2F0aW9uOjAwMDAwMDAwLTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMA';
     const codesOf = async (name: string, payload: object) =>
-      (await raw.ask(name, payload)).payload as { extensions: { code: string } }[] | { errors?: { extensions: { code: string } }[] };
+      (await raw.ask(name, payload)).payload as
+        | { extensions: { code: string } }[]
+        | { errors?: { extensions: { code: string } }[] };
     const large = 'x'.repeat(70_000);
-    expect(await codesOf('large variables', { query, variables: { id: large } })).toMatchObject([{ extensions: { code: 'QUERY_TOO_COMPLEX' } }]);
+    expect(await codesOf('large variables', { query, variables: { id: large } })).toMatchObject([
+      { extensions: { code: 'QUERY_TOO_COMPLEX' } },
+    ]);
     expect(await codesOf('large document', { query: `${query} #${large}`, variables: { id } })).toMatchObject([
       { extensions: { code: 'QUERY_TOO_COMPLEX' } },
     ]);
@@ -153,7 +182,9 @@ describe('the size and depth of a message', () => {
       { query, variables: { id, other: large } },
       { query, variables: { id }, extensions: { large } },
     ])
-      expect(JSON.stringify(await codesOf(JSON.stringify(Object.keys(payload)), payload))).not.toContain('QUERY_TOO_COMPLEX');
+      expect(JSON.stringify(await codesOf(JSON.stringify(Object.keys(payload)), payload))).not.toContain(
+        'QUERY_TOO_COMPLEX',
+      );
     expect(raw.closed).toBeNull();
   });
 });

@@ -18,7 +18,12 @@ import {
 } from 'graphql';
 import type { Chance } from './random.ts';
 
-export type Operation = { kind: 'query' | 'mutation' | 'subscription'; query: string; variables: Record<string, unknown>; operationName?: string };
+export type Operation = {
+  kind: 'query' | 'mutation' | 'subscription';
+  query: string;
+  variables: Record<string, unknown>;
+  operationName?: string;
+};
 
 const texts = [
   '',
@@ -37,7 +42,13 @@ const texts = [
 const rawTexts = ['a\u0000b', '\ud83d', 'b\udc00c', 'x'.repeat(40_000)];
 const integers = [0, 1, -1, 2, 5, 20, 100, 101, 1_000, 1_001, 2_147_483_647, -2_147_483_648];
 const floats = [0, 0.5, 1, 2, -1, 1e10, 1.7976931348623157e308, 5e-324];
-const dates = ['2026-01-01T00:00:00.000Z', '1970-01-01T00:00:00Z', '0001-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z', '2026-02-28T23:59:59+14:00'];
+const dates = [
+  '2026-01-01T00:00:00.000Z',
+  '1970-01-01T00:00:00Z',
+  '0001-01-01T00:00:00Z',
+  '9999-12-31T23:59:59.999Z',
+  '2026-02-28T23:59:59+14:00',
+];
 const open: unknown[] = [null, true, 1, 'x', [], {}, { a: { b: [1, 'two', null] } }, { constructor: 1 }];
 
 /** Makes valid operations of a schema. `ids` and `cursors` are of things that there are, to be found now and then. */
@@ -50,14 +61,16 @@ export function createOperations(schema: GraphQLSchema, chance: Chance, known: {
   ] as const satisfies [Operation['kind'], GraphQLObjectType][];
 
   const scalars: Record<string, (written: boolean) => unknown> = {
-    ID: () => (chance.percent(70) && known.ids.length > 0 ? chance.pick(known.ids) : chance.pick(['', 'x', 'VHVybjox', '1'])),
+    ID: () =>
+      chance.percent(70) && known.ids.length > 0 ? chance.pick(known.ids) : chance.pick(['', 'x', 'VHVybjox', '1']),
     String: (written) => (!written && chance.percent(10) ? chance.pick(rawTexts) : chance.pick(texts)),
     Int: () => chance.pick(integers),
     Float: () => chance.pick(floats),
     Boolean: () => chance.percent(50),
     DateTime: () => chance.pick(dates),
     JSON: () => chance.pick(open),
-    EventCursor: () => (chance.percent(70) && known.cursors.length > 0 ? chance.pick(known.cursors) : chance.pick(['', 'abc', '0'])),
+    EventCursor: () =>
+      chance.percent(70) && known.cursors.length > 0 ? chance.pick(known.cursors) : chance.pick(['', 'abc', '0']),
     Decimal: () => chance.pick(['0', '1.5', '-1', '1e9', 'x']),
     BigInt: () => chance.pick(['0', '9007199254740993', '-1', 'x']),
   };
@@ -66,7 +79,8 @@ export function createOperations(schema: GraphQLSchema, chance: Chance, known: {
   function inputOf(type: GraphQLInputType, written: boolean, depth = 0): unknown {
     if (isNonNullType(type)) return inputOf(type.ofType, written, depth) ?? inputOf(type, written, depth);
     if (depth > 0 && chance.percent(8)) return null;
-    if (isListType(type)) return Array.from({ length: chance.below(4) }, () => inputOf(type.ofType, written, depth + 1));
+    if (isListType(type))
+      return Array.from({ length: chance.below(4) }, () => inputOf(type.ofType, written, depth + 1));
     if (isEnumType(type)) return chance.pick(type.getValues()).name;
     if (!isInputObjectType(type)) return scalars[getNamedType(type).name]!(written);
     const fields = Object.values(type.getFields());
@@ -78,7 +92,8 @@ export function createOperations(schema: GraphQLSchema, chance: Chance, known: {
     return Object.fromEntries(chosen.map(({ name, type: inner }) => [name, inputOf(inner, written, depth + 1)]));
   }
 
-  const given = (type: GraphQLInputType, written: boolean, depth: number): unknown => inputOf(type, written, depth) ?? given(type, written, depth);
+  const given = (type: GraphQLInputType, written: boolean, depth: number): unknown =>
+    inputOf(type, written, depth) ?? given(type, written, depth);
 
   /** A value as a document writes it. */
   function literal(value: unknown, type: GraphQLInputType): string {
@@ -136,8 +151,12 @@ export function createOperations(schema: GraphQLSchema, chance: Chance, known: {
     }
 
     function fieldsOf(type: GraphQLObjectType, depth: number, alias: boolean): string {
-      const there = Object.values(type.getFields()).filter(({ type: inner }) => depth > 0 || isLeafType(getNamedType(inner)));
-      return ['__typename', ...chance.some(there, 1 + chance.below(5)).map((each) => field(each, depth, alias))].join(' ');
+      const there = Object.values(type.getFields()).filter(
+        ({ type: inner }) => depth > 0 || isLeafType(getNamedType(inner)),
+      );
+      return ['__typename', ...chance.some(there, 1 + chance.below(5)).map((each) => field(each, depth, alias))].join(
+        ' ',
+      );
     }
 
     function selection(type: GraphQLNamedType, depth: number): string {
@@ -158,11 +177,19 @@ export function createOperations(schema: GraphQLSchema, chance: Chance, known: {
 
     const chosen = chance.some(Object.values(root.getFields()), kind === 'subscription' ? 1 : 1 + chance.below(2));
     const body = chosen.map((each) =>
-      field(each, 1 + chance.below(4), false).replace(kind === 'subscription' ? / @(include|skip)\(if: [^)]*\)/ : /(?!)/, ''),
+      field(each, 1 + chance.below(4), false).replace(
+        kind === 'subscription' ? / @(include|skip)\(if: [^)]*\)/ : /(?!)/,
+        '',
+      ),
     );
     const operationName = chance.percent(30) ? 'Op' : undefined;
     const used = declared.filter((each) => new RegExp(`\\${/^\$\w+/.exec(each)![0]}\\b`).test(`${body} ${fragments}`));
     const head = `${kind} ${operationName ?? ''}${used.length > 0 ? `(${used.join(', ')})` : ''}`;
-    return { kind, query: `${head} { ${body.join(' ')} }\n${fragments.join('\n')}`, variables, ...(operationName ? { operationName } : {}) };
+    return {
+      kind,
+      query: `${head} { ${body.join(' ')} }\n${fragments.join('\n')}`,
+      variables,
+      ...(operationName ? { operationName } : {}),
+    };
   };
 }

@@ -24,7 +24,11 @@ async function upgrade(url: string, origin: string | undefined, headers: Record<
 const preflight = (url: string, origin: string) =>
   fetch(`${url}/graphql`, {
     method: 'OPTIONS',
-    headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' },
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization,content-type',
+    },
   });
 
 describe('a page of another origin', () => {
@@ -59,7 +63,8 @@ describe('a page of another origin', () => {
   });
 
   it('is told from a page of this server, of a listed origin, and from a program', async () => {
-    for (const origin of [undefined, page, app.url!]) expect([origin, await upgrade(app.url!, origin)]).toEqual([origin, 101]);
+    for (const origin of [undefined, page, app.url!])
+      expect([origin, await upgrade(app.url!, origin)]).toEqual([origin, 101]);
     // Behind a proxy that keeps the name by which it was asked for.
     expect(await upgrade(app.url!, 'https://chat.example.org', { host: 'chat.example.org' })).toBe(101);
     expect(await upgrade(app.url!, 'https://chat.example.org:8443', { host: 'chat.example.org' })).toBe(403);
@@ -67,8 +72,18 @@ describe('a page of another origin', () => {
 
   it('cannot send what a browser sends without asking first: nothing is done', async () => {
     const simple: [string, RequestInit][] = [
-      ['text', { method: 'POST', headers: { 'content-type': 'text/plain' }, body: JSON.stringify({ query: mutation }) }],
-      ['a form', { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `query=${encodeURIComponent(mutation)}` }],
+      [
+        'text',
+        { method: 'POST', headers: { 'content-type': 'text/plain' }, body: JSON.stringify({ query: mutation }) },
+      ],
+      [
+        'a form',
+        {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: `query=${encodeURIComponent(mutation)}`,
+        },
+      ],
       [
         'a form with files',
         {
@@ -106,7 +121,11 @@ describe('a page of another origin', () => {
   it('gets no leave from a preflight, and is told which variable gives it; a listed page gets it, without credentials', async () => {
     for (const origin of evil()) {
       const response = await preflight(app.url!, origin);
-      expect([origin, response.status, response.headers.get('access-control-allow-origin')]).toEqual([origin, 403, null]);
+      expect([origin, response.status, response.headers.get('access-control-allow-origin')]).toEqual([
+        origin,
+        403,
+        null,
+      ]);
       expect(await response.text()).toContain('add this origin to CORS_ORIGIN');
     }
     const { status, headers } = await preflight(app.url!, page);
@@ -121,7 +140,10 @@ describe('a page of another origin', () => {
         const response = await fetch(`${app.url}/graphql`, {
           method: 'POST',
           headers: { origin, accept, 'content-type': 'application/json', authorization: `Bearer ${token}` },
-          body: JSON.stringify({ query: accept === 'application/json' ? '{ __typename }' : 'subscription { turnEvents(turnId: "x") { cursor } }' }),
+          body: JSON.stringify({
+            query:
+              accept === 'application/json' ? '{ __typename }' : 'subscription { turnEvents(turnId: "x") { cursor } }',
+          }),
         });
         expect([origin, '*']).not.toContain(response.headers.get('access-control-allow-origin'));
         await response.body?.cancel();
@@ -147,7 +169,12 @@ describe('a front end of this machine', () => {
     for (const accept of ['application/json', 'text/event-stream']) {
       const response = await fetch(`${app.url}/graphql`, {
         method: 'POST',
-        headers: { origin: frontEnd, accept, 'content-type': 'application/json', authorization: `Bearer ${await tokenFor('alice')}` },
+        headers: {
+          origin: frontEnd,
+          accept,
+          'content-type': 'application/json',
+          authorization: `Bearer ${await tokenFor('alice')}`,
+        },
         body: JSON.stringify({ query: '{ __typename }' }),
       });
       expect([accept, response.headers.get('access-control-allow-origin')]).toEqual([accept, frontEnd]);
@@ -196,7 +223,10 @@ describe('a server that shows no schema', () => {
         headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
         body: JSON.stringify({ query, variables }),
       });
-      for (const text of [await response.text(), JSON.stringify((await raw.ask(String(at), { query, variables })).payload)]) {
+      for (const text of [
+        await response.text(),
+        JSON.stringify((await raw.ask(String(at), { query, variables })).payload),
+      ]) {
         expect(text, query).toMatch(/"message":"[^"]/);
         expect(text, query).not.toMatch(/did you mean|USE_AI|"title/i);
       }

@@ -24,9 +24,13 @@ const parts = 2;
 const textOf = (at: number) => `${at} ${'abcdefghij'.repeat(12)}\n`;
 
 type Payload = { data?: { turnEvents?: Frame; conversationEvents?: Frame } };
-type Frame = { cursor: string; events: { __typename: string; seq: string; partIndex?: number; offset?: number; text?: string }[] };
+type Frame = {
+  cursor: string;
+  events: { __typename: string; seq: string; partIndex?: number; offset?: number; text?: string }[];
+};
 
-const selection = '{ cursor events { __typename ... on EventMeta { seq } ... on TextDeltaEvent { partIndex offset text } } }';
+const selection =
+  '{ cursor events { __typename ... on EventMeta { seq } ... on TextDeltaEvent { partIndex offset text } } }';
 
 describeSettings(
   'a socket that stops reading',
@@ -44,7 +48,11 @@ describeSettings(
       server = await processes.start({ ...world.env, ROLE: 'api' }, undefined, tellsHeap);
       alice = await world.client(server.url!);
       database = await openDatabase({ url: world.env.DATABASE_URL!, dataDir: null, poolSize: 4 });
-      worker = openLog(database, createRedisBus({ url: redisUrl, prefix: world.env.REDIS_PREFIX!, onFault: () => {} }), { pollMs: 1_000 });
+      worker = openLog(
+        database,
+        createRedisBus({ url: redisUrl, prefix: world.env.REDIS_PREFIX!, onFault: () => {} }),
+        { pollMs: 1_000 },
+      );
     }, 120_000);
     afterAll(async () => {
       await processes.close();
@@ -57,13 +65,27 @@ describeSettings(
     async function begin(): Promise<Writer> {
       const { createConversation } = await alice.request(CreateDocument, { input: {} });
       const conversationId = fromGlobalId(expectType(createConversation, 'ConversationSuccess').conversation.id)!.id;
-      const common = { provider: 'openai', model: 'gpt-4o-mini', conversationId, ordinal: 1n, requestHash: '0'.repeat(64), logStart: 0n };
-      const { id: turnId } = await database.prisma.turn.create({ data: { ...common, idempotencyKey: randomUUID(), status: 'RUNNING', fence: 1 } });
-      await database.prisma.conversationLog.update({ where: { conversationId }, data: { writerTurnId: turnId, writerFence: 1 } });
+      const common = {
+        provider: 'openai',
+        model: 'gpt-4o-mini',
+        conversationId,
+        ordinal: 1n,
+        requestHash: '0'.repeat(64),
+        logStart: 0n,
+      };
+      const { id: turnId } = await database.prisma.turn.create({
+        data: { ...common, idempotencyKey: randomUUID(), status: 'RUNNING', fence: 1 },
+      });
+      await database.prisma.conversationLog.update({
+        where: { conversationId },
+        data: { writerTurnId: turnId, writerFence: 1 },
+      });
       return { conversationId, turnId, fence: 1 };
     }
 
-    /** Deltas of two parts in turn: none continues the one before it, so none is merged. Gives the text of each part. */
+    /**
+     * Deltas of two parts in turn: none continues the one before it, so none is merged. Gives the text of each part.
+     */
     async function write(writer: Writer, count: number, look?: () => Promise<void>): Promise<string[]> {
       const texts = Array.from({ length: parts }, () => '');
       for (let from = 0; from < count; from += batch) {
@@ -77,18 +99,25 @@ describeSettings(
         await worker.log.append(writer, bodies);
         if (from % 2_500 === 0) await look?.();
       }
-      await database.prisma.turn.update({ where: { id: writer.turnId }, data: { status: 'COMPLETED', finishedAt: new Date() } });
+      await database.prisma.turn.update({
+        where: { id: writer.turnId },
+        data: { status: 'COMPLETED', finishedAt: new Date() },
+      });
       await finish(worker.log, writer);
       return texts;
     }
 
     const subscribe = (raw: RawSocket, { turnId }: Writer, after?: string) => {
       const position = after ? `, after: "${after}"` : '';
-      return raw.ask('turn', { query: `subscription { turnEvents(turnId: "${toGlobalId('Turn', turnId)}"${position}) ${selection} }` });
+      return raw.ask('turn', {
+        query: `subscription { turnEvents(turnId: "${toGlobalId('Turn', turnId)}"${position}) ${selection} }`,
+      });
     };
 
     const framesOf = ({ received }: RawSocket) =>
-      received.filter(({ type }) => type === 'next').map(({ payload }) => Object.values((payload as Payload).data!)[0]!);
+      received
+        .filter(({ type }) => type === 'next')
+        .map(({ payload }) => Object.values((payload as Payload).data!)[0]!);
 
     /** The text that a reader has, each delta exactly where the one before it ended. */
     function read(frames: Frame[]): string[] {

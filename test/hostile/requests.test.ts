@@ -36,7 +36,11 @@ describe('a request that no honest client sends', () => {
   const length = `Content-Length: ${query.length}\r\n`;
 
   it.each<[string, () => string | Buffer, number]>([
-    ['two ways to tell its length', () => post(`${host}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n`, '0\r\n\r\nG'), 400],
+    [
+      'two ways to tell its length',
+      () => post(`${host}Content-Length: 6\r\nTransfer-Encoding: chunked\r\n`, '0\r\n\r\nG'),
+      400,
+    ],
     ['two lengths', () => post(`${host}Content-Length: 6\r\nContent-Length: 7\r\n`), 400],
     ['a length below zero', () => post(`${host}Content-Length: -1\r\n`), 400],
     ['a space in a header name', () => post(`Host : localhost\r\n${length}`), 400],
@@ -58,8 +62,16 @@ describe('a request that no honest client sends', () => {
       400,
     ],
     ['an address that is none', () => `GET http://[ HTTP/1.1\r\n${host}\r\n`, 400],
-    ['an upgrade to something else', () => `GET /graphql HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`, 400],
-    ['an upgrade without a key', () => `GET /graphql HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`, 400],
+    [
+      'an upgrade to something else',
+      () => `GET /graphql HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`,
+      400,
+    ],
+    [
+      'an upgrade without a key',
+      () => `GET /graphql HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+      400,
+    ],
   ])('is refused: one with %s', async (_, bytes, status) => {
     const answer = await send(bytes());
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
@@ -69,14 +81,20 @@ describe('a request that no honest client sends', () => {
   it('is refused as a form with variables that are no JSON, and as a form at all without a token', async () => {
     const body = 'query=%7B__typename%7D&variables=%7B';
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    expect((await fetch(`${app.url}/graphql`, { method: 'POST', headers: { ...headers, authorization }, body })).status).toBe(400);
+    expect(
+      (await fetch(`${app.url}/graphql`, { method: 'POST', headers: { ...headers, authorization }, body })).status,
+    ).toBe(400);
     expect((await fetch(`${app.url}/graphql`, { method: 'POST', headers, body })).status).toBe(403);
   });
 
   it('changes no prototype, whatever names it uses', async () => {
     const body =
       '{"query":"mutation ($i: CreateConversationInput!) { createConversation(input: $i) { __typename } }","variables":{"i":{"metadata":{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}},"__proto__":{"polluted":true}}}';
-    const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', authorization }, body });
+    const response = await fetch(`${app.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization },
+      body,
+    });
     expect(await response.text()).toContain('ConversationSuccess');
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
   });
@@ -86,7 +104,9 @@ describe('a request that no honest client sends', () => {
     new Promise<number>((resolve) => {
       let text = '';
       const count = () => text.split('"__typename":"Query"').length - 1;
-      const socket = connect(Number(new URL(app.url!).port), '127.0.0.1', () => socket.write(post(`${host}${length}`).repeat(requests)));
+      const socket = connect(Number(new URL(app.url!).port), '127.0.0.1', () =>
+        socket.write(post(`${host}${length}`).repeat(requests)),
+      );
       socket.on('data', (data) => {
         text += data;
         if (count() === requests) socket.destroy();

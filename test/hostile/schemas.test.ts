@@ -17,22 +17,38 @@ const nested = (depth: number, leaf: string): string => `${'{"x":'.repeat(depth)
 function doubling(levels: number, word: string): JsonObject {
   const names = Array.from({ length: levels }, (_, index) => index);
   const $defs = Object.fromEntries(
-    names.map((index) => [`a${index}`, { [word]: [{ $ref: `#/$defs/a${index + 1}` }, { $ref: `#/$defs/a${index + 1}` }] }]),
+    names.map((index) => [
+      `a${index}`,
+      { [word]: [{ $ref: `#/$defs/a${index + 1}` }, { $ref: `#/$defs/a${index + 1}` }] },
+    ]),
   );
   return object({ x: { $ref: '#/$defs/a0' } }, { $defs: { ...$defs, [`a${levels}`]: { type: 'string' } } });
 }
 
 /** Comes back to itself twice at each level of the value. */
-const twice = (word: string): JsonObject => object({}, { [word]: [object({ x: { $ref: '#' } }), object({ x: { $ref: '#' } })] });
+const twice = (word: string): JsonObject =>
+  object({}, { [word]: [object({ x: { $ref: '#' } }), object({ x: { $ref: '#' } })] });
 const many = { anyOf: Array.from({ length: 300 }, (_, index) => ({ const: index })) };
 
 /** What takes longest to check, with a budget that was passed or by one who has passed it by. */
 const attacks: [name: string, schema: JsonObject, answer: string][] = [
-  ...['anyOf', 'allOf', 'oneOf'].map((word): [string, JsonObject, string] => [`${word} of 2^30`, doubling(30, word), '{"x":5}']),
-  ...['anyOf', 'oneOf'].map((word): [string, JsonObject, string] => [`${word} that comes back twice`, twice(word), nested(60, '5')]),
+  ...['anyOf', 'allOf', 'oneOf'].map((word): [string, JsonObject, string] => [
+    `${word} of 2^30`,
+    doubling(30, word),
+    '{"x":5}',
+  ]),
+  ...['anyOf', 'oneOf'].map((word): [string, JsonObject, string] => [
+    `${word} that comes back twice`,
+    twice(word),
+    nested(60, '5'),
+  ]),
   ['240,000 wrong items of three kinds', object({ x: { items: { anyOf: three } } }), list(1, 240_000)],
   ['items of 300 kinds', object({ x: { items: many } }), list(-1, 160_000)],
-  ['unique objects', object({ x: { uniqueItems: true } }), JSON.stringify({ x: Array.from({ length: 40_000 }, (_, n) => ({ n })) })],
+  [
+    'unique objects',
+    object({ x: { uniqueItems: true } }),
+    JSON.stringify({ x: Array.from({ length: 40_000 }, (_, n) => ({ n })) }),
+  ],
   [
     'names by the ten thousand',
     object({}, { additionalProperties: false }),
@@ -73,7 +89,9 @@ describe('a schema and an answer of strangers', () => {
 
   it('do not take the checks of others along', async () => {
     const killed = json.check(twice('anyOf'), nested(60, '5'));
-    const others = Array.from({ length: 5 }, (_, index) => json.check(object({ x: { const: index } }), `{"x":${index}}`));
+    const others = Array.from({ length: 5 }, (_, index) =>
+      json.check(object({ x: { const: index } }), `{"x":${index}}`),
+    );
     expect(await killed).toEqual({ fault: expect.stringContaining('cannot be checked') });
     expect(await Promise.all(others)).toEqual(others.map((_, index) => ({ value: { x: index } })));
   });
@@ -104,7 +122,9 @@ describeSettings('an answer in a format that is poison', ({ storage, redis }) =>
   });
 
   it('because it is nested without end is asked for once more for that reason, and then fails', async () => {
-    world.model.setScript(({ messages }) => (messages[0]?.content === 'Nest.' ? [{ do: 'say', text: nested(4_000, '1') }] : []));
+    world.model.setScript(({ messages }) =>
+      messages[0]?.content === 'Nest.' ? [{ do: 'say', text: nested(4_000, '1') }] : [],
+    );
     const sent = await ask(alice, 'Nest.', { generation: { responseFormat: object({}) } });
     world.model.setScript(null);
     const turn = await turnOf(alice, sent.turn.id);
@@ -116,7 +136,11 @@ describeSettings('an answer in a format that is poison', ({ storage, redis }) =>
   it.each([
     ['2^30 places', doubling(30, 'anyOf'), 'must not come to more than 10000 subschemas'],
     ['a reference to itself', object({}, { $ref: '#' }), 'must not refer to itself without end'],
-    ['100 levels', JSON.parse(`{"type":"object","x":${'['.repeat(100)}${']'.repeat(100)}}`), 'must not be nested deeper'],
+    [
+      '100 levels',
+      JSON.parse(`{"type":"object","x":${'['.repeat(100)}${']'.repeat(100)}}`),
+      'must not be nested deeper',
+    ],
   ])('because of a schema with %s is refused before anything is stored', async (_, schema, message) => {
     const refused = await trySend(alice, 'Hello', { generation: { responseFormat: schema } });
     expect(refused).toMatchObject({ __typename: 'ValidationError', message: expect.stringContaining(message) });

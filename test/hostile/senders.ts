@@ -4,11 +4,21 @@ import { WebSocket } from 'ws';
 export type Answer = { status: number; text: string };
 
 /** One request over HTTP. Of a stream only the first event is read; then the client leaves. */
-export async function sendOverHttp(url: string, token: string, body: string | Buffer, streams: boolean): Promise<Answer> {
+export async function sendOverHttp(
+  url: string,
+  token: string,
+  body: string | Buffer,
+  streams: boolean,
+): Promise<Answer> {
   const leave = new AbortController();
   const accept = streams ? 'text/event-stream' : 'application/graphql-response+json, application/json';
   const headers = { 'content-type': 'application/json', accept, authorization: `Bearer ${token}` };
-  const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body: body as BodyInit, signal: leave.signal });
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers,
+    body: body as BodyInit,
+    signal: leave.signal,
+  });
   if (!streams || !response.headers.get('content-type')?.startsWith('text/event-stream'))
     return { status: response.status, text: await response.text() };
   let text = '';
@@ -20,7 +30,10 @@ export async function sendOverHttp(url: string, token: string, body: string | Bu
   return { status: response.status, text };
 }
 
-/** A socket for many operations at once. Each is answered by what came for it; of a stream only the first payload is waited for. */
+/**
+ * A socket for many operations at once. Each is answered by what came for it; of a stream only the first payload is
+ * waited for.
+ */
 export type Peer = { send(message: string, id: string): Promise<Answer>; isOpen(): boolean; close(): void };
 
 export async function openPeer(url: string, token: string): Promise<Peer> {

@@ -45,10 +45,13 @@ describe('a client that is slow to send its request', () => {
     });
   }
 
-  const headers = () => `Host: localhost\r\nContent-Type: application/json\r\nAuthorization: ${authorization}\r\nContent-Length: 100000\r\n`;
+  const headers = () =>
+    `Host: localhost\r\nContent-Type: application/json\r\nAuthorization: ${authorization}\r\nContent-Length: 100000\r\n`;
   async function asked(): Promise<string> {
     const headers = { 'content-type': 'application/json', authorization };
-    const request = open({ port, host: '127.0.0.1', path: '/graphql', method: 'POST', headers, agent: false }).end(query);
+    const request = open({ port, host: '127.0.0.1', path: '/graphql', method: 'POST', headers, agent: false }).end(
+      query,
+    );
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     return text(response);
   }
@@ -59,8 +62,16 @@ describe('a client that is slow to send its request', () => {
 
   it.each<[string, Patience, () => [atOnce: string, slowly: string]]>([
     ['nothing', ofHeaders, () => ['', '']],
-    ['its headers a byte at a time', ofHeaders, () => ['', `POST /graphql HTTP/1.1\r\n${headers()}x: ${'y'.repeat(10_000)}`]],
-    ['its body a byte at a time', ofAll, () => [`POST /graphql HTTP/1.1\r\n${headers()}\r\n`, `{"query":"{ __typename }${' '.repeat(90_000)}`]],
+    [
+      'its headers a byte at a time',
+      ofHeaders,
+      () => ['', `POST /graphql HTTP/1.1\r\n${headers()}x: ${'y'.repeat(10_000)}`],
+    ],
+    [
+      'its body a byte at a time',
+      ofAll,
+      () => [`POST /graphql HTTP/1.1\r\n${headers()}\r\n`, `{"query":"{ __typename }${' '.repeat(90_000)}`],
+    ],
     [
       'its body in chunks of a byte',
       ofAll,
@@ -69,27 +80,35 @@ describe('a client that is slow to send its request', () => {
         '1\r\n{\r\n'.repeat(20_000),
       ],
     ],
-  ])('and sends %s is answered 408 and closed, a hundred times at once, and meanwhile others are served', async (_, patience, parts) => {
-    ({ server, port } = await front.listen(patience));
-    let open = crowd;
-    const slow = Array.from({ length: crowd }, async () => {
-      const answer = await send(...parts());
-      open -= 1;
-      return answer;
-    });
-    let served = 0;
-    while (open > 0) {
-      expect(await asked()).toBe('{"data":{"viewer":{"user":{"displayName":"alice"}}}}');
-      served += 1;
-    }
-    expect(served).toBeGreaterThan(0);
-    for (const answer of await Promise.all(slow)) expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\nConnection: close\r\n\r\n$/);
-    await until(async () => (await connections()) === 0, 'the end of every connection');
-    expect(front.lines, 'what is no fault of ours is not told as one').toEqual([]);
-  });
+  ])(
+    'and sends %s is answered 408 and closed, a hundred times at once, and meanwhile others are served',
+    async (_, patience, parts) => {
+      ({ server, port } = await front.listen(patience));
+      let open = crowd;
+      const slow = Array.from({ length: crowd }, async () => {
+        const answer = await send(...parts());
+        open -= 1;
+        return answer;
+      });
+      let served = 0;
+      while (open > 0) {
+        expect(await asked()).toBe('{"data":{"viewer":{"user":{"displayName":"alice"}}}}');
+        served += 1;
+      }
+      expect(served).toBeGreaterThan(0);
+      for (const answer of await Promise.all(slow))
+        expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\nConnection: close\r\n\r\n$/);
+      await until(async () => (await connections()) === 0, 'the end of every connection');
+      expect(front.lines, 'what is no fault of ours is not told as one').toEqual([]);
+    },
+  );
 
   it('has 15 seconds for headers and a minute for all, and is looked for three times as often', async () => {
     ({ server } = await front.listen());
-    expect(server).toMatchObject({ headersTimeout: 15_000, requestTimeout: 60_000, connectionsCheckingInterval: 5_000 });
+    expect(server).toMatchObject({
+      headersTimeout: 15_000,
+      requestTimeout: 60_000,
+      connectionsCheckingInterval: 5_000,
+    });
   });
 });

@@ -8,7 +8,9 @@ import { ask, send } from '../kit/story.ts';
 import { until } from '../kit/until.ts';
 
 const errorsOf = ({ type, payload }: Message) =>
-  (type === 'error' ? payload : (payload as { errors?: unknown }).errors) as { message: string; extensions: { code?: string } }[] | undefined;
+  (type === 'error' ? payload : (payload as { errors?: unknown }).errors) as
+    | { message: string; extensions: { code?: string } }[]
+    | undefined;
 const greeting = { type: 'connection_init' };
 
 describeSettings(
@@ -39,13 +41,25 @@ describeSettings(
         4400,
         ({ say }) => say({ id: '1', type: 'subscribe', payload: { query: '{ __typename }', variables: [1] } }),
       ],
-      ['sends an operation without an id', 4400, ({ say }) => say({ type: 'subscribe', payload: { query: '{ __typename }' } })],
+      [
+        'sends an operation without an id',
+        4400,
+        ({ say }) => say({ type: 'subscribe', payload: { query: '{ __typename }' } }),
+      ],
       ['begins twice', 4429, ({ say }) => [greeting, greeting].forEach(say)],
       ['asks before it was let in', 4401, ({ say }) => say(operation('1'))],
       ['comes with another protocol', 4406, () => {}],
       ['sends more than eight kilobytes before it was let in', 1009, ({ say }) => say(Buffer.alloc(8_193, 'x'))],
-      ['sends text that is no UTF-8', 1007, ({ socket }) => socket.send(Buffer.from([0x22, 0xff, 0xfe, 0x22]), { binary: false })],
-      ['comes with nonsense for a token', 4403, ({ say }) => say({ ...greeting, payload: { authorization: 'Bearer nonsense' } })],
+      [
+        'sends text that is no UTF-8',
+        1007,
+        ({ socket }) => socket.send(Buffer.from([0x22, 0xff, 0xfe, 0x22]), { binary: false }),
+      ],
+      [
+        'comes with nonsense for a token',
+        4403,
+        ({ say }) => say({ ...greeting, payload: { authorization: 'Bearer nonsense' } }),
+      ],
     ];
 
     it.each(misuses)('and %s is closed with %i', async (what, code, misuse) => {
@@ -69,10 +83,16 @@ describeSettings(
         [{ query: '{ viewer {' }, 'GRAPHQL_PARSE_FAILED'],
         [{ query: '{ nothing }' }, 'GRAPHQL_VALIDATION_FAILED'],
         [{ query: '{ viewer { user { nothing } } }' }, 'GRAPHQL_VALIDATION_FAILED'],
-        [{ query: `{ ${'conversations { nodes { owner '.repeat(20)}{ id } ${'} }'.repeat(20)} }` }, 'QUERY_TOO_COMPLEX'],
+        [
+          { query: `{ ${'conversations { nodes { owner '.repeat(20)}{ id } ${'} }'.repeat(20)} }` },
+          'QUERY_TOO_COMPLEX',
+        ],
         [{ query: wide, variables: { n: 100 } }, 'QUERY_TOO_COMPLEX'], // known only when it is about to run
         [{ query: wide.replace('Int', 'Int = 100') }, 'QUERY_TOO_COMPLEX'],
-        [{ query: 'query ($n: Int!) { conversations(first: $n) { totalCount } }', variables: { n: 'x' } }, 'GRAPHQL_VALIDATION_FAILED'],
+        [
+          { query: 'query ($n: Int!) { conversations(first: $n) { totalCount } }', variables: { n: 'x' } },
+          'GRAPHQL_VALIDATION_FAILED',
+        ],
         [{ query: '{ conversationEvents(conversationId: "x", after: 1) { cursor } }' }, 'GRAPHQL_VALIDATION_FAILED'],
         [{ query: 'query A { __typename }', operationName: 'B' }, 'OPERATION_RESOLUTION_FAILURE'],
         [{ query: 'query A { __typename } query B { __typename }' }, 'OPERATION_RESOLUTION_FAILURE'],
@@ -92,7 +112,10 @@ describeSettings(
       const raw = await openAs(app.url!, alice.token);
       const bad = ['{ nothing }', '{', 'query A { __typename }'];
       for (let at = 0; at < 30; at++) await raw.ask(`bad ${at}`, { query: bad[at % 3], operationName: 'B' });
-      expect(await raw.ask('good', { query: '{ __typename }' })).toMatchObject({ type: 'next', payload: { data: { __typename: 'Query' } } });
+      expect(await raw.ask('good', { query: '{ __typename }' })).toMatchObject({
+        type: 'next',
+        payload: { data: { __typename: 'Query' } },
+      });
       raw.socket.terminate();
     });
 
@@ -127,10 +150,12 @@ describeSettings(
       const { conversation } = await ask(client, '[[say hello]]');
       const query = `subscription { conversationEvents(conversationId: "${conversation.id}") { cursor } }`;
       const open = () => resultsOverSse(client, query, {});
-      const codeOf = async (stream: ReturnType<typeof open>) => (await stream.next()).value?.errors?.[0]?.extensions?.code;
+      const codeOf = async (stream: ReturnType<typeof open>) =>
+        (await stream.next()).value?.errors?.[0]?.extensions?.code;
       for (let round = 0; round < 3; round++) {
         const streams = [1, 2, 3, 4].map(open);
-        for (const stream of streams) expect(await until(() => codeOf(stream).then((code) => code ?? 'none'))).toBe('none');
+        for (const stream of streams)
+          expect(await until(() => codeOf(stream).then((code) => code ?? 'none'))).toBe('none');
         expect(await codeOf(open())).toBe('RATE_LIMITED');
         await Promise.all(streams.map((stream) => stream.return()));
         await until(async () => {
@@ -176,7 +201,9 @@ describeSettings(
       raw.say({ type: 'ping', payload: { at: 200 } });
       await until(() => pongs().length === 201, 'the last pong');
       expect(performance.now() - start).toBeGreaterThan(2_500);
-      expect(pongs().map(({ payload }) => (payload as { at: number }).at)).toEqual(Array.from({ length: 201 }, (_, at) => at));
+      expect(pongs().map(({ payload }) => (payload as { at: number }).at)).toEqual(
+        Array.from({ length: 201 }, (_, at) => at),
+      );
       raw.socket.terminate();
     });
 
@@ -186,7 +213,10 @@ describeSettings(
       const count = 40;
       const answered = () => new Set(raw.received.map(({ id }) => id)).size - 1;
       // The answer says what is wrong with the value, and repeats it.
-      const payload = { query: 'query ($a: Int) { conversations(first: $a) { totalCount } }', variables: { a: 'x'.repeat(900_000) } };
+      const payload = {
+        query: 'query ($a: Int) { conversations(first: $a) { totalCount } }',
+        variables: { a: 'x'.repeat(900_000) },
+      };
       for (let at = 0; at < count; at++) raw.say({ id: String(at), type: 'subscribe', payload });
       let waiting = 0;
       let still = 0;

@@ -24,7 +24,8 @@ const mayGrow = 400_000;
 const query = 'subscription Storm($id: ID!) { conversationEvents(conversationId: $id) { cursor } }';
 
 const createConversation = async (client: TestClient): Promise<string> =>
-  expectType((await client.request(CreateDocument, { input: {} })).createConversation, 'ConversationSuccess').conversation.id;
+  expectType((await client.request(CreateDocument, { input: {} })).createConversation, 'ConversationSuccess')
+    .conversation.id;
 
 describeSettings(
   'a storm of subscriptions',
@@ -52,15 +53,24 @@ describeSettings(
     });
 
     const told = async (name: string) => (await scrape(opsUrl)).value(`colloquy_${name}`);
-    const streams = ({ received }: RawSocket) => new Set(received.filter(({ type }) => type === 'next').map(({ id }) => id)).size;
-    const holds = async (subscriptions: number, open: number) => (await told('subscriptions')) === subscriptions && (await told('sockets')) === open;
+    const streams = ({ received }: RawSocket) =>
+      new Set(received.filter(({ type }) => type === 'next').map(({ id }) => id)).size;
+    const holds = async (subscriptions: number, open: number) =>
+      (await told('subscriptions')) === subscriptions && (await told('sockets')) === open;
 
-    /** Every socket with its subscriptions, each of which has had its first frame; then all end, in each of the ways in which they may. */
+    /**
+     * Every socket with its subscriptions, each of which has had its first frame; then all end, in each of the ways in
+     * which they may.
+     */
     async function storm(): Promise<void> {
       const open = await Promise.all(Array.from({ length: sockets }, () => openAs(server.url!, alice.token)));
       for (const [at, raw] of open.entries())
         for (let id = 0; id < perSocket; id++)
-          raw.say({ id: String(id), type: 'subscribe', payload: { query, variables: { id: ids[(at * perSocket + id) % conversations] } } });
+          raw.say({
+            id: String(id),
+            type: 'subscribe',
+            payload: { query, variables: { id: ids[(at * perSocket + id) % conversations] } },
+          });
       await until(() => open.every((raw) => streams(raw) === perSocket), 'a frame of each subscription', 60_000);
       await until(() => holds(sockets * perSocket, sockets), 'the metrics to say so');
       for (const [at, raw] of open.entries()) {
@@ -96,7 +106,9 @@ describeSettings(
         held.push(await heapOf(server));
       }
       const grown = (held.at(-1)! - held[0]!) / rounds;
-      console.info(`a storm leaves ${Math.round(grown / 1_024)} KB a round: ${held.map((bytes) => `${Math.round(bytes / 1_024)} KB`).join(', ')}`);
+      console.info(
+        `a storm leaves ${Math.round(grown / 1_024)} KB a round: ${held.map((bytes) => `${Math.round(bytes / 1_024)} KB`).join(', ')}`,
+      );
       expect(grown).toBeLessThan(mayGrow);
     }, 240_000);
   },
@@ -120,7 +132,8 @@ describe('a process that many have left', () => {
 
   it('listens to nothing any more for subscriptions that have ended', async () => {
     const open = await Promise.all(Array.from({ length: 10 }, () => openAs(alice.url, alice.token)));
-    for (const raw of open) for (const id of ids) raw.say({ id, type: 'subscribe', payload: { query, variables: { id } } });
+    for (const raw of open)
+      for (const id of ids) raw.say({ id, type: 'subscribe', payload: { query, variables: { id } } });
     await until(() => listens() === ids.length, 'every conversation to be listened to');
     for (const raw of open.slice(0, 5)) for (const id of ids) raw.say({ id, type: 'complete' });
     for (const raw of open.slice(5)) raw.socket.terminate();
@@ -131,14 +144,16 @@ describe('a process that many have left', () => {
   it('listens to nothing for those who may not read, also where they have the cursor', async () => {
     const id = ids[0]!;
     const { eventCursor: after } = (await alice.request(ConversationDocument, { id })).conversation!;
-    const reading = 'subscription Read($id: ID!, $after: EventCursor) { conversationEvents(conversationId: $id, after: $after) { cursor } }';
+    const reading =
+      'subscription Read($id: ID!, $after: EventCursor) { conversationEvents(conversationId: $id, after: $after) { cursor } }';
     const refusals: [string | null, string][] = [
       [await tokenFor('mallory'), 'NOT_FOUND'],
       [null, 'UNAUTHENTICATED'],
     ];
     for (const [token, code] of refusals) {
       const raw = await openAs(alice.url, token);
-      for (let n = 0; n < 5; n++) raw.say({ id: `${n}`, type: 'subscribe', payload: { query: reading, variables: { id, after } } });
+      for (let n = 0; n < 5; n++)
+        raw.say({ id: `${n}`, type: 'subscribe', payload: { query: reading, variables: { id, after } } });
       const answers = () => raw.received.filter(({ type }) => type === 'next' || type === 'error');
       await until(() => answers().length === 5, 'five answers');
       expect(answers().filter((answer) => JSON.stringify(answer).includes(code))).toHaveLength(5);
@@ -151,7 +166,12 @@ describe('a process that many have left', () => {
     const leave = new AbortController();
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${alice.token}` };
     const body = (id: string) => JSON.stringify({ query: print(SendDocument), variables: { input: waiting(id) } });
-    const waiting = (id: string) => ({ conversation: { id }, content: { text: 'hello' }, idempotencyKey: id, waitFor: 'FINISHED' });
+    const waiting = (id: string) => ({
+      conversation: { id },
+      content: { text: 'hello' },
+      idempotencyKey: id,
+      waitFor: 'FINISHED',
+    });
     const requests = ids.map((id) =>
       fetch(`${alice.url}/graphql`, { method: 'POST', headers, body: body(id), signal: leave.signal }).catch(() => {}),
     );

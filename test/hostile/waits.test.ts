@@ -35,7 +35,11 @@ describeSettings(
             fault = error;
           },
         );
-      await until(async () => (await turns('RUNNING')) === 100 && (await turns('QUEUED')) === waits - 100, 'every wait', 60_000);
+      await until(
+        async () => (await turns('RUNNING')) === 100 && (await turns('QUEUED')) === waits - 100,
+        'every wait',
+        60_000,
+      );
     });
     afterAll(() => world.close());
 

@@ -61,7 +61,12 @@ it('does not pause at all for a signal that is aborted already', async () => {
 describe('a joined signal', () => {
   /** As the HTTP layer makes one for each request: it has all that a signal has, and is none to Node.js itself. */
   function foreignSignal(): { signal: AbortSignal; abort(reason: unknown): void } {
-    const signal = Object.assign(new EventTarget(), { aborted: false, reason: undefined as unknown, onabort: null, throwIfAborted: () => {} });
+    const signal = Object.assign(new EventTarget(), {
+      aborted: false,
+      reason: undefined as unknown,
+      onabort: null,
+      throwIfAborted: () => {},
+    });
     const abort = (reason: unknown) => {
       Object.assign(signal, { aborted: true, reason });
       signal.dispatchEvent(new Event('abort'));
@@ -80,7 +85,10 @@ describe('a joined signal', () => {
   });
 
   it('has ended already where a source has', () => {
-    expect(joinSignals([never, AbortSignal.abort('before')], 60_000).signal).toMatchObject({ aborted: true, reason: 'before' });
+    expect(joinSignals([never, AbortSignal.abort('before')], 60_000).signal).toMatchObject({
+      aborted: true,
+      reason: 'before',
+    });
   });
 
   it('ends when its time is up, with a TimeoutError, and of its own accord', () => {

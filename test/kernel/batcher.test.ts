@@ -49,7 +49,9 @@ describe('what is loaded together', () => {
     const alone = ask(7);
     expect(loads[2]!.keys).toEqual([7]);
     await end(2);
-    expect([await first, await joined, await more, await alone].flat()).toEqual([1, 2, 3, 4, 5, 6, 7].map((key) => `value ${key}`));
+    expect([await first, await joined, await more, await alone].flat()).toEqual(
+      [1, 2, 3, 4, 5, 6, 7].map((key) => `value ${key}`),
+    );
     vi.useRealTimers();
   });
 

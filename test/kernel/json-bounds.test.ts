@@ -21,7 +21,14 @@ describe('the bounds of a JSON text', () => {
   });
 
   it('are not passed by what stands in strings, whatever is escaped there', () => {
-    for (const text of ['"[[[[[[,,,,,,,,,,,"', '"\\"[[[[[["', '"\\\\"', '["\\\\\\"[[[[[[","]"]', '{"[[[[":"{{{{{"}', '"ü[[[[😀[["']) {
+    for (const text of [
+      '"[[[[[[,,,,,,,,,,,"',
+      '"\\"[[[[[["',
+      '"\\\\"',
+      '["\\\\\\"[[[[[[","]"]',
+      '{"[[[[":"{{{{{"}',
+      '"ü[[[[😀[["',
+    ]) {
       expect([text, look(text)]).toEqual([text, null]);
       expect(() => JSON.parse(text)).not.toThrow();
     }
@@ -44,7 +51,8 @@ describe('the bounds of a JSON text', () => {
     for (let round = 0; round < 500; round++) {
       const value = make(6);
       for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)])
-        for (const depth of [1, 2, 4]) expect([text, look(text, depth, 1e6)]).toEqual([text, depthOf(value) > depth ? 'depth' : null]);
+        for (const depth of [1, 2, 4])
+          expect([text, look(text, depth, 1e6)]).toEqual([text, depthOf(value) > depth ? 'depth' : null]);
     }
   });
 });

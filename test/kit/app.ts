@@ -19,7 +19,10 @@ export const secret = 'a secret for tests, of more than thirty-two bytes';
 export const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
 /** A user's token, as an identity provider would sign it whose clock is so many milliseconds ahead. */
-export async function tokenFor(user: string, { ttlSeconds = 3_600, roles = ['USER'] as readonly Role[], clockMs = 0 } = {}): Promise<string> {
+export async function tokenFor(
+  user: string,
+  { ttlSeconds = 3_600, roles = ['USER'] as readonly Role[], clockMs = 0 } = {},
+): Promise<string> {
   const clock = { ...systemClock, now: () => new Date(Date.now() + clockMs) };
   const tokens = createTokens({ secret, jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
   return (await tokens.sign({ subject: user, roles: [...roles], name: user, ttlSeconds })).token;
@@ -93,7 +96,12 @@ export async function createWorld(
 }
 
 async function answersRedis(): Promise<boolean> {
-  const redis = new Redis(redisUrl, { lazyConnect: true, connectTimeout: 1_000, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  const redis = new Redis(redisUrl, {
+    lazyConnect: true,
+    connectTimeout: 1_000,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
   redis.on('error', () => {});
   try {
     await redis.connect();
@@ -123,7 +131,10 @@ export const settings: Setting[] = storages.flatMap((storage) =>
 /** Each storage once, and Redis both there and not there. */
 const isDiagonal = ({ storage, redis }: Setting): boolean => (storage.name === 'postgres') === redis;
 
-/** As few of these settings as prove a promise once: those on the diagonal where there are any. The full run is on all of them. */
+/**
+ * As few of these settings as prove a promise once: those on the diagonal where there are any. The full run is on all
+ * of them.
+ */
 function chosen(all: readonly Setting[]): readonly Setting[] {
   const some = all.filter(isDiagonal);
   return isFull || some.length === 0 ? all : some;
@@ -140,13 +151,15 @@ function describeOn(all: readonly Setting[], title: string, suite: Suite): void 
 }
 
 /**
- * A suite on the settings that `only` leaves: by default on the diagonal of them, since storages and buses have suites of their own that show
- * them to be alike.
+ * A suite on the settings that `only` leaves: by default on the diagonal of them, since storages and buses have suites
+ * of their own that show them to be alike.
  */
 export const describeSettings = (title: string, suite: Suite, only: (setting: Setting) => boolean = () => true): void =>
   describeOn(chosen(settings.filter(only)), title, suite);
 
-/** A suite of what processes on one server find out from one another: with Redis between them and without, in every run. */
+/**
+ * A suite of what processes on one server find out from one another: with Redis between them and without, in every run.
+ */
 export const describeBuses = (title: string, suite: Suite): void =>
   describeOn(
     settings.filter(({ storage }) => storage.name === 'postgres'),

@@ -8,11 +8,17 @@ import { isSeam, privateParts } from './seams.ts';
 /** Source files by their path below src. */
 export type Sources = ReadonlyMap<string, string>;
 type Import = { from: string; what: string; typeOnly: boolean };
-export type House = { files: ReadonlyMap<string, ts.SourceFile>; edges: { from: string; to: string; typeOnly: boolean }[]; packages: Import[] };
+export type House = {
+  files: ReadonlyMap<string, ts.SourceFile>;
+  edges: { from: string; to: string; typeOnly: boolean }[];
+  packages: Import[];
+};
 
 /** What was written by hand: generated code answers to its generator. */
 export function readSources(root: string): Sources {
-  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => /\.(ts|mjs)$/.test(file) && !file.startsWith('generated'));
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => /\.(ts|mjs)$/.test(file) && !file.startsWith('generated'),
+  );
   return new Map(files.sort().map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 }
 
@@ -25,7 +31,8 @@ function importsOf(from: string, source: ts.SourceFile): Import[] {
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly ?? false);
     if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
-    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], false);
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false);
     if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true);
     ts.forEachChild(node, visit);
   };
@@ -34,12 +41,16 @@ function importsOf(from: string, source: ts.SourceFile): Import[] {
 }
 
 export function survey(sources: Sources): House {
-  const files = new Map([...sources].map(([file, text]) => [file, ts.createSourceFile(file, text, ts.ScriptTarget.ES2023, true)]));
+  const files = new Map(
+    [...sources].map(([file, text]) => [file, ts.createSourceFile(file, text, ts.ScriptTarget.ES2023, true)]),
+  );
   const imports = [...files].flatMap(([file, source]) => importsOf(file, source));
   const isOurs = ({ what }: Import) => what.startsWith('.');
   return {
     files,
-    edges: imports.filter(isOurs).map(({ from, what, typeOnly }) => ({ from, to: normalize(join(dirname(from), what)), typeOnly })),
+    edges: imports
+      .filter(isOurs)
+      .map(({ from, what, typeOnly }) => ({ from, to: normalize(join(dirname(from), what)), typeOnly })),
     packages: imports.filter((each) => !isOurs(each)),
   };
 }
@@ -49,7 +60,14 @@ const tables = readdirSync('prisma/schema').flatMap((file) =>
   [...readFileSync(join('prisma/schema', file), 'utf8').matchAll(/@@map\("(\w+)"\)/g)].map(([, table]) => table!),
 );
 
-const floors = ['kernel|generated', 'contracts', 'platform|graph', 'providers|events|jobs|engine', 'features', 'app|main.ts'];
+const floors = [
+  'kernel|generated',
+  'contracts',
+  'platform|graph',
+  'providers|events|jobs|engine',
+  'features',
+  'app|main.ts',
+];
 const floorOf = (file: string): number => floors.findIndex((floor) => new RegExp(`^(${floor})(/|$)`).test(file));
 const topOf = (file: string): string => file.split('/')[0]!;
 const nameOf = (file: string): string => file.split('/').at(-1)!;
@@ -60,8 +78,12 @@ const featureOf = (file: string): string | null => /^features\/([^/]+)\//.exec(f
 /** A folder of the providers: a vendor's, or what all of them share. */
 const providerOf = (file: string): string | null => /^providers\/([^/]+)\//.exec(file)?.[1] ?? null;
 
-/** A later one may know an earlier one, never the other way round: the order in which `app/schema.ts` lists their schema doors. */
-const orderOf = ({ edges }: House): string[] => edges.filter(({ from }) => from === 'app/schema.ts').flatMap(({ to }) => featureOf(to) ?? []);
+/**
+ * A later one may know an earlier one, never the other way round: the order in which `app/schema.ts` lists their schema
+ * doors.
+ */
+const orderOf = ({ edges }: House): string[] =>
+  edges.filter(({ from }) => from === 'app/schema.ts').flatMap(({ to }) => featureOf(to) ?? []);
 
 /** From one feature to another. */
 const betweenFeatures = ({ edges }: House): House['edges'] =>
@@ -69,16 +91,19 @@ const betweenFeatures = ({ edges }: House): House['edges'] =>
 
 /** The files of a feature that speak GraphQL. */
 const graphFile =
-  /^(graph|types|.+-types|enums|.+-fields|queries|.+-queries|mutations|subscriptions|inputs|.+-inputs|.+-lists|read|loaders|streaming-parts)\.ts$/;
+  /^(graph|types|.+-types|enums|.+-fields|queries|.+-queries|mutations|results|subscriptions|inputs|.+-inputs|.+-lists|read|loaders|streaming-parts)\.ts$/;
 const speaksGraphQL = (file: string): boolean =>
   topOf(file) === 'graph' || floorOf(file) === 5 || (featureOf(file) !== null && graphFile.test(nameOf(file)));
 
-const formatImport = ({ from, to, typeOnly }: House['edges'][number]): string => `${from} imports ${typeOnly ? 'types of ' : ''}${to}`;
+const formatImport = ({ from, to, typeOnly }: House['edges'][number]): string =>
+  `${from} imports ${typeOnly ? 'types of ' : ''}${to}`;
 const lines = (source: ts.SourceFile): number => source.text.split('\n').length - 1;
 const matching = ({ files }: House, pattern: RegExp, except: RegExp): string[] =>
   [...files].filter(([file, { text }]) => pattern.test(text) && !except.test(file)).map(([file]) => file);
 const outside = ({ packages }: House, name: RegExp, allowed: (file: string) => boolean): string[] =>
-  packages.filter(({ from, what }) => name.test(what) && !allowed(from)).map(({ from, what }) => `${from} imports ${what}`);
+  packages
+    .filter(({ from, what }) => name.test(what) && !allowed(from))
+    .map(({ from, what }) => `${from} imports ${what}`);
 
 /** Files that do something when they are run, and so when they are imported. */
 const entrances = /^(main\.ts|platform\/embedded\/worker\.mjs|app\/(print-schema|otel)\.ts|app\/commands\/[^/]+)$/;
@@ -95,10 +120,12 @@ function onImport(source: ts.SourceFile): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isFunctionLike(node) || ts.isTypeNode(node)) return;
-    if (ts.isPropertyDeclaration(node) && !node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword)) return;
+    if (ts.isPropertyDeclaration(node) && !node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword))
+      return;
     const last = (expression: ts.Expression) => lastOf(expression, source);
     if (ts.isCallExpression(node) && starters.test(last(node.expression))) found.push(`${last(node.expression)}()`);
-    if (ts.isNewExpression(node) && livingThings.test(last(node.expression))) found.push(`new ${last(node.expression)}`);
+    if (ts.isNewExpression(node) && livingThings.test(last(node.expression)))
+      found.push(`new ${last(node.expression)}`);
     if (ts.isAwaitExpression(node)) found.push('await');
     ts.forEachChild(node, visit);
   };
@@ -125,10 +152,15 @@ export function cyclesOf(edges: readonly { from: string; to: string }[]): string
   return found;
 }
 
-/** How the files that a door leads to, types included, get to GraphQL: from door to door, so that each fault is told of once. */
+/**
+ * How the files that a door leads to, types included, get to GraphQL: from door to door, so that each fault is told of
+ * once.
+ */
 function pathsToGraph({ edges, packages }: House, door: string): string[] {
   const next = groupBy(edges, ({ from }) => from);
-  const speakers = new Set(packages.filter(({ what }) => /^(graphql|@pothos|@graphql-yoga|dataloader)/.test(what)).map(({ from }) => from));
+  const speakers = new Set(
+    packages.filter(({ what }) => /^(graphql|@pothos|@graphql-yoga|dataloader)/.test(what)).map(({ from }) => from),
+  );
   const cameFrom = new Map<string, string | null>([[door, null]]);
   const found: string[] = [];
   const pathTo = (file: string): string => {
@@ -137,7 +169,9 @@ function pathsToGraph({ edges, packages }: House, door: string): string[] {
   };
   for (const file of cameFrom.keys()) {
     if (topOf(file) === 'graph' || nameOf(file) === 'graph.ts' || speakers.has(file)) found.push(pathTo(file));
-    else for (const { to } of next.get(file) ?? []) if (!cameFrom.has(to) && (to === door || nameOf(to) !== 'index.ts')) cameFrom.set(to, file);
+    else
+      for (const { to } of next.get(file) ?? [])
+        if (!cameFrom.has(to) && (to === door || nameOf(to) !== 'index.ts')) cameFrom.set(to, file);
   }
   return found;
 }
@@ -152,21 +186,34 @@ function tablesOf(source: ts.SourceFile): string[] {
 /** Who owns each table: the room whose door says so. */
 const ownersOf = ({ files }: House): Map<string, string> =>
   new Map(
-    [...files].filter(([file]) => nameOf(file) === 'index.ts').flatMap(([file, source]) => tablesOf(source).map((table) => [table, dirname(file)])),
+    [...files]
+      .filter(([file]) => nameOf(file) === 'index.ts')
+      .flatMap(([file, source]) => tablesOf(source).map((table) => [table, dirname(file)])),
   );
 
 /** The table of a model of Prisma. */
-const tableOf = (model: string): string => (model === 'user' ? 'user_account' : model.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+const tableOf = (model: string): string =>
+  model === 'user' ? 'user_account' : model.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** The tables that a file names: in SQL, as the table of a list, or by a call of Prisma. */
 function namedTables(source: ts.SourceFile): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddle(node) || ts.isTemplateTail(node))
-      found.push(...[...node.text.matchAll(/\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:ONLY\s+)?"?([a-z_]+)/g)].map(([, table]) => table!));
-    if (ts.isPropertyAssignment(node) && node.name.getText(source) === 'table' && ts.isStringLiteralLike(node.initializer))
+      found.push(
+        ...[...node.text.matchAll(/\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:ONLY\s+)?"?([a-z_]+)/g)].map(([, table]) => table!),
+      );
+    if (
+      ts.isPropertyAssignment(node) &&
+      node.name.getText(source) === 'table' &&
+      ts.isStringLiteralLike(node.initializer)
+    )
       found.push(node.initializer.text);
-    if (ts.isPropertyAccessExpression(node) && ts.isPropertyAccessExpression(node.parent) && /^(db|prisma)$/.test(lastOf(node.expression, source)))
+    if (
+      ts.isPropertyAccessExpression(node) &&
+      ts.isPropertyAccessExpression(node.parent) &&
+      /^(db|prisma)$/.test(lastOf(node.expression, source))
+    )
       found.push(tableOf(node.name.text));
     ts.forEachChild(node, visit);
   };
@@ -194,7 +241,8 @@ const isNamed = (node: ts.Node): node is ts.NamedDeclaration =>
 function bannedIn(source: ts.SourceFile): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
-    if (isNamed(node) && node.name && ts.isIdentifier(node.name) && banned.has(node.name.text)) found.push(node.name.text);
+    if (isNamed(node) && node.name && ts.isIdentifier(node.name) && banned.has(node.name.text))
+      found.push(node.name.text);
     ts.forEachChild(node, visit);
   };
   visit(source);
@@ -203,29 +251,40 @@ function bannedIn(source: ts.SourceFile): string[] {
 
 /** Each rule of the house: what breaks it. */
 export const rules = {
-  'no import goes upstairs': ({ edges }) => edges.filter(({ from, to }) => floorOf(to) > floorOf(from)).map(formatImport),
+  'no import goes upstairs': ({ edges }) =>
+    edges.filter(({ from, to }) => floorOf(to) > floorOf(from)).map(formatImport),
   'every folder has a floor': ({ files }) => [...files.keys()].filter((file) => floorOf(file) < 0),
   'machines never know one another': ({ edges }) =>
-    edges.filter(({ from, to }) => floorOf(from) === 3 && floorOf(to) === 3 && topOf(from) !== topOf(to)).map(formatImport),
+    edges
+      .filter(({ from, to }) => floorOf(from) === 3 && floorOf(to) === 3 && topOf(from) !== topOf(to))
+      .map(formatImport),
   'of the two drivers, only graph knows the other, and only its types': ({ edges }) =>
     edges
       .filter(
         ({ from, to, typeOnly }) =>
-          (topOf(from) === 'platform' && topOf(to) === 'graph') || (topOf(from) === 'graph' && topOf(to) === 'platform' && !typeOnly),
+          (topOf(from) === 'platform' && topOf(to) === 'graph') ||
+          (topOf(from) === 'graph' && topOf(to) === 'platform' && !typeOnly),
       )
       .map(formatImport),
   'the engine is pure': ({ edges, packages }) => [
-    ...edges.filter(({ from, to }) => topOf(from) === 'engine' && !['engine', 'kernel', 'contracts'].includes(topOf(to))).map(formatImport),
+    ...edges
+      .filter(({ from, to }) => topOf(from) === 'engine' && !['engine', 'kernel', 'contracts'].includes(topOf(to)))
+      .map(formatImport),
     ...packages
       .filter(({ from, what }) => topOf(from) === 'engine' && !/^(node:perf_hooks|gpt-tokenizer\/.+)$/.test(what))
       .map(({ from, what }) => `${from} imports ${what}`),
   ],
   'a feature is entered by its two doors': ({ edges }) =>
     edges
-      .filter(({ from, to }) => featureOf(to) && featureOf(from) !== featureOf(to) && !/^features\/[^/]+\/(index|graph)\.ts$/.test(to))
+      .filter(
+        ({ from, to }) =>
+          featureOf(to) && featureOf(from) !== featureOf(to) && !/^features\/[^/]+\/(index|graph)\.ts$/.test(to),
+      )
       .map(formatImport),
   'the domain door of a feature never reaches GraphQL': (house) =>
-    [...house.files.keys()].filter((file) => /^features\/[^/]+\/index\.ts$/.test(file)).flatMap((door) => pathsToGraph(house, door)),
+    [...house.files.keys()]
+      .filter((file) => /^features\/[^/]+\/index\.ts$/.test(file))
+      .flatMap((door) => pathsToGraph(house, door)),
   'a table is named by the files of the room that owns it': (house) => {
     const owners = ownersOf(house);
     return [...house.files].flatMap(([file, source]) =>
@@ -249,17 +308,28 @@ export const rules = {
   'no feature leads back to itself': (house) =>
     cyclesOf(betweenFeatures(house).map(({ from, to }) => ({ from: featureOf(from)!, to: featureOf(to)! }))),
   'every schema door has a place in the order': (house) =>
-    [...house.files.keys()].filter((file) => /^features\/[^/]+\/graph\.ts$/.test(file) && !orderOf(house).includes(featureOf(file)!)),
+    [...house.files.keys()].filter(
+      (file) => /^features\/[^/]+\/graph\.ts$/.test(file) && !orderOf(house).includes(featureOf(file)!),
+    ),
   'machines are entered by their front doors': ({ edges }) =>
-    edges.filter(({ from, to }) => floorOf(to) === 3 && topOf(from) !== topOf(to) && nameOf(to) !== 'index.ts').map(formatImport),
+    edges
+      .filter(({ from, to }) => floorOf(to) === 3 && topOf(from) !== topOf(to) && nameOf(to) !== 'index.ts')
+      .map(formatImport),
   'no import leads back to itself': ({ edges }) => cyclesOf(edges),
-  'the environment is read in one place': (house) => matching(house, /process\.env\b/, /^(app\/config\.ts|main\.ts|app\/commands\/[^/]+)$/),
+  'the environment is read in one place': (house) =>
+    matching(house, /process\.env\b/, /^(app\/config\.ts|main\.ts|app\/commands\/[^/]+)$/),
   'only drivers and stores hold the database client': ({ edges, packages }) => [
     ...edges
-      .filter(({ from, to, typeOnly }) => to.startsWith('generated/prisma') && !typeOnly && topOf(from) !== 'platform' && !from.endsWith('-store.ts'))
+      .filter(
+        ({ from, to, typeOnly }) =>
+          to.startsWith('generated/prisma') && !typeOnly && topOf(from) !== 'platform' && !from.endsWith('-store.ts'),
+      )
       .map(formatImport),
     ...packages
-      .filter(({ from, what, typeOnly }) => /^(@prisma\/|pg$|@electric-sql\/)/.test(what) && !typeOnly && topOf(from) !== 'platform')
+      .filter(
+        ({ from, what, typeOnly }) =>
+          /^(@prisma\/|pg$|@electric-sql\/)/.test(what) && !typeOnly && topOf(from) !== 'platform',
+      )
       .map(({ from, what }) => `${from} imports ${what}`),
   ],
   'only the driver and the bus speak to Redis': (house) =>
@@ -270,16 +340,23 @@ export const rules = {
       if (!isSeam(file, source.text)) return parts.map((part) => `${file} reaches ${part}`);
       return parts.length === 0 ? [`${file} is a seam and reaches nothing`] : [];
     }),
-  'only its adapter speaks to OpenAI': (house) => outside(house, /^openai/, (file) => file.startsWith('providers/openai/')),
+  'only its adapter speaks to OpenAI': (house) =>
+    outside(house, /^openai/, (file) => file.startsWith('providers/openai/')),
   'what vendors share knows none of them, and no vendor knows another': ({ edges }) =>
     edges
-      .filter(({ from, to }) => providerOf(from) && providerOf(to) && providerOf(to) !== 'call' && providerOf(from) !== providerOf(to))
+      .filter(
+        ({ from, to }) =>
+          providerOf(from) && providerOf(to) && providerOf(to) !== 'call' && providerOf(from) !== providerOf(to),
+      )
       .map(formatImport),
   'only graph files speak GraphQL': (house) => [
     ...outside(house, /^(graphql|@pothos|@graphql-yoga|dataloader)/, speaksGraphQL),
-    ...house.edges.filter(({ from, to, typeOnly }) => topOf(to) === 'graph' && !typeOnly && !speaksGraphQL(from)).map(formatImport),
+    ...house.edges
+      .filter(({ from, to, typeOnly }) => topOf(to) === 'graph' && !typeOnly && !speaksGraphQL(from))
+      .map(formatImport),
   ],
-  'files are short': ({ files }) => [...files].filter(([, source]) => lines(source) > 300).map(([file, source]) => `${file}: ${lines(source)} lines`),
+  'files are short': ({ files }) =>
+    [...files].filter(([, source]) => lines(source) > 300).map(([file, source]) => `${file}: ${lines(source)} lines`),
   'functions are short': ({ files }) =>
     [...files].flatMap(([file, source]) =>
       functionsOf(source)
@@ -292,16 +369,31 @@ export const rules = {
         .filter(({ parameters }) => parameters > 4)
         .map(({ name, parameters }) => `${file} ${name}: ${parameters} parameters`),
     ),
+  'lines fit in 120 columns': ({ files }) =>
+    [...files].flatMap(([file, source]) =>
+      source.text
+        .split('\n')
+        .flatMap((line, index) => (line.length > 120 ? [`${file}:${index + 1}: ${line.length} columns`] : [])),
+    ),
   'rooms are small': ({ files }) =>
     [...groupBy(files, ([file]) => roomOf(file))]
-      .map(([room, inside]) => ({ room, count: inside.length, length: inside.reduce((sum, [, source]) => sum + lines(source), 0) }))
+      .map(([room, inside]) => ({
+        room,
+        count: inside.length,
+        length: inside.reduce((sum, [, source]) => sum + lines(source), 0),
+      }))
       .filter(({ count, length }) => count > 15 || length > 1_700)
       .map(({ room, count, length }) => `${room}: ${count} files, ${length} lines`),
   'names say what is inside': ({ files }) =>
-    [...files.keys()].filter((file) => /(^|[/.-])(utils?|helpers?|common|misc|managers?)([/.-]|$)/i.test(file) || /[^a-z0-9./-]/.test(file)),
-  'names are words of the field': ({ files }) => [...files].flatMap(([file, source]) => bannedIn(source).map((name) => `${file} declares ${name}`)),
+    [...files.keys()].filter(
+      (file) => /(^|[/.-])(utils?|helpers?|common|misc|managers?)([/.-]|$)/i.test(file) || /[^a-z0-9./-]/.test(file),
+    ),
+  'names are words of the field': ({ files }) =>
+    [...files].flatMap(([file, source]) => bannedIn(source).map((name) => `${file} declares ${name}`)),
   'importing starts nothing': ({ files }) =>
-    [...files].filter(([file]) => !entrances.test(file)).flatMap(([file, source]) => onImport(source).map((what) => `${file}: ${what}`)),
+    [...files]
+      .filter(([file]) => !entrances.test(file))
+      .flatMap(([file, source]) => onImport(source).map((what) => `${file}: ${what}`)),
   'nothing knows that it is tested': (house) => matching(house, /NODE_ENV\s*[!=]==?\s*['"]test['"]|VITEST/, /^$/),
   'signals are joined by kernel/async.ts': (house) => matching(house, /\bAbortSignal\.any\(/, /^$/),
   'nothing is left to do': (house) => matching(house, /\b(TODO|FIXME|XXX|HACK)\b/, /^$/),

@@ -23,7 +23,10 @@ export type Bare = {
 export async function createBare(storage: TestStorage): Promise<Bare> {
   const place = await storage.create();
   const database = await openDatabase({ ...place, poolSize: 4 });
-  const bare = createBareOver(database, loadConfig({ LOG_LEVEL: 'silent', TURNS_PER_MINUTE: '0', GUESTS_PER_HOUR: '0' }));
+  const bare = createBareOver(
+    database,
+    loadConfig({ LOG_LEVEL: 'silent', TURNS_PER_MINUTE: '0', GUESTS_PER_HOUR: '0' }),
+  );
   return {
     ...bare,
     async close() {
@@ -34,8 +37,17 @@ export async function createBare(storage: TestStorage): Promise<Bare> {
 }
 
 export function createBareOver(database: Database, config: Config): Bare {
-  const composition = compose({ config, database, logger: createLogger(config.log), secret: 'x'.repeat(32), registry: createToolRegistry([]) });
-  const contexts = createContexts(database, { services: composition.services, shares: new AnswerShares(config.http.answers) });
+  const composition = compose({
+    config,
+    database,
+    logger: createLogger(config.log),
+    secret: 'x'.repeat(32),
+    registry: createToolRegistry([]),
+  });
+  const contexts = createContexts(database, {
+    services: composition.services,
+    shares: new AnswerShares(config.http.answers),
+  });
   return {
     database,
     log: composition.services.log,
@@ -45,7 +57,9 @@ export function createBareOver(database: Database, config: Config): Bare {
       if (faults.length > 0) throw new Error(faults.map(({ message }) => message).join('; '));
       const viewer = { userId, roles: ['USER' as const], expiresAt: new Date(Date.now() + 3_600_000) };
       const contextValue = contexts(viewer, () => new AbortController().signal);
-      const { data, errors } = (await execute({ schema, document, variableValues, contextValue })) as ExecutionResult<Record<string, unknown>>;
+      const { data, errors } = (await execute({ schema, document, variableValues, contextValue })) as ExecutionResult<
+        Record<string, unknown>
+      >;
       if (contextValue.budget.refusal) throw contextValue.budget.refusal;
       contextValue.endAnswer();
       if (errors) throw new Error(`Unexpected errors: ${JSON.stringify(errors)}`, { cause: errors[0]?.originalError });

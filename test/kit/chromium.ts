@@ -11,7 +11,8 @@ if (!executablePath && process.env.CI) throw new Error(`In CI nothing may be ski
 /** A suite in a browser; skipped by name where there is none, except in CI, where it fails. */
 export function describeInChromium(title: string, suite: () => void): void {
   if (!executablePath) console.warn(`SKIPPED: ${title}: ${missing}`);
-  describe.runIf(executablePath !== undefined)(title, { timeout: 120_000 }, suite); // a page of nine megabytes, on small machines
+  // A page of nine megabytes, on small machines.
+  describe.runIf(executablePath !== undefined)(title, { timeout: 120_000 }, suite);
 }
 
 /** A browser with a profile of its own, which calls nobody but the pages that it is shown. */

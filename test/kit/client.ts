@@ -21,12 +21,20 @@ export type TestClient = {
 
 export function createTestClient(url: string, token: string | null): TestClient {
   const sockets: Client[] = [];
-  const headers = { 'content-type': 'application/json', accept: 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'application/json',
+    ...(token ? { authorization: `Bearer ${token}` } : {}),
+  };
   return {
     token,
     url,
     async execute(document, variables) {
-      const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query: print(document), variables }) });
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ query: print(document), variables }),
+      });
       return (await response.json()) as never;
     },
     async request(document, variables) {

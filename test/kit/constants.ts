@@ -9,14 +9,19 @@ type Frame = ReadonlyMap<ts.Node, unknown>;
 type Closure = { closure: ts.SignatureDeclaration; frame: Frame };
 type Declaration = ts.VariableDeclaration | ts.FunctionDeclaration | ts.ParameterDeclaration | ts.BindingElement;
 
-const isClosure = (value: unknown): value is Closure => typeof value === 'object' && value !== null && 'closure' in value;
-const isDeclared = (name: ts.BindingName, text: string): name is ts.Identifier => ts.isIdentifier(name) && name.text === text;
+const isClosure = (value: unknown): value is Closure =>
+  typeof value === 'object' && value !== null && 'closure' in value;
+const isDeclared = (name: ts.BindingName, text: string): name is ts.Identifier =>
+  ts.isIdentifier(name) && name.text === text;
 
 const define = (target: object, key: PropertyKey, get: () => unknown): void =>
   void Object.defineProperty(target, key, { enumerable: true, configurable: true, get });
 
 /** The declaration of a name within the pattern of a variable or a parameter. */
-function inPattern(owner: ts.VariableDeclaration | ts.ParameterDeclaration | ts.BindingElement, text: string): Declaration | null {
+function inPattern(
+  owner: ts.VariableDeclaration | ts.ParameterDeclaration | ts.BindingElement,
+  text: string,
+): Declaration | null {
   if (isDeclared(owner.name, text)) return owner;
   if (ts.isIdentifier(owner.name)) return null;
   for (const element of owner.name.elements) {
@@ -39,14 +44,17 @@ function inStatements(statements: readonly ts.Statement[], text: string): Declar
 }
 
 /**
- * Computes constant expressions of sources without running them: texts, templates, calls of functions that return such. Where it depends on a
- * condition that is not known, or on an argument, it takes each branch and each call that it finds: `alternatives` are all values there are.
+ * Computes constant expressions of sources without running them: texts, templates, calls of functions that return such.
+ * Where it depends on a condition that is not known, or on an argument, it takes each branch and each call that it
+ * finds: `alternatives` are all values there are.
  */
 export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
   const names = new Map([...files].map(([file, source]) => [source, file]));
   /** Every literal that a value was made of. */
   const used = new Set<ts.Node>();
-  const calls = groupBy([...files.values()].flatMap(callsIn), ({ expression }) => (ts.isIdentifier(expression) ? expression.text : ''));
+  const calls = groupBy([...files.values()].flatMap(callsIn), ({ expression }) =>
+    ts.isIdentifier(expression) ? expression.text : '',
+  );
   let path: { option: number; of: number }[] = [];
   let depth = 0;
   let decided = new Map<string, number>();
@@ -91,7 +99,8 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
     for (const statement of source.statements) {
       if (!ts.isExportDeclaration(statement) || !statement.moduleSpecifier) continue;
       const from = targetOf(file, (statement.moduleSpecifier as ts.StringLiteral).text);
-      const named = statement.exportClause && ts.isNamedExports(statement.exportClause) ? statement.exportClause.elements : null;
+      const named =
+        statement.exportClause && ts.isNamedExports(statement.exportClause) ? statement.exportClause.elements : null;
       const element = named?.find((each) => each.name.text === name);
       const found = element || !named ? resolveExport(from, element?.propertyName?.text ?? name) : null;
       if (found) return found;
@@ -129,11 +138,14 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
   function declaredValue(declaration: Declaration, frame: Frame): unknown {
     if (ts.isFunctionDeclaration(declaration)) return { closure: declaration, frame } satisfies Closure;
     if (ts.isParameter(declaration)) return argumentOf(declaration, frame);
-    if (ts.isVariableDeclaration(declaration)) return declaration.initializer ? evaluate(declaration.initializer, frame) : unknown;
+    if (ts.isVariableDeclaration(declaration))
+      return declaration.initializer ? evaluate(declaration.initializer, frame) : unknown;
     const pattern = declaration.parent;
     const whole = declaredValue(pattern.parent, frame);
     if (whole === unknown) return unknown;
-    const key = ts.isArrayBindingPattern(pattern) ? pattern.elements.indexOf(declaration) : (declaration.propertyName ?? declaration.name).getText();
+    const key = ts.isArrayBindingPattern(pattern)
+      ? pattern.elements.indexOf(declaration)
+      : (declaration.propertyName ?? declaration.name).getText();
     const value = (whole as Record<string, unknown> | undefined)?.[key];
     return value === undefined && declaration.initializer ? evaluate(declaration.initializer, frame) : value;
   }
@@ -142,10 +154,16 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
   function argumentOf(parameter: ts.ParameterDeclaration, frame: Frame): unknown {
     if (frame.has(parameter)) return frame.get(parameter);
     const owner = parameter.parent;
-    const declared = ts.isFunctionDeclaration(owner) ? owner : ts.isVariableDeclaration(owner.parent) ? owner.parent : null;
+    const declared = ts.isFunctionDeclaration(owner)
+      ? owner
+      : ts.isVariableDeclaration(owner.parent)
+        ? owner.parent
+        : null;
     const index = owner.parameters.indexOf(parameter);
     if (!declared?.name) return unknown;
-    const callers = (calls.get(declared.name.getText()) ?? []).filter(({ expression }) => resolve(expression as ts.Identifier) === declared);
+    const callers = (calls.get(declared.name.getText()) ?? []).filter(
+      ({ expression }) => resolve(expression as ts.Identifier) === declared,
+    );
     const given = callers.map((call) => call.arguments[index]);
     if (given.length === 0) return unknown;
     const chosen = given[choose(`argument ${place(parameter)} ${index}`, given.length)];
@@ -157,7 +175,11 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
     const inner = new Map(frame);
     closure.parameters.forEach((parameter, index) => {
       if (parameter.dotDotDotToken) inner.set(parameter, given.slice(index));
-      else inner.set(parameter, given[index] === undefined && parameter.initializer ? evaluate(parameter.initializer, inner) : given[index]);
+      else
+        inner.set(
+          parameter,
+          given[index] === undefined && parameter.initializer ? evaluate(parameter.initializer, inner) : given[index],
+        );
     });
     const { body } = closure as ts.ArrowFunction;
     if (!body) return unknown;
@@ -168,7 +190,8 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
   function runStatements(statements: readonly ts.Statement[], frame: Frame): { value: unknown } | null {
     for (const statement of statements) {
       if (ts.isVariableStatement(statement) || ts.isFunctionDeclaration(statement)) continue;
-      if (ts.isReturnStatement(statement)) return { value: statement.expression ? evaluate(statement.expression, frame) : undefined };
+      if (ts.isReturnStatement(statement))
+        return { value: statement.expression ? evaluate(statement.expression, frame) : undefined };
       if (!ts.isIfStatement(statement)) return { value: unknown };
       const branch = condition(statement.expression, frame) ? statement.thenStatement : statement.elseStatement;
       const done = branch ? runStatements(ts.isBlock(branch) ? branch.statements : [branch], frame) : null;
@@ -179,7 +202,9 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
 
   function condition(expression: ts.Expression, frame: Frame): boolean {
     const value = evaluate(expression, frame);
-    return value === unknown ? choose(`condition ${expression.getText()} ${names.get(expression.getSourceFile())}`, 2) === 0 : Boolean(value);
+    return value === unknown
+      ? choose(`condition ${expression.getText()} ${names.get(expression.getSourceFile())}`, 2) === 0
+      : Boolean(value);
   }
 
   function evaluate(node: ts.Expression, frame: Frame): unknown {
@@ -194,14 +219,21 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
       const declaration = resolve(node);
       return declaration ? declaredValue(declaration, frame) : unknown;
     }
-    if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isSatisfiesExpression(node) || ts.isNonNullExpression(node))
+    if (
+      ts.isParenthesizedExpression(node) ||
+      ts.isAsExpression(node) ||
+      ts.isSatisfiesExpression(node) ||
+      ts.isNonNullExpression(node)
+    )
       return evaluate(node.expression, frame);
     if (ts.isArrowFunction(node) || ts.isFunctionExpression(node)) return { closure: node, frame } satisfies Closure;
-    if (ts.isConditionalExpression(node)) return evaluate(condition(node.condition, frame) ? node.whenTrue : node.whenFalse, frame);
+    if (ts.isConditionalExpression(node))
+      return evaluate(condition(node.condition, frame) ? node.whenTrue : node.whenFalse, frame);
     if (ts.isArrayLiteralExpression(node)) return listOf(node.elements, frame);
     if (ts.isObjectLiteralExpression(node)) return record(node, frame);
     if (ts.isPropertyAccessExpression(node)) return memberOf(evaluate(node.expression, frame), node.name.text);
-    if (ts.isElementAccessExpression(node)) return memberOf(evaluate(node.expression, frame), evaluate(node.argumentExpression, frame));
+    if (ts.isElementAccessExpression(node))
+      return memberOf(evaluate(node.expression, frame), evaluate(node.argumentExpression, frame));
     if (ts.isCallExpression(node)) return callOf(node, frame);
     if (ts.isBinaryExpression(node)) return binary(node, frame);
     if (node.kind === ts.SyntaxKind.TrueKeyword) return true;
@@ -234,7 +266,8 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
     const made = {};
     for (const each of node.properties) {
       if (ts.isSpreadAssignment(each)) Object.assign(made, evaluate(each.expression, frame));
-      else if (ts.isPropertyAssignment(each)) define(made, each.name.getText(), () => evaluate(each.initializer, frame));
+      else if (ts.isPropertyAssignment(each))
+        define(made, each.name.getText(), () => evaluate(each.initializer, frame));
       else if (ts.isShorthandPropertyAssignment(each)) define(made, each.name.text, () => evaluate(each.name, frame));
       else if (each.name) define(made, each.name.getText(), () => unknown);
     }
@@ -242,7 +275,9 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
   }
 
   const memberOf = (owner: unknown, key: unknown): unknown =>
-    owner === unknown || key === unknown || owner == null || isClosure(owner) ? unknown : (owner as Record<string, unknown>)[key as string];
+    owner === unknown || key === unknown || owner == null || isClosure(owner)
+      ? unknown
+      : (owner as Record<string, unknown>)[key as string];
 
   function callOf(node: ts.CallExpression, frame: Frame): unknown {
     const given = () => listOf(node.arguments, frame);
@@ -269,7 +304,10 @@ export function createConstants(files: ReadonlyMap<string, ts.SourceFile>) {
 
   function binary({ left, operatorToken, right }: ts.BinaryExpression, frame: Frame): unknown {
     const value = evaluate(left, frame);
-    if (operatorToken.kind === ts.SyntaxKind.AmpersandAmpersandToken || operatorToken.kind === ts.SyntaxKind.BarBarToken) {
+    if (
+      operatorToken.kind === ts.SyntaxKind.AmpersandAmpersandToken ||
+      operatorToken.kind === ts.SyntaxKind.BarBarToken
+    ) {
       const isAnd = operatorToken.kind === ts.SyntaxKind.AmpersandAmpersandToken;
       return condition(left, frame) === isAnd ? evaluate(right, frame) : value;
     }

@@ -46,7 +46,8 @@ const addressOf = (name: string): string => Object.assign(new URL(address), { pa
 async function template(): Promise<string> {
   const name = `colloquy_template_${await fingerprint()}`;
   await asAdmin(async (client) => {
-    const exists = async () => (await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name])).rowCount === 1;
+    const exists = async () =>
+      (await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name])).rowCount === 1;
     if (await exists()) return;
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [name]);
     if (await exists()) return;
@@ -76,7 +77,10 @@ const preparedFolder = process.env.TEST_PREPARED ?? tmpdir();
 
 const scratch = (): Promise<string> => mkdtemp(join(tmpdir(), 'colloquy-test-'));
 
-/** Prepared data directories: copying one is several times faster than making one. `empty` holds a database without tables. */
+/**
+ * Prepared data directories: copying one is several times faster than making one. `empty` holds a database without
+ * tables.
+ */
 async function prepared(empty: boolean): Promise<string> {
   const place = join(preparedFolder, `colloquy-prepared-${empty ? 'empty-' : ''}${await fingerprint()}`);
   if (existsSync(place)) return place;
@@ -118,12 +122,14 @@ export const storages: readonly TestStorage[] = [
 
 /** A suite of promises that every storage keeps; shown as skipped where one is not available. */
 export function describeStorages(title: string, suite: (storage: TestStorage) => void, chosen = storages): void {
-  for (const storage of chosen) describe.skipIf(!storage.available)(`${title} over ${storage.name}`, () => suite(storage));
+  for (const storage of chosen)
+    describe.skipIf(!storage.available)(`${title} over ${storage.name}`, () => suite(storage));
 }
 
 /**
- * A suite of what statements do and cost, which is the same wherever they run: over the server by default, where one answers, and over every
- * storage in the full run. That storages are alike is for `describeStorages` to show, and flows run over both.
+ * A suite of what statements do and cost, which is the same wherever they run: over the server by default, where one
+ * answers, and over every storage in the full run. That storages are alike is for `describeStorages` to show, and flows
+ * run over both.
  */
 export function describeStatements(title: string, suite: (storage: TestStorage) => void): void {
   const [embedded, server] = storages as [TestStorage, TestStorage];

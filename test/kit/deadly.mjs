@@ -2,8 +2,9 @@ import { subscribe } from 'node:diagnostics_channel';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 
 /**
- * Loaded as a module of tools, of which it has none: ends its process when a turn that is named in the file DEADLY_TURNS, by its key in the database
- * and for how many times, says its first word. Each time is a line in that file with `.log` behind its name.
+ * Loaded as a module of tools, of which it has none: ends its process when a turn that is named in the file
+ * DEADLY_TURNS, by its key in the database and for how many times, says its first word. Each time is a line in that
+ * file with `.log` behind its name.
  */
 const { DEADLY_TURNS: file } = process.env;
 const linesOf = (name) =>

@@ -3,7 +3,14 @@ import type { ModelEvent } from '../../src/contracts/model-event.ts';
 import { textMessage } from '../../src/contracts/model-message.ts';
 import type { ModelProvider, ModelRequest } from '../../src/contracts/model-provider.ts';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
-import { type Call, type EnginePorts, runTurn, type ToolPorts, type TurnEnd, type TurnWork } from '../../src/engine/index.ts';
+import {
+  type Call,
+  type EnginePorts,
+  runTurn,
+  type ToolPorts,
+  type TurnEnd,
+  type TurnWork,
+} from '../../src/engine/index.ts';
 import { ProviderError } from '../../src/kernel/errors.ts';
 import { inlineChecker } from './json-checker.ts';
 
@@ -61,7 +68,10 @@ export async function endOf(...run: Parameters<typeof runTurn>): Promise<TurnEnd
   return end;
 }
 
-/** Ports that write down what is asked of them. `scripts` answer the calls in order; the last one answers all further ones. */
+/**
+ * Ports that write down what is asked of them. `scripts` answer the calls in order; the last one answers all further
+ * ones.
+ */
 export function createPorts(scripts: readonly Script[], more: Partial<EnginePorts> = {}) {
   const told: {
     events: EventBody[];

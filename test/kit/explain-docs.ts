@@ -57,7 +57,8 @@ const shown = ({ text }: Statement): string =>
 async function section({ title, why, run, pick }: Entry, database: Parameters<typeof planOf>[0]): Promise<string> {
   const { statements } = await statementsOf(run);
   const statement = statements.find(({ text }) => pick.test(text));
-  if (!statement) throw new Error(`${title}: no statement matches ${pick} among:\n${statements.map(({ text }) => text).join('\n')}`);
+  if (!statement)
+    throw new Error(`${title}: no statement matches ${pick} among:\n${statements.map(({ text }) => text).join('\n')}`);
   return `## ${title}\n\n${why}\n\n\`\`\`sql\n${shown(statement)}\n\`\`\`\n\n\`\`\`\n${await planOf(database, statement)}\n\`\`\`\n`;
 }
 
@@ -68,7 +69,12 @@ await inScratch(async (url) => {
 
   const crowd = 40;
   for (let n = 0; n < crowd; n++) {
-    const ids = await plant(database, { ownerId: await plantUser(database), conversations: 50, turns: 20, eventsPerTurn: 6 });
+    const ids = await plant(database, {
+      ownerId: await plantUser(database),
+      conversations: 50,
+      turns: 20,
+      eventsPerTurn: 6,
+    });
     await plantBranches(database, ids, 2);
     await plantUnfinished(database, ids.slice(0, 10), 'RUNNING');
     await plantUnfinished(database, ids.slice(0, 20), 'QUEUED');
@@ -78,7 +84,9 @@ await inScratch(async (url) => {
   const [deep] = (await plant(database, { ownerId, conversations: 1, turns: 20_000, eventsPerTurn: 6 })) as [string];
   await plantUnfinished(database, many.slice(0, 20), 'LOST');
   await plantUnfinished(database, many.slice(100, 160), 'QUEUED');
-  await database.query(`UPDATE conversation SET deleted_at = now() - interval '1 hour' WHERE id = ANY($1::uuid[])`, [many.slice(200, 300)]);
+  await database.query(`UPDATE conversation SET deleted_at = now() - interval '1 hour' WHERE id = ANY($1::uuid[])`, [
+    many.slice(200, 300),
+  ]);
   await database.query(
     `INSERT INTO compaction (turn_id, created_at) SELECT id, now() - interval '1 minute' FROM turn WHERE conversation_id = ANY($1::uuid[])`,
     [many.slice(400, 450)],
@@ -91,13 +99,27 @@ await inScratch(async (url) => {
     'SELECT id, idempotency_key AS key FROM turn WHERE conversation_id = $1 AND ordinal = 10000',
     [deep],
   );
-  const [leaf] = await database.query<{ id: string }>('SELECT active_leaf_id AS id FROM conversation WHERE id = $1', [deep]);
-  const [middle] = await database.query<{ updatedAt: Date; lastMessageAt: Date; createdAt: Date; title: string; totalCost: string; id: string }>(
+  const [leaf] = await database.query<{ id: string }>('SELECT active_leaf_id AS id FROM conversation WHERE id = $1', [
+    deep,
+  ]);
+  const [middle] = await database.query<{
+    updatedAt: Date;
+    lastMessageAt: Date;
+    createdAt: Date;
+    title: string;
+    totalCost: string;
+    id: string;
+  }>(
     `SELECT id, updated_at AS "updatedAt", last_message_at AS "lastMessageAt", created_at AS "createdAt", title, total_cost AS "totalCost" FROM conversation WHERE id = $1`,
     [many[1_500]],
   );
-  const [account] = await database.query<{ id: string }>('SELECT id FROM usage WHERE conversation_id = $1 ORDER BY id OFFSET 10000 LIMIT 1', [deep]);
-  const held = await database.query<{ id: string; fence: number }>(`SELECT id, fence FROM turn WHERE status = 'RUNNING' LIMIT 20`);
+  const [account] = await database.query<{ id: string }>(
+    'SELECT id FROM usage WHERE conversation_id = $1 ORDER BY id OFFSET 10000 LIMIT 1',
+    [deep],
+  );
+  const held = await database.query<{ id: string; fence: number }>(
+    `SELECT id, fence FROM turn WHERE status = 'RUNNING' LIMIT 20`,
+  );
   const writing = await database.query<Writer>(
     `UPDATE conversation_log l SET writer_turn_id = t.id, writer_fence = t.fence
      FROM (SELECT id, conversation_id, fence FROM turn WHERE status = 'RUNNING' LIMIT 20) t WHERE t.conversation_id = l.conversation_id
@@ -106,9 +128,13 @@ await inScratch(async (url) => {
   const viewer = { userId: ownerId, roles: ['USER' as const], expiresAt: new Date(Date.now() + 3_600_000) };
 
   const inDeep = (selection: string) => () =>
-    bare.ask(ownerId, `query($id: ID!) { conversation(id: $id) { ${selection} } }`, { id: toGlobalId('Conversation', deep) });
-  const conversations = (args: string) => () => bare.ask(ownerId, `{ conversations(first: 20, ${args}) { nodes { id } } }`);
-  const from = (order: string, key: string) => `orderBy: ${order}, after: "${encodeCursor(`conversations:${order}`, [key, middle!.id])}"`;
+    bare.ask(ownerId, `query($id: ID!) { conversation(id: $id) { ${selection} } }`, {
+      id: toGlobalId('Conversation', deep),
+    });
+  const conversations = (args: string) => () =>
+    bare.ask(ownerId, `{ conversations(first: 20, ${args}) { nodes { id } } }`);
+  const from = (order: string, key: string) =>
+    `orderBy: ${order}, after: "${encodeCursor(`conversations:${order}`, [key, middle!.id])}"`;
   const list = /FROM "public"."conversation" WHERE.*ORDER BY/s;
 
   const entries: Entry[] = [
@@ -200,7 +226,9 @@ await inScratch(async (url) => {
       title: 'Claiming a turn when none was lost',
       why: 'The same statement when no lease has run out: the oldest waiting turn of the user who runs the fewest. `turn_queue` is entered once for each of 50 users at the most, however many turns wait, and leaves out the turns behind others; `turn_unfinished` makes sure; `turn_live` counts what a user runs.',
       run: async () => {
-        await database.query(`UPDATE turn SET lease_until = now() + interval '1 hour' WHERE status IN ('RUNNING', 'RECOVERING')`);
+        await database.query(
+          `UPDATE turn SET lease_until = now() + interval '1 hour' WHERE status IN ('RUNNING', 'RECOVERING')`,
+        );
         await claimNext({ database, log }, { worker: 'explain', leaseMs: 6_000, perUser: 10 });
       },
       pick: /expired AS/,
@@ -215,7 +243,11 @@ await inScratch(async (url) => {
       title: 'Storing what models say',
       why: 'One statement for all turns of a process that have words. `conversation_log_pkey` finds each log that gets some, and no other is read, however many there are.',
       run: () =>
-        Promise.all(writing.map((writer) => log.append(writer, [{ type: 'message-updated', messageId: writer.turnId, changed: ['status'] }]))),
+        Promise.all(
+          writing.map((writer) =>
+            log.append(writer, [{ type: 'message-updated', messageId: writer.turnId, changed: ['status'] }]),
+          ),
+        ),
       pick: /json_to_recordset/,
     },
     {
@@ -262,9 +294,9 @@ await inScratch(async (url) => {
 
   const sections: string[] = [];
   for (const entry of entries) sections.push(await section(entry, database));
-  const [{ version }] = (await database.query<{ version: string }>('SHOW server_version')).map((row) => ({ version: Object.values(row)[0] })) as [
-    { version: string },
-  ];
+  const [{ version }] = (await database.query<{ version: string }>('SHOW server_version')).map((row) => ({
+    version: Object.values(row)[0],
+  })) as [{ version: string }];
   const sizes = await database.query<{ name: string; rows: number }>(
     `SELECT relname AS name, n_live_tup AS rows FROM pg_stat_user_tables WHERE relname NOT LIKE '\\_%' ORDER BY relname`,
   );

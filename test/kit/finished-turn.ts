@@ -1,5 +1,11 @@
 import { expect } from 'vitest';
-import { ConversationDocument, PollDocument, TurnDocument, type TurnFactsFragment, TurnLiveDocument } from '../generated/graphql.ts';
+import {
+  ConversationDocument,
+  PollDocument,
+  TurnDocument,
+  type TurnFactsFragment,
+  TurnLiveDocument,
+} from '../generated/graphql.ts';
 import { framesOf, type TestClient } from './client.ts';
 import { createReader, type Reader, sha256 } from './reader.ts';
 
@@ -9,8 +15,9 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 type Where = { conversationId: string; turnId: string };
 
 /**
- * What must hold of every turn that has completed, however many processes it took, seen as any client sees it. `reader` followed the
- * turn from its beginning; `rows` is how many calls of the provider it must be charged with. Returns the turn.
+ * What must hold of every turn that has completed, however many processes it took, seen as any client sees it. `reader`
+ * followed the turn from its beginning; `rows` is how many calls of the provider it must be charged with. Returns the
+ * turn.
  */
 export async function checkFinishedTurn(
   client: TestClient,
@@ -29,7 +36,12 @@ export async function checkFinishedTurn(
   expect(others).toEqual([]);
   const text = reader.text(completed!.message.id);
   expect(completed).toMatchObject({ contentLength: text.length, contentSha256: sha256(text) });
-  expect(turn.finalMessage).toMatchObject({ id: completed!.message.id, content: text, contentSha256: sha256(text), status: 'COMPLETE' });
+  expect(turn.finalMessage).toMatchObject({
+    id: completed!.message.id,
+    content: text,
+    contentSha256: sha256(text),
+    status: 'COMPLETE',
+  });
 
   await checkAccount(client, conversationId, turn, rows);
   const { totalTokens, costUsd, requests } = turn.usageTotals;
@@ -40,7 +52,12 @@ export async function checkFinishedTurn(
 }
 
 /** One row per call, and every sum that hangs on the rows. The conversation has this turn only. */
-async function checkAccount(client: TestClient, conversationId: string, turn: TurnFactsFragment, rows: number): Promise<void> {
+async function checkAccount(
+  client: TestClient,
+  conversationId: string,
+  turn: TurnFactsFragment,
+  rows: number,
+): Promise<void> {
   expect(turn.usage).toHaveLength(rows);
   const tokens = sum(turn.usage.map(({ totalTokens }) => totalTokens));
   const cost = turn.usage.reduce((total, { costUsd }) => total + micros(costUsd), 0n);
@@ -54,7 +71,12 @@ async function checkAccount(client: TestClient, conversationId: string, turn: Tu
 }
 
 /** The log read from its beginning gives the same again, as a stream and by polling. */
-async function checkReplays(client: TestClient, { conversationId, turnId }: Where, messageId: string, text: string): Promise<void> {
+async function checkReplays(
+  client: TestClient,
+  { conversationId, turnId }: Where,
+  messageId: string,
+  text: string,
+): Promise<void> {
   const replay = createReader();
   for await (const frame of framesOf(client.socket(), TurnLiveDocument, { id: turnId })) replay.take(frame);
   expect(replay.text(messageId)).toBe(text);

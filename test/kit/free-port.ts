@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Below what systems give to outgoing connections and to listeners without a wish, so that none of those takes it before its user does. */
+/**
+ * Below what systems give to outgoing connections and to listeners without a wish, so that none of those takes it
+ * before its user does.
+ */
 const [lowest, highest] = [20_000, 32_000];
 
 /** A port of loopback that nobody listens on now, and that nobody is given by chance. */

@@ -33,7 +33,11 @@ export async function createFront(storage: TestStorage): Promise<Front> {
   const place = await storage.create();
   const database = await openDatabase({ ...place, poolSize: 6 });
   const config = loadConfig({ JWT_SECRET: secret });
-  const logger = createLogger({ level: 'warn', production: true, destination: { write: (line) => void lines.push(line) } });
+  const logger = createLogger({
+    level: 'warn',
+    production: true,
+    destination: { write: (line) => void lines.push(line) },
+  });
   const composition = compose({ config, database, logger, secret, registry: createToolRegistry([]) });
   const shares = new AnswerShares(config.http.answers);
   const contexts = createContexts(database, { services: composition.services, shares });

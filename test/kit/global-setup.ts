@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { asAdmin } from './admin.ts';
 
 /**
- * What a run leaves behind is found by its name, and removed when the run has ended, however its workers ended: databases, the folder that
- * all temporary files are in, and that of programs which import packages of this repository. Only what was prepared for other runs stays,
- * outside of it.
+ * What a run leaves behind is found by its name, and removed when the run has ended, however its workers ended:
+ * databases, the folder that all temporary files are in, and that of programs which import packages of this repository.
+ * Only what was prepared for other runs stays, outside of it.
  */
 export async function setup(): Promise<(() => Promise<void>) | undefined> {
   if (process.env.TEST_RUN) return undefined; // another project of this run was first
@@ -24,11 +24,15 @@ export async function setup(): Promise<(() => Promise<void>) | undefined> {
 }
 
 /** Inside the repository, so that imports resolve, and ignored by git and the linter. */
-export const clientPrograms = (run = process.env.TEST_RUN): string => fileURLToPath(new URL(`../generated/clients-${run}`, import.meta.url));
+export const clientPrograms = (run = process.env.TEST_RUN): string =>
+  fileURLToPath(new URL(`../generated/clients-${run}`, import.meta.url));
 
 async function dropDatabases(prefix: string): Promise<void> {
   await asAdmin(async (client) => {
-    const { rows } = await client.query('SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)', [prefix]);
-    for (const { name } of rows as { name: string }[]) await client.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+    const { rows } = await client.query('SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)', [
+      prefix,
+    ]);
+    for (const { name } of rows as { name: string }[])
+      await client.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
   }).catch(() => {}); // no PostgreSQL is there: nothing was left in it
 }

@@ -16,7 +16,14 @@ const words = fc.oneof(
 );
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ do: fc.constant('write' as const), type: fc.constantFrom('text-delta', 'reasoning-delta'), text: words }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('write' as const),
+      type: fc.constantFrom('text-delta', 'reasoning-delta'),
+      text: words,
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('cut' as const), part: fc.nat(3), keep: fc.nat(30) }) },
   { weight: 1, arbitrary: fc.constant({ do: 'note' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'recover' as const }) },
@@ -42,7 +49,10 @@ function toEvents(batches: readonly (readonly Step[])[], start: number): LogEven
   return events;
 }
 
-/** Writes part after part, never back into one that it left, as a model does; a cut takes it back to the part that was cut. */
+/**
+ * Writes part after part, never back into one that it left, as a model does; a cut takes it back to the part that was
+ * cut.
+ */
 function createAuthor() {
   let parts: { type: string; text: string }[] = [];
   let open = 0;
@@ -58,7 +68,8 @@ function createAuthor() {
 
   function cut(index: number, keep: number): EventBody[] {
     const cuts = parts.flatMap(({ text }, partIndex): EventBody[] => {
-      const keepLength = partIndex < index ? text.length : partIndex === index ? wholeEnd(text, Math.min(keep, text.length)) : 0;
+      const keepLength =
+        partIndex < index ? text.length : partIndex === index ? wholeEnd(text, Math.min(keep, text.length)) : 0;
       if (keepLength === text.length) return [];
       parts[partIndex]!.text = text.slice(0, keepLength);
       return [{ type: 'part-replaced', messageId, partIndex, keepLength, reason: 'test' }];
@@ -91,7 +102,9 @@ function createAuthor() {
 export function compacted(events: readonly LogEvent[]): LogEvent[] {
   const { remove, replace } = planCompaction(events);
   const bodies = new Map(replace.map(({ seq, body }) => [seq, body]));
-  return events.filter(({ seq }) => !remove.includes(seq)).map((event) => ({ ...event, body: bodies.get(event.seq) ?? event.body }));
+  return events
+    .filter(({ seq }) => !remove.includes(seq))
+    .map((event) => ({ ...event, body: bodies.get(event.seq) ?? event.body }));
 }
 
 /** What a reader with this cursor is given of a log, in one page or in many. */
@@ -105,7 +118,10 @@ export function readAfter(log: readonly LogEvent[], after: number, pageSize = Nu
   }
 }
 
-/** A reader that trusts nothing: a delta must begin exactly where the text of its part ends, and events must come in order. */
+/**
+ * A reader that trusts nothing: a delta must begin exactly where the text of its part ends, and events must come in
+ * order.
+ */
 export function createStrictReader() {
   const parts: TextualPart[] = [];
   let last = 0;
@@ -121,11 +137,15 @@ export function createStrictReader() {
         if (body.type !== 'text-delta' && body.type !== 'reasoning-delta') continue;
         const type = body.type === 'text-delta' ? 'text' : 'reasoning';
         const part = parts[body.partIndex] ?? { type, text: '' };
-        if (part.text.length !== body.offset) throw new Error(`event ${seq}: a delta at ${body.offset} came to a part of ${part.text.length}`);
+        if (part.text.length !== body.offset)
+          throw new Error(`event ${seq}: a delta at ${body.offset} came to a part of ${part.text.length}`);
         if (!body.text.isWellFormed()) throw new Error(`event ${seq}: a surrogate pair was split`);
         if (body.text === '') throw new Error(`event ${seq}: an empty delta`);
         if ('marks' in body) throw new Error(`event ${seq}: marks are no reader's business`);
-        parts[body.partIndex] = { type: part.text === '' ? type : part.type, text: part.text + body.text } as TextualPart;
+        parts[body.partIndex] = {
+          type: part.text === '' ? type : part.type,
+          text: part.text + body.text,
+        } as TextualPart;
       }
     },
     /** Each part's text with its type; what is empty counts for nothing. */

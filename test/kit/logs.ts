@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { EventBody } from '../../src/contracts/turn-event.ts';
-import { type Batch, type Bus, createEventLog, createHub, type EventLog, type Hub, type Writer } from '../../src/events/index.ts';
+import {
+  type Batch,
+  type Bus,
+  createEventLog,
+  createHub,
+  type EventLog,
+  type Hub,
+  type Writer,
+} from '../../src/events/index.ts';
 import type { Database } from '../../src/platform/db.ts';
 
 /** What one process has of the event log: its bus, the log and the hub of its readers. */
@@ -26,8 +34,17 @@ export function openLog(database: Database, bus: Bus, { pollMs = 20 } = {}): Log
 /** A conversation with one running turn, in the hands of its first worker. */
 export async function createTurn({ prisma }: Database): Promise<Writer> {
   const common = { provider: 'openai', model: 'gpt-4o-mini' };
-  const { id: conversationId } = await prisma.conversation.create({ data: { ...common, sessionId: randomUUID(), title: 'A test', language: 'en' } });
-  const turn = { ...common, conversationId, ordinal: 1n, idempotencyKey: randomUUID(), requestHash: '0'.repeat(64), logStart: 0n };
+  const { id: conversationId } = await prisma.conversation.create({
+    data: { ...common, sessionId: randomUUID(), title: 'A test', language: 'en' },
+  });
+  const turn = {
+    ...common,
+    conversationId,
+    ordinal: 1n,
+    idempotencyKey: randomUUID(),
+    requestHash: '0'.repeat(64),
+    logStart: 0n,
+  };
   const { id: turnId } = await prisma.turn.create({ data: { ...turn, status: 'RUNNING', fence: 1 } });
   await prisma.conversationLog.create({ data: { conversationId, writerTurnId: turnId, writerFence: 1 } });
   return { conversationId, turnId, fence: 1 };
@@ -37,7 +54,10 @@ export async function createTurn({ prisma }: Database): Promise<Writer> {
 export async function takeOver(log: EventLog, { conversationId, turnId, fence }: Writer): Promise<Writer> {
   const next = { conversationId, turnId, fence: fence + 1 };
   await log.transact(async (tx, append) => {
-    await tx.query('UPDATE conversation_log SET writer_fence = $2, writer_batch = 0 WHERE conversation_id = $1', [conversationId, next.fence]);
+    await tx.query('UPDATE conversation_log SET writer_fence = $2, writer_batch = 0 WHERE conversation_id = $1', [
+      conversationId,
+      next.fence,
+    ]);
     await append(conversationId, turnId, [{ type: 'turn-recovering', turnId, attempt: next.fence, reason: 'test' }]);
   });
   return next;
@@ -46,8 +66,20 @@ export async function takeOver(log: EventLog, { conversationId, turnId, fence }:
 /** Ends the turn and leaves its log to be compacted, as settlement does. */
 export const finish = (log: EventLog, { conversationId, turnId }: Writer): Promise<void> =>
   log.transact(async (_tx, append) => {
-    const totals = { inputTokens: 0, outputTokens: 0, totalTokens: 0, costUsd: '0.000000', requests: 0, unpricedRequests: 0 };
-    await append(conversationId, turnId, [{ type: 'turn-finished', turnId, status: 'COMPLETED', finishReason: 'STOP', totals, error: null }], turnId);
+    const totals = {
+      inputTokens: 0,
+      outputTokens: 0,
+      totalTokens: 0,
+      costUsd: '0.000000',
+      requests: 0,
+      unpricedRequests: 0,
+    };
+    await append(
+      conversationId,
+      turnId,
+      [{ type: 'turn-finished', turnId, status: 'COMPLETED', finishReason: 'STOP', totals, error: null }],
+      turnId,
+    );
   });
 
 /** An event that never merges with another, known by its tag. */
@@ -64,7 +96,10 @@ export function createRandom(seed: number): () => number {
   };
 }
 
-/** A bus that does to messages all that a network may: it loses, repeats, delays and reorders them, and takes the events out of some. */
+/**
+ * A bus that does to messages all that a network may: it loses, repeats, delays and reorders them, and takes the events
+ * out of some.
+ */
 export function createUnrulyBus(inner: Bus, random: () => number): Bus {
   let late: Batch[] = [];
   return {

@@ -1,6 +1,9 @@
 import { breathe } from '../../src/kernel/async.ts';
 
-/** The longest time, in milliseconds, that the loop of this thread was not free, from the beginning of the work to its end. Rejects as the work does. */
+/**
+ * The longest time, in milliseconds, that the loop of this thread was not free, from the beginning of the work to its
+ * end. Rejects as the work does.
+ */
 export async function longestSlice(work: () => Promise<unknown>): Promise<number> {
   let isDone = false;
   let longest = 0;

@@ -1,7 +1,7 @@
 /**
- * Preloaded into a process of the product: at SIGUSR2 it prints for how long its event loop was held at the most since the last such signal,
- * in milliseconds, as a line "LOOP <ms>". A slice is no longer than the time that the process computed in it: while it waits for a
- * processor it holds nothing, however long that takes on a busy machine.
+ * Preloaded into a process of the product: at SIGUSR2 it prints for how long its event loop was held at the most since
+ * the last such signal, in milliseconds, as a line "LOOP <ms>". A slice is no longer than the time that the process
+ * computed in it: while it waits for a processor it holds nothing, however long that takes on a busy machine.
  */
 let last = performance.now();
 let computed = computedMs();

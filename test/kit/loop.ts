@@ -40,10 +40,15 @@ export async function startIdle(): Promise<Reporting & { close(): Promise<void> 
 }
 
 /**
- * How long a piece of work holds the loop of a process: the shortest of so many rounds, each less what the machine held an idle process
- * meanwhile. What the work itself costs is in every round; what others on this machine cost is not.
+ * How long a piece of work holds the loop of a process: the shortest of so many rounds, each less what the machine held
+ * an idle process meanwhile. What the work itself costs is in every round; what others on this machine cost is not.
  */
-export async function sliceOf(server: Reporting, idle: Reporting, work: () => Promise<void>, rounds = 2): Promise<number> {
+export async function sliceOf(
+  server: Reporting,
+  idle: Reporting,
+  work: () => Promise<void>,
+  rounds = 2,
+): Promise<number> {
   const slices: number[] = [];
   for (let round = 0; round < rounds; round++) {
     await Promise.all([longestSlice(server), longestSlice(idle)]);

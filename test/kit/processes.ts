@@ -8,7 +8,9 @@ const preload = new URL('strike.mjs', import.meta.url).href;
 /** Generous: machines that run tests are small and busy. */
 const startMs = 45_000;
 
-/** A signal that the process sends itself at a point of a turn: the first time it gets there, or after `skip` passings. */
+/**
+ * A signal that the process sends itself at a point of a turn: the first time it gets there, or after `skip` passings.
+ */
 export type Strike = { at: TurnPoint | 'on-the-wire' | 'usage-write'; signal?: NodeJS.Signals; skip?: number };
 
 /** How a process ended. */
@@ -33,7 +35,9 @@ export type Order = { strike: Strike } | { clockMs: number };
 type Starting = { strike?: Strike; obeys?: boolean };
 
 export type Processes = {
-  /** Starts one with exactly this environment, and perhaps arguments for Node, and waits until it says that it is there. */
+  /**
+   * Starts one with exactly this environment, and perhaps arguments for Node, and waits until it says that it is there.
+   */
   start(env: Record<string, string>, strike?: Strike | Starting, nodeArgs?: string[]): Promise<Process>;
   /** Ends whatever still runs, stopped ones too. */
   close(): Promise<void>;
@@ -72,7 +76,9 @@ export function createProcesses(): Processes {
 }
 
 const strikeEnv = (strike?: Strike): Record<string, string> =>
-  strike ? { STRIKE_AT: strike.at, STRIKE_WITH: strike.signal ?? 'SIGKILL', STRIKE_SKIP: String(strike.skip ?? 0) } : {};
+  strike
+    ? { STRIKE_AT: strike.at, STRIKE_WITH: strike.signal ?? 'SIGKILL', STRIKE_SKIP: String(strike.skip ?? 0) }
+    : {};
 
 type Running = Pick<Process, 'output' | 'kill' | 'exited' | 'order'>;
 
@@ -91,7 +97,10 @@ function watch(child: ChildProcess): Running {
   };
 }
 
-/** The address in the greeting, null in that of a worker. Fails with what was printed when the process ends first, or says nothing. */
+/**
+ * The address in the greeting, null in that of a worker. Fails with what was printed when the process ends first, or
+ * says nothing.
+ */
 function greeted(child: ChildProcess, { output, exited }: Running): Promise<string | null> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => reject(new Error(`The process ${why}. It printed:\n${output()}`));

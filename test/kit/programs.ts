@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
 
-/** Whether these programs can be run here. Where one cannot, what is tested with it is skipped, which is said; in CI it fails. */
+/**
+ * Whether these programs can be run here. Where one cannot, what is tested with it is skipped, which is said; in CI it
+ * fails.
+ */
 export function hasPrograms(what: string, ...names: string[]): boolean {
   const missing = names.filter((name) => spawnSync(name, ['--version']).status !== 0);
   if (missing.length === 0) return true;

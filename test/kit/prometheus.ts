@@ -3,7 +3,10 @@ export type Exposition = {
   samples: Sample[];
   /** Kinds of the metrics by their names. */
   types: Map<string, string>;
-  /** The value of the one sample with these labels (others may be there); 0 where there is none. Fails where there are several. */
+  /**
+   * The value of the one sample with these labels (others may be there); 0 where there is none. Fails where there are
+   * several.
+   */
   value(name: string, labels?: Record<string, string>): number;
   has(name: string): boolean;
   sum(name: string, labels?: Record<string, string>): number;
@@ -12,7 +15,9 @@ export type Exposition = {
 const label = String.raw`[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\.)*"`;
 const sampleLine = new RegExp(String.raw`^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(${label}(?:,${label})*)\})? (\S+)$`);
 
-/** Reads the text format line by line, as strictly as Prometheus does, and fails on the first line that is not of it. */
+/**
+ * Reads the text format line by line, as strictly as Prometheus does, and fails on the first line that is not of it.
+ */
 export function parseExposition(text: string): Exposition {
   if (!text.endsWith('\n')) throw new Error('The last line has no end');
   const types = new Map<string, string>();
@@ -28,7 +33,9 @@ export function parseExposition(text: string): Exposition {
   }
   checkHistograms(samples, types);
   const matching = (name: string, labels: Record<string, string> = {}) =>
-    samples.filter((each) => each.name === name && Object.entries(labels).every(([key, value]) => each.labels[key] === value));
+    samples.filter(
+      (each) => each.name === name && Object.entries(labels).every(([key, value]) => each.labels[key] === value),
+    );
   return {
     samples,
     types,
@@ -50,7 +57,11 @@ function readSample(line: string, types: Map<string, string>, helped: Set<string
   const key = `${name}{${labels.split(/,(?=[a-zA-Z_])/).sort()}}`;
   if (seen.has(key)) throw new Error(`${key} comes twice`);
   seen.add(key);
-  const value = /^[+-]?inf$/i.test(number!) ? Number.POSITIVE_INFINITY : /^nan$/i.test(number!) ? Number.NaN : Number(number);
+  const value = /^[+-]?inf$/i.test(number!)
+    ? Number.POSITIVE_INFINITY
+    : /^nan$/i.test(number!)
+      ? Number.NaN
+      : Number(number);
   if (Number.isNaN(value) && !/^nan$/i.test(number!)) throw new Error(`${number} is no value: ${line}`);
   const pairs = [...labels.matchAll(new RegExp(label, 'g'))].map(([pair]) => pair.split(/=(.*)/s) as [string, string]);
   return { name: name!, labels: Object.fromEntries(pairs.map(([at, quoted]) => [at, quoted.slice(1, -1)])), value };
@@ -67,7 +78,8 @@ function checkHistograms(samples: readonly Sample[], types: ReadonlyMap<string, 
     const before = last.get(key);
     if (name.endsWith('_bucket')) {
       const now = { le: le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le), value };
-      if (before && (now.le <= before.le || now.value < before.value)) throw new Error(`The buckets of ${key} do not grow`);
+      if (before && (now.le <= before.le || now.value < before.value))
+        throw new Error(`The buckets of ${key} do not grow`);
       last.set(key, now);
     } else if (name.endsWith('_count') && (before?.le !== Number.POSITIVE_INFINITY || before.value !== value))
       throw new Error(`The buckets of ${key} do not add up to its count`);

@@ -12,12 +12,17 @@ export const rowsUnder = (page: string, column: string): string[] =>
     return /^\|[-|]+\|$/.test(line) && head.includes(`| ${column} |`) ? rows.filter((row) => row.startsWith('| ')) : [];
   });
 
-/** The tests that a piece of a page names: a file in backticks, and after it the titles of tests in that file, each in “quotes”. */
+/**
+ * The tests that a piece of a page names: a file in backticks, and after it the titles of tests in that file, each in
+ * “quotes”.
+ */
 export const proofsOf = (text: string): Proof[] =>
   text
     .split('`test/')
     .slice(1)
-    .flatMap((part) => [...part.matchAll(/“([^”]+)”/g)].map(([, title]) => ({ path: `test/${part.split('`')[0]}`, title: title! })));
+    .flatMap((part) =>
+      [...part.matchAll(/“([^”]+)”/g)].map(([, title]) => ({ path: `test/${part.split('`')[0]}`, title: title! })),
+    );
 
 const quoted = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 

@@ -19,15 +19,24 @@ export type RawSocket = {
   end(): Promise<number>;
 };
 
-export type Opening = { protocol?: string | string[]; origin?: string; path?: string; headers?: Record<string, string> };
+export type Opening = {
+  protocol?: string | string[];
+  origin?: string;
+  path?: string;
+  headers?: Record<string, string>;
+};
 
-export async function openRaw(url: string, { protocol = 'graphql-transport-ws', path = '/graphql', ...options }: Opening = {}): Promise<RawSocket> {
+export async function openRaw(
+  url: string,
+  { protocol = 'graphql-transport-ws', path = '/graphql', ...options }: Opening = {},
+): Promise<RawSocket> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}${path}`, protocol, options);
   const raw: RawSocket = {
     socket,
     received: [],
     closed: null,
-    say: (message) => socket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),
+    say: (message) =>
+      socket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message)),
     async hear(isIt) {
       const found = await until(() => raw.received.find(isIt) ?? (raw.closed ? 'closed' : null), 'a message');
       if (found === 'closed') throw new Error(`The socket was closed with ${raw.closed!.code} ${raw.closed!.reason}`);

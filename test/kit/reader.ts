@@ -4,8 +4,8 @@ import type { EventFragment, FrameFragment } from '../generated/graphql.ts';
 type Kind<N extends EventFragment['__typename']> = Extract<EventFragment, { __typename: N }>;
 
 /**
- * What a strict client makes of frames: it applies deltas by their offsets, and fails on a hole, on text that comes twice, and on events
- * out of order. Its `cursor` is all that it needs to go on elsewhere.
+ * What a strict client makes of frames: it applies deltas by their offsets, and fails on a hole, on text that comes
+ * twice, and on events out of order. Its `cursor` is all that it needs to go on elsewhere.
  */
 export function createReader() {
   const parts = new Map<string, string[]>();
@@ -57,7 +57,8 @@ export function createReader() {
     },
     /** All parts of a message joined. */
     text: (messageId: string): string => (parts.get(messageId) ?? []).join(''),
-    of: <N extends EventFragment['__typename']>(name: N): Kind<N>[] => events.filter((event) => event.__typename === name) as Kind<N>[],
+    of: <N extends EventFragment['__typename']>(name: N): Kind<N>[] =>
+      events.filter((event) => event.__typename === name) as Kind<N>[],
     get finished(): Kind<'TurnFinishedEvent'>[] {
       return this.of('TurnFinishedEvent');
     },

@@ -32,7 +32,11 @@ export async function createRedisServer(): Promise<RedisServer> {
     port,
     url,
     async start() {
-      child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
+      child = spawn(
+        'redis-server',
+        ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+        { stdio: 'ignore' },
+      );
       await until(() => server.command('ping').catch(() => null), 'redis-server to answer');
     },
     async kill() {

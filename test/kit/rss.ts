@@ -7,7 +7,10 @@ const run = promisify(execFile);
 /** The memory that the operating system counts for a process, in bytes. */
 export async function rssOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => null);
-  const kilobytes = status === null ? (await run('ps', ['-o', 'rss=', '-p', String(pid)])).stdout : /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  const kilobytes =
+    status === null
+      ? (await run('ps', ['-o', 'rss=', '-p', String(pid)])).stdout
+      : /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
   return Number(kilobytes) * 1_024;
 }
 

@@ -22,7 +22,10 @@ export const nodeTypes = (schema: GraphQLSchema): string[] =>
 
 export type Place = { name: string; root: string; field: string; path: string; type: string };
 
-/** Every input value that holds one of these scalars, anywhere in the arguments of a field: `Mutation.stopTurn(input.target.turnId)`. */
+/**
+ * Every input value that holds one of these scalars, anywhere in the arguments of a field:
+ * `Mutation.stopTurn(input.target.turnId)`.
+ */
 function placesIn(
   inputs: readonly (GraphQLArgument | GraphQLInputField)[],
   scalars: readonly string[],
@@ -55,7 +58,10 @@ export const placesOf = (schema: GraphQLSchema, scalars: readonly string[]): Pla
       ),
     );
 
-/** All that can be selected of a type without arguments, so many objects deep. Fields of members of unions are named `Type_field`, as they may differ. */
+/**
+ * All that can be selected of a type without arguments, so many objects deep. Fields of members of unions are named
+ * `Type_field`, as they may differ.
+ */
 export function selectionOf(schema: GraphQLSchema, type: GraphQLNamedType, depth: number, prefix = ''): string {
   if (isAbstractType(type)) {
     const members = schema
@@ -69,14 +75,22 @@ export function selectionOf(schema: GraphQLSchema, type: GraphQLNamedType, depth
 function fieldSelection(schema: GraphQLSchema, type: GraphQLNamedType, depth: number, prefix: string): string {
   return fieldsOf(type)
     .filter(({ args }) => !args.some(isRequiredArgument))
-    .map((field) => ({ alias: prefix ? `${prefix}${field.name}: ${field.name}` : field.name, of: getNamedType(field.type) }))
+    .map((field) => ({
+      alias: prefix ? `${prefix}${field.name}: ${field.name}` : field.name,
+      of: getNamedType(field.type),
+    }))
     .filter(({ of }) => isLeafType(of) || depth > 0)
     .map(({ alias, of }) => (isLeafType(of) ? alias : `${alias} ${selectionOf(schema, of, depth - 1)}`))
     .join(' ');
 }
 
 /** A root field called with all its arguments as variables, of which a caller leaves out what it does not need. */
-export function operationFor(schema: GraphQLSchema, root: 'Query' | 'Mutation' | 'Subscription', name: string, depth: number): string {
+export function operationFor(
+  schema: GraphQLSchema,
+  root: 'Query' | 'Mutation' | 'Subscription',
+  name: string,
+  depth: number,
+): string {
   const field = fieldsOf(schema.getType(root)).find((each) => each.name === name)!;
   const variables = field.args.map((arg) => `$${arg.name}: ${arg.type}`).join(', ');
   const given = field.args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');

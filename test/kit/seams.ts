@@ -9,18 +9,26 @@ const packageNames = (source: ts.SourceFile): Set<string> =>
     source.statements.filter(ts.isImportDeclaration).flatMap(({ moduleSpecifier, importClause }) => {
       if (!importClause || (moduleSpecifier as ts.StringLiteral).text.startsWith('.')) return [];
       const { name, namedBindings } = importClause;
-      const named = namedBindings && ts.isNamedImports(namedBindings) ? namedBindings.elements.map((each) => each.name.text) : [];
+      const named =
+        namedBindings && ts.isNamedImports(namedBindings) ? namedBindings.elements.map((each) => each.name.text) : [];
       const all = namedBindings && ts.isNamespaceImport(namedBindings) ? [namedBindings.name.text] : [];
       return [...(name ? [name.text] : []), ...named, ...all];
     }),
   );
 
 const ownShapes = (source: ts.SourceFile): Set<string> =>
-  new Set(source.statements.flatMap((each) => (ts.isTypeAliasDeclaration(each) && ts.isTypeLiteralNode(each.type) ? [each.name.text] : [])));
+  new Set(
+    source.statements.flatMap((each) =>
+      ts.isTypeAliasDeclaration(each) && ts.isTypeLiteralNode(each.type) ? [each.name.text] : [],
+    ),
+  );
 
 const rootOf = (name: ts.EntityName): string => (ts.isIdentifier(name) ? name.text : rootOf(name.left));
 
-/** An object that is passed off as one of a shape of this file's own, or as one of a dependency's type with more than that says. */
+/**
+ * An object that is passed off as one of a shape of this file's own, or as one of a dependency's type with more than
+ * that says.
+ */
 function isForcedShape({ expression, type }: ts.AsExpression, source: ts.SourceFile): boolean {
   const isUnknown = ts.isAsExpression(expression) && expression.type.kind === ts.SyntaxKind.UnknownKeyword;
   if (isUnknown && ts.isTypeLiteralNode(type)) return true;
@@ -34,9 +42,16 @@ function isForcedShape({ expression, type }: ts.AsExpression, source: ts.SourceF
 function keptMethods(source: ts.SourceFile): Set<string> {
   const kept = new Set<string>();
   const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression) && node.expression.name.text === 'bind') {
+    if (
+      ts.isCallExpression(node) &&
+      ts.isPropertyAccessExpression(node.expression) &&
+      node.expression.name.text === 'bind'
+    ) {
       const method = node.expression.expression;
-      if (ts.isPropertyAccessExpression(method) && method.expression.getText(source) === node.arguments[0]?.getText(source))
+      if (
+        ts.isPropertyAccessExpression(method) &&
+        method.expression.getText(source) === node.arguments[0]?.getText(source)
+      )
         kept.add(method.getText(source));
     }
     ts.forEachChild(node, visit);
@@ -54,11 +69,17 @@ const assigned = ({ expression, arguments: [target, given] }: ts.CallExpression,
 function reachedBy(node: ts.Node, source: ts.SourceFile, kept: ReadonlySet<string>): string[] {
   const text = () => node.getText(source).replace(/\s+/g, ' ').slice(0, 80);
   if (ts.isPropertyAccessExpression(node)) {
-    const isOwn = node.expression.kind === ts.SyntaxKind.ThisKeyword || node.expression.kind === ts.SyntaxKind.SuperKeyword;
-    if ((isPrivateName(node.name.text) && !isOwn) || /^(__proto__|setPrototypeOf)$/.test(node.name.text)) return [text()];
+    const isOwn =
+      node.expression.kind === ts.SyntaxKind.ThisKeyword || node.expression.kind === ts.SyntaxKind.SuperKeyword;
+    if ((isPrivateName(node.name.text) && !isOwn) || /^(__proto__|setPrototypeOf)$/.test(node.name.text))
+      return [text()];
     if (node.expression.getText(source) === 'WebAssembly') return [text()];
   }
-  if (ts.isElementAccessExpression(node) && ts.isStringLiteral(node.argumentExpression) && isPrivateName(node.argumentExpression.text))
+  if (
+    ts.isElementAccessExpression(node) &&
+    ts.isStringLiteral(node.argumentExpression) &&
+    isPrivateName(node.argumentExpression.text)
+  )
     return [text()];
   if (ts.isBindingElement(node) && ts.isObjectBindingPattern(node.parent)) {
     const read = node.propertyName ?? node.name;
@@ -73,7 +94,10 @@ function reachedBy(node: ts.Node, source: ts.SourceFile, kept: ReadonlySet<strin
   return [];
 }
 
-/** Where a file reaches what a dependency has not promised: its private properties, prototypes, methods put in place of its own, instances made by hand. */
+/**
+ * Where a file reaches what a dependency has not promised: its private properties, prototypes, methods put in place of
+ * its own, instances made by hand.
+ */
 export function privateParts(source: ts.SourceFile): string[] {
   const found: string[] = [];
   const kept = keptMethods(source);

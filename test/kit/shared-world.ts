@@ -11,13 +11,17 @@ type Shared = { world: World; app: App };
 const worlds = new Map<string, Promise<Shared>>();
 
 async function open(storage: TestStorage, redis: boolean): Promise<Shared> {
-  const world = await createWorld(storage, { redis, env: { TOOLS: toolsModule, MAX_TOOL_ROUNDS: '4', MAX_QUERY_OBJECTS: '100000' } });
+  const world = await createWorld(storage, {
+    redis,
+    env: { TOOLS: toolsModule, MAX_TOOL_ROUNDS: '4', MAX_QUERY_OBJECTS: '100000' },
+  });
   return { world, app: await world.start() };
 }
 
 /**
- * A world as `createWorld` makes one, of which the files of one process share all that is slow: the database, the model and the app that
- * `start` gives. Users are a file's own: two files that speak of alice speak of two. What a file leaves unfinished goes on beside the next.
+ * A world as `createWorld` makes one, of which the files of one process share all that is slow: the database, the model
+ * and the app that `start` gives. Users are a file's own: two files that speak of alice speak of two. What a file
+ * leaves unfinished goes on beside the next.
  */
 export async function joinWorld(storage: TestStorage, redis: boolean): Promise<World> {
   const key = `${storage.name} ${redis}`;

@@ -1,4 +1,7 @@
-/** Preloaded into a process of the product (`NODE_OPTIONS=--import=…`): its wall clock goes SHIFT_CLOCK_MS milliseconds before or behind. */
+/**
+ * Preloaded into a process of the product (`NODE_OPTIONS=--import=…`): its wall clock goes SHIFT_CLOCK_MS milliseconds
+ * before or behind.
+ */
 const shift = Number(process.env.SHIFT_CLOCK_MS);
 const Real = Date;
 

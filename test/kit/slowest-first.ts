@@ -17,7 +17,10 @@ const slowest = [
   'flows/send-stream-resume',
 ];
 
-/** Projects one after the other, since a process is only kept for the next file of its project; within one the slowest first, then the longest. */
+/**
+ * Projects one after the other, since a process is only kept for the next file of its project; within one the slowest
+ * first, then the longest.
+ */
 export class SlowestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const bySize = await super.sort(files);

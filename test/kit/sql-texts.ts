@@ -3,18 +3,26 @@ import { callsIn, createConstants, unknown } from './constants.ts';
 
 /** A statement of the sources, and where it is sent. */
 export type SqlText = { place: string; text: string };
-/** `unread`: calls whose statement cannot be computed. `unsent`: texts that look like SQL and are part of no statement. */
+/**
+ * `unread`: calls whose statement cannot be computed. `unsent`: texts that look like SQL and are part of no statement.
+ */
 export type SqlTexts = { statements: SqlText[]; unread: string[]; unsent: string[] };
 
 const senders = new Set(['query', 'pipeline', 'withCommit', 'last', '$queryRawUnsafe', '$executeRawUnsafe']);
 const taggedSenders = new Set(['$queryRaw', '$executeRaw']);
-const looksLikeSql = /\b(SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|FOR NO KEY UPDATE|WITH RECURSIVE|JOIN \w+|WHERE \w+)\b/;
+const looksLikeSql =
+  /\b(SELECT|INSERT INTO|UPDATE \w+|DELETE FROM|FOR NO KEY UPDATE|WITH RECURSIVE|JOIN \w+|WHERE \w+)\b/;
 
 const nameOf = (expression: ts.Expression): string | null =>
-  ts.isPropertyAccessExpression(expression) ? expression.name.text : ts.isIdentifier(expression) ? expression.text : null;
+  ts.isPropertyAccessExpression(expression)
+    ? expression.name.text
+    : ts.isIdentifier(expression)
+      ? expression.text
+      : null;
 
 /** `append.last` of the log takes events: its statements are those of the log. */
-const isOfLog = (callee: ts.Expression): boolean => ts.isPropertyAccessExpression(callee) && nameOf(callee.expression) === 'append';
+const isOfLog = (callee: ts.Expression): boolean =>
+  ts.isPropertyAccessExpression(callee) && nameOf(callee.expression) === 'append';
 
 const shorten = (text: string): string => text.replace(/\s+/g, ' ').slice(0, 90);
 
@@ -46,7 +54,9 @@ export function readSqlTexts(files: ReadonlyMap<string, ts.SourceFile>): SqlText
     for (const text of texts) statements.push({ place: constants.place(call), text });
     if (texts.length === values.length && texts.length > 0) return;
     const file = constants.place(call).split(':')[0];
-    unread.push(`${file}: ${shorten(call.expression.getText())}(${shorten(first.getText())})${values.includes(unknown) ? '' : ' is no text'}`);
+    unread.push(
+      `${file}: ${shorten(call.expression.getText())}(${shorten(first.getText())})${values.includes(unknown) ? '' : ' is no text'}`,
+    );
   }
   const readTags = (node: ts.Node): void => {
     if (ts.isTaggedTemplateExpression(node) && taggedSenders.has(nameOf(node.tag) ?? ''))
@@ -57,14 +67,17 @@ export function readSqlTexts(files: ReadonlyMap<string, ts.SourceFile>): SqlText
     for (const call of callsIn(source)) readCall(call);
     readTags(source);
   }
-  const unsent = [...files].flatMap(([file, source]) => sqlIn(source, constants.used).map((text) => `${file}: ${text}`));
+  const unsent = [...files].flatMap(([file, source]) =>
+    sqlIn(source, constants.used).map((text) => `${file}: ${text}`),
+  );
   return { statements, unread, unsent };
 }
 
 function sqlIn(source: ts.SourceFile, used: ReadonlySet<ts.Node>): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
-    const isText = ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node) || ts.isTemplateExpression(node);
+    const isText =
+      ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node) || ts.isTemplateExpression(node);
     if (isText && !used.has(node) && looksLikeSql.test(node.getText())) found.push(shorten(node.getText()));
     ts.forEachChild(node, visit);
   };

@@ -4,7 +4,9 @@ import { type ExecutionResult, print } from 'graphql';
 import type { FrameFragment } from '../generated/graphql.ts';
 import type { TestClient } from './client.ts';
 
-/** The results of a subscription over SSE, errors too, until the stream ends. Leaving the loop closes the connection. */
+/**
+ * The results of a subscription over SSE, errors too, until the stream ends. Leaving the loop closes the connection.
+ */
 export async function* resultsOverSse<R, V extends Record<string, unknown>>(
   { url, token }: Pick<TestClient, 'url' | 'token'>,
   document: TypedDocumentNode<R, V> | string,
@@ -14,7 +16,11 @@ export async function* resultsOverSse<R, V extends Record<string, unknown>>(
   const query = typeof document === 'string' ? document : print(document);
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    headers: {
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
     body: JSON.stringify({ query, variables }),
     signal: leave.signal,
   });

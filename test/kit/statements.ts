@@ -21,7 +21,9 @@ export async function statementsOf<T>(work: () => Promise<T>): Promise<{ stateme
 
 /** Each statement with how often it was sent. */
 export const counted = (statements: readonly Statement[]): string =>
-  [...groupBy(statements, ({ text }) => text)].map(([text, group]) => `${group.length} x ${text.replace(/\s+/g, ' ').slice(0, 160)}`).join('\n');
+  [...groupBy(statements, ({ text }) => text)]
+    .map(([text, group]) => `${group.length} x ${text.replace(/\s+/g, ' ').slice(0, 160)}`)
+    .join('\n');
 
 type Node = { 'Node Type': string; Plans?: Node[]; [fact: string]: unknown };
 
@@ -38,7 +40,9 @@ function costOf(plan: Node): Cost {
     indexes: [...new Set(nodes.flatMap((node) => (node['Index Name'] ? [String(node['Index Name'])] : [])))].sort(),
     scanned: nodes.filter((node) => node['Node Type'] === 'Seq Scan').map((node) => String(node['Relation Name'])),
     rows: tables.reduce(
-      (sum, node) => sum + (numberOf(node, 'Actual Rows') + numberOf(node, 'Rows Removed by Filter')) * numberOf(node, 'Actual Loops'),
+      (sum, node) =>
+        sum +
+        (numberOf(node, 'Actual Rows') + numberOf(node, 'Rows Removed by Filter')) * numberOf(node, 'Actual Loops'),
       0,
     ),
     buffers: numberOf(plan, 'Shared Hit Blocks') + numberOf(plan, 'Shared Read Blocks'),
@@ -62,7 +66,11 @@ export async function costsOf(database: Database, work: () => Promise<unknown>, 
   const picked = (await statementsOf(work)).statements.filter(({ text }) => pick.test(text));
   const costs: Cost[] = [];
   for (const statement of picked) {
-    const [row] = await explained<{ 'QUERY PLAN': { Plan: Node }[] }>(database, statement, 'ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON');
+    const [row] = await explained<{ 'QUERY PLAN': { Plan: Node }[] }>(
+      database,
+      statement,
+      'ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON',
+    );
     costs.push(costOf(row!['QUERY PLAN'][0]!.Plan));
   }
   return costs;
@@ -70,7 +78,11 @@ export async function costsOf(database: Database, work: () => Promise<unknown>, 
 
 /** The plan as a person reads it: with real rows, without what differs from one run to the next. */
 export async function planOf(database: Database, statement: Statement): Promise<string> {
-  const rows = await explained<{ 'QUERY PLAN': string }>(database, statement, 'ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF');
+  const rows = await explained<{ 'QUERY PLAN': string }>(
+    database,
+    statement,
+    'ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF',
+  );
   return rows
     .map((row) => row['QUERY PLAN'])
     .filter((line) => !/^\s*(Sort Method|Buckets|Memory|Heap Fetches|Cache |Hits:)/.test(line))

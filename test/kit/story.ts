@@ -18,7 +18,10 @@ import { createReader, type Reader } from './reader.ts';
 type Success<U, N extends string> = Extract<U, { __typename: N }>;
 
 /** The member of a result union that a test expects; fails with what came in its place. */
-export function expectType<U extends { __typename: string }, N extends U['__typename']>(result: U, name: N): Success<U, N> {
+export function expectType<U extends { __typename: string }, N extends U['__typename']>(
+  result: U,
+  name: N,
+): Success<U, N> {
   if (result.__typename !== name) throw new Error(`Expected ${name}, but got ${JSON.stringify(result)}`);
   return result as Success<U, N>;
 }
@@ -31,7 +34,9 @@ export type Sent = Success<SendMutation['sendMessage'], 'SendMessageSuccess'>;
 /** Sends a message, into a new conversation unless `to` names one. The result as it came, refusals too. */
 export async function trySend(client: TestClient, text: string, { to, key = randomUUID(), ...more }: Sending = {}) {
   const conversation = to ? { id: to } : { new: {} };
-  return (await client.request(SendDocument, { input: { conversation, content: { text }, idempotencyKey: key, ...more } })).sendMessage;
+  return (
+    await client.request(SendDocument, { input: { conversation, content: { text }, idempotencyKey: key, ...more } })
+  ).sendMessage;
 }
 
 export const send = async (client: TestClient, text: string, sending: Sending = {}): Promise<Sent> =>
@@ -94,4 +99,6 @@ export const answerOf = (reader: Reader): string => {
 
 /** What the reader has of the answer that began last; empty while none has. */
 export const textSoFar = (reader: Reader): string =>
-  reader.of('MessageAddedEvent').some(({ message }) => message.role === 'ASSISTANT') ? reader.text(answerOf(reader)) : '';
+  reader.of('MessageAddedEvent').some(({ message }) => message.role === 'ASSISTANT')
+    ? reader.text(answerOf(reader))
+    : '';

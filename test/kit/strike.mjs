@@ -1,8 +1,8 @@
 /**
- * Preloaded into a process of the product (`node --import`): sends the process a signal at a named point of a turn's life.
- * STRIKE_AT names the point, STRIKE_WITH the signal (SIGKILL when nothing is said), STRIKE_SKIP how many passings are let through.
- * Where the parent has a channel to the process, it can say the same later: `{ strike: { at, signal, skip } }`, and set the clock wrong:
- * `{ clockMs }`. Two more points than the product names itself:
+ * Preloaded into a process of the product (`node --import`): sends the process a signal at a named point of a turn's
+ * life. STRIKE_AT names the point, STRIKE_WITH the signal (SIGKILL when nothing is said), STRIKE_SKIP how many passings
+ * are let through. Where the parent has a channel to the process, it can say the same later: `{ strike: { at, signal,
+ * skip } }`, and set the clock wrong: `{ clockMs }`. Two more points than the product names itself:
  * - `on-the-wire`: the request has left for the provider, and no answer has come.
  * - `usage-write`: the row of the ledger is about to be written, in the middle of its transaction.
  */

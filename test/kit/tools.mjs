@@ -3,8 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 
 /**
- * Tools for tests, as an installation would write them. Effects are lines in the file that the conversation's metadata names as `journal`;
- * a tool that is slow goes on when the file `journal + ".go"` is there.
+ * Tools for tests, as an installation would write them. Effects are lines in the file that the conversation's metadata
+ * names as `journal`; a tool that is slow goes on when the file `journal + ".go"` is there.
  */
 
 const note = ({ metadata, callId, attempt }, what) => {
@@ -36,7 +36,14 @@ const broken = Object.entries({
   nothing: () => undefined,
   nul: () => ({ 'a\u0000b': 'c\u0000d\ud800' }),
   never: () => new Promise(() => {}),
-}).map(([name, execute]) => ({ name, description: `Goes wrong: ${name}.`, input: anything, replay: 'READ_ONLY', timeoutMs: 300, execute }));
+}).map(([name, execute]) => ({
+  name,
+  description: `Goes wrong: ${name}.`,
+  input: anything,
+  replay: 'READ_ONLY',
+  timeoutMs: 300,
+  execute,
+}));
 
 export default [
   {
@@ -122,7 +129,13 @@ export default [
       return 'done';
     },
   },
-  { name: 'get_location', description: 'Where the client is.', input: anything, output: z.object({ city: z.string() }), kind: 'CLIENT' },
+  {
+    name: 'get_location',
+    description: 'Where the client is.',
+    input: anything,
+    output: z.object({ city: z.string() }),
+    kind: 'CLIENT',
+  },
   ...broken,
 ];
 

@@ -1,5 +1,12 @@
-/** Waits until `probe` gives something true, and returns it. Fails with the last thing it saw; never waits for a fixed time. */
-export async function until<T>(probe: () => T | Promise<T>, what = 'the condition', timeoutMs = 20_000): Promise<NonNullable<T>> {
+/**
+ * Waits until `probe` gives something true, and returns it. Fails with the last thing it saw; never waits for a fixed
+ * time.
+ */
+export async function until<T>(
+  probe: () => T | Promise<T>,
+  what = 'the condition',
+  timeoutMs = 20_000,
+): Promise<NonNullable<T>> {
   const end = Date.now() + timeoutMs;
   let last: unknown;
   while (Date.now() < end) {

@@ -5,8 +5,8 @@ import type { Database } from '../../src/platform/db.ts';
 export type Volume = { ownerId: string; conversations: number; turns: number; eventsPerTurn?: number; title?: string };
 
 /**
- * Ids as the server makes them: ordered by time, here by `n`, and different for each salt. Statements that fill tables name them, so that
- * rows which belong together need not be looked up.
+ * Ids as the server makes them: ordered by time, here by `n`, and different for each salt. Statements that fill tables
+ * name them, so that rows which belong together need not be looked up.
  */
 const idFunction = `
   CREATE OR REPLACE FUNCTION test_id(n bigint, salt text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -15,17 +15,23 @@ const idFunction = `
 
 /** A user, known by an own subject. */
 export async function plantUser(database: Database): Promise<string> {
-  const { id } = await database.prisma.user.create({ data: { subject: randomUUID(), displayName: 'Planted', roles: ['USER'] } });
+  const { id } = await database.prisma.user.create({
+    data: { subject: randomUUID(), displayName: 'Planted', roles: ['USER'] },
+  });
   return id;
 }
 
 const text = `'The answer number ' || n || ' says what such answers say, at about the length that they have.'`;
 
 /**
- * Conversations with finished turns, their messages, attempts, events and account, made by the database itself. What is planted is what
- * the server would have stored, in all that lists, filters and claims look at. Returns the ids of the conversations, the newest last.
+ * Conversations with finished turns, their messages, attempts, events and account, made by the database itself. What is
+ * planted is what the server would have stored, in all that lists, filters and claims look at. Returns the ids of the
+ * conversations, the newest last.
  */
-export async function plant(database: Database, { ownerId, conversations, turns, eventsPerTurn = 3, title = 'Planted' }: Volume): Promise<string[]> {
+export async function plant(
+  database: Database,
+  { ownerId, conversations, turns, eventsPerTurn = 3, title = 'Planted' }: Volume,
+): Promise<string[]> {
   const salt = randomUUID();
   await database.query(idFunction);
   const rows = await database.query<{ id: string }>(
@@ -37,11 +43,10 @@ export async function plant(database: Database, { ownerId, conversations, turns,
      RETURNING id`,
     [salt, ownerId, conversations, title, turns],
   );
-  await database.query(`INSERT INTO conversation_log (conversation_id, head) SELECT test_id(c, $1), $2::int FROM generate_series(1, $3::int) AS c`, [
-    salt,
-    turns * eventsPerTurn,
-    conversations,
-  ]);
+  await database.query(
+    `INSERT INTO conversation_log (conversation_id, head) SELECT test_id(c, $1), $2::int FROM generate_series(1, $3::int) AS c`,
+    [salt, turns * eventsPerTurn, conversations],
+  );
   const each = `generate_series(1, $2::int) AS c, generate_series(1, $3::int) AS k, LATERAL (SELECT (c - 1) * $3::bigint + k AS n) AS one`;
   const size = [salt, conversations, turns];
   await database.query(
@@ -60,7 +65,10 @@ export async function plant(database: Database, { ownerId, conversations, turns,
      FROM ${each}, generate_series(0, 1) AS half`,
     size,
   );
-  await database.query(`UPDATE turn SET input_message_id = test_id(n * 2, $1 || 'm') FROM ${each} WHERE turn.id = test_id(n, $1 || 't')`, size);
+  await database.query(
+    `UPDATE turn SET input_message_id = test_id(n * 2, $1 || 'm') FROM ${each} WHERE turn.id = test_id(n, $1 || 't')`,
+    size,
+  );
   await database.query(
     `INSERT INTO turn_attempt (turn_id, number, worker, outcome, requested_at, ended_at)
      SELECT test_id(n, $1 || 't'), 1, 'planted', 'COMPLETED', now(), now() FROM ${each}`,
@@ -87,15 +95,25 @@ export async function plant(database: Database, { ownerId, conversations, turns,
   return rows.map(({ id }) => id);
 }
 
-/** Branches that leave these conversations after their first messages, so many of each: rows that an index must tell apart. */
+/**
+ * Branches that leave these conversations after their first messages, so many of each: rows that an index must tell
+ * apart.
+ */
 export const plantBranches = (database: Database, ids: readonly string[], count: number): Promise<unknown> =>
   database.query(
     'INSERT INTO branch (id, conversation_id, parent_id, fork_ordinal) SELECT gen_random_uuid(), c, c, k FROM unnest($1::uuid[]) AS c, generate_series(1, $2::int) AS k',
     [ids, count],
   );
 
-/** One more turn in each of these conversations, its answer with the same id: it waits, runs, or ran until its worker was lost. */
-export const plantUnfinished = (database: Database, ids: readonly string[], state: 'QUEUED' | 'RUNNING' | 'LOST'): Promise<unknown> =>
+/**
+ * One more turn in each of these conversations, its answer with the same id: it waits, runs, or ran until its worker
+ * was lost.
+ */
+export const plantUnfinished = (
+  database: Database,
+  ids: readonly string[],
+  state: 'QUEUED' | 'RUNNING' | 'LOST',
+): Promise<unknown> =>
   database.query(
     `WITH planted AS (
      INSERT INTO turn (id, conversation_id, owner_id, ordinal, status, idempotency_key, request_hash, provider, model, log_start, fence, attempt, lease_until, created_at, blocked)
@@ -111,7 +129,11 @@ export const plantUnfinished = (database: Database, ids: readonly string[], stat
      SELECT p.id, p.conversation_id, p.conversation_id, p.id, place.before, 'ASSISTANT', (CASE $2 WHEN 'QUEUED' THEN 'PENDING' ELSE 'STREAMING' END)::message_status,
             place.last_ordinal, encode(sha256(''), 'hex')
      FROM planted p JOIN place ON place.id = p.conversation_id`,
-    [ids, state === 'QUEUED' ? 'QUEUED' : 'RUNNING', state === 'QUEUED' ? null : new Date(Date.now() + (state === 'LOST' ? -60_000 : 3_600_000))],
+    [
+      ids,
+      state === 'QUEUED' ? 'QUEUED' : 'RUNNING',
+      state === 'QUEUED' ? null : new Date(Date.now() + (state === 'LOST' ? -60_000 : 3_600_000)),
+    ],
   );
 
 /** So many users. */
@@ -125,8 +147,9 @@ export async function plantUsers(database: Database, count: number): Promise<str
 }
 
 /**
- * Turns that wait, in a conversation each, one owner's after the other's and around again: `first` is the age of the oldest in milliseconds, and each
- * is one millisecond younger than the one before. No references are checked, and it is done as it would be for so many.
+ * Turns that wait, in a conversation each, one owner's after the other's and around again: `first` is the age of the
+ * oldest in milliseconds, and each is one millisecond younger than the one before. No references are checked, and it is
+ * done as it would be for so many.
  */
 export const plantWaiting = (
   database: Database,

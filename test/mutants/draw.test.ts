@@ -6,27 +6,68 @@ import { instrument } from './instrument.ts';
 import { applyMutations, candidatesOf, parses } from './mutations.ts';
 
 /** Each fault as `kind: before → after`. */
-const faultsOf = (text: string): string[] => candidatesOf('a.ts', text).map(({ kind, before, after }) => `${kind}: ${before} → ${after}`);
+const faultsOf = (text: string): string[] =>
+  candidatesOf('a.ts', text).map(({ kind, before, after }) => `${kind}: ${before} → ${after}`);
 const ofKind = (kind: string, text: string): string[] => faultsOf(text).filter((fault) => fault.startsWith(`${kind}:`));
 
 describe('the faults of a file', () => {
   it.each([
-    ['a limit moves by one, and equal is unequal', 'comparison', 'f(a < b, a >= b, a === b)', ['< → <=', '>= → >', '=== → !==']],
-    ['a sum is a difference, and so on', 'arithmetic', 'f(a + b, a - b, a * b, a += b)', ['+ → -', '- → +', '* → /', '+= → -=']],
+    [
+      'a limit moves by one, and equal is unequal',
+      'comparison',
+      'f(a < b, a >= b, a === b)',
+      ['< → <=', '>= → >', '=== → !=='],
+    ],
+    [
+      'a sum is a difference, and so on',
+      'arithmetic',
+      'f(a + b, a - b, a * b, a += b)',
+      ['+ → -', '- → +', '* → /', '+= → -='],
+    ],
     ['texts are not subtracted', 'arithmetic', "f(a + 'b', `b` + c, a + ('b' + c), a += 'b')", []],
-    ['only one side of a choice counts', 'logic', 'f(a && b, a ?? {})', ['a && b → a', 'a && b → b', 'a ?? {} → a', 'a ?? {} → ({})']],
-    ['a condition is always or never met', 'condition', 'if (a) x = b ? 1 : 2', ['a → true', 'a → false', 'b → true', 'b → false']],
+    [
+      'only one side of a choice counts',
+      'logic',
+      'f(a && b, a ?? {})',
+      ['a && b → a', 'a && b → b', 'a ?? {} → a', 'a ?? {} → ({})'],
+    ],
+    [
+      'a condition is always or never met',
+      'condition',
+      'if (a) x = b ? 1 : 2',
+      ['a → true', 'a → false', 'b → true', 'b → false'],
+    ],
     ['a loop is endless or never entered', 'condition', 'while (a) b()', ['a → true', 'a → false']],
     ['a loop without end stays one', 'condition', 'while (true) b()', []],
     ['and its condition is no other boolean', 'boolean', 'while (true) b()', []],
     ['true is false', 'boolean', 'x = { a: true, b: false }', ['true → false', 'false → true']],
     ['not is left out', 'negation', 'x = !a', ['!a → a']],
-    ['a number is one more', 'number', 'x = [1, 20_000, 0.5]; f(-1)', ['1 → 2', '20_000 → 20001', '0.5 → 1.5', '1 → 2']],
+    [
+      'a number is one more',
+      'number',
+      'x = [1, 20_000, 0.5]; f(-1)',
+      ['1 → 2', '20_000 → 20001', '0.5 → 1.5', '1 → 2'],
+    ],
     ['but no index and no name', 'number', 'x = a[0]; y = { 1: z }', []],
-    ['a call is not made', 'call', 'a(); await b(); void c(); d = e()', ['a(); → ;', 'await b(); → ;', 'void c(); → ;']],
+    [
+      'a call is not made',
+      'call',
+      'a(); await b(); void c(); d = e()',
+      ['a(); → ;', 'await b(); → ;', 'void c(); → ;'],
+    ],
     ['but for the one that a class must make', 'call', 'class A extends B { constructor() { super(); } }', []],
-    ['an early return forgets its value', 'return', 'const f = (a) => { if (a) { return b; } return c; }', ['return b; → return;']],
-    ['but not where a type says that there is one', 'return', 'const f = (a): number => { if (a) { return b; } return c; }', []],
+    [
+      'an early return forgets its value',
+      'return',
+      'const f = (a) => { if (a) { return b; } return c; }',
+      ['return b; → return;'],
+    ],
+    [
+      'but not where a type says that there is one',
+      'return',
+      'const f = (a): number => { if (a) { return b; } return c; }',
+      [],
+    ],
   ])('%s', (_, kind, text, faults) => {
     expect(ofKind(kind, text)).toEqual(faults.map((fault) => `${kind}: ${fault}`));
   });
@@ -44,8 +85,17 @@ describe('the faults of a file', () => {
   });
 
   it('say where they are, counting from 1', () => {
-    const [fault] = candidatesOf('src/a.ts', 'const a = 1;\n\n  if (b < c) d = e;\n').filter(({ kind }) => kind === 'comparison');
-    expect(fault).toMatchObject({ file: 'src/a.ts', line: 3, column: 9, start: 22, end: 23, text: 'if (b < c) d = e;' });
+    const [fault] = candidatesOf('src/a.ts', 'const a = 1;\n\n  if (b < c) d = e;\n').filter(
+      ({ kind }) => kind === 'comparison',
+    );
+    expect(fault).toMatchObject({
+      file: 'src/a.ts',
+      line: 3,
+      column: 9,
+      start: 22,
+      end: 23,
+      text: 'if (b < c) d = e;',
+    });
   });
 
   it('replace exactly what they name, several in one text too', () => {
@@ -85,7 +135,9 @@ describe('a draw', () => {
 
   it('is spread over the files in proportion to what can be mutated in each', () => {
     const files = draw(sources, { count: 20, seed: 1 }).map(({ file }) => file);
-    expect(['a.ts', 'b.ts', 'c.ts', 'd.ts'].map((file) => files.filter((each) => each === file).length)).toEqual([12, 6, 2, 0]);
+    expect(['a.ts', 'b.ts', 'c.ts', 'd.ts'].map((file) => files.filter((each) => each === file).length)).toEqual([
+      12, 6, 2, 0,
+    ]);
   });
 
   it('mixes the files, so that the beginning of it is a fair part', () => {
@@ -129,7 +181,12 @@ describe('probes', () => {
     const scope = { __reach: (id: string) => reached.push(id) };
     const value: unknown = new Function('globalThis', probed)(scope);
     const found = candidatesOf('a.ts', body);
-    return { value, reached: reached.map((id) => found.find((each) => each.id === id)!).map(({ before, after }) => `${before} → ${after}`) };
+    return {
+      value,
+      reached: reached
+        .map((id) => found.find((each) => each.id === id)!)
+        .map(({ before, after }) => `${before} → ${after}`),
+    };
   }
   const probe = (body: string): Evaluated => evaluate(body, instrument(body, candidatesOf('a.ts', body)));
 
@@ -137,12 +194,24 @@ describe('probes', () => {
     const { value, reached } = probe('const a = 5; if (a > 9) a.toFixed(); return a < 6 ? !a : a - 7;');
     expect(value).toBe(false);
     expect(new Set(reached)).toEqual(
-      new Set(['5 → 6', 'a > 9 → true', 'a > 9 → false', '> → >=', '9 → 10', 'a < 6 → true', 'a < 6 → false', '< → <=', '6 → 7', '!a → a']),
+      new Set([
+        '5 → 6',
+        'a > 9 → true',
+        'a > 9 → false',
+        '> → >=',
+        '9 → 10',
+        'a < 6 → true',
+        'a < 6 → false',
+        '< → <=',
+        '6 → 7',
+        '!a → a',
+      ]),
     );
   });
 
   it('leave the value, `this` and the order of things as they were', () => {
-    const body = 'const o = { n: 2, m(x = true) { return x && this.n; } }; const log = []; log.push(o.m()); log.push(o.m(null) ?? 0); return log;';
+    const body =
+      'const o = { n: 2, m(x = true) { return x && this.n; } }; const log = []; log.push(o.m()); log.push(o.m(null) ?? 0); return log;';
     expect(probe(body).value).toEqual([2, 0]);
   });
 
@@ -159,13 +228,16 @@ describe('the sources themselves', () => {
   const sources = readSources(root);
 
   it('are a program still with a probe in every place', () => {
-    const broken = [...sources].filter(([file, text]) => !parses(instrument(text, candidatesOf(file, text)))).map(([file]) => file);
+    const broken = [...sources]
+      .filter(([file, text]) => !parses(instrument(text, candidatesOf(file, text))))
+      .map(([file]) => file);
     expect(broken).toEqual([]);
   });
 
   it('give faults that are programs, in the text as it is', () => {
     const faults = draw(sources, { count: 40, seed: 21 });
     expect(faults).toHaveLength(40);
-    for (const { file, start, end, before } of faults) expect(readFileSync(resolve(root, file), 'utf8').slice(start, end)).toBe(before);
+    for (const { file, start, end, before } of faults)
+      expect(readFileSync(resolve(root, file), 'utf8').slice(start, end)).toBe(before);
   });
 });

@@ -11,13 +11,18 @@ export const folders = ['src/engine', 'src/events', 'src/features/worker'];
 
 export function readSources(root: string, within: readonly string[] = folders): Sources {
   const files = within.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file.replaceAll('\\', '/')}`),
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(
+      (file) => `${folder}/${file.replaceAll('\\', '/')}`,
+    ),
   );
   const sources = files.filter((file) => file.endsWith('.ts')).sort();
   return new Map(sources.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 }
 
-/** A place in an order that follows from the seed and the fault alone: what changes in one file changes no draw in another. */
+/**
+ * A place in an order that follows from the seed and the fault alone: what changes in one file changes no draw in
+ * another.
+ */
 const rank = (seed: number, { id }: Mutation): string => createHash('sha1').update(`${seed} ${id}`).digest('hex');
 
 const byRank = (seed: number, mutations: readonly Mutation[]): Mutation[] => {
@@ -25,7 +30,9 @@ const byRank = (seed: number, mutations: readonly Mutation[]): Mutation[] => {
   return [...mutations].sort((a, b) => (ranks.get(a)! < ranks.get(b)! ? -1 : 1));
 };
 
-/** Parts of `count` in proportion to the sizes, whole, and no larger than them: the largest remainders are rounded up. */
+/**
+ * Parts of `count` in proportion to the sizes, whole, and no larger than them: the largest remainders are rounded up.
+ */
 export function proportionalParts(sizes: readonly number[], count: number): number[] {
   const all = sizes.reduce((sum, size) => sum + size, 0);
   if (count >= all) return [...sizes];
@@ -47,7 +54,10 @@ function firstThatParse(mutations: readonly Mutation[], text: string, count: num
   return found;
 }
 
-/** `count` faults, over the files in proportion to what can be mutated in each; the same for equal sources and seed, in a drawn order. */
+/**
+ * `count` faults, over the files in proportion to what can be mutated in each; the same for equal sources and seed, in
+ * a drawn order.
+ */
 export function draw(sources: Sources, { count, seed }: { count: number; seed: number }): Mutation[] {
   const candidates = [...sources].map(([file, text]) => ({ text, mutations: byRank(seed, candidatesOf(file, text)) }));
   const parts = proportionalParts(

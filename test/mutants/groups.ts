@@ -20,7 +20,9 @@ export function groupsOf(mutations: readonly Mutation[], size: number): Mutation
   return groups;
 }
 
-/** The first file that is red again with the fault and green without any, if there is one: another was red by chance. */
+/**
+ * The first file that is red again with the fault and green without any, if there is one: another was red by chance.
+ */
 async function confirmed(mutation: Mutation, files: readonly string[], run: RunGroup): Promise<Verdict> {
   for (const file of files) {
     const again = await run([mutation], [file]);
@@ -28,16 +30,26 @@ async function confirmed(mutation: Mutation, files: readonly string[], run: RunG
     const clean = await run([], [file]);
     if (clean.state !== 'green') continue;
     const failed = again.files.find((result) => result.file === file)?.failed[0];
-    return { state: again.state === 'timed out' ? 'timed out' : 'killed', by: file, test: failed ?? again.errors[0] ?? '' };
+    return {
+      state: again.state === 'timed out' ? 'timed out' : 'killed',
+      by: file,
+      test: failed ?? again.errors[0] ?? '',
+    };
   }
   return { state: 'alive' };
 }
 
 /**
- * Tries a group of faults together. Green: the tests notice none of them. Red: each half is tried with the files that were red, and so on,
- * down to single faults. A file that is red in both halves' parent and in neither half was red by chance, or by two faults together.
+ * Tries a group of faults together. Green: the tests notice none of them. Red: each half is tried with the files that
+ * were red, and so on, down to single faults. A file that is red in both halves' parent and in neither half was red by
+ * chance, or by two faults together.
  */
-export async function tryGroup(group: readonly Mutation[], files: readonly string[], run: RunGroup, onVerdict: OnVerdict): Promise<void> {
+export async function tryGroup(
+  group: readonly Mutation[],
+  files: readonly string[],
+  run: RunGroup,
+  onVerdict: OnVerdict,
+): Promise<void> {
   const red = redFiles(await run(group, files), files);
   if (red.length === 0) {
     for (const mutation of group) onVerdict(mutation, { state: 'alive' });

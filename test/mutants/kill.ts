@@ -8,8 +8,8 @@ export type Verdict = { state: 'killed' | 'timed out' | 'alive'; by?: string; te
 type Durations = Readonly<Record<string, number>>;
 
 /**
- * Milliseconds. Files that take less than the first run first, because most faults are noticed by them; then those below the second. What
- * takes longer is run for several faults together.
+ * Milliseconds. Files that take less than the first run first, because most faults are noticed by them; then those
+ * below the second. What takes longer is run for several faults together.
  */
 const costs = [1_000, 4_000];
 
@@ -17,7 +17,8 @@ const between = (files: readonly string[], durations: Durations, from: number, t
   files.filter((file) => (durations[file] ?? 0) >= from && (durations[file] ?? 0) < to);
 
 /** The files that are too slow to run for one fault alone. */
-export const slowFiles = (files: readonly string[], durations: Durations): string[] => between(files, durations, costs.at(-1)!, Infinity);
+export const slowFiles = (files: readonly string[], durations: Durations): string[] =>
+  between(files, durations, costs.at(-1)!, Infinity);
 
 /** Who noticed, of a run that was not green. */
 export function verdictOf({ state, files, errors, output }: Outcome): Verdict {
@@ -28,15 +29,18 @@ export function verdictOf({ state, files, errors, output }: Outcome): Verdict {
   return { state: 'killed', by: 'an error outside of tests', test: errors[0] ?? output.slice(-300) };
 }
 
-/** How many files run before all others, because they have noticed most faults so far; and how long each may take, in milliseconds. */
+/**
+ * How many files run before all others, because they have noticed most faults so far; and how long each may take, in
+ * milliseconds.
+ */
 const [favourites, favouriteMs] = [4, 10_000];
 
 /** How many faults each file has noticed. */
 export type Noticed = Readonly<Record<string, number>>;
 
 /**
- * Rounds of files: those that have noticed most faults, then the quick ones, then all but the slow, each file once. Vitest runs the slowest of
- * a round first, so that a good guess has to be a round of its own.
+ * Rounds of files: those that have noticed most faults, then the quick ones, then all but the slow, each file once.
+ * Vitest runs the slowest of a round first, so that a good guess has to be a round of its own.
  */
 export function roundsOf(
   files: readonly string[],
@@ -51,9 +55,16 @@ export function roundsOf(
 
 type Tools = { run: RunTests; durations: Durations; noticed: Noticed; tiers: number };
 
-/** Runs files until one notices the fault, twice: a test that was red by chance would hide a fault that no test notices. */
-async function tryRound(copy: string, files: readonly string[], { run, durations }: Pick<Tools, 'run' | 'durations'>): Promise<Verdict> {
-  const look = (some: readonly string[]) => run(copy, { files: some, limitMs: limitFor(some, durations), flags: ['--bail=1'] });
+/**
+ * Runs files until one notices the fault, twice: a test that was red by chance would hide a fault that no test notices.
+ */
+async function tryRound(
+  copy: string,
+  files: readonly string[],
+  { run, durations }: Pick<Tools, 'run' | 'durations'>,
+): Promise<Verdict> {
+  const look = (some: readonly string[]) =>
+    run(copy, { files: some, limitMs: limitFor(some, durations), flags: ['--bail=1'] });
   for (let rest = files; rest.length > 0; ) {
     const outcome = await look(rest);
     const red = outcome.files.find(({ ok }) => !ok)?.file;

@@ -1,4 +1,7 @@
-/** `npm run mutants`: makes small faults in the sources, one after the other, and says which of them the tests do not notice. */
+/**
+ * `npm run mutants`: makes small faults in the sources, one after the other, and says which of them the tests do not
+ * notice.
+ */
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -23,7 +26,10 @@ const { values } = parseArgs({
     group: { type: 'string', default: '6' },
     /** Only the quickest tests, within some minutes: what they leave is alive, and goes on with --resume. */
     quick: { type: 'boolean', default: false },
-    /** Faults are made together from the beginning: where few will be noticed, such as those that have survived, that takes fewer runs. */
+    /**
+     * Faults are made together from the beginning: where few will be noticed, such as those that have survived, that
+     * takes fewer runs.
+     */
     together: { type: 'boolean', default: false },
     /** The full run of every test, as `npm run test:full`. */
     full: { type: 'boolean', default: false },
@@ -42,7 +48,9 @@ const checkout = resolve(import.meta.dirname, '../..');
 /** A fault of an older report can be made only in the very text it was found in. */
 function requireCurrent(mutations: readonly Mutation[]): void {
   const files = new Set(mutations.map(({ file }) => file));
-  const ids = new Set([...files].flatMap((file) => candidatesOf(file, readFileSync(join(checkout, file), 'utf8')).map(({ id }) => id)));
+  const ids = new Set(
+    [...files].flatMap((file) => candidatesOf(file, readFileSync(join(checkout, file), 'utf8')).map(({ id }) => id)),
+  );
   const changed = new Set(mutations.filter(({ id }) => !ids.has(id)).map(({ file }) => file));
   if (changed.size > 0) throw new Error(`Changed since the report: ${[...changed].join(', ')}.`);
 }
@@ -50,7 +58,8 @@ function requireCurrent(mutations: readonly Mutation[]): void {
 function openReport(): Report {
   if (values.resume) return readReport(values.resume);
   const settings = { seed: Number(values.seed), full: values.full };
-  if (!values['only-survivors']) return newReport(draw(readSources(checkout), { count: Number(values.count), seed: settings.seed }), settings);
+  if (!values['only-survivors'])
+    return newReport(draw(readSources(checkout), { count: Number(values.count), seed: settings.seed }), settings);
   const earlier = readReport(values['only-survivors']);
   return newReport(earlier.mutants.filter(isSurvivor), { ...settings, seed: earlier.seed });
 }
@@ -75,14 +84,17 @@ async function runStages(parts: Omit<MutantRun, 'copies' | 'scratch'>): Promise<
 }
 
 const report = openReport();
-const path = resolve(values.report ?? values.resume ?? join(mkdtempSync(join(tmpdir(), 'mutants-report-')), 'report.json'));
+const path = resolve(
+  values.report ?? values.resume ?? join(mkdtempSync(join(tmpdir(), 'mutants-report-')), 'report.json'),
+);
 requireCurrent(report.mutants);
 await requireBuilt(report.mutants);
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
 const end = Date.now() + Number(values.minutes) * 60_000;
 const processors = availableParallelism();
-const runner = (workers: number) => createRunner({ full: report.full, workers: Math.max(1, workers), signal: stopping.signal });
+const runner = (workers: number) =>
+  createRunner({ full: report.full, workers: Math.max(1, workers), signal: stopping.signal });
 const save = () => writeReport(path, report);
 save();
 console.error(`report: ${path}`);

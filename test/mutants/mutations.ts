@@ -1,7 +1,16 @@
 import { createHash } from 'node:crypto';
 import ts from 'typescript';
 
-export type Kind = 'comparison' | 'arithmetic' | 'logic' | 'condition' | 'boolean' | 'negation' | 'number' | 'call' | 'return';
+export type Kind =
+  | 'comparison'
+  | 'arithmetic'
+  | 'logic'
+  | 'condition'
+  | 'boolean'
+  | 'negation'
+  | 'number'
+  | 'call'
+  | 'return';
 
 /** Offsets into a file's text, `end` excluded. */
 export type Span = { start: number; end: number };
@@ -61,16 +70,21 @@ function binaryEdits(node: ts.BinaryExpression): Edit[] {
   return [node.left, node.right].map((side) => ({ kind: 'logic', target: node, after: textOf(side), probe: node }));
 }
 
-const isBoolean = (node: ts.Node): boolean => node.kind === ts.SyntaxKind.TrueKeyword || node.kind === ts.SyntaxKind.FalseKeyword;
+const isBoolean = (node: ts.Node): boolean =>
+  node.kind === ts.SyntaxKind.TrueKeyword || node.kind === ts.SyntaxKind.FalseKeyword;
 
 function conditionEdits(target: ts.Expression): Edit[] {
-  return isBoolean(target) ? [] : ['true', 'false'].map((after) => ({ kind: 'condition', target, after, probe: target }));
+  return isBoolean(target)
+    ? []
+    : ['true', 'false'].map((after) => ({ kind: 'condition', target, after, probe: target }));
 }
 
 /** A loop without end is left alone. */
 function booleanEdits(target: ts.Node): Edit[] {
   if (ts.isWhileStatement(target.parent)) return [];
-  return [{ kind: 'boolean', target, after: target.kind === ts.SyntaxKind.TrueKeyword ? 'false' : 'true', probe: target }];
+  return [
+    { kind: 'boolean', target, after: target.kind === ts.SyntaxKind.TrueKeyword ? 'false' : 'true', probe: target },
+  ];
 }
 
 /** One more. Not where it is the name of a property, or an index. */
@@ -79,7 +93,9 @@ function numberEdits(target: ts.NumericLiteral): Edit[] {
   const isName = 'name' in parent && parent.name === target;
   if (isName || ts.isElementAccessExpression(parent)) return [];
   const value = Number(target.getText().replaceAll('_', ''));
-  return Number.isSafeInteger(value) || value % 1 !== 0 ? [{ kind: 'number', target, after: String(value + 1), probe: target }] : [];
+  return Number.isSafeInteger(value) || value % 1 !== 0
+    ? [{ kind: 'number', target, after: String(value + 1), probe: target }]
+    : [];
 }
 
 /** A call whose result nobody uses is not made. */
@@ -100,7 +116,8 @@ function returnEdits(target: ts.ReturnStatement): Edit[] {
 
 function editsOf(node: ts.Node): Edit[] {
   if (ts.isBinaryExpression(node)) return binaryEdits(node);
-  if (ts.isIfStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node)) return conditionEdits(node.expression);
+  if (ts.isIfStatement(node) || ts.isWhileStatement(node) || ts.isDoStatement(node))
+    return conditionEdits(node.expression);
   if (ts.isConditionalExpression(node)) return conditionEdits(node.condition);
   if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.ExclamationToken)
     return [{ kind: 'negation', target: node, after: node.operand.getText(), probe: node }];
@@ -119,7 +136,8 @@ const isInert = (node: ts.Node): boolean =>
   ts.isImportDeclaration(node) ||
   ts.isExportDeclaration(node);
 
-const hash = (...parts: (string | number)[]): string => createHash('sha1').update(parts.join('\0')).digest('hex').slice(0, 12);
+const hash = (...parts: (string | number)[]): string =>
+  createHash('sha1').update(parts.join('\0')).digest('hex').slice(0, 12);
 const spanOf = (node: ts.Node): Span => ({ start: node.getStart(), end: node.getEnd() });
 
 /** Every fault that can be made in a file, in the order of its text. */
@@ -133,7 +151,17 @@ export function candidatesOf(file: string, text: string): Mutation[] {
     const place = source.getLineAndCharacterOfPosition(start);
     const [line, column] = [place.line + 1, place.character + 1];
     const words = { before: text.slice(start, end), after, text: lines[place.line]!.trim() };
-    found.push({ id: hash(file, start, end, kind, after, version), file, line, column, start, end, kind, ...words, probe: spanOf(probe) });
+    found.push({
+      id: hash(file, start, end, kind, after, version),
+      file,
+      line,
+      column,
+      start,
+      end,
+      kind,
+      ...words,
+      probe: spanOf(probe),
+    });
   };
   const visit = (node: ts.Node): void => {
     if (isInert(node)) return;
@@ -147,11 +175,15 @@ export function candidatesOf(file: string, text: string): Mutation[] {
 /** Applies faults of one file. They must not overlap. */
 export function applyMutations(text: string, mutations: readonly Mutation[]): string {
   let result = text;
-  for (const { start, end, after } of [...mutations].sort((a, b) => b.start - a.start)) result = result.slice(0, start) + after + result.slice(end);
+  for (const { start, end, after } of [...mutations].sort((a, b) => b.start - a.start))
+    result = result.slice(0, start) + after + result.slice(end);
   return result;
 }
 
-/** Whether the text can be parsed. The parser's list of faults is not in its types; the services that are take ten times as long. */
+/**
+ * Whether the text can be parsed. The parser's list of faults is not in its types; the services that are take ten times
+ * as long.
+ */
 export function parses(text: string): boolean {
   const source = ts.createSourceFile('parsed.ts', text, ts.ScriptTarget.ES2023);
   return (source as unknown as { parseDiagnostics: unknown[] }).parseDiagnostics.length === 0;

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 
 /**
- * Preloaded into every process of an instrumented test run. Notes, the first time, which test file reached which fault. It is written at
- * once, because Vitest ends its workers without their exit handlers.
+ * Preloaded into every process of an instrumented test run. Notes, the first time, which test file reached which fault.
+ * It is written at once, because Vitest ends its workers without their exit handlers.
  */
 const notes = join(process.env.REACH_DIR, `${process.pid}-${threadId}.txt`);
 const reached = new Map();

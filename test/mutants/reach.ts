@@ -8,7 +8,10 @@ import { isStray, limitFor, type Outcome, type RunTests, redFiles } from './vite
 /** Which test files evaluate the place of a fault, and how many milliseconds each file takes by itself. */
 export type Reach = { reachedBy: ReadonlyMap<string, readonly string[]>; durations: Record<string, number> };
 
-/** Each file in a process of its own: where files share a server, its start would count as reached by the first of them alone. */
+/**
+ * Each file in a process of its own: where files share a server, its start would count as reached by the first of them
+ * alone.
+ */
 const isolated = ['--pool=forks', '--isolate'];
 
 async function writeProbes(copy: string, mutations: readonly Mutation[]): Promise<void> {
@@ -42,10 +45,16 @@ const failuresOf = ({ files, errors, output }: Outcome): string => {
 const maxUnstable = 3;
 
 /**
- * Runs the test files once in a copy whose faults are all probed and none made. What is red once and green when repeated is mentioned, and counts
- * as green. What is red twice looks for no fault, since it would seem to notice each; where that are many, the run fails.
+ * Runs the test files once in a copy whose faults are all probed and none made. What is red once and green when
+ * repeated is mentioned, and counts as green. What is red twice looks for no fault, since it would seem to notice each;
+ * where that are many, the run fails.
  */
-export async function mapReach(copy: string, mutations: readonly Mutation[], files: readonly string[], run: RunTests): Promise<Reach> {
+export async function mapReach(
+  copy: string,
+  mutations: readonly Mutation[],
+  files: readonly string[],
+  run: RunTests,
+): Promise<Reach> {
   await writeProbes(copy, mutations);
   const folder = join(copy, '.reach');
   await mkdir(folder);
@@ -54,13 +63,15 @@ export async function mapReach(copy: string, mutations: readonly Mutation[], fil
   const outcome = await run(copy, { files, limitMs: limitFor(files, {}), flags: isolated, env });
   const durations = Object.fromEntries(outcome.files.map(({ file, ms }) => [file, ms]));
   const red = isStray(outcome, files) ? [] : redFiles(outcome, files);
-  if (outcome.errors.length > 0) console.error(`errors outside of tests, in the instrumented run:\n${outcome.errors.join('\n')}`);
+  if (outcome.errors.length > 0)
+    console.error(`errors outside of tests, in the instrumented run:\n${outcome.errors.join('\n')}`);
   let unstable: string[] = [];
   if (red.length > 0) {
     console.error(`red in the instrumented run, and run again:\n${failuresOf(outcome)}`);
     const again = await run(copy, { files: red, limitMs: limitFor(red, durations), flags: isolated, env });
     unstable = isStray(again, red) ? [] : redFiles(again, red);
-    if (unstable.length > maxUnstable) throw new Error(`The tests are not green without any fault:\n${failuresOf(again)}`);
+    if (unstable.length > maxUnstable)
+      throw new Error(`The tests are not green without any fault:\n${failuresOf(again)}`);
     if (unstable.length > 0) console.error(`red again, and left out: ${unstable.join(', ')}`);
     for (const { file, ms } of again.files) durations[file] = ms;
   }

@@ -5,8 +5,9 @@ import type { Verdict } from './kill.ts';
 import type { Mutation } from './mutations.ts';
 
 /**
- * `alive`: the test files that reach it in their own process noticed nothing; the slow ones of them, and those that start processes, have
- * yet to run. In the end it is `survived`, or `not reached` where no test file reached it in its own process either.
+ * `alive`: the test files that reach it in their own process noticed nothing; the slow ones of them, and those that
+ * start processes, have yet to run. In the end it is `survived`, or `not reached` where no test file reached it in its
+ * own process either.
  */
 export type State = 'untried' | 'alive' | 'killed' | 'timed out' | 'survived' | 'not reached';
 
@@ -45,7 +46,9 @@ export const isKilled = ({ state }: Entry): boolean => state === 'killed' || sta
 
 /** How many faults each test file has noticed so far. */
 export const noticedBy = ({ mutants }: Report): Record<string, number> =>
-  Object.fromEntries([...groupBy(mutants.filter(isKilled), ({ by }) => by ?? '')].map(([file, entries]) => [file, entries.length]));
+  Object.fromEntries(
+    [...groupBy(mutants.filter(isKilled), ({ by }) => by ?? '')].map(([file, entries]) => [file, entries.length]),
+  );
 
 /** After the runs in process, and at the end. */
 export function applyVerdict(entry: Entry, { state, ...noticed }: Verdict, isLast: boolean): void {
@@ -82,7 +85,8 @@ export function summarise({ mutants, seed, full, startedAt }: Report): string {
   const count = (...states: State[]): number => mutants.filter(({ state }) => states.includes(state)).length;
   const survivors = mutants.filter(isSurvivor);
   const untried = count('untried') > 0 ? [`${count('untried')} were not tried.`] : [];
-  const alive = count('alive') > 0 ? [`${count('alive')} were not noticed by the quick tests, and the others did not run.`] : [];
+  const alive =
+    count('alive') > 0 ? [`${count('alive')} were not noticed by the quick tests, and the others did not run.`] : [];
   return [
     `# Faults that the tests notice: ${scoreOf(mutants)}`,
     '',

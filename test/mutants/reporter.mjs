@@ -18,6 +18,7 @@ export default class {
   }
 
   onTestRunEnd(_modules, errors) {
-    for (const { message, VITEST_TEST_PATH: path } of errors) write({ error: path ? `${relative(process.cwd(), path)}: ${message}` : `${message}` });
+    for (const { message, VITEST_TEST_PATH: path } of errors)
+      write({ error: path ? `${relative(process.cwd(), path)}: ${message}` : `${message}` });
   }
 }

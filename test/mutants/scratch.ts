@@ -1,5 +1,17 @@
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -59,7 +71,9 @@ export async function createScratch(checkout: string): Promise<Scratch> {
   };
 }
 
-/** Writes the faults into a copy, and gives what puts the texts back. `compile` also gives the text of a file in `dist`. */
+/**
+ * Writes the faults into a copy, and gives what puts the texts back. `compile` also gives the text of a file in `dist`.
+ */
 export async function mutateCopy(
   copy: string,
   mutations: readonly Mutation[],

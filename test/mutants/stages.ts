@@ -36,7 +36,11 @@ export async function reachStage({ report, tests, scratch, runAlone, save }: Mut
 }
 
 /** Runs the work on every item, each copy one at a time, until there are no more or the time is over. */
-async function forEachCopy<T>({ copies, isOver }: MutantRun, items: readonly T[], work: (copy: string, item: T) => Promise<void>): Promise<void> {
+async function forEachCopy<T>(
+  { copies, isOver }: MutantRun,
+  items: readonly T[],
+  work: (copy: string, item: T) => Promise<void>,
+): Promise<void> {
   const queue = [...items];
   const serve = async (copy: string): Promise<void> => {
     while (queue.length > 0 && !isOver()) await work(copy, queue.shift()!);
@@ -51,7 +55,9 @@ async function forEachCopy<T>({ copies, isOver }: MutantRun, items: readonly T[]
 
 function logProgress({ mutants }: Report, entry: Entry): void {
   const done = mutants.filter(({ state }) => state !== 'untried').length;
-  console.error(`${done}/${mutants.length} ${entry.state}${isKilled(entry) ? ` by ${entry.by}` : ''}: ${lineOf(entry)}`);
+  console.error(
+    `${done}/${mutants.length} ${entry.state}${isKilled(entry) ? ` by ${entry.by}` : ''}: ${lineOf(entry)}`,
+  );
 }
 
 /** Second: each fault alone, with the test files that reach it in their own process and are not slow. */
@@ -61,7 +67,12 @@ export async function killStage(whole: MutantRun, tiers: 1 | 2): Promise<void> {
   await forEachCopy(whole, untried, async (copy, entry) => {
     applyVerdict(
       entry,
-      await tryMutation(copy, entry, entry.reachedBy ?? [], { run, durations: report.durations, noticed: noticedBy(report), tiers }),
+      await tryMutation(copy, entry, entry.reachedBy ?? [], {
+        run,
+        durations: report.durations,
+        noticed: noticedBy(report),
+        tiers,
+      }),
       false,
     );
     logProgress(report, entry);
@@ -74,8 +85,8 @@ const limitMs = (files: readonly string[], durations: Readonly<Record<string, nu
   60_000 + 3 * files.reduce((sum, file) => sum + (durations[file] ?? 60_000), 0);
 
 /**
- * Third: what is alive, in groups, with the slow ones of these files, and with those that start processes of the product. What has not been tried
- * alone runs with the quick ones, too.
+ * Third: what is alive, in groups, with the slow ones of these files, and with those that start processes of the
+ * product. What has not been tried alone runs with the quick ones, too.
  */
 export async function groupStage(whole: MutantRun, size: number): Promise<void> {
   const { report, tests, run, compile, save } = whole;
@@ -93,7 +104,8 @@ export async function groupStage(whole: MutantRun, size: number): Promise<void> 
       const restore = await mutateCopy(copy, mutations, compile);
       try {
         const outcome = await run(copy, { files, limitMs: limitMs(files, report.durations) });
-        for (const { file, ok, ms } of outcome.files) if (ok) report.durations[file] = Math.max(ms, report.durations[file] ?? 0);
+        for (const { file, ok, ms } of outcome.files)
+          if (ok) report.durations[file] = Math.max(ms, report.durations[file] ?? 0);
         return outcome;
       } finally {
         await restore();

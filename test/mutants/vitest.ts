@@ -50,19 +50,34 @@ function killGroup({ pid }: ChildProcess): void {
 /** Removes what the run has left, but for the prepared databases that the next one copies. */
 function clear(folder: string): void {
   const names = readdirSync(folder).filter((name) => !name.startsWith('colloquy-prepared-'));
-  for (const name of names) rmSync(join(folder, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  for (const name of names)
+    rmSync(join(folder, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
 
 const isWhole = (expected: readonly string[], files: readonly FileResult[]): boolean =>
   expected.every((file) => files.some((result) => result.file === file));
 
 /**
- * Runs of Vitest with `workers` at once each, as in CI, where nothing may be skipped. When the signal is aborted, what runs is killed and
- * the run rejects.
+ * Runs of Vitest with `workers` at once each, as in CI, where nothing may be skipped. When the signal is aborted, what
+ * runs is killed and the run rejects.
  */
-export function createRunner({ full, workers, signal }: { full: boolean; workers: number; signal: AbortSignal }): RunTests {
+export function createRunner({
+  full,
+  workers,
+  signal,
+}: {
+  full: boolean;
+  workers: number;
+  signal: AbortSignal;
+}): RunTests {
   const { TEST_FULL: _, ...inherited } = process.env;
-  const settings = { CI: 'true', TEST_RETRIES: '0', HOSTILE_COUNT: '200', VITEST_MAX_WORKERS: String(workers), ...(full ? { TEST_FULL: '1' } : {}) };
+  const settings = {
+    CI: 'true',
+    TEST_RETRIES: '0',
+    HOSTILE_COUNT: '200',
+    VITEST_MAX_WORKERS: String(workers),
+    ...(full ? { TEST_FULL: '1' } : {}),
+  };
   return async (copy, { files, limitMs, flags = [], env = {} }) => {
     signal.throwIfAborted();
     const folder = join(copy, tempFolder);
@@ -104,7 +119,10 @@ async function endOf(child: ChildProcess, limitMs: number, signal: AbortSignal) 
   return { code, output, isTimedOut };
 }
 
-/** Whether every file was green and the run was red: by errors that belong to no test, such as a query after the end of a pool. */
+/**
+ * Whether every file was green and the run was red: by errors that belong to no test, such as a query after the end of
+ * a pool.
+ */
 export const isStray = ({ state, files }: Outcome, expected: readonly string[]): boolean =>
   state === 'red' && isWhole(expected, files) && files.every(({ ok }) => ok);
 
@@ -120,7 +138,9 @@ export const repeatStray =
 export const limitFor = (files: readonly string[], durations: Readonly<Record<string, number>>): number =>
   30_000 + 10 * files.reduce((sum, file) => sum + (durations[file] ?? 60_000), 0);
 
-/** The files that were not green in a run, whether they said so or were cut off; all of them where nobody knows which. */
+/**
+ * The files that were not green in a run, whether they said so or were cut off; all of them where nobody knows which.
+ */
 export function redFiles({ state, files }: Outcome, expected: readonly string[]): string[] {
   if (state === 'green') return [];
   const green = new Set(files.filter(({ ok }) => ok).map(({ file }) => file));

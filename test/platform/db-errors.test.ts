@@ -6,12 +6,18 @@ const coded = (code: string, message = 'said in words') => Object.assign(new Err
 it.each([
   ['a full disk', coded('53100')],
   ['a full disk, as a system says it', coded('ENOSPC', 'ENOSPC: no space left on device, write')],
-  ['a full disk, as the embedded database broke down on it', coded('57P02', 'could not write to file "pg_wal/x": No space left on device')],
+  [
+    'a full disk, as the embedded database broke down on it',
+    coded('57P02', 'could not write to file "pg_wal/x": No space left on device'),
+  ],
   ['a server without memory', coded('53200')],
   ['a server without connections', coded('53300')],
   ['a statement that took too long', coded('57014')],
   ['a lost connection', coded('ECONNRESET')],
-  ['whatever Prisma wraps it in', Object.assign(new Error('wrapped'), { cause: { originalCode: '53100', kind: 'postgres' } })],
+  [
+    'whatever Prisma wraps it in',
+    Object.assign(new Error('wrapped'), { cause: { originalCode: '53100', kind: 'postgres' } }),
+  ],
 ])('an outage is %s', (_, error) => {
   expect(isOutage(error)).toBe(true);
 });

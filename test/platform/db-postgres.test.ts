@@ -23,8 +23,13 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
 
   const name = () => new URL(place.url!).pathname.slice(1);
   /** Ends every connection to the test's database, as a restart of the server does. */
-  const cut = () => asAdmin((client) => client.query('SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = $1', [name()]));
-  /** A connection that was cut may be lent once more before its end is noticed: what is promised is that this passes. */
+  const cut = () =>
+    asAdmin((client) =>
+      client.query('SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = $1', [name()]),
+    );
+  /**
+   * A connection that was cut may be lent once more before its end is noticed: what is promised is that this passes.
+   */
   const eventually = async <T>(work: () => Promise<T>): Promise<T> => {
     for (let n = 1; ; n++) {
       try {
@@ -46,7 +51,11 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
     });
     await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
     const { port } = between.address() as AddressInfo;
-    const far = await openDatabase({ url: Object.assign(new URL(place.url!), { host: `127.0.0.1:${port}` }).href, dataDir: null, poolSize: 1 });
+    const far = await openDatabase({
+      url: Object.assign(new URL(place.url!), { host: `127.0.0.1:${port}` }).href,
+      dataDir: null,
+      poolSize: 1,
+    });
     try {
       await far.query('SELECT 1');
       said.length = 0;
@@ -70,7 +79,10 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
   });
 
   it('may cut every connection: nothing crashes, and the next statements work', async () => {
-    await Promise.all([...Array.from({ length: 4 }, () => database.query('SELECT 1')), database.prisma.$queryRaw`SELECT 1`]);
+    await Promise.all([
+      ...Array.from({ length: 4 }, () => database.query('SELECT 1')),
+      database.prisma.$queryRaw`SELECT 1`,
+    ]);
     const [opened, leave] = [defer<void>(), defer<void>()];
     const halfway = database.transact(async (tx) => {
       await tx.query('SELECT 1');
@@ -117,7 +129,9 @@ describe.skipIf(!available)('a PostgreSQL server', () => {
   it('compiles no statement, however much the planner expects of it', async () => {
     const plan = await database.exclusively(async (pool) => {
       await pool.query('SET jit_above_cost TO 0');
-      return JSON.stringify((await pool.query('EXPLAIN (ANALYZE, FORMAT JSON) SELECT sum(id) FROM note WHERE body <> $1', ['c'])).rows);
+      return JSON.stringify(
+        (await pool.query('EXPLAIN (ANALYZE, FORMAT JSON) SELECT sum(id) FROM note WHERE body <> $1', ['c'])).rows,
+      );
     });
     expect(plan).toContain('"Execution Time"');
     expect(plan).not.toContain('"JIT"');

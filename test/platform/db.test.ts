@@ -51,7 +51,15 @@ describeStorages('the database', ({ create }) => {
     const at = new Date('2024-02-29T10:00:00.123Z');
     const rows = await database.query(
       'SELECT $1::int8 AS big, $2::timestamptz AS at, $3::jsonb AS js, $4::text[] AS list, $5::uuid AS id, $6::bytea AS bytes, $7::jsonb[] AS many',
-      [2n ** 53n - 1n, at, { a: 'ü' }, ['x', 'y,"z'], '0190a7c8-0000-7000-8000-000000000000', Buffer.from([1, 2]), [JSON.stringify({ n: 1 }), '[2]']],
+      [
+        2n ** 53n - 1n,
+        at,
+        { a: 'ü' },
+        ['x', 'y,"z'],
+        '0190a7c8-0000-7000-8000-000000000000',
+        Buffer.from([1, 2]),
+        [JSON.stringify({ n: 1 }), '[2]'],
+      ],
     );
     expect(rows).toEqual([
       {
@@ -73,7 +81,10 @@ describeStorages('the database', ({ create }) => {
 
   it('tells a failed statement by its code, and goes on', async () => {
     await database.query("INSERT INTO note VALUES (1, 'a')");
-    await expect(database.query("INSERT INTO note VALUES (1, 'b')")).rejects.toMatchObject({ code: '23505', constraint: 'note_pkey' });
+    await expect(database.query("INSERT INTO note VALUES (1, 'b')")).rejects.toMatchObject({
+      code: '23505',
+      constraint: 'note_pkey',
+    });
     await expect(database.query('SELEKT')).rejects.toMatchObject({ code: '42601' });
     expect(await notes()).toEqual([{ id: 1, body: 'a' }]);
   });
@@ -95,7 +106,9 @@ describeStorages('the database', ({ create }) => {
     });
     await opened.promise;
     const outside = Promise.all([
-      database.query("INSERT INTO note VALUES (2, 'outside') RETURNING (SELECT count(*) FROM note)").then(([row]) => row),
+      database
+        .query("INSERT INTO note VALUES (2, 'outside') RETURNING (SELECT count(*) FROM note)")
+        .then(([row]) => row),
       database.prisma.$executeRaw`INSERT INTO note VALUES (3, 'outside')`,
     ]);
     leave.resolve();
@@ -140,7 +153,9 @@ describeStorages('the database', ({ create }) => {
       tx.last("UPDATE note SET body = body || ' last' WHERE id = $1", [1]);
       tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'told']);
       tx.pipeline("UPDATE note SET body = body || ' twice' WHERE id = $1", [1]);
-      const [row] = await tx.query<{ body: string }>("UPDATE note SET body = body || ', asked' WHERE id = 1 RETURNING body");
+      const [row] = await tx.query<{ body: string }>(
+        "UPDATE note SET body = body || ', asked' WHERE id = 1 RETURNING body",
+      );
       return row!.body;
     });
     expect(result).toBe('told twice, asked');
@@ -181,7 +196,10 @@ describeStorages('the database', ({ create }) => {
     await database.transact(async (tx) => tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'told']), eager);
     const asked = await database.transact(async (tx) => {
       tx.pipeline('INSERT INTO note VALUES ($1, $2)', [2, 'told']);
-      return tx.query('UPDATE note SET body = $2 WHERE id = $1 RETURNING (SELECT count(*)::int FROM note) AS n', [2, 'asked']);
+      return tx.query('UPDATE note SET body = $2 WHERE id = $1 RETURNING (SELECT count(*)::int FROM note) AS n', [
+        2,
+        'asked',
+      ]);
     }, eager);
     expect(asked).toEqual([{ n: 2 }]);
     const undone = database.transact(async (tx) => {
@@ -189,7 +207,9 @@ describeStorages('the database', ({ create }) => {
       throw new Error('changed my mind');
     }, eager);
     await expect(undone).rejects.toThrow('changed my mind');
-    await expect(database.transact((tx) => tx.query("INSERT INTO note VALUES (2, 'again')"), eager)).rejects.toMatchObject({ code: '23505' });
+    await expect(
+      database.transact((tx) => tx.query("INSERT INTO note VALUES (2, 'again')"), eager),
+    ).rejects.toMatchObject({ code: '23505' });
     expect(await notes()).toEqual([
       { id: 1, body: 'told' },
       { id: 2, body: 'asked' },
@@ -212,15 +232,18 @@ describeStorages('the database', ({ create }) => {
     },
   );
 
-  it.each(['pipeline', 'last', 'withCommit'] as const)('undoes it all where the driver cannot send what it was told by “%s”', async (how) => {
-    const work = database.transact(async (tx) => {
-      tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
-      tx[how]('INSERT INTO note VALUES ($1, $2)', [2, { n: 1n }], () => expect.unreachable('it was not committed'));
-      if (how === 'pipeline') tx.pipeline('INSERT INTO note VALUES ($1, $2)', [3, 'c']);
-    });
-    await expect(work).rejects.toThrow('BigInt');
-    expect(await notes()).toEqual([]);
-  });
+  it.each(['pipeline', 'last', 'withCommit'] as const)(
+    'undoes it all where the driver cannot send what it was told by “%s”',
+    async (how) => {
+      const work = database.transact(async (tx) => {
+        tx.pipeline('INSERT INTO note VALUES ($1, $2)', [1, 'a']);
+        tx[how]('INSERT INTO note VALUES ($1, $2)', [2, { n: 1n }], () => expect.unreachable('it was not committed'));
+        if (how === 'pipeline') tx.pipeline('INSERT INTO note VALUES ($1, $2)', [3, 'c']);
+      });
+      await expect(work).rejects.toThrow('BigInt');
+      expect(await notes()).toEqual([]);
+    },
+  );
 
   it('refuses to be told anything once it has ended, and nothing waits behind that', async () => {
     let late: Transaction | undefined;
@@ -230,7 +253,8 @@ describeStorages('the database', ({ create }) => {
     expect(() => late!.pipeline('SELECT 1', [])).toThrow('had ended');
     expect(() => late!.last('SELECT 1', [])).toThrow('had ended');
     expect(() => late!.withCommit('SELECT 1', [], () => {})).toThrow('had ended');
-    for (let n = 0; n < 20; n++) expect(await database.transact((tx) => tx.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+    for (let n = 0; n < 20; n++)
+      expect(await database.transact((tx) => tx.query('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
   });
 
   it('fails with what its work was refused for, and not with what that left behind', async () => {
@@ -259,7 +283,10 @@ describeStorages('the database', ({ create }) => {
     const done = await database.transact(async (tx) => {
       runs += 1;
       await tx.query("INSERT INTO note VALUES ($1, 'try')", [runs]);
-      if (runs < 3) await tx.query(`DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '${runs === 1 ? '40001' : '40P01'}'; END $$`);
+      if (runs < 3)
+        await tx.query(
+          `DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '${runs === 1 ? '40001' : '40P01'}'; END $$`,
+        );
       return 'done';
     });
     expect([done, runs]).toEqual(['done', 3]);

@@ -28,7 +28,10 @@ afterAll(async () => {
 
 async function open(dataDir: string | null, options: EmbeddedOptions = {}): Promise<Open> {
   const warnings: string[] = [];
-  const log = { info: () => {}, warn: (facts: object, message: string) => void warnings.push(`${message} ${JSON.stringify(facts)}`) };
+  const log = {
+    info: () => {},
+    warn: (facts: object, message: string) => void warnings.push(`${message} ${JSON.stringify(facts)}`),
+  };
   const server = await openPglite(dataDir, { log, ...options });
   const pool = createPool({ to: { socket: () => server.socket() }, max: 1, log });
   opened.push({ server, pool, warnings });
@@ -38,8 +41,9 @@ async function open(dataDir: string | null, options: EmbeddedOptions = {}): Prom
 /** Computes for as long as it is let, and looks for reasons to end at each row. */
 const endless = 'SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b';
 /**
- * Quotients of numbers of 130,000 digits and of 65,000, which take a minute or more in which PostgreSQL looks for nothing. It does look before
- * it computes the first, which a busy machine may not have begun after some hundred milliseconds: hence the limit.
+ * Quotients of numbers of 130,000 digits and of 65,000, which take a minute or more in which PostgreSQL looks for
+ * nothing. It does look before it computes the first, which a busy machine may not have begun after some hundred
+ * milliseconds: hence the limit.
  */
 const deaf = `SELECT ${Array.from({ length: 400 }, (_, n) => `scale(div(a.x, a.y - ${n}))`).join(' + ')}
   FROM (SELECT repeat('7', 130000)::numeric AS x, repeat('3', 65000)::numeric AS y) a`;
@@ -57,7 +61,9 @@ describe('the embedded database in its thread', () => {
         took = performance.now() - at;
       }
     });
-    console.info(`a statement of ${Math.round(took)} ms held the loop ${busy.toFixed(1)} ms at the most; idle: ${idle.toFixed(1)} ms`);
+    console.info(
+      `a statement of ${Math.round(took)} ms held the loop ${busy.toFixed(1)} ms at the most; idle: ${idle.toFixed(1)} ms`,
+    );
     expect(busy).toBeLessThan(4 * 50 + idle);
   });
 
@@ -75,7 +81,9 @@ describe('the embedded database in its thread', () => {
     await client.query('COMMIT');
     expect((await client.query('SELECT n FROM kept')).rows).toEqual([{ n: 1 }]);
     client.release();
-    expect(warnings).toEqual(Array(3).fill('a statement of the embedded database is over its time and is ended {"limitMs":300}'));
+    expect(warnings).toEqual(
+      Array(3).fill('a statement of the embedded database is over its time and is ended {"limitMs":300}'),
+    );
   });
 
   it('gives a migration all the time it takes, and ends the next statement that is over its time', async () => {
@@ -107,7 +115,10 @@ describe('the embedded database in its thread', () => {
     const { pool } = await open(null, deafLimits);
     await pool.query('CREATE TABLE note (n int)');
     await expect(pool.query(deaf)).rejects.toThrow('could not be ended alone');
-    await until(async () => (await pool.query('SELECT 1').catch((error: Error) => error.message)) !== null, 'an answer');
+    await until(
+      async () => (await pool.query('SELECT 1').catch((error: Error) => error.message)) !== null,
+      'an answer',
+    );
     await expect(pool.query('SELECT n FROM note')).rejects.toThrow(/was kept in memory, and is lost/);
   }, 120_000);
 
@@ -117,7 +128,9 @@ describe('the embedded database in its thread', () => {
     ['a function that calls itself for ever', 'SELECT deeper(1)'],
   ])('refuses %s, and goes on with the same session', async (_, text) => {
     const { pool, warnings } = await open(null);
-    await pool.query('CREATE FUNCTION deeper(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN deeper(n + 1) + 1; END $$');
+    await pool.query(
+      'CREATE FUNCTION deeper(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN deeper(n + 1) + 1; END $$',
+    );
     const client = await pool.connect();
     await client.query('CREATE TEMP TABLE kept (n int)');
     await expect(client.query(text)).rejects.toMatchObject({ code: expect.stringMatching(/^(54001|53200|42601)$/) });

@@ -25,7 +25,10 @@ it.each([
 
 it('keeps an error with its causes, without what libraries hang on it', () => {
   const { logger, last } = captured();
-  const cause = Object.assign(new Error('connect postgresql://u:hunter2@db/x with Bearer hunter2 and sk-hunter2hunter2'), { code: 'ECONNREFUSED' });
+  const cause = Object.assign(
+    new Error('connect postgresql://u:hunter2@db/x with Bearer hunter2 and sk-hunter2hunter2'),
+    { code: 'ECONNREFUSED' },
+  );
   const error = Object.assign(new TypeError('outer', { cause }), { headers: { 'x-key': 'hunter2' } });
   logger.error({ err: error }, 'failed');
   const { err } = last();

@@ -75,14 +75,19 @@ describeStorages('migrations', ({ name: storage, create }) => {
     ]);
   });
 
-  // A second process on the embedded database is refused by the lock of its data directory, so there this cannot happen.
+  // A second process on the embedded database is refused by the lock of its data directory, so there this cannot
+  // happen.
   const onServer = storage === 'postgres' ? it : () => {};
   onServer('apply once when several start at the same time, or while one is half done', async () => {
     await write(first, 'CREATE TABLE note (id int); SELECT pg_sleep(0.5);');
     const others = await Promise.all([openDatabase(place), openDatabase(place)]);
     const early = Promise.all([apply(), apply(others[0])]);
-    await until(async () => (await database.query("SELECT 1 FROM pg_tables WHERE tablename = '_prisma_migrations'")).length > 0);
-    await until(async () => (await database.query('SELECT 1 FROM _prisma_migrations WHERE finished_at IS NULL')).length > 0);
+    await until(
+      async () => (await database.query("SELECT 1 FROM pg_tables WHERE tablename = '_prisma_migrations'")).length > 0,
+    );
+    await until(
+      async () => (await database.query('SELECT 1 FROM _prisma_migrations WHERE finished_at IS NULL')).length > 0,
+    );
     const late = apply(others[1]);
     expect([...(await early), await late].flat()).toEqual([first]);
     expect(await database.query('SELECT migration_name FROM _prisma_migrations')).toEqual([{ migration_name: first }]);
@@ -110,7 +115,9 @@ describeStorages('migrations', ({ name: storage, create }) => {
     await write(first, 'CREATE TABLE note (id int);');
     await write(second, 'INSERT INTO note VALUES (1); INSERT INTO nothing VALUES (1);');
     for (const _ of ['the first start', 'the next one'])
-      await expect(apply()).rejects.toThrow(`The migration ${second} was begun and did not finish: No such table: nothing\n`);
+      await expect(apply()).rejects.toThrow(
+        `The migration ${second} was begun and did not finish: No such table: nothing\n`,
+      );
     await expect(apply()).rejects.toThrow(MigrationError);
     expect(await database.query('SELECT * FROM note')).toEqual([]);
 

@@ -25,13 +25,23 @@ const at = async <T>(seconds: number, work: () => Promise<T>): Promise<T> => {
 const tokens = createTokens({ secret, jwksUrl: null, issuer, audience, clock });
 
 const good: JWTPayload = { sub: 'alice', iss: issuer, aud: audience, iat: now, exp: now + 600 };
-const without = (claim: string): JWTPayload => Object.fromEntries(Object.entries(good).filter(([name]) => name !== claim));
-const signed = (claims: JWTPayload, key: string | CryptoKey = secret, header: { alg: string; kid?: string } = { alg: 'HS256' }) =>
-  new SignJWT(claims).setProtectedHeader(header).sign(typeof key === 'string' ? bytes(key) : key);
+const without = (claim: string): JWTPayload =>
+  Object.fromEntries(Object.entries(good).filter(([name]) => name !== claim));
+const signed = (
+  claims: JWTPayload,
+  key: string | CryptoKey = secret,
+  header: { alg: string; kid?: string } = { alg: 'HS256' },
+) => new SignJWT(claims).setProtectedHeader(header).sign(typeof key === 'string' ? bytes(key) : key);
 
 describe('a token of ours', () => {
   it('says again what it was signed for', async () => {
-    const { token, expiresAt } = await tokens.sign({ subject: 'alice', roles: ['USER', 'ADMIN'], name: 'Alice', ttlSeconds: 600, anonymousId: 'a' });
+    const { token, expiresAt } = await tokens.sign({
+      subject: 'alice',
+      roles: ['USER', 'ADMIN'],
+      name: 'Alice',
+      ttlSeconds: 600,
+      anonymousId: 'a',
+    });
     expect(expiresAt).toEqual(new Date((now + 600) * 1_000));
     expect(await tokens.verify(token)).toEqual({
       subject: 'alice',
@@ -61,7 +71,9 @@ describe('a token of ours', () => {
   });
 
   it('is not signed for longer than it would be accepted', async () => {
-    await expect(tokens.sign({ subject: 'a', roles: ['USER'], ttlSeconds: maxTokenAgeSeconds + 1 })).rejects.toThrow(/Invariant/);
+    await expect(tokens.sign({ subject: 'a', roles: ['USER'], ttlSeconds: maxTokenAgeSeconds + 1 })).rejects.toThrow(
+      /Invariant/,
+    );
   });
 });
 
@@ -119,7 +131,10 @@ describe('tokens of an identity provider', () => {
 
   beforeAll(async () => {
     rsa = await generateKeyPair('RS256', { extractable: true });
-    answer = { status: 200, body: JSON.stringify({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: 'k1', use: 'sig' }] }) };
+    answer = {
+      status: 200,
+      body: JSON.stringify({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: 'k1', use: 'sig' }] }),
+    };
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
@@ -131,19 +146,29 @@ describe('tokens of an identity provider', () => {
   it('are good when signed with a published key, which is fetched once', async () => {
     const provider = createTokens({ secret, jwksUrl: url, issuer, audience, clock });
     asked.length = 0;
-    const token = await signed({ ...good, email: 'a@example.com', anonymous_id: 'somebody-elses' }, rsa.privateKey, header);
+    const token = await signed(
+      { ...good, email: 'a@example.com', anonymous_id: 'somebody-elses' },
+      rsa.privateKey,
+      header,
+    );
     const facts = await Promise.all(Array.from({ length: 20 }, () => provider.verify(token)));
     expect(facts[0]).toMatchObject({ subject: 'alice', email: 'a@example.com', roles: ['USER'], anonymousId: null });
     expect(asked).toEqual(['/keys']);
-    await expect(provider.verify((await provider.sign({ subject: 'bob', roles: ['USER'], ttlSeconds: 60 })).token)).resolves.toBeDefined();
+    await expect(
+      provider.verify((await provider.sign({ subject: 'bob', roles: ['USER'], ttlSeconds: 60 })).token),
+    ).resolves.toBeDefined();
   });
 
   it('are refused when the public key was used as a shared secret', async () => {
     const published = await exportSPKI(rsa.publicKey);
     for (const own of [secret, null]) {
       const provider = createTokens({ secret: own, jwksUrl: url, issuer, audience, clock });
-      await expect(provider.verify(await signed(good, published, { alg: 'HS256', kid: 'k1' }))).rejects.toThrow(UnauthenticatedError);
-      await expect(provider.verify(await signed(good, published.trim(), { alg: 'HS256', kid: 'k1' }))).rejects.toThrow(UnauthenticatedError);
+      await expect(provider.verify(await signed(good, published, { alg: 'HS256', kid: 'k1' }))).rejects.toThrow(
+        UnauthenticatedError,
+      );
+      await expect(provider.verify(await signed(good, published.trim(), { alg: 'HS256', kid: 'k1' }))).rejects.toThrow(
+        UnauthenticatedError,
+      );
     }
   });
 
@@ -151,12 +176,20 @@ describe('tokens of an identity provider', () => {
     const provider = createTokens({ secret: null, jwksUrl: url, issuer, audience, clock });
     const { privateKey } = await generateKeyPair('RS256');
     await expect(provider.verify(await signed(good, privateKey, header))).rejects.toThrow(UnauthenticatedError);
-    await expect(provider.verify(await signed(good, privateKey, { alg: 'RS256', kid: 'k2' }))).rejects.toThrow(UnauthenticatedError);
+    await expect(provider.verify(await signed(good, privateKey, { alg: 'RS256', kid: 'k2' }))).rejects.toThrow(
+      UnauthenticatedError,
+    );
     const { privateKey: own, publicKey } = await generateKeyPair('RS256', { extractable: true });
     const brought = { alg: 'RS256', kid: 'k1', jwk: await exportJWK(publicKey) };
-    await expect(provider.verify(await new SignJWT(good).setProtectedHeader(brought).sign(own))).rejects.toThrow(UnauthenticatedError);
-    await expect(provider.verify(await signed({ ...good, aud: 'another-app' }, rsa.privateKey, header))).rejects.toThrow(UnauthenticatedError);
-    await expect(provider.verify(await signed(without('exp'), rsa.privateKey, header))).rejects.toThrow(UnauthenticatedError);
+    await expect(provider.verify(await new SignJWT(good).setProtectedHeader(brought).sign(own))).rejects.toThrow(
+      UnauthenticatedError,
+    );
+    await expect(
+      provider.verify(await signed({ ...good, aud: 'another-app' }, rsa.privateKey, header)),
+    ).rejects.toThrow(UnauthenticatedError);
+    await expect(provider.verify(await signed(without('exp'), rsa.privateKey, header))).rejects.toThrow(
+      UnauthenticatedError,
+    );
   });
 
   it('are refused where no provider is configured', async () => {

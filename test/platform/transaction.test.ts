@@ -35,15 +35,25 @@ describe('the retry of transactions', () => {
     expect(calls.count).toBe(1);
   });
 
-  it.each(['timeout expired', 'timeout exceeded when trying to connect', 'Query read timeout'])('takes “%s” for a lost connection', (message) => {
-    expect(isConnectionLoss(new Error(message))).toBe(true);
-  });
+  it.each(['timeout expired', 'timeout exceeded when trying to connect', 'Query read timeout'])(
+    'takes “%s” for a lost connection',
+    (message) => {
+      expect(isConnectionLoss(new Error(message))).toBe(true);
+    },
+  );
 
   it('finds the reason under what wraps it, also in a circle', () => {
-    const wrapped = new Error('outer', { cause: { meta: { driverAdapterError: { cause: { originalCode: '40001' } } } } });
+    const wrapped = new Error('outer', {
+      cause: { meta: { driverAdapterError: { cause: { originalCode: '40001' } } } },
+    });
     expect(isConflict(wrapped)).toBe(true);
     const circle: { cause?: unknown } = {};
     circle.cause = circle;
-    expect([isConflict(circle), isConflict(null), isConflict('40001'), isConnectionLoss(undefined)]).toEqual([false, false, false, false]);
+    expect([isConflict(circle), isConflict(null), isConflict('40001'), isConnectionLoss(undefined)]).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 });

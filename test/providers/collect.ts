@@ -16,7 +16,8 @@ const openaiConfig: OpenAIConfig = {
   scripted: false,
 };
 
-export const providersFor = (config: Partial<OpenAIConfig>): Providers => createProviders({ openai: { ...openaiConfig, ...config } });
+export const providersFor = (config: Partial<OpenAIConfig>): Providers =>
+  createProviders({ openai: { ...openaiConfig, ...config } });
 
 /** The adapter, speaking to the server at `baseUrl`. */
 export const providerAt = (baseUrl: string, config: Partial<OpenAIConfig> = {}): ModelProvider => {
@@ -41,7 +42,11 @@ export type ContextMessage = {
 };
 
 /** All that a call says, and the error that it ends with. */
-export async function hear(provider: ModelProvider, request: ModelRequest, signal = new AbortController().signal): Promise<ContextMessage> {
+export async function hear(
+  provider: ModelProvider,
+  request: ModelRequest,
+  signal = new AbortController().signal,
+): Promise<ContextMessage> {
   const batches: (readonly ModelEvent[])[] = [];
   let error: unknown = null;
   try {

@@ -5,7 +5,9 @@ import { defer } from '../../src/kernel/async.ts';
 export type RawServer = { url: string; close(): Promise<void>; [Symbol.asyncDispose](): Promise<void> };
 
 /** A model server whose every byte the test decides. The request's body is read before `answer` is called. */
-export async function startRawServer(answer: (response: ServerResponse, request: IncomingMessage, body: string) => unknown): Promise<RawServer> {
+export async function startRawServer(
+  answer: (response: ServerResponse, request: IncomingMessage, body: string) => unknown,
+): Promise<RawServer> {
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));

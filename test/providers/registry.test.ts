@@ -46,7 +46,10 @@ describe('with a key', () => {
     expect(providers.find('gpt-9000')).toBeNull();
     expect(refusalOf(() => providers.resolve('gpt-9000'))).toMatchObject({ code: 'INVALID_MODEL', retryable: false });
     expect(providers.whyNot('gpt-9000')?.message).toMatch(/no model "gpt-9000".*gpt-4o, /);
-    expect(providers.whyNot('gpt-4o', 'acme')).toMatchObject({ code: 'INVALID_MODEL', message: expect.stringContaining('"acme"') });
+    expect(providers.whyNot('gpt-4o', 'acme')).toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringContaining('"acme"'),
+    });
     expect(providers.whyNot('gpt-4o')).toBeNull();
   });
 });
@@ -65,7 +68,12 @@ describe('without a key', () => {
 });
 
 describe('with a compatible server', () => {
-  const providers = providersFor({ apiKey: null, baseUrl: 'http://127.0.0.1:9/v1', defaultModel: 'llama3.2', models: ['qwen3'] });
+  const providers = providersFor({
+    apiKey: null,
+    baseUrl: 'http://127.0.0.1:9/v1',
+    defaultModel: 'llama3.2',
+    models: ['qwen3'],
+  });
 
   it('takes any model, and lists those that are configured', () => {
     expect(providers.models().map(({ id }) => id)).toEqual(['llama3.2', 'qwen3']);
@@ -77,7 +85,12 @@ describe('with a compatible server', () => {
 });
 
 describe('with the scripted server', () => {
-  const providers = providersFor({ apiKey: null, baseUrl: 'http://127.0.0.1:9/v1', scripted: true, defaultModel: 'gpt-4o' });
+  const providers = providersFor({
+    apiKey: null,
+    baseUrl: 'http://127.0.0.1:9/v1',
+    scripted: true,
+    defaultModel: 'gpt-4o',
+  });
 
   it('has one model to use and says what the others need', () => {
     expect(providers.defaultModel).toBe('scripted-1');
@@ -150,11 +163,18 @@ describe('with several providers', () => {
 
   it('says what a provider lacks that has the model or is asked for, and which there are', () => {
     const closed = createRegistry([acme, locked], 'm-1');
-    const lacking = { code: 'PROVIDER_NOT_CONFIGURED', provider: 'locked', message: expect.stringMatching(/LOCKED: set locked_KEY\..*m-1, shared/) };
+    const lacking = {
+      code: 'PROVIDER_NOT_CONFIGURED',
+      provider: 'locked',
+      message: expect.stringMatching(/LOCKED: set locked_KEY\..*m-1, shared/),
+    };
     for (const model of ['l-1', 'locked-2']) expect(closed.whyNot(model)).toEqual(lacking);
     expect(closed.whyNot('m-1', 'locked')).toEqual(lacking);
     expect(closed.whyNot('nonsense')).toMatchObject({ code: 'INVALID_MODEL', provider: 'acme' });
     expect(providers.whyNot('m-1', 'nobody')?.message).toContain('use "open" or "acme"');
-    expect(refusalOf(() => providers.resolve('anything', 'acme'))).toMatchObject({ code: 'INVALID_MODEL', provider: 'acme' });
+    expect(refusalOf(() => providers.resolve('anything', 'acme'))).toMatchObject({
+      code: 'INVALID_MODEL',
+      provider: 'acme',
+    });
   });
 });

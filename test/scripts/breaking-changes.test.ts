@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
 import { unannounced } from '../../scripts/breaking-changes.mjs';
 
-const before = 'type Query { turn(id: ID!): Turn, turns: Int } type Turn { id: ID!, status: Status! } enum Status { RUNNING DONE }';
-const log = (...lines: string[]) => `# Changelog\n\n## Unreleased\n\n${lines.join('\n')}\n\n## 1.0.0\n\n- **Breaking**: \`Query.turns\` is gone.\n`;
+const before =
+  'type Query { turn(id: ID!): Turn, turns: Int } type Turn { id: ID!, status: Status! } enum Status { RUNNING DONE }';
+const log = (...lines: string[]) =>
+  `# Changelog\n\n## Unreleased\n\n${lines.join('\n')}\n\n## 1.0.0\n\n- **Breaking**: \`Query.turns\` is gone.\n`;
 
 it('a schema that only grows breaks nobody', () => {
   expect(unannounced(before, before.replace('turns: Int', 'turns: Int, next: Turn'), log())).toEqual([]);
@@ -18,5 +20,7 @@ it.each([
   expect(unannounced(before, after, log(`- ${subject} is another: \`${subject}\`.`))).toHaveLength(1);
   expect(unannounced(before, after, log('- **Breaking**: `String`, `Status` and `Query` are others.'))).toHaveLength(1);
   expect(unannounced(before, after, log(`- **Breaking**: \`${subject}\` is another.`))).toEqual([]);
-  expect(unannounced(before, after, log(`- **Breaking**: \`${subject}\` is another.`).replace('Unreleased', '2.0.0'))).toHaveLength(1);
+  expect(
+    unannounced(before, after, log(`- **Breaking**: \`${subject}\` is another.`).replace('Unreleased', '2.0.0')),
+  ).toHaveLength(1);
 });

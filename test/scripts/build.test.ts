@@ -1,6 +1,19 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, cp, mkdir, mkdtemp, readFile, realpath, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import {
+  access,
+  cp,
+  mkdir,
+  mkdtemp,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,7 +29,8 @@ beforeAll(async () => {
     await cp(join(checkout, path), join(root, path), { recursive: true });
   await mkdir(join(root, 'src/generated/prisma'), { recursive: true });
   await cp(join(checkout, 'src/generated/.prisma-from'), join(root, 'src/generated/.prisma-from'));
-  for (const kept of ['empty-database.tar.gz', '.database-from']) await cp(join(checkout, 'dist', kept), join(root, 'dist', kept));
+  for (const kept of ['empty-database.tar.gz', '.database-from'])
+    await cp(join(checkout, 'dist', kept), join(root, 'dist', kept));
   await symlink(join(checkout, 'node_modules'), join(root, 'node_modules'));
   await writeFile(join(root, 'src/word.ts'), 'export const word: string = "one";\n');
   await writeFile(join(root, 'src/part.mjs'), 'export const part = 1;\n');
@@ -36,8 +50,10 @@ type Ran = { code: number; out: string; said: string };
 
 const run = (...args: string[]) =>
   new Promise<Ran>((resolve) => {
-    execFile(process.execPath, ['--enable-source-maps', join(root, 'scripts/run.mjs'), 'main.js', ...args], (error, out, said) =>
-      resolve({ code: error ? Number(error.code) : 0, out, said }),
+    execFile(
+      process.execPath,
+      ['--enable-source-maps', join(root, 'scripts/run.mjs'), 'main.js', ...args],
+      (error, out, said) => resolve({ code: error ? Number(error.code) : 0, out, said }),
     );
   });
 const builtAt = async () => (await stat(join(root, 'dist/main.js'))).mtimeMs;
@@ -56,7 +72,8 @@ describe('what is run from the sources', () => {
   it('is not built again where nothing has changed, also where every file was written anew', async () => {
     const before = await builtAt();
     const now = new Date();
-    for (const file of ['src/main.ts', 'src/word.ts', 'package.json', 'prisma/schema/schema.prisma']) await utimes(join(root, file), now, now);
+    for (const file of ['src/main.ts', 'src/word.ts', 'package.json', 'prisma/schema/schema.prisma'])
+      await utimes(join(root, file), now, now);
     expect(await run()).toEqual({ code: 0, out: '{"word":"one","part":1,"args":[]}\n', said: '' });
     expect(await builtAt()).toBe(before);
   });
@@ -107,9 +124,14 @@ describe('what is run from the sources', () => {
   });
 });
 
-/** Makes a database in a new data directory with the compiled product at this place, and gives what PostgreSQL knows it by. */
+/**
+ * Makes a database in a new data directory with the compiled product at this place, and gives what PostgreSQL knows it
+ * by.
+ */
 async function identify(dist: string, name: string): Promise<string> {
-  const { openPglite } = (await import(join(dist, 'platform/embedded/pglite.js'))) as typeof import('../../src/platform/embedded/pglite.ts');
+  const { openPglite } = (await import(
+    join(dist, 'platform/embedded/pglite.js')
+  )) as typeof import('../../src/platform/embedded/pglite.ts');
   const server = await openPglite(join(root, name));
   const pool = createPool({ to: { socket: () => server.socket() }, max: 1, log: { info: () => {}, warn: () => {} } });
   const { rows } = await pool.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
@@ -125,7 +147,8 @@ describe('an empty database', () => {
     await run();
     expect((await stat(packed)).mtimeMs).toBe(before);
     const dist = join(checkout, 'dist');
-    expect(await identify(dist, 'one')).toBe(await identify(dist, 'another')); // PostgreSQL draws another one for each that it makes
+    // PostgreSQL draws another one for each that it makes.
+    expect(await identify(dist, 'one')).toBe(await identify(dist, 'another'));
   });
 
   it('is made anew where the packed one broke off', async () => {

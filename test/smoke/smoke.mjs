@@ -1,7 +1,8 @@
 /**
- * The built product on one Node.js: `node test/smoke/smoke.mjs [path of a node binary]`. It starts on its embedded default, streams one turn,
- * waits for another, stops a third, makes a title, and ends at SIGTERM. Plain JavaScript over public interfaces, so that it runs on every
- * release. Exits with 0 where all of it went as promised; otherwise it says what did not, with what the product printed.
+ * The built product on one Node.js: `node test/smoke/smoke.mjs [path of a node binary]`. It starts on its embedded
+ * default, streams one turn, waits for another, stops a third, makes a title, and ends at SIGTERM. Plain JavaScript
+ * over public interfaces, so that it runs on every release. Exits with 0 where all of it went as promised; otherwise it
+ * says what did not, with what the product printed.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -25,7 +26,8 @@ const product = spawn(binary, [main], {
   stdio: ['ignore', 'pipe', 'pipe'],
 });
 let printed = '';
-for (const stream of [product.stdout, product.stderr]) stream.setEncoding('utf8').on('data', (text) => (printed += text));
+for (const stream of [product.stdout, product.stderr])
+  stream.setEncoding('utf8').on('data', (text) => (printed += text));
 
 /** Runs a step, and fails with its name where it takes too long. */
 async function step(name, work) {
@@ -117,7 +119,8 @@ async function waitsForOne(at) {
 async function stopsOne(at) {
   const sent = await send(at, 'Wait [[hold]]');
   await stream(at, sent, (events) => of(events, 'TextDeltaEvent').length > 0);
-  const stop = 'mutation ($input: StopTurnInput!) { stopTurn(input: $input) { ... on TurnSuccess { turn { status } } ... on ApiError { message } } }';
+  const stop =
+    'mutation ($input: StopTurnInput!) { stopTurn(input: $input) { ... on TurnSuccess { turn { status } } ... on ApiError { message } } }';
   const { stopTurn } = await ask(at, stop, { input: { target: { turnId: sent.turn.id } } });
   assert.equal(stopTurn.turn?.status, 'CANCELLED', JSON.stringify(stopTurn));
 }

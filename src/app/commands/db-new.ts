@@ -4,7 +4,10 @@ import { newMigrationSql } from '../../platform/migrate.ts';
 import { lockfile, migrationsFolder } from '../../platform/migration-files.ts';
 import { isCommand } from './is-command.ts';
 
-/** Writes the migration that leads from the existing ones to the Prisma schema, and returns its path; null when there is nothing to change. */
+/**
+ * Writes the migration that leads from the existing ones to the Prisma schema, and returns its path; null when there is
+ * nothing to change.
+ */
 export async function writeMigration(name: string, now: Date, folder = migrationsFolder): Promise<string | null> {
   if (!/^[a-z0-9][a-z0-9_]{0,99}$/.test(name))
     throw new Error('A migration is named in lower-case letters, digits and underscores: npm run db:new -- add_notes');

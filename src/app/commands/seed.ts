@@ -18,9 +18,21 @@ const mutation = `mutation Seed($text: String!, $key: String!) {
   }
 }`;
 
-type Answer = { data?: { sendMessage: { __typename: string; deduplicated: boolean; conversation: { id: string; title: string }; message: string } } };
+type Answer = {
+  data?: {
+    sendMessage: {
+      __typename: string;
+      deduplicated: boolean;
+      conversation: { id: string; title: string };
+      message: string;
+    };
+  };
+};
 
-/** Fills a database with a few conversations of the user "dev", answered by the scripted model; run again it changes nothing. */
+/**
+ * Fills a database with a few conversations of the user "dev", answered by the scripted model; run again it changes
+ * nothing.
+ */
 async function seed(print: (line: string) => void): Promise<void> {
   const { http } = loadConfig();
   const config = loadConfig({
@@ -43,7 +55,10 @@ async function seed(print: (line: string) => void): Promise<void> {
       print(`${deduplicated ? 'was there' : 'made     '}  ${conversation.id}  ${conversation.title}`);
     }
     print(`\nA token of "${user}", good for 24 hours:\n${token}\n\nWith the server running:`);
-    print(`curl -s ${serverAddress(http)}/graphql -H 'content-type: application/json' -H 'authorization: Bearer ${token}' \\`);
+    print(
+      `curl -s ${serverAddress(http)}/graphql -H 'content-type: application/json' -H 'authorization: Bearer ` +
+        `${token}' \\`,
+    );
     print(`  -d '{"query":"{ conversations { nodes { id title messageCount totalCost } } }"}'`);
   } finally {
     await app.close(0);
@@ -52,7 +67,11 @@ async function seed(print: (line: string) => void): Promise<void> {
 
 async function send(url: string, token: string, text: string, key: string) {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
-  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query: mutation, variables: { text, key } }) });
+  const response = await fetch(url, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ query: mutation, variables: { text, key } }),
+  });
   const answer = (await response.json()) as Answer;
   const result = answer.data?.sendMessage;
   if (result?.__typename !== 'SendMessageSuccess') throw new Error(result?.message ?? JSON.stringify(answer));

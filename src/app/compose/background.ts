@@ -26,8 +26,17 @@ export function createBackground(
   const waiting = { database, log, bus, registry, json: toolValues, nudge: bell.ring };
   return {
     bell,
-    titles: createTitles({ ...beside, isAutomatic: titles.isAutomatic, modelFor: models.beside(titles.model), countTurn: rates.turn }),
-    summaries: createSummaries({ ...beside, isAutomatic: summaries.isAutomatic, modelFor: models.beside(summaries.model) }),
+    titles: createTitles({
+      ...beside,
+      isAutomatic: titles.isAutomatic,
+      modelFor: models.beside(titles.model),
+      countTurn: rates.turn,
+    }),
+    summaries: createSummaries({
+      ...beside,
+      isAutomatic: summaries.isAutomatic,
+      modelFor: models.beside(summaries.model),
+    }),
     decisions: createDecisions(waiting),
     outputs: createOutputs(waiting),
   };

@@ -21,7 +21,10 @@ export type Composition = Pick<Machines, 'bus' | 'metrics' | 'frames' | 'pace' |
 export function compose({ registry, launchIsolated = null, ...deps }: Deps): Composition {
   const machines = openMachines(deps);
   const background = createBackground(machines, registry);
-  const { worker, heartbeat } = createTurnWorker(machines, { background, registry, launchIsolated }) ?? { worker: null, heartbeat: null };
+  const { worker, heartbeat } = createTurnWorker(machines, { background, registry, launchIsolated }) ?? {
+    worker: null,
+    heartbeat: null,
+  };
   const { bus, metrics, frames, pace, close, tokens, clock } = machines;
   return {
     ...{ bus, metrics, frames, pace, close, worker, heartbeat },

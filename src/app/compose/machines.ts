@@ -48,8 +48,9 @@ export type Machines = {
 const readPollMs = 600;
 
 /**
- * The threads that check JSON, shared by all that is composed in this process: answers by the schemas of users, who may make them as expensive as
- * they are allowed to, and values of tools by those of the installation, which must not wait for that.
+ * The threads that check JSON, shared by all that is composed in this process: answers by the schemas of users, who may
+ * make them as expensive as they are allowed to, and values of tools by those of the installation, which must not wait
+ * for that.
  */
 export const answers = new JsonCheckThread('answers');
 export const toolValues = new JsonCheckThread('tool values');
@@ -62,7 +63,10 @@ export function openMachines({ config, database, logger, secret }: MachineDeps):
   const metrics = createMetrics({ redis: config.stores.redisUrl !== null });
   const bus = meteredBus(openBus(config, logger), metrics);
   const pace = createPace();
-  const log = createEventLog(database, bus, onFault, { onStored: (seconds) => metrics.append.observe(seconds), gather: pace.gather });
+  const log = createEventLog(database, bus, onFault, {
+    onStored: (seconds) => metrics.append.observe(seconds),
+    gather: pace.gather,
+  });
   const hub = createHub(log, bus, { pollMs: readPollMs, onFault, pace, watch: hubWatch(metrics) });
   const counting = openRates(config, logger, metrics);
   return {
@@ -79,8 +83,15 @@ export function openMachines({ config, database, logger, secret }: MachineDeps):
   };
 }
 
-/** Rates, counted over a connection of their own where there is Redis, since the bus gives up commands that come late in a burst. */
-function openRates({ stores, rates: limits }: Config, logger: Logger, metrics: Metrics): { rates: Rates; close(): void } {
+/**
+ * Rates, counted over a connection of their own where there is Redis, since the bus gives up commands that come late in
+ * a burst.
+ */
+function openRates(
+  { stores, rates: limits }: Config,
+  logger: Logger,
+  metrics: Metrics,
+): { rates: Rates; close(): void } {
   const onFault = quietly((err) => logger.warn({ err }, 'redis: rates are counted by each process alone'));
   const redis = stores.redisUrl ? openRedisCommands({ url: stores.redisUrl, onFault }) : null;
   const windows = createRateWindows({ redis, prefix: stores.redisPrefix, onFault });

@@ -13,7 +13,10 @@ type Answering = { provider: ModelProvider; info: ModelInfo };
 type ForTurn = { id: string; conversationId: string; model: string; provider: string };
 type ForConversation = { conversationId: string; model: string; provider: string };
 
-/** The models that are configured, for whoever asks one. Each way throws the refusal that fits where there is no such model. */
+/**
+ * The models that are configured, for whoever asks one. Each way throws the refusal that fits where there is no such
+ * model.
+ */
 export type ModelAccess = {
   list(): readonly ModelInfo[];
   defaultModel: string;
@@ -25,11 +28,15 @@ export type ModelAccess = {
   beside(set: string | null): (conversation: ForConversation) => Answering;
 };
 
-export function createModelAccess(config: Config, { metrics, logger }: { metrics: Metrics; logger: Logger }): ModelAccess {
+export function createModelAccess(
+  config: Config,
+  { metrics, logger }: { metrics: Metrics; logger: Logger },
+): ModelAccess {
   const providers = createProviders(config.providers);
   const observed = createObserver({ metrics, logger, models: config.providers.openai.models });
   const guests = createGuestLimits({ ...config.guests, models: config.guests.models ?? [providers.defaultModel] });
-  const resolve = ({ model, provider }: Wanted): Answering => providers.resolve(model ?? providers.defaultModel, provider ?? null);
+  const resolve = ({ model, provider }: Wanted): Answering =>
+    providers.resolve(model ?? providers.defaultModel, provider ?? null);
   return {
     list: () => providers.models(),
     defaultModel: providers.defaultModel,

@@ -4,7 +4,14 @@ import type { Found } from '../../contracts/tool.ts';
 import { findConversation } from '../../features/conversations/index.ts';
 import { findMessage } from '../../features/messages/index.ts';
 import type { ToolRegistry } from '../../features/tools/index.ts';
-import { createHeartbeat, createWorker, deleteStaleWorkers, type Heartbeat, type LaunchIsolated, type Worker } from '../../features/worker/index.ts';
+import {
+  createHeartbeat,
+  createWorker,
+  deleteStaleWorkers,
+  type Heartbeat,
+  type LaunchIsolated,
+  type Worker,
+} from '../../features/worker/index.ts';
 import { fromGlobalId } from '../../kernel/global-id.ts';
 import type { Database } from '../../platform/db.ts';
 import type { Background } from './background.ts';
@@ -46,7 +53,9 @@ const createLookUp =
     const node = fromGlobalId(globalId);
     const viewer = { userId, roles: [], expiresAt: new Date() };
     if (node?.type === 'Conversation')
-      return (await findConversation(db, viewer, node.id)) && { type: 'Conversation', id: node.id, conversationId: node.id };
+      return (
+        (await findConversation(db, viewer, node.id)) && { type: 'Conversation', id: node.id, conversationId: node.id }
+      );
     const message = node?.type === 'Message' ? await findMessage(db, viewer, node.id) : null;
     return message && { type: 'Message', id: message.id, conversationId: message.conversationId };
   };

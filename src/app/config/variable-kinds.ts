@@ -12,6 +12,8 @@ const kind = <T>(expected: string, read: (text: string) => T | undefined) =>
     return z.NEVER;
   });
 
+export const text = (max: number) => z.string().max(max, `expected at most ${max} characters`);
+
 /** A whole number written in decimal digits: `Number` alone would also take "", "0x10" and "1e3". */
 export const whole = (min: number, max: number) =>
   kind(`a whole number from ${min} to ${max}`, (text) => {
@@ -24,23 +26,38 @@ export const language = kind('a BCP 47 language tag such as es or pt-BR', (text)
 
 const roleNames = ['ANONYMOUS', 'USER', 'OPERATOR', 'ADMIN'] as const;
 
-/** A whole number for each role: one for all, or some by name ("ANONYMOUS:10,USER:20"), where roles that are not named have what USER has. */
+/**
+ * A whole number for each role: one for all, or some by name ("ANONYMOUS:10,USER:20"), where roles that are not named
+ * have what USER has.
+ */
 export const byRole = (max: number) =>
   kind(`a whole number from 0 to ${max}, or some by role such as ANONYMOUS:10,USER:20`, (text) => {
     const parts = split(text).map((part) => part.split(':'));
-    const numbers = new Map(parts.map((part) => (part.length === 1 ? ['USER', part[0]!] : [part[0]!, part[1]!]) as [string, string]));
-    const isRead = parts.every((part) => part.length <= 2) && (parts.length === 1 || parts.every((part) => part.length === 2));
+    const numbers = new Map(
+      parts.map((part) => (part.length === 1 ? ['USER', part[0]!] : [part[0]!, part[1]!]) as [string, string]),
+    );
+    const isRead =
+      parts.every((part) => part.length <= 2) && (parts.length === 1 || parts.every((part) => part.length === 2));
     const isKnown = [...numbers].every(
-      ([role, number]) => (roleNames as readonly string[]).includes(role) && /^\d{1,9}$/.test(number) && Number(number) <= max,
+      ([role, number]) =>
+        (roleNames as readonly string[]).includes(role) && /^\d{1,9}$/.test(number) && Number(number) <= max,
     );
     if (!isRead || !isKnown || !numbers.has('USER')) return undefined;
-    return Object.fromEntries(roleNames.map((role) => [role, Number(numbers.get(role) ?? numbers.get('USER'))])) as Record<
-      (typeof roleNames)[number],
-      number
-    >;
+    return Object.fromEntries(
+      roleNames.map((role) => [role, Number(numbers.get(role) ?? numbers.get('USER'))]),
+    ) as Record<(typeof roleNames)[number], number>;
   });
 
-const truths: Record<string, boolean> = { true: true, yes: true, on: true, '1': true, false: false, no: false, off: false, '0': false };
+const truths: Record<string, boolean> = {
+  true: true,
+  yes: true,
+  on: true,
+  '1': true,
+  false: false,
+  no: false,
+  off: false,
+  '0': false,
+};
 
 /** A switch. */
 export const truth = kind('true or false', (text) => truths[text.toLowerCase()]);
@@ -69,27 +86,38 @@ export const words = (maxLength: number) =>
     split(text).every((word) => word.length <= maxLength) ? split(text) : undefined,
   );
 
-/** Names of hosts separated by commas; `*.` before one stands for all names below it. Ports and protocols are not part of a name. */
-export const hostNames = kind('names of hosts such as chat.example.com or *.example.com, without ports, separated by commas', (text) => {
-  const names = split(text).map((entry) => {
-    const [, wild = '', name = ''] = /^(\*\.)?(.*)$/.exec(entry) ?? [];
-    const plain = /^(\[[\da-fA-F:.]+\]|[\w.-]+)$/.test(name) ? plainName(name) : null;
-    return plain === null ? null : `${wild}${plain}`;
-  });
-  return names.every((name) => name !== null) ? names : undefined;
-});
+/**
+ * Names of hosts separated by commas; `*.` before one stands for all names below it. Ports and protocols are not part
+ * of a name.
+ */
+export const hostNames = kind(
+  'names of hosts such as chat.example.com or *.example.com, without ports, separated by commas',
+  (text) => {
+    const names = split(text).map((entry) => {
+      const [, wild = '', name = ''] = /^(\*\.)?(.*)$/.exec(entry) ?? [];
+      const plain = /^(\[[\da-fA-F:.]+\]|[\w.-]+)$/.test(name) ? plainName(name) : null;
+      return plain === null ? null : `${wild}${plain}`;
+    });
+    return names.every((name) => name !== null) ? names : undefined;
+  },
+);
 
 /** Addresses and networks of proxies separated by commas, and the word "loopback". */
-export const proxies = kind('addresses such as 10.0.0.7, networks such as 10.0.0.0/8, or loopback, separated by commas', (text) => {
-  try {
-    trustedProxies(split(text));
-    return split(text);
-  } catch {
-    return undefined;
-  }
-});
+export const proxies = kind(
+  'addresses such as 10.0.0.7, networks such as 10.0.0.0/8, or loopback, separated by commas',
+  (text) => {
+    try {
+      trustedProxies(split(text));
+      return split(text);
+    } catch {
+      return undefined;
+    }
+  },
+);
 
-/** Origins of web pages separated by commas. A closing slash is forgiven; a path, which a browser never sends, is not. */
+/**
+ * Origins of web pages separated by commas. A closing slash is forgiven; a path, which a browser never sends, is not.
+ */
 export const webOrigins = kind('origins such as https://app.example.com, separated by commas', (text) => {
   const origins = split(text).map(originOf);
   return origins.every((origin) => origin !== null) ? origins : undefined;

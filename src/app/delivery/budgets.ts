@@ -4,8 +4,8 @@ import type { Context } from '../../graph/context.ts';
 import { type AnswerTooLargeError, httpStatusOf } from '../../kernel/errors.ts';
 
 /**
- * Before an answer is written, it has its share of what its user and the process may hold; one that is larger than an answer may be is refused
- * as a whole, once, and not field by field.
+ * Before an answer is written, it has its share of what its user and the process may hold; one that is larger than an
+ * answer may be is refused as a whole, once, and not field by field.
  */
 export const useAnswerBudget: Plugin<Context> = {
   async onExecute({ args, setResultAndStopExecution }) {
@@ -33,8 +33,15 @@ export async function withinBudget(args: ExecutionArgs, result: ExecutionResult)
   return budget.refusal ? refused(args, budget.refusal) : result;
 }
 
-function refused({ document, operationName }: ExecutionArgs, { message, code, retryable }: AnswerTooLargeError): ExecutionResult {
+function refused(
+  { document, operationName }: ExecutionArgs,
+  { message, code, retryable }: AnswerTooLargeError,
+): ExecutionResult {
   const isDone = getOperationAST(document, operationName)?.operation === 'mutation';
-  const words = isDone ? `${message} What the mutation was to do has been done where that was possible: read what came of it.` : message;
-  return { errors: [new GraphQLError(words, { extensions: { code, retryable, http: { status: httpStatusOf(code) } } })] };
+  const words = isDone
+    ? `${message} What the mutation was to do has been done where that was possible: read what came of it.`
+    : message;
+  return {
+    errors: [new GraphQLError(words, { extensions: { code, retryable, http: { status: httpStatusOf(code) } } })],
+  };
 }

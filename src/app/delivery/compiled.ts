@@ -9,8 +9,9 @@ export type Compiled = (payload: unknown, variables: Record<string, unknown>) =>
 const hotAfter = 20;
 
 /**
- * Selections of an operation that is compiled, where each fragment stands in the place of each spread of it, as the compiler has it: so many take
- * it some tens of milliseconds. Thirty fragments that each spread the next one twice would take it for ever.
+ * Selections of an operation that is compiled, where each fragment stands in the place of each spread of it, as the
+ * compiler has it: so many take it some tens of milliseconds. Thirty fragments that each spread the next one twice
+ * would take it for ever.
  */
 const maxSelections = 400;
 
@@ -25,7 +26,9 @@ export function createCompiler(schema: GraphQLSchema, document: DocumentNode, op
     try {
       const query = compileQuery(schema, document, operationName);
       // What is executed is bare of any viewer: see frames.ts.
-      return isCompiledQuery(query) ? (payload, variables) => query.query(payload, {}, variables) as ExecutionResult : null;
+      return isCompiledQuery(query)
+        ? (payload, variables) => query.query(payload, {}, variables) as ExecutionResult
+        : null;
     } catch {
       return null;
     }
@@ -39,7 +42,10 @@ export function createCompiler(schema: GraphQLSchema, document: DocumentNode, op
   };
 }
 
-/** How many selections all operations of a document have with their fragments in place. Each fragment is counted once, however often it is spread. */
+/**
+ * How many selections all operations of a document have with their fragments in place. Each fragment is counted once,
+ * however often it is spread.
+ */
 function selectionsIn(document: DocumentNode): number {
   const fragments = fragmentsOf(document);
   const counted = new Map<string, number>();
@@ -55,8 +61,13 @@ function selectionsIn(document: DocumentNode): number {
   function ofSet(set: SelectionSetNode | undefined): number {
     let count = 0;
     for (const selection of set?.selections ?? [])
-      count += 1 + (selection.kind === Kind.FRAGMENT_SPREAD ? ofFragment(selection.name.value) : ofSet(selection.selectionSet));
+      count +=
+        1 +
+        (selection.kind === Kind.FRAGMENT_SPREAD ? ofFragment(selection.name.value) : ofSet(selection.selectionSet));
     return Math.min(count, Number.MAX_SAFE_INTEGER);
   }
-  return document.definitions.reduce((sum, each) => sum + (each.kind === Kind.OPERATION_DEFINITION ? ofSet(each.selectionSet) : 0), 0);
+  return document.definitions.reduce(
+    (sum, each) => sum + (each.kind === Kind.OPERATION_DEFINITION ? ofSet(each.selectionSet) : 0),
+    0,
+  );
 }

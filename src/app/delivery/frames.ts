@@ -39,9 +39,10 @@ export const useFrames = (answer: Answer): Plugin => ({
 });
 
 /**
- * Executes the frames of subscriptions. Most frames hold nothing but text: every field of such a frame is a function of the frame and the
- * document alone. It is executed once for all readers of this process that sent the same document, without any viewer, so that nothing of
- * one can reach another: whether they may read the conversation was asked when they began. Everything else is executed for each reader.
+ * Executes the frames of subscriptions. Most frames hold nothing but text: every field of such a frame is a function of
+ * the frame and the document alone. It is executed once for all readers of this process that sent the same document,
+ * without any viewer, so that nothing of one can reach another: whether they may read the conversation was asked when
+ * they began. Everything else is executed for each reader.
  */
 export function createAnswers(): Answer {
   /** By operation name. */
@@ -65,7 +66,8 @@ export function createAnswers(): Answer {
     const shareable = shareableOf(args.document, args.operationName ?? '');
     const bytes = hasEvents(payload) ? textBytesOf(payload) * shareable.copies : 0;
     if (isTextOnly(payload) && shareable.isIndependent) {
-      if (bytes > freeBytes) return large(args, bytes, () => shared(shareable, args, payload) ?? execute({ ...args, rootValue: payload }));
+      if (bytes > freeBytes)
+        return large(args, bytes, () => shared(shareable, args, payload) ?? execute({ ...args, rootValue: payload }));
       const result = shared(shareable, args, payload);
       if (result) return result;
     }
@@ -74,13 +76,24 @@ export function createAnswers(): Answer {
   };
 }
 
-const hasEvents = (payload: unknown): payload is GraphQLFrame => typeof payload === 'object' && payload !== null && 'events' in payload;
+const hasEvents = (payload: unknown): payload is GraphQLFrame =>
+  typeof payload === 'object' && payload !== null && 'events' in payload;
 
-/** What a frame of text may have without being counted: there is one of it at a time for each stream, and most readers share theirs. */
+/**
+ * What a frame of text may have without being counted: there is one of it at a time for each stream, and most readers
+ * share theirs.
+ */
 const freeBytes = 64_000;
 
-/** Makes a result of its own, or one that is large, within the budget of its reader. Where it is refused, so is what would follow it: no reader misses an event. */
-async function large(args: ExecutionArgs, bytes: number, make: () => ExecutionResult | PromiseLike<ExecutionResult>): Promise<ExecutionResult> {
+/**
+ * Makes a result of its own, or one that is large, within the budget of its reader. Where it is refused, so is what
+ * would follow it: no reader misses an event.
+ */
+async function large(
+  args: ExecutionArgs,
+  bytes: number,
+  make: () => ExecutionResult | PromiseLike<ExecutionResult>,
+): Promise<ExecutionResult> {
   const { budget } = args.contextValue as Context;
   if (budget.charge(bytes) && bytes > freeBytes) await budget.complete();
   if (budget.refusal) throw budget.refusal;
@@ -89,10 +102,16 @@ async function large(args: ExecutionArgs, bytes: number, make: () => ExecutionRe
   return result;
 }
 
-/** An operation of a document; with the frame, it is the key of what is shared. `copies` is how often a text may stand in its answer. */
+/**
+ * An operation of a document; with the frame, it is the key of what is shared. `copies` is how often a text may stand
+ * in its answer.
+ */
 type Shareable = { isIndependent: boolean; copies: number; compiled: () => Compiled | null };
 
-/** A frame with what was made of it, by operation: kept with the frame, since a WeakMap costs every collection of garbage. */
+/**
+ * A frame with what was made of it, by operation: kept with the frame, since a WeakMap costs every collection of
+ * garbage.
+ */
 type Known = GraphQLFrame & { results?: Map<Shareable, SharedResult> };
 
 function shared(shareable: Shareable, args: ExecutionArgs, frame: Known): SharedResult | null {
@@ -105,7 +124,11 @@ function shared(shareable: Shareable, args: ExecutionArgs, frame: Known): Shared
   return made;
 }
 
-function execution(shareable: Shareable, { document, operationName, variableValues }: ExecutionArgs, frame: object): SharedResult | null {
+function execution(
+  shareable: Shareable,
+  { document, operationName, variableValues }: ExecutionArgs,
+  frame: object,
+): SharedResult | null {
   const compiled = shareable.compiled();
   const result = compiled
     ? compiled(frame, variableValues ?? {})
@@ -116,7 +139,10 @@ function execution(shareable: Shareable, { document, operationName, variableValu
   return { data, stringify: () => (text ??= JSON.stringify({ data })), sockets: new Map() };
 }
 
-/** Whether what is selected depends on a variable: arguments of the subscription itself do not count, they have done their work. */
+/**
+ * Whether what is selected depends on a variable: arguments of the subscription itself do not count, they have done
+ * their work.
+ */
 function usesVariables(document: DocumentNode): boolean {
   const find = (selections: SelectionSetNode | undefined): boolean => {
     let found = false;
@@ -132,7 +158,8 @@ function usesVariables(document: DocumentNode): boolean {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) return find(definition.selectionSet);
     if (definition.kind !== Kind.OPERATION_DEFINITION) return false;
     return definition.selectionSet.selections.some(
-      (selection) => (selection.directives?.length ?? 0) > 0 || selection.kind !== Kind.FIELD || find(selection.selectionSet),
+      (selection) =>
+        (selection.directives?.length ?? 0) > 0 || selection.kind !== Kind.FIELD || find(selection.selectionSet),
     );
   });
 }
@@ -148,7 +175,11 @@ function textsIn(document: DocumentNode): number {
 }
 
 /** The results of a source, one for each payload. The next is asked for when the last has been sent. */
-function answered(args: ExecutionArgs, source: AsyncIterator<unknown>, answer: Answer): AsyncIterableIterator<ExecutionResult> {
+function answered(
+  args: ExecutionArgs,
+  source: AsyncIterator<unknown>,
+  answer: Answer,
+): AsyncIterableIterator<ExecutionResult> {
   const context = args.contextValue as Context;
   const next = async (): Promise<IteratorResult<ExecutionResult>> => {
     context.nextAnswer();

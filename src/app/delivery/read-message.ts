@@ -2,12 +2,19 @@ import { CloseCode } from 'graphql-ws';
 import { beyondJsonBounds } from '../../kernel/json-bounds.ts';
 import { beyondBounds, type MessageLimits, pingBytes } from '../edge/limits.ts';
 
-/** A message for graphql-ws; or what its socket is closed with; or the operation that it names, and what is wrong with it. */
+/**
+ * A message for graphql-ws; or what its socket is closed with; or the operation that it names, and what is wrong with
+ * it.
+ */
 type Read = { message: string } | { code: number; reason: string } | { id: string; error: string };
 
-/** Looks at the size and depth of a message before it is parsed. What an operation asks for too much of ends that operation and no more. */
+/**
+ * Looks at the size and depth of a message before it is parsed. What an operation asks for too much of ends that
+ * operation and no more.
+ */
 export function readMessage(data: Buffer, limits: MessageLimits): Read {
-  if (data.length > limits.bytes) return { code: tooBig, reason: `A message may have ${limits.bytes} bytes${limits.whose}` };
+  if (data.length > limits.bytes)
+    return { code: tooBig, reason: `A message may have ${limits.bytes} bytes${limits.whose}` };
   const beyond = beyondJsonBounds(data, limits.json);
   if (beyond) {
     const error = beyondBounds(beyond, limits);
@@ -19,7 +26,8 @@ export function readMessage(data: Buffer, limits: MessageLimits): Read {
     const message: unknown = JSON.parse(text);
     if (typeof message !== 'object' || message === null) return { message: text };
     if (data.length > pingBytes && 'type' in message && message.type === 'ping') {
-      if (isGreeting(limits)) return { code: CloseCode.BadRequest, reason: `A ping may have ${pingBytes} bytes${limits.whose}` };
+      if (isGreeting(limits))
+        return { code: CloseCode.BadRequest, reason: `A ping may have ${pingBytes} bytes${limits.whose}` };
       delete (message as { payload?: unknown }).payload;
     }
     if ('id' in message && typeof message.id === 'string' && message.id.length > maxId)

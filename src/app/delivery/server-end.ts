@@ -12,8 +12,8 @@ const lastAnswersMs = 1_000;
 const lookMs = 20;
 
 /**
- * The end of a server, as operations over HTTP hear of it: streams end with a word, and waits answer with what there is. Sockets are told by
- * their closing code.
+ * The end of a server, as operations over HTTP hear of it: streams end with a word, and waits answer with what there
+ * is. Sockets are told by their closing code.
  */
 export function createServerEnd() {
   const ending = new AbortController();
@@ -26,10 +26,16 @@ export function createServerEnd() {
       delivery.onSent(release);
       return signal;
     },
-    /** Ends what is under way at a server that takes no more connections, and waits until it is answered, for a moment. */
+    /**
+     * Ends what is under way at a server that takes no more connections, and waits until it is answered, for a moment.
+     */
     async end(server: Server): Promise<void> {
       ending.abort(new UnavailableError(restart));
-      for (let remainingMs = lastAnswersMs; remainingMs > 0 && (await connectionsOf(server)) > 0; remainingMs -= lookMs) {
+      for (
+        let remainingMs = lastAnswersMs;
+        remainingMs > 0 && (await connectionsOf(server)) > 0;
+        remainingMs -= lookMs
+      ) {
         server.closeIdleConnections();
         await pause(lookMs);
       }

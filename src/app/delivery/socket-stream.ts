@@ -10,18 +10,25 @@ import { send } from './wire.ts';
 export type Delivery = { answer: Answer; maskError: MaskError; logStream: LogStream };
 
 /**
- * One stream: what was asked, under which id of which socket, and what happens. `beside` are all streams of the socket that are open: graphql-ws
- * loses sight of one whose id is used again, and whoever closes the socket ends them all.
+ * One stream: what was asked, under which id of which socket, and what happens. `beside` are all streams of the socket
+ * that are open: graphql-ws loses sight of one whose id is used again, and whoever closes the socket ends them all.
  */
-type Asked = { args: ExecutionArgs; id: string; socket: WebSocket; source: AsyncIterator<unknown>; beside: SocketStream[] };
+type Asked = {
+  args: ExecutionArgs;
+  id: string;
+  socket: WebSocket;
+  source: AsyncIterator<unknown>;
+  beside: SocketStream[];
+};
 
 const over = { done: true, value: undefined } as const;
 
 /**
- * The results of a subscription for graphql-ws. Shared ones it puts on the socket by itself, as the very bytes that other sockets get, and
- * leaves everything else to graphql-ws. The next payload is asked for when the socket has taken the last one: what arrives meanwhile merges,
- * and a reader that stops reading holds one. One object does all that happens to a payload on its way, since every step between would cost
- * each of them, and hold memory for each stream that waits.
+ * The results of a subscription for graphql-ws. Shared ones it puts on the socket by itself, as the very bytes that
+ * other sockets get, and leaves everything else to graphql-ws. The next payload is asked for when the socket has taken
+ * the last one: what arrives meanwhile merges, and a reader that stops reading holds one. One object does all that
+ * happens to a payload on its way, since every step between would cost each of them, and hold memory for each stream
+ * that waits.
  */
 export class SocketStream implements AsyncIterableIterator<ExecutionResult, undefined> {
   private readonly delivery: Delivery;
@@ -95,7 +102,10 @@ export class SocketStream implements AsyncIterableIterator<ExecutionResult, unde
   }
 }
 
-/** The message of the protocol. Clients count their operations from one, so many readers of one conversation have the same id. */
+/**
+ * The message of the protocol. Clients count their operations from one, so many readers of one conversation have the
+ * same id.
+ */
 function messageOf(result: SharedResult, id: string): Buffer {
   const known = result.sockets.get(id);
   if (known) return known;

@@ -16,8 +16,9 @@ type Options<E extends Connection> = ServerOptions<Record<string, unknown>, E> &
 };
 
 /**
- * graphql-ws over the sockets of a server. In place of the library's own binding, which keeps the request of each socket and a timer for it:
- * with thousands of idle sockets that is most of their cost. The protocol itself is the library's.
+ * graphql-ws over the sockets of a server. In place of the library's own binding, which keeps the request of each
+ * socket and a timer for it: with thousands of idle sockets that is most of their cost. The protocol itself is the
+ * library's.
  */
 export function bind<E extends Connection>(
   sockets: WebSocketServer,
@@ -81,8 +82,8 @@ function lookAfter(socket: WebSocket, alive: WeakSet<WebSocket>): void {
 }
 
 /**
- * Resolves when the kernel has taken the message, so that a sender who waits for it cannot fill the memory. Where the socket is gone it
- * resolves, too: whoever sends is told by the socket's end.
+ * Resolves when the kernel has taken the message, so that a sender who waits for it cannot fill the memory. Where the
+ * socket is gone it resolves, too: whoever sends is told by the socket's end.
  */
 export const send = (socket: WebSocket, message: string | Buffer): Promise<void> =>
   new Promise((resolve) => {

@@ -19,7 +19,12 @@ export async function examine(env?: NodeJS.ProcessEnv): Promise<Finding[]> {
       : [note('Redis', 'none is configured: one process needs none')],
     checkModel(providers.openai),
   ]);
-  return [...node, ok('Configuration', `understood; the role is ${config.role}`), ...checkHosts(config), ...found.flat()];
+  return [
+    ...node,
+    ok('Configuration', `understood; the role is ${config.role}`),
+    ...checkHosts(config),
+    ...found.flat(),
+  ];
 }
 
 function configuration(env?: NodeJS.ProcessEnv): Config | Finding[] {
@@ -28,6 +33,8 @@ function configuration(env?: NodeJS.ProcessEnv): Config | Finding[] {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const fix = 'Every variable is in .env.example. The rest is looked at when the configuration is right.';
-    return error.problems.map((each, index) => problem('Configuration', each, index === error.problems.length - 1 ? fix : undefined));
+    return error.problems.map((each, index) =>
+      problem('Configuration', each, index === error.problems.length - 1 ? fix : undefined),
+    );
   }
 }

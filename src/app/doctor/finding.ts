@@ -5,15 +5,27 @@ export type Finding = { state: 'ok' | 'note' | 'problem'; what: string; says: st
 
 export const ok = (what: string, says: string): Finding => ({ state: 'ok', what, says });
 export const note = (what: string, says: string): Finding => ({ state: 'note', what, says });
-export const problem = (what: string, says: string, fix?: string): Finding => ({ state: 'problem', what, says, ...(fix ? { fix } : {}) });
+export const problem = (what: string, says: string, fix?: string): Finding => ({
+  state: 'problem',
+  what,
+  says,
+  ...(fix ? { fix } : {}),
+});
 
 /** What does not answer in this time is not well, whatever it would say later. */
 const patienceMs = 4_000;
 
 /** A check that ends: with what it finds, or with the word that it took too long. */
-export async function within(what: string, fix: string, check: () => Promise<Finding[]>, patience = patienceMs): Promise<Finding[]> {
+export async function within(
+  what: string,
+  fix: string,
+  check: () => Promise<Finding[]>,
+  patience = patienceMs,
+): Promise<Finding[]> {
   const over = new AbortController();
-  const late = pause(patience, over.signal).then(() => [problem(what, `did not answer in ${patience / 1_000} seconds`, fix)]);
+  const late = pause(patience, over.signal).then(() => [
+    problem(what, `did not answer in ${patience / 1_000} seconds`, fix),
+  ]);
   const found = check().catch((error: unknown) => [problem(what, wordsOf(error), fix)]);
   const first = await Promise.race([found, late]);
   over.abort();
@@ -27,4 +39,5 @@ export const wordsOf = (error: unknown): string => {
 };
 
 /** The line as a person reads it. */
-export const lineOf = ({ state, what, says, fix }: Finding): string => `${state.padEnd(7)}  ${what}: ${says}${fix ? `\n         → ${fix}` : ''}`;
+export const lineOf = ({ state, what, says, fix }: Finding): string =>
+  `${state.padEnd(7)}  ${what}: ${says}${fix ? `\n         → ${fix}` : ''}`;

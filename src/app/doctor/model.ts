@@ -8,7 +8,9 @@ type Settings = Config['providers']['openai'];
 /** Whether the model server takes our key and has our models. Asks for its list, which costs nothing. */
 export function checkModel(settings: Settings, patienceMs?: number): Promise<Finding[]> {
   if (settings.scripted)
-    return Promise.resolve([ok(what, 'the scripted model, which needs nothing; OPENAI_API_KEY or OPENAI_BASE_URL makes it a real one')]);
+    return Promise.resolve([
+      ok(what, 'the scripted model, which needs nothing; OPENAI_API_KEY or OPENAI_BASE_URL makes it a real one'),
+    ]);
   const base = (settings.baseUrl ?? 'https://api.openai.com/v1').replace(/\/+$/, '');
   const { host } = new URL(base);
   return within(
@@ -27,9 +29,15 @@ async function look(base: string, settings: Settings): Promise<Finding[]> {
   const response = await ask(base, settings);
   if (typeof response === 'string') return [problem(name, response, fault)];
   if (response.status === 401 || response.status === 403)
-    return [problem(name, `refuses our key (${response.status})`, 'Set OPENAI_API_KEY to one that is valid for this server.')];
-  if (response.status === 404) return [note(name, 'answers, but has no list of models: whether the configured ones exist is not known')];
-  if (!response.ok) return [problem(name, `answers with ${response.status}`, 'Try again later, or look at the status page of the provider.')];
+    return [
+      problem(name, `refuses our key (${response.status})`, 'Set OPENAI_API_KEY to one that is valid for this server.'),
+    ];
+  if (response.status === 404)
+    return [note(name, 'answers, but has no list of models: whether the configured ones exist is not known')];
+  if (!response.ok)
+    return [
+      problem(name, `answers with ${response.status}`, 'Try again later, or look at the status page of the provider.'),
+    ];
   const ids = idsIn(await response.json().catch(() => null));
   if (!ids) return [problem(name, 'answers with something that is no list of models', fault)];
   return [ok(name, `answers${settings.apiKey ? ' and takes our key' : ''}`), modelFinding(ids, settings)];
@@ -62,5 +70,9 @@ function modelFinding(ids: ReadonlySet<string>, { models, baseUrl }: Settings): 
   const some = [...ids].slice(0, 5).join(', ');
   return baseUrl === null
     ? problem('Models', says, 'Correct OPENAI_MODEL and OPENAI_MODELS.')
-    : note('Models', `${says}${some ? `, which begins: ${some}` : ', which is empty'}; correct OPENAI_MODEL unless it is served all the same`);
+    : note(
+        'Models',
+        `${says}${some ? `, which begins: ${some}` : ', which is empty'}; correct OPENAI_MODEL unless it is served ` +
+          'all the same',
+      );
 }

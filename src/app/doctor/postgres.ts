@@ -62,5 +62,9 @@ async function lookAtWorkers(database: Database): Promise<Finding> {
   const { QUEUED: waiting = 0 } = (await readBacklog(database, 1)).counts;
   const how = 'a process with ROLE=worker or ROLE=all';
   if (waiting === 0) return note('Workers', `none runs: what is sent is stored, and answered by ${how}`);
-  return problem('Workers', `none runs, and turns wait for one: ${waiting}`, `Start ${how}, and look why the last one ended.`);
+  return problem(
+    'Workers',
+    `none runs, and turns wait for one: ${waiting}`,
+    `Start ${how}, and look why the last one ended.`,
+  );
 }

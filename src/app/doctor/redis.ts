@@ -13,7 +13,8 @@ export function checkRedis({ url, prefix }: { url: string; prefix: string }, pat
   };
   const [commands, subscriber] = [openRedisCommands({ url, onFault }), openRedisSubscriber({ url, onFault })];
   const { host } = new URL(url);
-  const fix = `Check that Redis runs at ${host}, and REDIS_URL. Without Redis, leave REDIS_URL empty: processes then poll.`;
+  const without = 'Without Redis, leave REDIS_URL empty: processes then poll.';
+  const fix = `Check that Redis runs at ${host}, and REDIS_URL. ${without}`;
   return within(
     what,
     fix,
@@ -31,14 +32,18 @@ export function checkRedis({ url, prefix }: { url: string; prefix: string }, pat
     },
     patienceMs,
   )
-    .then(([first, ...others]) => [last && first!.state === 'problem' ? { ...first!, says: wordsOf(last) } : first!, ...others])
+    .then(([first, ...others]) => [
+      last && first!.state === 'problem' ? { ...first!, says: wordsOf(last) } : first!,
+      ...others,
+    ])
     .finally(() => {
       commands.disconnect();
       subscriber.disconnect();
     });
 }
 
-const factOf = (info: string, name: string): string | undefined => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
+const factOf = (info: string, name: string): string | undefined =>
+  new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
 
 /** Nothing of ours is stored there, so any policy will do; whoever shares the server wants to know. */
 function memoryNotes(info: string): Finding[] {

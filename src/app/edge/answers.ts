@@ -13,12 +13,15 @@ const maxShown = 100;
 const minPacked = 1_024;
 
 const notAcceptable = (what: string, accept: string): GraphQLError =>
-  new GraphQLError(`${what}, and the request accepts ${accept.slice(0, maxShown)}.`, { extensions: { code: 'BAD_REQUEST', http: { status: 406 } } });
+  new GraphQLError(`${what}, and the request accepts ${accept.slice(0, maxShown)}.`, {
+    extensions: { code: 'BAD_REQUEST', http: { status: 406 } },
+  });
 
 /**
- * The headers of answers, and answers that nobody would read. A request whose answer its client does not accept is refused before anything is
- * done. Answers are packed where the client says that it can unpack them. What somebody else wrote may stand beside a secret in a packed
- * answer, which tells of the secret by its length; but no browser sends a token by itself, so nobody can make it ask for such answers.
+ * The headers of answers, and answers that nobody would read. A request whose answer its client does not accept is
+ * refused before anything is done. Answers are packed where the client says that it can unpack them. What somebody else
+ * wrote may stand beside a secret in a packed answer, which tells of the secret by its length; but no browser sends a
+ * token by itself, so nobody can make it ask for such answers.
  */
 export function useAnswers(): Plugin {
   return {
@@ -31,7 +34,8 @@ export function useAnswers(): Plugin {
     onSubscribe({ args }) {
       const { request } = args.contextValue as { request: Request };
       const accept = request.headers.get('accept');
-      if (acceptWeight(accept, streamType) === 0) throw notAcceptable(`A subscription is answered in ${streamType}, or over a WebSocket`, accept!);
+      if (acceptWeight(accept, streamType) === 0)
+        throw notAcceptable(`A subscription is answered in ${streamType}, or over a WebSocket`, accept!);
     },
     onResponse({ request, response, setResponse, fetchAPI }) {
       const { headers, status } = response;
@@ -41,7 +45,8 @@ export function useAnswers(): Plugin {
       else if (/^application\/(graphql-response\+)?json\b/.test(type)) {
         headers.append('vary', 'accept-encoding');
         const isSmall = Number(headers.get('content-length')) < minPacked;
-        if (!isSmall && acceptsGzip(request.headers.get('accept-encoding'))) return packed(response, fetchAPI).then(setResponse);
+        if (!isSmall && acceptsGzip(request.headers.get('accept-encoding')))
+          return packed(response, fetchAPI).then(setResponse);
       } else if (!response.body && defaultMessages[status])
         setResponse(errorResponse(fetchAPI, status, new GraphQLError(defaultMessages[status], badRequest)));
       return undefined; // at once: most answers are small, and a promise would cost each of them

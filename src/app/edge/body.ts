@@ -7,8 +7,8 @@ export const badRequest = (message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } });
 
 /**
- * The body of a request, of at most so many bytes. One that says to be longer is refused unread, one that turns out to be is read no further
- * than that: what else comes is thrown away as it arrives.
+ * The body of a request, of at most so many bytes. One that says to be longer is refused unread, one that turns out to
+ * be is read no further than that: what else comes is thrown away as it arrives.
  */
 export function readBody(request: IncomingMessage, limits: MessageLimits): Promise<Buffer> {
   const { 'content-length': length, 'content-encoding': packing = 'identity' } = request.headers;

@@ -26,8 +26,8 @@ export type Requested = {
 type Deps = { viewers: Viewers; maxObjects: number; mask: MaskError };
 
 /**
- * Finds out who asks before anything of the request is read: what it may hold depends on that. A token that is not good is refused with its
- * body unread.
+ * Finds out who asks before anything of the request is read: what it may hold depends on that. A token that is not good
+ * is refused with its body unread.
  */
 export const useCaller = ({ viewers, maxObjects, mask }: Deps): Plugin<object, Requested> => ({
   async onRequestParse({ request, requestParser, serverContext, setRequestParser }) {
@@ -44,6 +44,7 @@ export const useCaller = ({ viewers, maxObjects, mask }: Deps): Plugin<object, R
     else setRequestParser(() => paramsOfBody(req, limits));
   },
   onParams({ params, context }) {
-    if (typeof params.query === 'string') refuseTooLong(params.query, messageLimits(context.caller ?? null, maxObjects).tokens);
+    if (typeof params.query === 'string')
+      refuseTooLong(params.query, messageLimits(context.caller ?? null, maxObjects).tokens);
   },
 });

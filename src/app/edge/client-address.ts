@@ -9,19 +9,28 @@ export function trustedProxies(list: readonly string[]): TrustedProxies {
   for (const entry of list.flatMap((each) => (each === 'loopback' ? ['127.0.0.0/8', '::1'] : [each]))) {
     const [address = '', bits, ...rest] = entry.split('/');
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (!isIP(address) || rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) throw new RangeError(`${entry} is no address.`);
+    if (!isIP(address) || rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits)))
+      throw new RangeError(`${entry} is no address.`);
     if (bits === undefined) blocks.addAddress(address, family);
     else blocks.addSubnet(address, Number(bits), family);
   }
-  return { isEmpty: list.length === 0, includes: (address) => blocks.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4') };
+  return {
+    isEmpty: list.length === 0,
+    includes: (address) => blocks.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'),
+  };
 }
 
 /**
- * Whose request this is, as limits count clients: of IPv4 the address, of IPv6 the network of 64 bits that one client has all of, such as
- * `2001:db8:0:1::/64`. Each proxy adds to X-Forwarded-For, at its end, whom it got the request from; so it is read from there, as far as
- * the proxies are trusted. What stands before that, and what is no address, anybody may have written.
+ * Whose request this is, as limits count clients: of IPv4 the address, of IPv6 the network of 64 bits that one client
+ * has all of, such as `2001:db8:0:1::/64`. Each proxy adds to X-Forwarded-For, at its end, whom it got the request
+ * from; so it is read from there, as far as the proxies are trusted. What stands before that, and what is no address,
+ * anybody may have written.
  */
-export function clientAddress(remoteAddress: string | undefined, forwardedFor: string | undefined, trusted: TrustedProxies): string {
+export function clientAddress(
+  remoteAddress: string | undefined,
+  forwardedFor: string | undefined,
+  trusted: TrustedProxies,
+): string {
   const remote = addressOf(remoteAddress ?? '');
   if (remote === null) return 'unknown'; // the connection is gone already
   if (trusted.isEmpty || !forwardedFor || !trusted.includes(remote)) return networkOf(remote);
@@ -61,7 +70,8 @@ function networkOf(address: string): string {
 function groupsOf(address: string): number[] {
   const { hostname } = new URL(`http://[${address}]`); // writes it in one way, without dots
   const [before = '', after] = hostname.slice(1, -1).split('::');
-  const numbers = (text: string | undefined) => (text ? text.split(':').map((group) => Number.parseInt(group, 16)) : []);
+  const numbers = (text: string | undefined) =>
+    text ? text.split(':').map((group) => Number.parseInt(group, 16)) : [];
   const [head, tail] = [numbers(before), numbers(after)];
   return [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail];
 }

@@ -16,8 +16,8 @@ type Limits = {
 type Connection = { socket: Socket; kind: 'stranger' | 'guest' | 'member' | 'proxy'; address: string; since: number };
 
 /**
- * How long a stranger may take to show a token, in milliseconds, as long as there is room: when thousands of clients come back at once,
- * nobody who is about to sign in must make room for the next who is.
+ * How long a stranger may take to show a token, in milliseconds, as long as there is room: when thousands of clients
+ * come back at once, nobody who is about to sign in must make room for the next who is.
  */
 const graceMs = 5_000;
 
@@ -37,13 +37,27 @@ type Shares = {
 export type Connections = ReturnType<typeof createConnections>;
 
 /**
- * Shares out the connections of a process, so that whoever is signed in gets one however many others are held open. A connection is a
- * stranger's until a good token was seen on it. Where there are as many strangers as there may be, or no room at all, a new one displaces the
- * oldest of the address that has the most: who holds many open loses them, and who comes to sign in has the time to.
+ * Shares out the connections of a process, so that whoever is signed in gets one however many others are held open. A
+ * connection is a stranger's until a good token was seen on it. Where there are as many strangers as there may be, or
+ * no room at all, a new one displaces the oldest of the address that has the most: who holds many open loses them, and
+ * who comes to sign in has the time to.
  */
-export function createConnections({ max, anonymousPercent }: Limits, trusted: TrustedProxies, clock: Pick<Clock, 'elapsed'> = systemClock) {
+export function createConnections(
+  { max, anonymousPercent }: Limits,
+  trusted: TrustedProxies,
+  clock: Pick<Clock, 'elapsed'> = systemClock,
+) {
   const share = Math.max(1, Math.floor((max * anonymousPercent) / 100));
-  const shares: Shares = { max, share, trusted, clock, known: new WeakMap(), strangers: new Crowd(), total: 0, guests: 0 };
+  const shares: Shares = {
+    max,
+    share,
+    trusted,
+    clock,
+    known: new WeakMap(),
+    strangers: new Crowd(),
+    total: 0,
+    guests: 0,
+  };
   return {
     watch(server: Server): void {
       server.maxConnections = max + 1; // one more, so that it can be seen who comes and who has to go
@@ -58,7 +72,10 @@ export function createConnections({ max, anonymousPercent }: Limits, trusted: Tr
       makeRoom(shares, connection);
     },
 
-    /** A good token was seen on the connection. False where it is a guest's, and guests have as many as they may: it stays a stranger's. */
+    /**
+     * A good token was seen on the connection. False where it is a guest's, and guests have as many as they may: it
+     * stays a stranger's.
+     */
     identify(socket: Socket, viewer: Viewer): boolean {
       const connection = shares.known.get(socket);
       if (!connection || connection.kind === 'proxy' || connection.kind === 'member') return true;
@@ -76,7 +93,12 @@ function open(shares: Shares, socket: Socket): void {
   const { trusted, clock, known } = shares;
   const remote = clientAddress(socket.remoteAddress, undefined, trusted);
   const isProxy = !trusted.isEmpty && socket.remoteAddress !== undefined && trusted.includes(socket.remoteAddress);
-  const connection: Connection = { socket, kind: isProxy ? 'proxy' : 'stranger', address: remote, since: clock.elapsed() };
+  const connection: Connection = {
+    socket,
+    kind: isProxy ? 'proxy' : 'stranger',
+    address: remote,
+    since: clock.elapsed(),
+  };
   known.set(socket, connection);
   shares.total += 1;
   count(shares, connection, 1);

@@ -1,4 +1,6 @@
-/** Members by address, of which the oldest of the address with the most can be found at once, however many there are. */
+/**
+ * Members by address, of which the oldest of the address with the most can be found at once, however many there are.
+ */
 export class Crowd<T> {
   size = 0;
   private readonly members = new Map<string, Set<T>>();
@@ -24,7 +26,8 @@ export class Crowd<T> {
   /** The oldest member of an address that has most, other than this one. */
   oldestOfLargest(except: T): T | null {
     for (let count = this.byCount.length - 1; count > 0; count--)
-      for (const address of this.byCount[count]!) for (const member of this.members.get(address)!) if (member !== except) return member;
+      for (const address of this.byCount[count]!)
+        for (const member of this.members.get(address)!) if (member !== except) return member;
     return null;
   }
 

@@ -6,7 +6,10 @@ import { type Connections, createConnections } from './connections.ts';
 import { createHostRule, type HostRule } from './hosts.ts';
 import { createOriginRule, type OriginRule } from './origins.ts';
 
-/** What is known of a request before anything of it is read: which host it names, whose it is, and whether there is room for it. */
+/**
+ * What is known of a request before anything of it is read: which host it names, whose it is, and whether there is room
+ * for it.
+ */
 export type Edge = {
   /** Begins to look after the connections of a server. */
   watch(server: Server): void;
@@ -48,4 +51,5 @@ export function createEdge(config: Config['http'], logger: Pick<Logger, 'warn'>)
 }
 
 /** Node joins several headers of this name with commas, in their order. */
-const forwardedFor = ({ 'x-forwarded-for': given }: IncomingMessage['headers']): string | undefined => (Array.isArray(given) ? given.join() : given);
+const forwardedFor = ({ 'x-forwarded-for': given }: IncomingMessage['headers']): string | undefined =>
+  Array.isArray(given) ? given.join() : given;

@@ -1,14 +1,21 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 
-/** What a request is for: the host that it names, as it names it, and the path with its query. Null is a host that is not named at all. */
+/**
+ * What a request is for: the host that it names, as it names it, and the path with its query. Null is a host that is
+ * not named at all.
+ */
 export type Target = { host: string | null; path: string };
 
 /**
- * Reads what a request is for, or null where that is no address. An absolute target, as it is sent to a proxy, names the host whatever the
- * header says (RFC 9112, 3.2.2); of several Host headers nobody knows which one counts.
+ * Reads what a request is for, or null where that is no address. An absolute target, as it is sent to a proxy, names
+ * the host whatever the header says (RFC 9112, 3.2.2); of several Host headers nobody knows which one counts.
  */
-export function targetOf({ headers, rawHeaders, url = '' }: Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'url'>): Target | null {
+export function targetOf({
+  headers,
+  rawHeaders,
+  url = '',
+}: Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'url'>): Target | null {
   const absolute = /^https?:\/\/([^/?#]*)/i.exec(url);
   const host = absolute ? absolute[1]! : (headers.host ?? null);
   if (hostHeaders(rawHeaders) > 1 || (host !== null && !isHost(host))) return null;
@@ -41,9 +48,10 @@ export type HostRule = {
 };
 
 /**
- * A page can make its own name lead to any address (DNS rebinding); to the browser this server is of its own origin then. What it cannot do
- * is name another host than its own, so only names that are ours are answered: those of this machine where only this machine is listened to,
- * and those that were configured. `boundTo` is the address that the server listens on.
+ * A page can make its own name lead to any address (DNS rebinding); to the browser this server is of its own origin
+ * then. What it cannot do is name another host than its own, so only names that are ours are answered: those of this
+ * machine where only this machine is listened to, and those that were configured. `boundTo` is the address that the
+ * server listens on.
  */
 export function createHostRule(boundTo: string, { publicUrl, allowedHosts }: Settings): HostRule {
   const own = publicUrl === null ? null : new URL(publicUrl);
@@ -70,7 +78,10 @@ export function createHostRule(boundTo: string, { publicUrl, allowedHosts }: Set
   };
 }
 
-/** The name of a host without its port, as it is compared: in small letters, without the dot of the root; addresses as browsers write them. */
+/**
+ * The name of a host without its port, as it is compared: in small letters, without the dot of the root; addresses as
+ * browsers write them.
+ */
 export function plainName(host: string): string | null {
   if (!isHost(host)) return null;
   return new URL(`http://${host}`).hostname.replace(/\.$/, '');
@@ -80,7 +91,10 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** Whether this is an address or a name of the machine itself. The names are reserved (RFC 6761): nobody can make them lead elsewhere. */
+/**
+ * Whether this is an address or a name of the machine itself. The names are reserved (RFC 6761): nobody can make them
+ * lead elsewhere.
+ */
 export function isLoopback(name: string): boolean {
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
   const address = name.replace(/^\[(.*)\]$/, '$1');
@@ -92,4 +106,5 @@ export function isLoopback(name: string): boolean {
 export const misdirected = (host: string | null): string =>
   host === null
     ? 'The request names no host: send the Host header.'
-    : `This server is not known as ${host}. If that is its name, set PUBLIC_URL to its address or add the name to ALLOWED_HOSTS.`;
+    : `This server is not known as ${host}. If that is its name, set PUBLIC_URL to its address or add the name to ` +
+      'ALLOWED_HOSTS.';

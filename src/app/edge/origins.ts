@@ -12,7 +12,10 @@ type Settings = {
 export type OriginRule = {
   /** Whether a page of this origin may, in a request that names this host. */
   allows(origin: string, host: string | null): boolean;
-  /** What a page is told that may not. The first time it is a line of the log, too: nothing else shows it to whoever set the server up. */
+  /**
+   * What a page is told that may not. The first time it is a line of the log, too: nothing else shows it to whoever set
+   * the server up.
+   */
   refuse(origin: string): string;
 };
 
@@ -21,16 +24,24 @@ const maxLogged = 100;
 /** Characters of an origin that are repeated: the longest name of a host has 253. */
 const maxShown = 300;
 
-export function createOriginRule({ corsOrigins, loopbackOrigins }: Settings, hosts: HostRule, logger: Pick<Logger, 'warn'>): OriginRule {
+export function createOriginRule(
+  { corsOrigins, loopbackOrigins }: Settings,
+  hosts: HostRule,
+  logger: Pick<Logger, 'warn'>,
+): OriginRule {
   const logged = new Set<string>();
   const ofThisMachine = loopbackOrigins && hosts.isLocal;
   return {
-    allows: (origin, host) => corsOrigins.includes(origin) || hosts.isOwnOrigin(origin, host) || (ofThisMachine && isLoopbackOrigin(origin)),
+    allows: (origin, host) =>
+      corsOrigins.includes(origin) || hosts.isOwnOrigin(origin, host) || (ofThisMachine && isLoopbackOrigin(origin)),
     refuse(given) {
       const origin = given.slice(0, maxShown);
       if (!logged.has(origin) && logged.size < maxLogged) {
         logged.add(origin);
-        logger.warn({ origin }, 'a page of another origin was refused; to let it call this server, add its origin to CORS_ORIGIN');
+        logger.warn(
+          { origin },
+          'a page of another origin was refused; to let it call this server, add its origin to CORS_ORIGIN',
+        );
       }
       return `Pages of ${origin} may not call this server. To allow them, add this origin to CORS_ORIGIN.`;
     },

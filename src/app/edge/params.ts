@@ -14,7 +14,8 @@ export function paramsOfAddress(url: string, limits: MessageLimits): GraphQLPara
 export async function paramsOfBody(request: IncomingMessage, limits: MessageLimits): Promise<GraphQLParams> {
   const type = request.headers['content-type'] ?? '';
   const bytes = await readBody(request, limits);
-  if (/^application\/x-www-form-urlencoded\b/i.test(type)) return paramsOfForm(new URLSearchParams(bytes.toString()), limits);
+  if (/^application\/x-www-form-urlencoded\b/i.test(type))
+    return paramsOfForm(new URLSearchParams(bytes.toString()), limits);
   if (/^application\/graphql(?![\w+-])/i.test(type)) return { query: bytes.toString() };
   const body = parsed(bytes, 'The body', limits);
   if (Array.isArray(body)) throw badRequest('Batching is not supported: send one operation in a request.');

@@ -13,17 +13,27 @@ export function createContexts(database: Database, { services, shares }: { servi
   const newLoaders = prepareLoaders({ query: database.query, db, services });
   const shared: Shared = { db, services, shares, newLoaders };
 
-  return (viewer: Viewer | null, signalOf: () => AbortSignal, facts: Facts = {}): Context => new OperationContext(shared, viewer, signalOf, facts);
+  return (viewer: Viewer | null, signalOf: () => AbortSignal, facts: Facts = {}): Context =>
+    new OperationContext(shared, viewer, signalOf, facts);
 }
 
 export type Contexts = ReturnType<typeof createContexts>;
 
-/** How an answer goes to whoever asked: `onSent` is told when it is with them, or never will be; `cut` gives up sending it. */
+/**
+ * How an answer goes to whoever asked: `onSent` is told when it is with them, or never will be; `cut` gives up sending
+ * it.
+ */
 export type Delivery = { onSent(listener: () => void): void; cut(): void };
 
-/** The id of the request that the operation came with, if any; whether it ends with the token of who asks; and how it is answered. */
+/**
+ * The id of the request that the operation came with, if any; whether it ends with the token of who asks; and how it is
+ * answered.
+ */
 type Facts = { requestId?: string; endsWithToken?: boolean; address?: string; delivery?: Delivery };
-type Shared = Pick<Context, 'db' | 'services'> & { shares: AnswerShares; newLoaders: (budget: AnswerBudget) => Loaders };
+type Shared = Pick<Context, 'db' | 'services'> & {
+  shares: AnswerShares;
+  newLoaders: (budget: AnswerBudget) => Loaders;
+};
 
 /** Whoever has no token shares what one user may hold: there is little that they can ask for. */
 const nobody = 'nobody';
@@ -40,7 +50,12 @@ class OperationContext implements Context {
   private made: Loaders | null = null;
   private given: AnswerBudget | null = null;
 
-  constructor(shared: Shared, asking: Viewer | null, signalOf: () => AbortSignal, { requestId, endsWithToken = false, address, delivery }: Facts) {
+  constructor(
+    shared: Shared,
+    asking: Viewer | null,
+    signalOf: () => AbortSignal,
+    { requestId, endsWithToken = false, address, delivery }: Facts,
+  ) {
     this.shared = shared;
     this.asking = asking;
     this.signalOf = signalOf;
@@ -78,7 +93,10 @@ class OperationContext implements Context {
   }
 
   private newBudget(): AnswerBudget {
-    const budget = new AnswerBudget(this.shared.shares, { user: this.asking?.userId ?? nobody, cut: () => this.delivery?.cut() });
+    const budget = new AnswerBudget(this.shared.shares, {
+      user: this.asking?.userId ?? nobody,
+      cut: () => this.delivery?.cut(),
+    });
     this.delivery?.onSent(() => budget.close());
     return budget;
   }

@@ -4,8 +4,8 @@ import type { Context } from '../../graph/context.ts';
 import type { MaskError } from '../../graph/mask-errors.ts';
 
 /**
- * What an operation failed with is masked under the id of its request, which also is a header of the response. Whatever fails outside of
- * operations is left to Yoga's own mask, and has an id of its own.
+ * What an operation failed with is masked under the id of its request, which also is a header of the response. Whatever
+ * fails outside of operations is left to Yoga's own mask, and has an id of its own.
  */
 export const useErrorMask = (mask: MaskError): Plugin<Context> => {
   const maskWith =

@@ -10,7 +10,13 @@ import { createHttpServer } from './http.ts';
 import { attachSockets } from './ws.ts';
 import { createGraphQLServer } from './yoga.ts';
 
-export type FrontDeps = { config: Config; logger: Logger; composition: Composition; database: Database; health: Health };
+export type FrontDeps = {
+  config: Config;
+  logger: Logger;
+  composition: Composition;
+  database: Database;
+  health: Health;
+};
 
 /** What a process that serves has for its users. */
 export type Front = {
@@ -23,7 +29,10 @@ export type Front = {
 
 /** Serves GraphQL over HTTP and sockets. A process that only works never loads this file, nor what it imports. */
 export async function listen({ config, logger, composition, database, health }: FrontDeps): Promise<Front> {
-  const contexts = createContexts(database, { services: composition.services, shares: new AnswerShares(config.http.answers) });
+  const contexts = createContexts(database, {
+    services: composition.services,
+    shares: new AnswerShares(config.http.answers),
+  });
   const { viewers, metrics } = composition;
   const graphql = createGraphQLServer({ config, logger, metrics, viewers, contexts });
   const onFault = (err: unknown) => logger.error({ err }, 'GraphiQL could not be served');
@@ -45,4 +54,5 @@ export async function listen({ config, logger, composition, database, health }: 
 
 /** Said at the start of a server on the network that does not know what it is called. */
 const anyHost =
-  'requests may name any host, since neither PUBLIC_URL nor ALLOWED_HOSTS is set: a page elsewhere whose name is made to lead here (DNS rebinding) can use this server as whoever looks at it could. Set one of them';
+  'requests may name any host, since neither PUBLIC_URL nor ALLOWED_HOSTS is set: a page elsewhere whose name is ' +
+  'made to lead here (DNS rebinding) can use this server as whoever looks at it could. Set one of them';

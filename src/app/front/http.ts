@@ -9,7 +9,10 @@ import { createGraphiQL, wantsGraphiQL } from '../workbench/graphiql.ts';
 import type { Delivery } from './context.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
-/** How long a client may take to send the headers, and the whole, of a request, and how often Node looks for who took longer. In milliseconds. */
+/**
+ * How long a client may take to send the headers, and the whole, of a request, and how often Node looks for who took
+ * longer. In milliseconds.
+ */
 export type Patience = { headersMs: number; requestMs: number; lookMs: number };
 
 type Deps = Health & {
@@ -37,6 +40,7 @@ export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usu
     }),
   );
 
+  const given: Serving = { yoga, edge, page: graphiql ? page : null, onFault };
   function route(request: IncomingMessage, response: ServerResponse, requestId: string): void {
     const target = targetOf(request);
     if (!target) return void answer(response, 400, 'The Host header, or the address that was asked for, is not one.');
@@ -46,21 +50,9 @@ export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usu
     else if (path === '/readyz') answerReady(response, health).catch(onFault);
     else if (path === '/healthz/workers') answerWorkers(response, health).catch(onFault);
     else if (!edge.hosts().allows(target.host)) answer(response, 421, misdirected(target.host));
-    else if (path === graphqlPath) serve(request, response, { host: target.host, requestId });
+    else if (path === graphqlPath) serveGraphQL(given, request, response, { host: target.host, requestId });
     else if (path === '/') response.writeHead(302, { location: graphqlPath }).end();
     else answer(response, 404, `There is nothing at this path: GraphQL is at ${graphqlPath}.`);
-  }
-
-  function serve(request: IncomingMessage, response: ServerResponse, { host, requestId }: { host: string | null; requestId: string }): void {
-    const { origin } = request.headers;
-    const isAllowedOrigin = origin !== undefined && edge.origins().allows(origin, host);
-    if (graphiql && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
-    else if (request.method === 'OPTIONS' && origin !== undefined && !isAllowedOrigin) answer(response, 403, edge.origins().refuse(origin));
-    else {
-      const identified = (viewer: Viewer) => void edge.connections.identify(request.socket, viewer);
-      const allowedOrigin = isAllowedOrigin ? origin : null;
-      void yoga(request, response, { requestId, address: edge.addressOf(request), allowedOrigin, identified, delivery: deliveryBy(response) });
-    }
   }
 
   edge.watch(server);
@@ -72,3 +64,29 @@ const deliveryBy = (response: ServerResponse): Delivery => ({
   onSent: (listener) => void (response.closed ? listener() : response.once('close', listener)),
   cut: () => void response.destroy(),
 });
+
+type Serving = Pick<Deps, 'yoga' | 'edge' | 'onFault'> & { page: ReturnType<typeof createGraphiQL> | null };
+
+function serveGraphQL(
+  { yoga, edge, page, onFault }: Serving,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { host, requestId }: { host: string | null; requestId: string },
+): void {
+  const { origin } = request.headers;
+  const isAllowedOrigin = origin !== undefined && edge.origins().allows(origin, host);
+  if (page && wantsGraphiQL(request)) page.serve(request, response).catch(onFault);
+  else if (request.method === 'OPTIONS' && origin !== undefined && !isAllowedOrigin)
+    answer(response, 403, edge.origins().refuse(origin));
+  else {
+    const identified = (viewer: Viewer) => void edge.connections.identify(request.socket, viewer);
+    const allowedOrigin = isAllowedOrigin ? origin : null;
+    void yoga(request, response, {
+      requestId,
+      address: edge.addressOf(request),
+      allowedOrigin,
+      identified,
+      delivery: deliveryBy(response),
+    });
+  }
+}

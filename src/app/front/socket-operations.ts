@@ -29,7 +29,14 @@ import type { Contexts, Delivery } from './context.ts';
 import type { GraphQLServer } from './yoga.ts';
 
 /** What operations on sockets need. */
-export type SocketDeps = { config: Config['http']; logger: Logger; graphql: GraphQLServer; viewers: Viewers; contexts: Contexts; edge: Edge };
+export type SocketDeps = {
+  config: Config['http'];
+  logger: Logger;
+  graphql: GraphQLServer;
+  viewers: Viewers;
+  contexts: Contexts;
+  edge: Edge;
+};
 type Connected = Record<PropertyKey, unknown> & {
   socket: WebSocket;
   /** What it runs on. */
@@ -56,19 +63,29 @@ type SocketLimiter = ReturnType<typeof createSocketLimits>;
 type Serving = SocketDeps & { limits: SocketLimiter };
 
 /** Like a request over HTTP. A bad operation is answered; the socket and its other operations go on. */
-function begin({ graphql, contexts }: Serving, extra: Connected, id: string, payload: SubscribePayload): ExecutionArgs | GraphQLError[] {
+function begin(
+  { graphql, contexts }: Serving,
+  extra: Connected,
+  id: string,
+  payload: SubscribePayload,
+): ExecutionArgs | GraphQLError[] {
   const mask = graphql.maskError;
   try {
     const { query, operationName } = payload;
     refuseTooLong(query, extra.limits.tokens);
-    const { schema, parse, validate, execute } = graphql.yoga.getEnveloped({ params: { query, operationName, variables: payload.variables } });
+    const { schema, parse, validate, execute } = graphql.yoga.getEnveloped({
+      params: { query, operationName, variables: payload.variables },
+    });
     const document = parse(query);
     const errors = validate(schema, document);
     if (errors.length > 0)
-      return (errors as GraphQLError[]).map(({ message, nodes, extensions }) => mask(new GraphQLError(message, { nodes, extensions })));
+      return (errors as GraphQLError[]).map(({ message, nodes, extensions }) =>
+        mask(new GraphQLError(message, { nodes, extensions })),
+      );
     const operation = getOperationAST(document, operationName);
     if (!operation) return [unknownOperation(operationName)];
-    // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is enough.
+    // graphql-ws keeps the payload for as long as the operation lasts. Of a text that thousands send one copy is
+    // enough.
     trimPayload(payload, operation);
     Object.assign(payload, { query: document.loc?.source.body ?? query });
     const facts = { endsWithToken: true, address: extra.address, delivery: deliveryBy(extra.socket) };
@@ -99,17 +116,28 @@ async function subscribe(serving: Serving, args: Enveloped): Promise<ExecutionRe
   });
   if (Symbol.asyncIterator in source) {
     const { id, extra } = args;
-    const stream = new SocketStream(graphql, { args, id, socket: extra.socket, source: source[Symbol.asyncIterator](), beside: extra.streams });
+    const stream = new SocketStream(graphql, {
+      args,
+      id,
+      socket: extra.socket,
+      source: source[Symbol.asyncIterator](),
+      beside: extra.streams,
+    });
     if (extra.socket.readyState > extra.socket.OPEN) await stream.return();
     return stream;
   }
-  const errors = source.errors?.map((error) => graphql.maskError(error, (args.contextValue as Context).requestId)) ?? [];
+  const errors =
+    source.errors?.map((error) => graphql.maskError(error, (args.contextValue as Context).requestId)) ?? [];
   graphql.logStream(args, start, 0, errors);
   return { ...source, errors };
 }
 
 /** Signs a socket in. False: it is closed, or is to be. */
-async function connect({ viewers, logger, limits, edge, config }: Serving, extra: Connected, connectionParams: unknown): Promise<boolean> {
+async function connect(
+  { viewers, logger, limits, edge, config }: Serving,
+  extra: Connected,
+  connectionParams: unknown,
+): Promise<boolean> {
   limits.authenticates(extra.socket);
   const viewer = await authenticate(viewers, connectionParams as Record<string, unknown>).catch((err: unknown) => {
     logger.error({ err }, 'a socket could not be authenticated');
@@ -117,7 +145,9 @@ async function connect({ viewers, logger, limits, edge, config }: Serving, extra
     return 'refused' as const;
   });
   if (viewer === 'refused') return false; // closes with 4403: clients refresh their token and return
-  const tooMany = limits.enter(extra.socket, viewer) ?? (viewer && !edge.connections.identify(extra.stream, viewer) ? tooManyGuests : null);
+  const tooMany =
+    limits.enter(extra.socket, viewer) ??
+    (viewer && !edge.connections.identify(extra.stream, viewer) ? tooManyGuests : null);
   if (tooMany) {
     extra.socket.close(1013, tooMany);
     return false;
@@ -134,7 +164,10 @@ async function connect({ viewers, logger, limits, edge, config }: Serving, extra
 /** A socket ends with the token that it was opened with. */
 function expireWith(extra: Connected, expiresAt: Date): void {
   const remainingMs = expiresAt.getTime() - Date.now();
-  extra.expiry = setTimeout(() => extra.socket.close(CloseCode.Forbidden, 'Token expired'), Math.min(remainingMs, maxTimer));
+  extra.expiry = setTimeout(
+    () => extra.socket.close(CloseCode.Forbidden, 'Token expired'),
+    Math.min(remainingMs, maxTimer),
+  );
   extra.expiry.unref();
 }
 
@@ -152,7 +185,14 @@ export function serve(sockets: WebSocketServer, limits: SocketLimiter, deps: Soc
 
   function connected(socket: WebSocket, request: IncomingMessage): Connected {
     limitPayload(socket, ofGreeting.bytes);
-    return { socket, stream: request.socket, address: edge.addressOf(request), streams: [], answers: new Map(), limits: ofGreeting };
+    return {
+      socket,
+      stream: request.socket,
+      address: edge.addressOf(request),
+      streams: [],
+      answers: new Map(),
+      limits: ofGreeting,
+    };
   }
 
   return bind<Connected>(sockets, connected, {
@@ -168,7 +208,8 @@ export function serve(sockets: WebSocketServer, limits: SocketLimiter, deps: Soc
       if (extra.open! >= config.subscriptionsPerSocket) return [tooManyOperations(config.subscriptionsPerSocket)];
       extra.open! += 1;
       const begun = begin(serving, extra, id, payload);
-      if (Array.isArray(begun)) extra.open! -= 1; // of what has begun, graphql-ws tells the completion, whatever comes of it
+      // Of what has begun, graphql-ws tells the completion, whatever comes of it.
+      if (Array.isArray(begun)) extra.open! -= 1;
       return begun;
     },
     onNext(_context, _id, _payload, _args, result) {
@@ -183,7 +224,10 @@ export function serve(sockets: WebSocketServer, limits: SocketLimiter, deps: Soc
   });
 }
 
-/** What a socket has to send is sent in order: an operation ends when its last message has been handed to the system, and it says so itself. */
+/**
+ * What a socket has to send is sent in order: an operation ends when its last message has been handed to the system,
+ * and it says so itself.
+ */
 const deliveryBy = (socket: WebSocket): Delivery => ({ onSent: () => {}, cut: () => socket.terminate() });
 
 const tooManyOperations = (limit: number): GraphQLError =>
@@ -193,7 +237,9 @@ const tooManyOperations = (limit: number): GraphQLError =>
 
 const unknownOperation = (name: string | null | undefined): GraphQLError =>
   new GraphQLError(
-    name ? `The document has no operation named "${name}".` : 'The document has several operations: say in operationName which to run.',
+    name
+      ? `The document has no operation named "${name}".`
+      : 'The document has several operations: say in operationName which to run.',
     {
       extensions: { code: 'OPERATION_RESOLUTION_FAILURE' },
     },
@@ -223,8 +269,14 @@ type Enveloped = ExecutionArgs & {
   extra: Connected;
 };
 
-/** The token of `connection_init`, under the name that the HTTP header has. Nobody without one may still ask for a guest session. */
-async function authenticate(viewers: Viewers, params: Record<string, unknown> | undefined): Promise<Viewer | null | 'refused'> {
+/**
+ * The token of `connection_init`, under the name that the HTTP header has. Nobody without one may still ask for a guest
+ * session.
+ */
+async function authenticate(
+  viewers: Viewers,
+  params: Record<string, unknown> | undefined,
+): Promise<Viewer | null | 'refused'> {
   const entry = Object.entries(params ?? {}).find(([name]) => name.toLowerCase() === 'authorization');
   if (entry && typeof entry[1] !== 'string') return 'refused';
   try {
@@ -235,7 +287,9 @@ async function authenticate(viewers: Viewers, params: Record<string, unknown> | 
   }
 }
 
-/** The token has done its work: graphql-ws would keep it, and whatever came with it, for as long as the socket lives. */
+/**
+ * The token has done its work: graphql-ws would keep it, and whatever came with it, for as long as the socket lives.
+ */
 function forget(params: Record<string, unknown> | undefined): void {
   for (const name of Object.keys(params ?? {})) delete params![name];
 }

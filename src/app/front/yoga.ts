@@ -41,7 +41,9 @@ const useIntrospection = (allowed: boolean): Plugin => ({
 /** Before validation, which costs more than parsing; and again with the variables, before anything is read. */
 const useLimits = (maxObjects: number): Plugin => ({
   onParse({ parseFn, setParseFn }) {
-    setParseFn((source, options) => parseWithin((within) => parseFn(source, { ...options, ...within }) as DocumentNode, { schema, maxObjects }));
+    setParseFn((source, options) =>
+      parseWithin((within) => parseFn(source, { ...options, ...within }) as DocumentNode, { schema, maxObjects }),
+    );
   },
   onValidate({ setValidationFn }) {
     setValidationFn((given, document, rules) => validate(given, document, rules, { maxErrors }));
@@ -53,14 +55,20 @@ const useLimits = (maxObjects: number): Plugin => ({
   onSubscribe: ({ args }) => void refuseTooMuch(args, maxObjects),
 });
 
-/** What a document takes in memory once it is parsed, for each of its characters, in bytes: much, if it is all words. */
+/**
+ * What a document takes in memory once it is parsed, for each of its characters, in bytes: much, if it is all words.
+ */
 const parsedSize = 20;
 /** Of documents that are remembered, and of those that were refused. */
 const maxDocumentCache = 32_000_000;
 
 /** Documents by their text. A thousand of a megabyte each would be the whole memory of a process. */
 const createDocumentCache = <T extends object>() =>
-  new LRUCache<string, T>({ max: 1_000, maxSize: maxDocumentCache, sizeCalculation: (_document, text) => 1 + text.length * parsedSize });
+  new LRUCache<string, T>({
+    max: 1_000,
+    maxSize: maxDocumentCache,
+    sizeCalculation: (_document, text) => 1 + text.length * parsedSize,
+  });
 
 /** Streams over server-sent events have no socket to be counted by: they are counted by their user. */
 const useStreamLimit = (limit: number): Plugin<YogaInitialContext & Context> => {
@@ -69,9 +77,12 @@ const useStreamLimit = (limit: number): Plugin<YogaInitialContext & Context> => 
     onSubscribe({ args: { contextValue } }) {
       const { userId } = contextValue.viewer;
       if (users.isFull(userId))
-        throw new GraphQLError(`A user may have ${limit} streams over server-sent events open: end one, or use a WebSocket.`, {
-          extensions: { code: 'RATE_LIMITED', http: { status: 429 } },
-        });
+        throw new GraphQLError(
+          `A user may have ${limit} streams over server-sent events open: end one, or use a WebSocket.`,
+          {
+            extensions: { code: 'RATE_LIMITED', http: { status: 429 } },
+          },
+        );
       users.add(userId);
       let isOpen = true;
       const end = () => {
@@ -95,15 +106,17 @@ const useContext = (make: (given: Given) => Context): Plugin<Given> => ({
 
 /** How somebody who tries Colloquy gets a token; in production tokens come from elsewhere. */
 const developmentHint =
-  ' In development, "npm run token -- --user alice", run where the server was started, prints one, and a link that opens GraphiQL with it.';
+  ' In development, "npm run token -- --user alice", run where the server was started, prints one, and a link that ' +
+  'opens GraphiQL with it.';
 
 type Given = YogaInitialContext & Requested;
 
-const corsFor = (origin: string | null) => origin !== null && { origin, credentials: false, methods: ['GET', 'POST', 'OPTIONS'] };
+const corsFor = (origin: string | null) =>
+  origin !== null && { origin, credentials: false, methods: ['GET', 'POST', 'OPTIONS'] };
 
 /**
- * Clients that send the hash of a query before the query itself go on with the query when they are told so; of anything else they take it for
- * an error of the query.
+ * Clients that send the hash of a query before the query itself go on with the query when they are told so; of anything
+ * else they take it for an error of the query.
  */
 const usePersistedRefusal: Plugin = {
   onParams({ params: { query, extensions } }) {
@@ -112,15 +125,26 @@ const usePersistedRefusal: Plugin = {
 };
 
 const persistedRefusal = {
-  extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED', http: { status: 400, spec: true, headers: { 'cache-control': 'no-store' } } },
+  extensions: {
+    code: 'PERSISTED_QUERY_NOT_SUPPORTED',
+    http: { status: 400, spec: true, headers: { 'cache-control': 'no-store' } },
+  },
 };
 
-/** The GraphQL server over HTTP and SSE, and what sockets share with it: its parser, rules and mask, and what frames are answered with. */
+/**
+ * The GraphQL server over HTTP and SSE, and what sockets share with it: its parser, rules and mask, and what frames are
+ * answered with.
+ */
 export function createGraphQLServer({ config, logger, metrics, viewers, contexts }: Deps) {
   const answer = createAnswers();
   const serverEnd = createServerEnd();
   const { plugin: useOperationReport, logStream } = createOperationReport({ logger, metrics });
-  const maskError = createErrorMask(logger, config.http.introspection, isOutage, config.log.production ? '' : developmentHint);
+  const maskError = createErrorMask(
+    logger,
+    config.http.introspection,
+    isOutage,
+    config.log.production ? '' : developmentHint,
+  );
   const yoga = createYoga<Requested, Context>({
     schema,
     graphqlEndpoint: graphqlPath,

@@ -27,8 +27,8 @@ export const forOneTurn = (config: Config): Config => ({
 const isShared = (option: string): boolean => !/^--(inspect|watch)/.test(option);
 
 /**
- * Starts the program once more for one turn, with the same environment, output and options. It goes on when this process dies, and it can end
- * nobody but itself.
+ * Starts the program once more for one turn, with the same environment, output and options. It goes on when this
+ * process dies, and it can end nobody but itself.
  */
 export const createLauncher =
   (program: string): LaunchIsolated =>

@@ -2,12 +2,19 @@ import type { Batch, Bus, HubWatch } from '../../events/index.ts';
 import type { Services } from '../../graph/services.ts';
 import type { Metrics } from '../../platform/telemetry/metrics.ts';
 
-/** A bus that counts what this process commits: each batch is published once, after its commit, by the process that made it. */
+/**
+ * A bus that counts what this process commits: each batch is published once, after its commit, by the process that made
+ * it.
+ */
 export function meteredBus(bus: Bus, metrics: Metrics): Bus {
-  const counts: Record<string, (event: Extract<NonNullable<Batch['events']>[number]['body'], { type: 'turn-finished' }>) => void> = {
+  const counts: Record<
+    string,
+    (event: Extract<NonNullable<Batch['events']>[number]['body'], { type: 'turn-finished' }>) => void
+  > = {
     'turn-queued': () => metrics.turnsAdmitted.inc(),
     'turn-recovering': () => metrics.turnsRecovered.inc(),
-    'turn-finished': ({ status, finishReason }) => metrics.turnsFinished.inc({ status, reason: finishReason ?? 'none' }),
+    'turn-finished': ({ status, finishReason }) =>
+      metrics.turnsFinished.inc({ status, reason: finishReason ?? 'none' }),
   };
   return {
     ...bus,
@@ -25,10 +32,14 @@ export const hubWatch = (metrics: Metrics): HubWatch => ({
 });
 
 /**
- * Measures frames: how long ago, by the clock of the database, the newest event was stored. That takes in the way through Redis, or the
- * wait for a poll, from any process; what a reader catches up with when it comes is history, and is not measured.
+ * Measures frames: how long ago, by the clock of the database, the newest event was stored. That takes in the way
+ * through Redis, or the wait for a poll, from any process; what a reader catches up with when it comes is history, and
+ * is not measured.
  */
-export function createFrameMeter(metrics: Metrics): { onFrame: Services['onFrame']; setClock(database: Date, sent: number, received: number): void } {
+export function createFrameMeter(metrics: Metrics): {
+  onFrame: Services['onFrame'];
+  setClock(database: Date, sent: number, received: number): void;
+} {
   const [live, read] = [metrics.frames.labels('live'), metrics.frames.labels('log')];
   let ahead = 0;
   let best = Number.POSITIVE_INFINITY;

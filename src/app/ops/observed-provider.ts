@@ -10,7 +10,11 @@ type Batch = readonly ModelEvent[];
 type Labels = { provider: string; model: string };
 /** The turn that a call is made for; `id` is null for a call beside any turn. */
 type Turn = { id: string | null; conversationId: string };
-type Deps = { metrics: Metrics; logger: Logger /** Models that have a label of their own. */; models: readonly string[] };
+type Deps = {
+  metrics: Metrics;
+  logger: Logger /** Models that have a label of their own. */;
+  models: readonly string[];
+};
 /** How a call ended: whole, with an error, or neither where its reader left. */
 type End = { isWhole: boolean; error?: unknown };
 
@@ -63,7 +67,12 @@ function beginCall({ metrics, logger, models }: Deps, provider: string, request:
 }
 
 const secondsOf = ({ start }: Call): number => (performance.now() - start) / 1_000;
-const factsOf = ({ turn, provider, model }: Call) => ({ turnId: turn.id, conversationId: turn.conversationId, provider, model });
+const factsOf = ({ turn, provider, model }: Call) => ({
+  turnId: turn.id,
+  conversationId: turn.conversationId,
+  provider,
+  model,
+});
 
 /** Once for each read of the network; what is not text is rare in it. */
 function recordBatch(call: Call, batch: Batch): void {
@@ -79,15 +88,18 @@ function recordBatch(call: Call, batch: Batch): void {
 function recordEvent(call: Call, event: ModelEvent): void {
   const { span } = call;
   if (event.kind === 'usage') recordUsage(call, event);
-  else if (event.kind === 'response') span.set({ 'gen_ai.response.id': event.responseId, 'gen_ai.response.model': event.model });
+  else if (event.kind === 'response')
+    span.set({ 'gen_ai.response.id': event.responseId, 'gen_ai.response.model': event.model });
   else if (event.kind === 'finish') span.set({ 'gen_ai.response.finish_reasons': [event.reason.toLowerCase()] });
 }
 
 /** What cannot be right is said to operators and summed nowhere. */
 function recordUsage(call: Call, { usage, implausible = [] }: Extract<ModelEvent, { kind: 'usage' }>): void {
   const { metrics, logger, labels, span } = call;
-  if (!implausible.includes('inputTokens')) metrics.modelTokens.inc({ direction: 'input', ...labels }, usage.inputTokens);
-  if (!implausible.includes('outputTokens')) metrics.modelTokens.inc({ direction: 'output', ...labels }, usage.outputTokens);
+  if (!implausible.includes('inputTokens'))
+    metrics.modelTokens.inc({ direction: 'input', ...labels }, usage.inputTokens);
+  if (!implausible.includes('outputTokens'))
+    metrics.modelTokens.inc({ direction: 'output', ...labels }, usage.outputTokens);
   span.set(usageFacts(usage));
   if (implausible.length === 0) return;
   const { inputTokens, outputTokens, reasoningTokens } = usage;
@@ -113,15 +125,22 @@ function recordFailure(call: Call, error: unknown): string {
   return status === 'none' ? code : status;
 }
 
-const isText = ({ kind }: ModelEvent): boolean => kind === 'text-delta' || kind === 'reasoning-delta' || kind === 'refusal-delta';
+const isText = ({ kind }: ModelEvent): boolean =>
+  kind === 'text-delta' || kind === 'reasoning-delta' || kind === 'refusal-delta';
 
 /** Statuses that mean something of their own; a server may send any, and a label must have few values. */
 const tellingStatuses = new Set([400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529]);
 
 function faultOf(error: unknown) {
-  if (!(error instanceof ProviderError)) return { code: 'INTERNAL', status: 'none', requestId: null, retryAfterMs: null };
+  if (!(error instanceof ProviderError))
+    return { code: 'INTERNAL', status: 'none', requestId: null, retryAfterMs: null };
   const { code, httpStatus, requestId, retryAfterMs } = error;
-  const status = httpStatus === null ? 'none' : tellingStatuses.has(httpStatus) ? String(httpStatus) : `${Math.floor(httpStatus / 100)}xx`;
+  const status =
+    httpStatus === null
+      ? 'none'
+      : tellingStatuses.has(httpStatus)
+        ? String(httpStatus)
+        : `${Math.floor(httpStatus / 100)}xx`;
   return { code, status, requestId, retryAfterMs };
 }
 

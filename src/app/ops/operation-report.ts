@@ -9,7 +9,15 @@ import type { Metrics } from '../../platform/telemetry/metrics.ts';
 import type { Requested } from '../edge/caller.ts';
 
 type Outcome = 'ok' | 'refused' | 'failed';
-type Report = { operation: string; field: string; name: string | null; outcome: Outcome; codes?: string[]; requestId: string; userId: string | null };
+type Report = {
+  operation: string;
+  field: string;
+  name: string | null;
+  outcome: Outcome;
+  codes?: string[];
+  requestId: string;
+  userId: string | null;
+};
 
 /** A name of the client's own choosing is as long as the client likes. */
 const maxName = 60;
@@ -18,11 +26,16 @@ const maxName = 60;
 export type LogStream = (args: Args, start: number, frames: number, errors: readonly GraphQLError[]) => void;
 
 /** What reports are made of, and those of requests that are not answered yet. */
-type Reporting = { logger: Logger; metrics: Metrics; started: WeakMap<Request, number>; reports: WeakMap<Request, Report | 'streams'> };
+type Reporting = {
+  logger: Logger;
+  metrics: Metrics;
+  started: WeakMap<Request, number>;
+  reports: WeakMap<Request, Report | 'streams'>;
+};
 
 /**
- * One line and one count for each operation, over whatever transport: over HTTP when it is answered, of a subscription when it ends.
- * Says which field was asked and how it went, never what was in it.
+ * One line and one count for each operation, over whatever transport: over HTTP when it is answered, of a subscription
+ * when it ends. Says which field was asked and how it went, never what was in it.
  */
 export function createOperationReport({ logger, metrics }: Pick<Reporting, 'logger' | 'metrics'>): {
   plugin: Plugin<object, Requested>;
@@ -32,14 +45,18 @@ export function createOperationReport({ logger, metrics }: Pick<Reporting, 'logg
   return {
     plugin: {
       onRequest: ({ request }) => void reporting.started.set(request, performance.now()),
-      onResponse: ({ request, response, serverContext }) => reportResponse(reporting, request, response.status, serverContext?.requestId ?? ''),
+      onResponse: ({ request, response, serverContext }) =>
+        reportResponse(reporting, request, response.status, serverContext?.requestId ?? ''),
       onExecute({ args }) {
         const start = performance.now();
         return { onExecuteDone: ({ result }) => reportExecution(reporting, args, start, result as ExecutionResult) };
       },
       onSubscribe({ args }) {
         const start = performance.now();
-        return { onSubscribeResult: ({ result, setResult }) => reportSubscription(reporting, args, start, { result, setResult }) };
+        return {
+          onSubscribeResult: ({ result, setResult }) =>
+            reportSubscription(reporting, args, start, { result, setResult }),
+        };
       },
     },
     logStream: (args, start, frames, errors) =>
@@ -65,7 +82,13 @@ function reportResponse(reporting: Reporting, request: Request, status: number, 
     return;
   }
   if (request.method === 'OPTIONS') return; // a browser that asks whether it may ask
-  const unread = { operation: 'none', field: 'none', name: null, outcome: status < 500 ? 'refused' : 'failed', userId: null } as const;
+  const unread = {
+    operation: 'none',
+    field: 'none',
+    name: null,
+    outcome: status < 500 ? 'refused' : 'failed',
+    userId: null,
+  } as const;
   logOperation(reporting, { ...unread, requestId }, start, { transport: 'http', status });
 }
 
@@ -94,10 +117,13 @@ function reportSubscription(reporting: Reporting, args: Args, start: number, { r
 }
 
 /**
- * The same iterator, and word of its end: how many results it gave, and the last errors. Results are looked at beside their way to the
- * reader, so that no frame waits for it.
+ * The same iterator, and word of its end: how many results it gave, and the last errors. Results are looked at beside
+ * their way to the reader, so that no frame waits for it.
  */
-function watched(source: AsyncIterator<ExecutionResult>, tellEnd: (frames: number, errors: readonly GraphQLError[]) => void) {
+function watched(
+  source: AsyncIterator<ExecutionResult>,
+  tellEnd: (frames: number, errors: readonly GraphQLError[]) => void,
+) {
   let frames = 0;
   let errors: readonly GraphQLError[] = [];
   let isOpen = true;

@@ -6,13 +6,20 @@ import type { WorkersFinding } from './workers-check.ts';
 export type Health = {
   /** Whether work may be sent here: the database answers and the process is not draining. */
   isReady(): Promise<boolean>;
-  /** Whether any process of this installation runs turns. Bounded in time and in statements, however often it is asked. */
+  /**
+   * Whether any process of this installation runs turns. Bounded in time and in statements, however often it is asked.
+   */
   workers(): Promise<WorkersFinding>;
 };
 
 type Deps = Health & { scrape: () => Promise<string>; contentType: string; onFault: (error: unknown) => void };
 
-export function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
+export function answer(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  type = 'text/plain; charset=utf-8',
+): void {
   response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(text);
 }
 
@@ -22,13 +29,19 @@ export async function answerReady(response: ServerResponse, { isReady }: Health)
   answer(response, good ? 200 : 503, good ? 'ready' : 'not ready');
 }
 
-/** Whether anybody runs turns. Not a part of readiness: a process that serves is not taken out of service because others do not work. */
+/**
+ * Whether anybody runs turns. Not a part of readiness: a process that serves is not taken out of service because others
+ * do not work.
+ */
 export async function answerWorkers(response: ServerResponse, { workers }: Health): Promise<void> {
   const { isGood, says } = await workers();
   answer(response, isGood ? 200 : 503, says);
 }
 
-/** What machines ask of a process, of whatever role: on a port of its own, since it tells what only an operator should know. */
+/**
+ * What machines ask of a process, of whatever role: on a port of its own, since it tells what only an operator should
+ * know.
+ */
 export function createOpsServer({ scrape, contentType, onFault, ...health }: Deps): Server {
   let scraping: Promise<string> | null = null;
 
@@ -52,18 +65,27 @@ export function createOpsServer({ scrape, contentType, onFault, ...health }: Dep
     else if (path === '/readyz') answerReady(response, health).catch(failed);
     else if (path === '/healthz/workers') answerWorkers(response, health).catch(failed);
     else if (path === '/metrics') metrics(response).catch(failed);
-    else answer(response, 404, 'There is nothing at this path: /healthz, /healthz/workers, /readyz and /metrics are here.');
+    else
+      answer(
+        response,
+        404,
+        'There is nothing at this path: /healthz, /healthz/workers, /readyz and /metrics are here.',
+      );
   });
 }
 
 /**
- * Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). When thousands of clients come back at once,
- * each one above it is left to try again after 1, 3, 7 … seconds.
+ * Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). When thousands of
+ * clients come back at once, each one above it is left to try again after 1, 3, 7 … seconds.
  */
 const backlog = 4_096;
 
 /** Opens the server, or says why the address cannot be had. */
-export async function listenAt(server: Server, place: { host: string; port: number }, variable: 'PORT' | 'METRICS_PORT'): Promise<string> {
+export async function listenAt(
+  server: Server,
+  place: { host: string; port: number },
+  variable: 'PORT' | 'METRICS_PORT',
+): Promise<string> {
   server.listen({ port: place.port, host: place.host, backlog });
   await once(server, 'listening').catch((error: unknown) => {
     throw listenFault(place, error, variable);

@@ -22,7 +22,16 @@ const states = ['QUEUED', 'RUNNING', 'RECOVERING'] as const;
 const patienceMs = 2_000;
 
 /** Reads what is a state and no event, once for each scrape. */
-export function createScrape({ metrics, database, frames, worker, concurrency, perUser, isConnected, sockets }: Deps): () => Promise<string> {
+export function createScrape({
+  metrics,
+  database,
+  frames,
+  worker,
+  concurrency,
+  perUser,
+  isConnected,
+  sockets,
+}: Deps): () => Promise<string> {
   async function readDatabase(): Promise<void> {
     const sent = Date.now();
     const reading = Promise.all([readBacklog(database, perUser), readWorkers(database)]).catch(() => null);

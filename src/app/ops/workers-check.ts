@@ -9,14 +9,20 @@ export type WorkersFinding = { isGood: boolean; says: string };
 const freshMs = 1_000;
 const patienceMs = 2_000;
 
-const unknownFinding: WorkersFinding = { isGood: false, says: 'The database does not answer, so nobody knows whether a worker runs.' };
+const unknownFinding: WorkersFinding = {
+  isGood: false,
+  says: 'The database does not answer, so nobody knows whether a worker runs.',
+};
 
 const how = 'Start a process with ROLE=worker or ROLE=all, and look why the last one ended.';
 
 /** In words, who runs turns. */
 function describeWorkers({ running, lastHeartbeatAt }: Awaited<ReturnType<typeof readWorkers>>): WorkersFinding {
-  if (running > 0) return { isGood: true, says: running === 1 ? '1 worker runs turns' : `${running} workers run turns` };
-  const last = lastHeartbeatAt ? `the last was heard of at ${lastHeartbeatAt.toISOString()}` : 'none was heard of in the last hour';
+  if (running > 0)
+    return { isGood: true, says: running === 1 ? '1 worker runs turns' : `${running} workers run turns` };
+  const last = lastHeartbeatAt
+    ? `the last was heard of at ${lastHeartbeatAt.toISOString()}`
+    : 'none was heard of in the last hour';
   return { isGood: false, says: `No worker runs, ${last}. Messages are stored, and answered when one does. ${how}` };
 }
 
@@ -33,7 +39,8 @@ export function createWorkersCheck(database: Pick<Database, 'query'>): () => Pro
 
   return () => {
     const now = performance.now();
-    if (!last || now - last.at > freshMs) last = { at: now, finding: Promise.race([ask(), pause(patienceMs).then(() => unknownFinding)]) };
+    if (!last || now - last.at > freshMs)
+      last = { at: now, finding: Promise.race([ask(), pause(patienceMs).then(() => unknownFinding)]) };
     return last.finding;
   };
 }

@@ -33,8 +33,15 @@ export function createTally(limit: number) {
   };
 }
 
-/** A socket that is counted. A caller is unknown until it says who it is, and anonymous where it says that it has no token. */
-type Counted = { socket: WebSocket; address: string; caller: 'unknown' | 'authenticating' | 'anonymous' | 'guest' | 'user' };
+/**
+ * A socket that is counted. A caller is unknown until it says who it is, and anonymous where it says that it has no
+ * token.
+ */
+type Counted = {
+  socket: WebSocket;
+  address: string;
+  caller: 'unknown' | 'authenticating' | 'anonymous' | 'guest' | 'user';
+};
 
 type Tally = ReturnType<typeof createTally>;
 
@@ -51,8 +58,9 @@ type Counts = {
 };
 
 /**
- * Bounds what one client can make the process hold: sockets, messages to be worked on, answers that it does not fetch. Where an address is
- * full, one of its sockets that nobody has signed in on makes room for the next, which may be that of somebody who will.
+ * Bounds what one client can make the process hold: sockets, messages to be worked on, answers that it does not fetch.
+ * Where an address is full, one of its sockets that nobody has signed in on makes room for the next, which may be that
+ * of somebody who will.
  */
 export function createSocketLimits(limits: SocketLimits, logger: Logger) {
   const counts: Counts = {
@@ -101,7 +109,8 @@ export function createSocketLimits(limits: SocketLimits, logger: Logger) {
   };
 }
 
-const groupOf = ({ unknown, anonymous }: Counts, { caller }: Counted) => (caller === 'unknown' ? unknown : caller === 'anonymous' ? anonymous : null);
+const groupOf = ({ unknown, anonymous }: Counts, { caller }: Counted) =>
+  caller === 'unknown' ? unknown : caller === 'anonymous' ? anonymous : null;
 
 function become(counts: Counts, entry: Counted, caller: Counted['caller']): void {
   leaveGroup(counts, entry);
@@ -142,8 +151,10 @@ function enterAnonymous(counts: Counts, entry: Counted): void {
 function enterAs(counts: Counts, entry: Counted, viewer: Viewer): string | null {
   const { limits, users, guests } = counts;
   const caller = isGuest(viewer) ? 'guest' : 'user';
-  if (users.isFull(viewer.userId)) return `A user may have ${limits.perUser} sockets open: close one, or try again later`;
-  if (caller === 'guest' && guests.isFull(entry.address)) return 'Guests have as many sockets open as they may: try again later';
+  if (users.isFull(viewer.userId))
+    return `A user may have ${limits.perUser} sockets open: close one, or try again later`;
+  if (caller === 'guest' && guests.isFull(entry.address))
+    return 'Guests have as many sockets open as they may: try again later';
   if (caller === 'guest') guests.add(entry.address);
   become(counts, entry, caller);
   users.add(viewer.userId);
@@ -151,11 +162,15 @@ function enterAs(counts: Counts, entry: Counted, viewer: Viewer): string | null 
   return null;
 }
 
-/** A client that sends faster than it may, or does not read what it asked for, is read no further for a while. Nothing of it is lost. */
+/**
+ * A client that sends faster than it may, or does not read what it asked for, is read no further for a while. Nothing
+ * of it is lost.
+ */
 function slowDown(socket: WebSocket, stream: Socket, messagesPerSecond: number): void {
   const rate = messagesPerSecond || 1e9;
   let at = performance.now();
-  let ahead = 0; // messages beyond what the rate allows so far; what came in one read of the network is worked on in any case
+  // Messages beyond what the rate allows so far; what came in one read of the network is worked on in any case.
+  let ahead = 0;
   let isHeld = false;
 
   function catchUp(): void {

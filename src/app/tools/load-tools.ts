@@ -20,9 +20,12 @@ async function toolsOf(name: string): Promise<readonly AnyTool[]> {
   if (name === 'samples') return samples;
   const path = resolve(name);
   const module = await import(pathToFileURL(path).href).catch((error: unknown) => {
-    throw new StartError(`TOOLS: ${path} could not be loaded: ${error instanceof Error ? error.message : String(error)}`);
+    throw new StartError(
+      `TOOLS: ${path} could not be loaded: ${error instanceof Error ? error.message : String(error)}`,
+    );
   });
   const { default: given } = module as { default?: AnyTool | readonly AnyTool[] };
-  if (given === undefined) throw new StartError(`TOOLS: ${path} has no default export; expected a tool or a list of tools.`);
+  if (given === undefined)
+    throw new StartError(`TOOLS: ${path} has no default export; expected a tool or a list of tools.`);
   return Array.isArray(given) ? given : [given as AnyTool];
 }

@@ -190,7 +190,9 @@ const samples: Record<string, string> = { text: 'How do I brew a good cup of tea
 /** What the variables panel holds at first: each variable that the operations declare. */
 function variablesOf(text: string): string | null {
   const names = Object.keys(samples).filter((name) => text.includes(`$${name}:`));
-  return names.length === 0 ? null : JSON.stringify(Object.fromEntries(names.map((name) => [name, samples[name]])), null, 2);
+  return names.length === 0
+    ? null
+    : JSON.stringify(Object.fromEntries(names.map((name) => [name, samples[name]])), null, 2);
 }
 
 export const exampleTabs = Object.values(examples).map((query) => ({ query, variables: variablesOf(query) }));

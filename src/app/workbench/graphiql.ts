@@ -18,8 +18,8 @@ export const wantsGraphiQL = ({ method, headers }: IncomingMessage): boolean =>
   acceptWeight(headers.accept, 'text/html') >= acceptWeight(headers.accept, 'application/json');
 
 /**
- * The workbench as one page without any reference to another host. Nine megabytes, which come with thirty of memory: loaded, made and packed
- * once, at the first visit.
+ * The workbench as one page without any reference to another host. Nine megabytes, which come with thirty of memory:
+ * loaded, made and packed once, at the first visit.
  */
 export function createGraphiQL() {
   let made: Promise<Page> | null = null;
@@ -42,8 +42,12 @@ export function createGraphiQL() {
       const headers = { etag, 'cache-control': 'private, max-age=0, must-revalidate', vary: 'accept, accept-encoding' };
       if (request.headers['if-none-match'] === etag) return void response.writeHead(304, headers).end();
       const html = { ...headers, 'content-type': 'text/html; charset=utf-8' };
-      if (isPacked) response.writeHead(200, { ...html, 'content-encoding': 'gzip', 'content-length': page.gzip.length }).end(page.gzip);
-      else await pipeline(Readable.from([page.gzip]), createGunzip(), response.writeHead(200, html)).catch(ignoreLeaving);
+      if (isPacked)
+        response
+          .writeHead(200, { ...html, 'content-encoding': 'gzip', 'content-length': page.gzip.length })
+          .end(page.gzip);
+      else
+        await pipeline(Readable.from([page.gzip]), createGunzip(), response.writeHead(200, html)).catch(ignoreLeaving);
     },
   };
 }

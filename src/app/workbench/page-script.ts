@@ -3,18 +3,19 @@ import { streamScript } from './stream-script.ts';
 /**
  * What the page does before GraphiQL, and GraphiQL does not do by itself:
  *
- * - The start-up line links to the page with a token in the fragment, which no server and no log ever sees. The page takes it out of the
- *   address and keeps it in `sessionStorage`, which is this tab's own and ends with it. Each request and each socket carries it, unless
- *   somebody writes an `authorization` of their own into the headers. A further link signs in as whoever it names, also in the same tab,
- *   where it only changes the fragment.
- * - GraphiQL's tabs are kept there, too, with whatever secret is in their headers. Earlier versions kept them in `localStorage`, which
- *   outlives everything: what is left of them is removed.
- * - Of what it kept, GraphiQL opens the last query, variables and headers as one more tab, unless they are to the letter those of a tab. So
- *   they are made those of the tab that was open.
- * - A message needs a key that is new for each message and the same for each try to send it. Where the placeholder of the example still stands
- *   in the variables, each run puts a random one in its place. Somebody who wants to send a message twice writes a key there.
- * - Ids and cursors are long. Where their placeholders still stand in the variables, each run puts in their place what the last answer that had
- *   one said: so the example that streams follows the message that was sent last.
+ * - The start-up line links to the page with a token in the fragment, which no server and no log ever sees. The page
+ *   takes it out of the address and keeps it in `sessionStorage`, which is this tab's own and ends with it. Each
+ *   request and each socket carries it, unless somebody writes an `authorization` of their own into the headers. A
+ *   further link signs in as whoever it names, also in the same tab, where it only changes the fragment.
+ * - GraphiQL's tabs are kept there, too, with whatever secret is in their headers. Earlier versions kept them in
+ *   `localStorage`, which outlives everything: what is left of them is removed.
+ * - Of what it kept, GraphiQL opens the last query, variables and headers as one more tab, unless they are to the
+ *   letter those of a tab. So they are made those of the tab that was open.
+ * - A message needs a key that is new for each message and the same for each try to send it. Where the placeholder of
+ *   the example still stands in the variables, each run puts a random one in its place. Somebody who wants to send a
+ *   message twice writes a key there.
+ * - Ids and cursors are long. Where their placeholders still stand in the variables, each run puts in their place what
+ *   the last answer that had one said: so the example that streams follows the message that was sent last.
  * - Streams are shown as a reader has them, and go on after a lost connection: see stream-script.ts.
  */
 export const pageScript = `
@@ -69,12 +70,14 @@ function prepared(options) {
 
   const bearer = () => (kept.getItem(tokenName) ? 'Bearer ' + kept.getItem(tokenName) : null);
   // crypto.randomUUID is there on secure pages only, and this one may be served over plain HTTP.
-  const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const hex = (byte) => byte.toString(16).padStart(2, '0');
+  const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map(hex).join('');
   const last = () => JSON.parse(kept.getItem(lastName) || '{}');
   // What is remembered of an answer, by the name of the variable that takes it.
   function remember({ sendMessage, pendingApprovals } = {}) {
     const [approval] = pendingApprovals?.nodes ?? [];
-    const sent = sendMessage?.turn && { turn: sendMessage.turn.id, after: sendMessage.cursor, conversation: sendMessage.conversation?.id };
+    const { turn, cursor: after, conversation: at } = sendMessage ?? {};
+    const sent = turn && { turn: turn.id, after, conversation: at?.id };
     const pending = approval && { approval: approval.id, argumentsSha256: approval.argumentsSha256 };
     if (sent || pending) kept.setItem(lastName, JSON.stringify({ ...last(), ...sent, ...pending }));
   }
@@ -85,7 +88,8 @@ function prepared(options) {
   }
   function filled(body) {
     try {
-      const request = JSON.parse(body.replaceAll(JSON.stringify(options.placeholders.idempotencyKey), () => JSON.stringify(newKey())));
+      const key = JSON.stringify(options.placeholders.idempotencyKey);
+      const request = JSON.parse(body.replaceAll(key, () => JSON.stringify(newKey())));
       fill(request.variables);
       return JSON.stringify(request);
     } catch {
@@ -93,14 +97,16 @@ function prepared(options) {
     }
   }
   fillVariables = fill;
-  let written = null; // the authorization that somebody wrote into the headers: those do not reach a socket by themselves
+  // The authorization that somebody wrote into the headers: those do not reach a socket by themselves.
+  let written = null;
   const send = window.fetch;
   window.fetch = (input, init = {}) => {
     if (new URL(input, location.href).origin !== location.origin) return send(input, init);
     const headers = new Headers(init.headers);
     written = headers.get('authorization');
     if (!written && bearer()) headers.set('authorization', bearer());
-    const answered = send(input, { ...init, headers, body: typeof init.body === 'string' ? filled(init.body) : init.body });
+    const body = typeof init.body === 'string' ? filled(init.body) : init.body;
+    const answered = send(input, { ...init, headers, body });
     answered.then((response) => response.clone().json()).then(({ data }) => remember(data ?? {})).catch(() => {});
     return answered;
   };

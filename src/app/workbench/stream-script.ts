@@ -1,10 +1,12 @@
 /**
- * What the page does with streams. GraphiQL shows the newest payload alone, which is a word or two, and gives up when a connection is lost.
+ * What the page does with streams. GraphiQL shows the newest payload alone, which is a word or two, and gives up when a
+ * connection is lost.
  *
  * `resumingSockets` makes a class of WebSockets for the graphql-ws client of the page:
- * - Beside each payload stands what the reader has by then, in `extensions`: the text so far, and the names of all events that are not text.
- * - A connection that is refused ends as a closed one, which the client of the page tries again for half a minute; then the page says what it
- *   was, of which an event of the browser shows nothing.
+ * - Beside each payload stands what the reader has by then, in `extensions`: the text so far, and the names of all
+ *   events that are not text.
+ * - A connection that is refused ends as a closed one, which the client of the page tries again for half a minute; then
+ *   the page says what it was, of which an event of the browser shows nothing.
  * - A subscription that the client begins again on a new connection goes on after the last cursor that it had.
  */
 export const streamScript = `
@@ -29,12 +31,15 @@ function resumingSockets(Plain, fill) {
     if (event.__typename === 'TextDeltaEvent') {
       // A reader who joined later has not what came before.
       const isGap = event.offset > end;
-      stream.texts.set(part, isGap ? { from: event.offset, text: event.text } : { ...known, text: known.text + event.text.slice(end - event.offset) });
+      const grown = () => ({ ...known, text: known.text + event.text.slice(end - event.offset) });
+      stream.texts.set(part, isGap ? { from: event.offset, text: event.text } : grown());
       if (stream.texts.size > 5) stream.texts.delete(stream.texts.keys().next().value);
       return;
     }
     if (event.__typename === 'PartReplacedEvent')
-      stream.texts.set(part, { from: Math.min(known.from, event.keepLength), text: known.text.slice(0, Math.max(0, event.keepLength - known.from)) });
+      const { keepLength } = event;
+      const kept = known.text.slice(0, Math.max(0, keepLength - known.from));
+      stream.texts.set(part, { from: Math.min(known.from, keepLength), text: kept });
     if (event.__typename === 'SnapshotEvent') stream.texts.clear();
     stream.events = [...stream.events, event.__typename].slice(-20);
   }
@@ -49,7 +54,8 @@ function resumingSockets(Plain, fill) {
     if (!frame) return message;
     stream.cursor = frame.cursor ?? stream.cursor;
     for (const event of frame.events) apply(stream, event);
-    const soFar = { events: stream.events, text: [...stream.texts.values()].map(({ from, text }) => (from > 0 ? '…' : '') + text).join(' ') };
+    const texts = [...stream.texts.values()].map(({ from, text }) => (from > 0 ? '…' : '') + text);
+    const soFar = { events: stream.events, text: texts.join(' ') };
     const { extensions, ...rest } = message.payload;
     return { ...message, payload: { extensions: { ...extensions, soFar }, ...rest } };
   }
@@ -73,11 +79,14 @@ function resumingSockets(Plain, fill) {
       );
     }
     set onmessage(listener) {
-      super.onmessage = listener && ((event) => listener(new MessageEvent('message', { data: rewritten(event.data, shown) })));
+      const rewrite = (event) => new MessageEvent('message', { data: rewritten(event.data, shown) });
+      super.onmessage = listener && ((event) => listener(rewrite(event)));
     }
     set onerror(_listener) {} // a close event follows, which says as much and is tried again
     set onclose(listener) {
-      super.onclose = listener && (({ code, reason, wasClean }) => listener({ code, reason: reason || 'The connection was lost.', wasClean }));
+      const why = (reason) => reason || 'The connection was lost.';
+      super.onclose =
+        listener && (({ code, reason, wasClean }) => listener({ code, reason: why(reason), wasClean }));
     }
   };
 }

@@ -19,8 +19,9 @@ type Ports = Pick<EnginePorts, 'emit' | 'reportPoint' | 'clock' | 'tools'>;
 type Making = { call: ToolCallRecord; transcript: Transcript; ports: Ports; signal: AbortSignal };
 
 /**
- * Makes one call, at most so often as its tool allows, and stores what came of it. A call that an earlier worker had begun is made again with
- * the same id, or its outcome is said to be unknown. Nothing that a tool does ends the turn; null where the turn itself is to end.
+ * Makes one call, at most so often as its tool allows, and stores what came of it. A call that an earlier worker had
+ * begun is made again with the same id, or its outcome is said to be unknown. Nothing that a tool does ends the turn;
+ * null where the turn itself is to end.
  */
 export async function perform(making: Making): Promise<ToolOutcome | null> {
   const { call, transcript, ports } = making;
@@ -48,12 +49,16 @@ export const resultIndexOf = ({ finished }: Pick<Transcript, 'finished'>, number
 
 /** A tool that takes its worker with it again and again. Of one with an effect nobody knows whether it had it. */
 const tooOften = ({ toolName, attempts, replay }: ToolCallRecord): ToolOutcome =>
-  replay === 'READ_ONLY' ? failed(`The tool ${toolName} was begun ${attempts} times and never came to its end.`) : unknownOutcome(toolName);
+  replay === 'READ_ONLY'
+    ? failed(`The tool ${toolName} was begun ${attempts} times and never came to its end.`)
+    : unknownOutcome(toolName);
 
 const unknownOutcome = (toolName: string): ToolOutcome => ({
   status: 'OUTCOME_UNKNOWN',
   code: 'TOOL_OUTCOME_UNKNOWN',
-  message: `Whether ${toolName} had its effect is not known: it was interrupted. Do not call it again before somebody has looked.`,
+  message:
+    `Whether ${toolName} had its effect is not known: it was interrupted. Do not call it again before somebody has ` +
+    'looked.',
 });
 
 async function run(tool: Runnable, making: Making): Promise<ToolOutcome | null> {
@@ -116,7 +121,9 @@ function openEnd({ timeoutMs = defaultTimeoutMs }: Runnable, signal: AbortSignal
   };
 }
 
-/** What a tool is given. Once it is closed, whatever the tool still says or shows is not heard: the answer has gone on. */
+/**
+ * What a tool is given. Once it is closed, whatever the tool still says or shows is not heard: the answer has gone on.
+ */
 function openContext({ call, transcript, ports: { tools, emit, clock }, signal }: Making, attempt: number) {
   let isOpen = true;
   let shown = 0;
@@ -127,9 +134,17 @@ function openContext({ call, transcript, ports: { tools, emit, clock }, signal }
     if (!isOpen || signal.aborted) return;
     const widget = toWidget(type, data);
     const by = { call: call.number, nth: ++shown };
-    if (transcript.finished.some((part) => part.type === 'widget' && part.by?.call === by.call && part.by.nth === by.nth)) return;
+    if (
+      transcript.finished.some((part) => part.type === 'widget' && part.by?.call === by.call && part.by.nth === by.nth)
+    )
+      return;
     const partIndex = transcript.keep({ ...widget, by });
-    await tools.displayed(transcript.finished, { ...widget, type: 'widget-displayed', messageId: transcript.messageId, partIndex });
+    await tools.displayed(transcript.finished, {
+      ...widget,
+      type: 'widget-displayed',
+      messageId: transcript.messageId,
+      partIndex,
+    });
   }
 
   const context: ToolContext = {
@@ -138,7 +153,8 @@ function openContext({ call, transcript, ports: { tools, emit, clock }, signal }
     progress(given) {
       if (!isOpen || signal.aborted || clock.elapsed() - lastAt < progressMs) return;
       lastAt = clock.elapsed();
-      emit([{ type: 'tool-progress', toolCallId: call.id, ...toProgress(given) }]).catch(() => {}); // the next write of the turn tells of it
+      // The next write of the turn tells of it.
+      emit([{ type: 'tool-progress', toolCallId: call.id, ...toProgress(given) }]).catch(() => {});
     },
     display(widget) {
       const done = display(widget);
@@ -165,8 +181,10 @@ function toWidget(widgetType: string, given: unknown) {
   if ('fault' in read) throw new TypeError(`The data of a widget cannot be told: ${read.fault}.`);
   const data = read.json;
   const size = Buffer.byteLength(JSON.stringify(data));
-  if (!/^[\w.-]{1,100}$/.test(widgetType)) throw new TypeError('The type of a widget must have 1 to 100 letters, digits, ".", "_" or "-".');
-  if (size > maxWidget) throw new RangeError(`The data of a widget must have at most ${maxWidget} bytes as JSON, but has ${size}.`);
+  if (!/^[\w.-]{1,100}$/.test(widgetType))
+    throw new TypeError('The type of a widget must have 1 to 100 letters, digits, ".", "_" or "-".');
+  if (size > maxWidget)
+    throw new RangeError(`The data of a widget must have at most ${maxWidget} bytes as JSON, but has ${size}.`);
   return { type: 'widget' as const, widgetType, data };
 }
 

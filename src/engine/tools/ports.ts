@@ -1,12 +1,23 @@
 import type { JsonChecker } from '../../contracts/json-checker.ts';
 import type { MessagePart } from '../../contracts/message.ts';
 import type { ToolChoice, ToolSpec } from '../../contracts/model-provider.ts';
-import type { AnyTool, Found, Risk, ToolCaller, ToolCallRecord, ToolCallStatus, ToolOutcome } from '../../contracts/tool.ts';
+import type {
+  AnyTool,
+  Found,
+  Risk,
+  ToolCaller,
+  ToolCallRecord,
+  ToolCallStatus,
+  ToolOutcome,
+} from '../../contracts/tool.ts';
 import type { EventBody } from '../../contracts/turn-event.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Call } from '../call.ts';
 
-/** What a turn may spend on tools; whatever is reached first, the model is asked once more for its answer, without tools. */
+/**
+ * What a turn may spend on tools; whatever is reached first, the model is asked once more for its answer, without
+ * tools.
+ */
 export type ToolLimits = {
   /** Answers of the model that call tools. */
   rounds: number;
@@ -53,7 +64,10 @@ export type ToolPorts = {
   find(name: string): AnyTool | null;
   /** Stores a call that the model begins, and returns its id. */
   begin(call: BegunCall): Promise<string>;
-  /** Ends a step: books its call of the model, stores what it wrote and asks for, and begins the next attempt, whose number it returns. */
+  /**
+   * Ends a step: books its call of the model, stores what it wrote and asks for, and begins the next attempt, whose
+   * number it returns.
+   */
   commitToolCalls(call: Call, parts: readonly MessagePart[], calls: readonly ResolvedCall[]): Promise<number>;
   /** Says that a call is about to be made, for the `attempt`th time. */
   started(call: ToolCallRecord, attempt: number): Promise<void>;
@@ -64,8 +78,14 @@ export type ToolPorts = {
   lookUp(globalId: string): Promise<Found | null>;
   /** The failure of a tool, for the log. */
   onFault(error: unknown, call: ToolCallRecord): void;
-  /** Takes what the turn is told while it runs; `at` is how many parts its answer has. All that it was ever told, in order. */
+  /**
+   * Takes what the turn is told while it runs; `at` is how many parts its answer has. All that it was ever told, in
+   * order.
+   */
   steered(at: number): Promise<Steering[]>;
-  /** Lets the turn wait for people and clients, in nobody's hands. The calls as they are now where nothing is waited for any more. */
+  /**
+   * Lets the turn wait for people and clients, in nobody's hands. The calls as they are now where nothing is waited for
+   * any more.
+   */
   wait(): Promise<ToolCallRecord[] | null>;
 };

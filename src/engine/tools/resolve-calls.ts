@@ -19,11 +19,20 @@ type ResolveDeps = Pick<ToolPorts, 'find' | 'caller' | 'json' | 'offered'> & {
 
 /** What is to become of the calls of one answer: nothing that a model says ends a turn. */
 export const resolveCalls = (calls: readonly StreamedCall[], deps: ResolveDeps): Promise<ResolvedCall[]> =>
-  Promise.all(calls.map((call, index) => (deps.hasMore && index === calls.length - 1 ? lastOf(call, deps) : resolveOne(call, index, deps))));
+  Promise.all(
+    calls.map((call, index) =>
+      deps.hasMore && index === calls.length - 1 ? lastOf(call, deps) : resolveOne(call, index, deps),
+    ),
+  );
 
-/** The last call that is stored of an answer with more of them than a turn may make: it stands for those that are not, and says so to the model. */
+/**
+ * The last call that is stored of an answer with more of them than a turn may make: it stands for those that are not,
+ * and says so to the model.
+ */
 function lastOf({ id, number, text }: StreamedCall, { resultIndexOf }: ResolveDeps): ResolvedCall {
-  const outcome = failed('Too many calls at once: make fewer. Neither this call was made nor those that came after it.');
+  const outcome = failed(
+    'Too many calls at once: make fewer. Neither this call was made nor those that came after it.',
+  );
   const facts = { id, number, argumentsText: beginning(text, maxArguments), resultIndex: resultIndexOf(number) };
   return { ...facts, status: 'FAILED', replay: 'READ_ONLY', outcome, approval: null, arguments: null };
 }
@@ -58,15 +67,16 @@ async function resolveOne(
 }
 
 /** What a call may become that nobody has to allow any more. */
-export const statusWhenAllowed = (tool: AnyTool): 'READY' | 'PENDING_CLIENT' => ('execute' in tool ? 'READY' : 'PENDING_CLIENT');
+export const statusWhenAllowed = (tool: AnyTool): 'READY' | 'PENDING_CLIENT' =>
+  'execute' in tool ? 'READY' : 'PENDING_CLIENT';
 
 const noTool = (name: string, offered: ToolPorts['offered']): ToolOutcome => ({
   status: 'FAILED',
   code: 'TOOL_NOT_FOUND',
-  message: `There is no tool ${JSON.stringify(name)}${offered.length > 0 ? `; there are ${offered.map((tool) => tool.name).join(', ')}` : ''}.`.slice(
-    0,
-    2_000,
-  ),
+  message: (
+    'There is no tool ' +
+    `${JSON.stringify(name)}${offered.length > 0 ? `; there are ${offered.map((tool) => tool.name).join(', ')}` : ''}.`
+  ).slice(0, 2_000),
 });
 
 /** How long a predicate may think. */
@@ -96,4 +106,5 @@ function summaryOf(tool: AnyTool, { given, ...read }: Extract<Read, { input: unk
 }
 
 const riskOf = (tool: AnyTool): Risk =>
-  tool.risk ?? (!('replay' in tool) || tool.replay === 'READ_ONLY' ? 'LOW' : tool.replay === 'IDEMPOTENT' ? 'MEDIUM' : 'HIGH');
+  tool.risk ??
+  (!('replay' in tool) || tool.replay === 'READ_ONLY' ? 'LOW' : tool.replay === 'IDEMPOTENT' ? 'MEDIUM' : 'HIGH');

@@ -8,7 +8,11 @@ import { beginning } from '../../kernel/text.ts';
 /** Bytes of one result as JSON: more of it would crowd everything else out of the model's window. */
 const maxResult = 65_536;
 
-export const failed = (message: string): ToolOutcome => ({ status: 'FAILED', code: 'TOOL_FAILED', message: beginning(message, 2_000) });
+export const failed = (message: string): ToolOutcome => ({
+  status: 'FAILED',
+  code: 'TOOL_FAILED',
+  message: beginning(message, 2_000),
+});
 
 /** What a tool gave, as it can be stored and told; whatever is wrong with it is the model's to know. */
 export async function toOutcome(
@@ -16,13 +20,17 @@ export async function toOutcome(
   { name, output, replay = 'READ_ONLY' }: Pick<AnyTool, 'name' | 'output'> & { replay?: ToolReplay },
   json: JsonChecker,
 ): Promise<ToolOutcome> {
-  const wrong = (what: string) => failed(replay === 'READ_ONLY' ? what : `It was done, and must not be done again. But: ${what}`);
+  const wrong = (what: string) =>
+    failed(replay === 'READ_ONLY' ? what : `It was done, and must not be done again. But: ${what}`);
   const checked = output ? await checkOutput(value, output, json) : { value };
   if ('fault' in checked) return wrong(`The tool ${name} gave something other than it says: ${checked.fault}.`);
   const result = toJson(checked.value);
   if ('fault' in result) return wrong(`The tool ${name} gave something that cannot be told: ${result.fault}.`);
   const size = Buffer.byteLength(JSON.stringify(result.json));
-  if (size > maxResult) return wrong(`The result of the tool ${name} is too large: ${size} bytes, of ${maxResult} at the most. Ask for less.`);
+  if (size > maxResult)
+    return wrong(
+      `The result of the tool ${name} is too large: ${size} bytes, of ${maxResult} at the most. Ask for less.`,
+    );
   return { status: 'SUCCEEDED', result: result.json };
 }
 
@@ -32,7 +40,11 @@ const plain = 4_096;
 type Output = NonNullable<AnyTool['output']>;
 
 /** By the tool's own code; what is long is first held to its schema where that can be killed. */
-async function checkOutput(value: unknown, output: Output, json: JsonChecker): Promise<{ value: unknown } | { fault: string }> {
+async function checkOutput(
+  value: unknown,
+  output: Output,
+  json: JsonChecker,
+): Promise<{ value: unknown } | { fault: string }> {
   const schema = schemaOf(output);
   const given = schema ? toJson(value) : null;
   if (given && 'fault' in given) return given;
@@ -54,11 +66,14 @@ function schemaOf(output: Output): JsonObject | null {
 
 /** What an exception of a tool may tell: its words where they are meant for callers, else that it failed. */
 export function toFailure(error: unknown, name: string): ToolOutcome {
-  const isMeant = error instanceof ToolError || error instanceof AppError || (error instanceof Error && error.name === 'ToolError');
+  const isMeant =
+    error instanceof ToolError || error instanceof AppError || (error instanceof Error && error.name === 'ToolError');
   return failed(isMeant ? (error as Error).message : `The tool ${name} failed.`);
 }
 
-/** Never larger than this while it is made: what is measured must neither fill the memory first nor hold the process. */
+/**
+ * Never larger than this while it is made: what is measured must neither fill the memory first nor hold the process.
+ */
 const maxNodes = 50_000;
 
 export function toJson(value: unknown): { json: Json } | { fault: string } {
@@ -75,4 +90,5 @@ export function toJson(value: unknown): { json: Json } | { fault: string } {
 }
 
 /** Bytes are no text, and as an array of numbers they are of no use to anybody. */
-const binary = (value: unknown): unknown => (ArrayBuffer.isView(value) ? `${value.byteLength} bytes that are no text` : value);
+const binary = (value: unknown): unknown =>
+  ArrayBuffer.isView(value) ? `${value.byteLength} bytes that are no text` : value;

@@ -4,10 +4,15 @@ import { isOpen, type ToolCallRecord } from '../../contracts/tool.ts';
 import type { Steering } from './ports.ts';
 
 /**
- * An answer as the model is shown it later: what it said, what it called, what came of it, step by step. Each call is followed by its result,
- * whatever became of it, since providers refuse a call that has none; so an answer that is shown at all is never shown with an unpaired call.
+ * An answer as the model is shown it later: what it said, what it called, what came of it, step by step. Each call is
+ * followed by its result, whatever became of it, since providers refuse a call that has none; so an answer that is
+ * shown at all is never shown with an unpaired call.
  */
-export function toModelMessages(parts: readonly MessagePart[], calls: readonly ToolCallRecord[], steering: readonly Steering[] = []): ModelMessage[] {
+export function toModelMessages(
+  parts: readonly MessagePart[],
+  calls: readonly ToolCallRecord[],
+  steering: readonly Steering[] = [],
+): ModelMessage[] {
   const known = new Map(calls.map((call) => [call.number, call]));
   const steps: Step[] = [{ steering: steeredAt(steering, 0), texts: [], calls: [] }];
   const show = matchPart<void>(
@@ -31,7 +36,8 @@ export function toModelMessages(parts: readonly MessagePart[], calls: readonly T
   return [...steps.flatMap(stepMessages), ...afterAll.map(toUser)];
 }
 
-const steeredAt = (steering: readonly Steering[], index: number): string[] => steering.filter(({ at }) => at === index).map(({ text }) => text);
+const steeredAt = (steering: readonly Steering[], index: number): string[] =>
+  steering.filter(({ at }) => at === index).map(({ text }) => text);
 const toUser = (text: string): ModelMessage => textMessage('user', text);
 
 /** What the model said and called in one go, and what it was told before. */
@@ -68,7 +74,8 @@ const toCall = ({ callId, toolName, arguments: given, argumentsText }: ToolCallR
 /** What the model is told of a call. */
 function resultText({ status, result, errorMessage, isEdited, arguments: given }: ToolCallRecord): string {
   const note = isEdited ? `The user changed the arguments to ${JSON.stringify(given)}. ` : '';
-  if (status === 'SUCCEEDED') return (note && `${note}The result: `) + (typeof result === 'string' ? result : JSON.stringify(result));
+  if (status === 'SUCCEEDED')
+    return (note && `${note}The result: `) + (typeof result === 'string' ? result : JSON.stringify(result));
   const message = isOpen(status) ? 'The call was not made.' : (errorMessage ?? 'The call failed.');
   return note + JSON.stringify({ error: { status, message } });
 }

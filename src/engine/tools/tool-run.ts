@@ -57,10 +57,17 @@ export class ToolRun {
   get isSpent(): boolean {
     const { limits } = this.ports.tools;
     const elapsedMs = this.ports.clock.elapsed() - this.start;
-    return this.rounds >= limits.rounds || this.calls.length >= limits.calls || elapsedMs >= limits.wallMs || this.spent >= limits.tokens;
+    return (
+      this.rounds >= limits.rounds ||
+      this.calls.length >= limits.calls ||
+      elapsedMs >= limits.wallMs ||
+      this.spent >= limits.tokens
+    );
   }
 
-  /** How many calls of the next answer are stored: those that the turn may still make. One always is, so that it shows. */
+  /**
+   * How many calls of the next answer are stored: those that the turn may still make. One always is, so that it shows.
+   */
   get room(): number {
     return Math.max(this.ports.tools.limits.calls - this.calls.length, 1);
   }
@@ -80,8 +87,8 @@ export class ToolRun {
   }
 
   /**
-   * The model is done with a step that calls tools: what it asks for is resolved and stored. `hasMore`: it asked for more than is stored, and is
-   * to know so. Returns the number of the next attempt.
+   * The model is done with a step that calls tools: what it asks for is resolved and stored. `hasMore`: it asked for
+   * more than is stored, and is to know so. Returns the number of the next attempt.
    */
   async commitToolCalls(call: Call, streamed: readonly StreamedCall[], hasMore: boolean): Promise<number> {
     const { transcript, ports } = this;
@@ -108,7 +115,10 @@ export class ToolRun {
     this.calls = this.calls.map((call) => (call.step === step ? { ...call, status: 'CANCELLED' } : call));
   }
 
-  /** Makes the calls that can be made, side by side. True where the turn waits for somebody now, and is in nobody's hands. */
+  /**
+   * Makes the calls that can be made, side by side. True where the turn waits for somebody now, and is in nobody's
+   * hands.
+   */
   async perform(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
       const due = this.calls.filter(({ status }) => status === 'READY' || status === 'RUNNING');
@@ -151,7 +161,13 @@ const unwritten = {
   errorMessage: null,
 } as const;
 
-const factsOf = ({ argumentsText, arguments: given, status, replay, outcome }: ResolvedCall): Partial<ToolCallRecord> => ({
+const factsOf = ({
+  argumentsText,
+  arguments: given,
+  status,
+  replay,
+  outcome,
+}: ResolvedCall): Partial<ToolCallRecord> => ({
   ...{ argumentsText, arguments: given, status, replay },
   errorMessage: outcome && outcome.status !== 'SUCCEEDED' ? outcome.message : null,
 });

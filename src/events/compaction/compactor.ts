@@ -15,8 +15,8 @@ const lastMs = 1_000;
 type CompactorDeps = { database: Database; pace: Pick<Pace, 'isBusy'>; onFault: (error: unknown) => void };
 
 /**
- * Compacts turns as they settle, one after another and when the process has time: nobody waits for it, and many turns that end together would
- * hold up those that go on. Whatever is not done here, the sweep of some worker does later.
+ * Compacts turns as they settle, one after another and when the process has time: nobody waits for it, and many turns
+ * that end together would hold up those that go on. Whatever is not done here, the sweep of some worker does later.
  */
 export function createCompactor({ database, pace, onFault }: CompactorDeps) {
   const due: { turnId: string; until: number }[] = [];
@@ -26,7 +26,8 @@ export function createCompactor({ database, pace, onFault }: CompactorDeps) {
 
   async function work(): Promise<void> {
     for (let next = due.shift(); next && performance.now() < end; next = due.shift()) {
-      while (pace.isBusy() && performance.now() < next.until && !hurried.signal.aborted) await pause(lookMs, hurried.signal);
+      while (pace.isBusy() && performance.now() < next.until && !hurried.signal.aborted)
+        await pause(lookMs, hurried.signal);
       await compactTurn(database, next.turnId).catch(onFault);
     }
     working = null;
@@ -54,14 +55,16 @@ export async function compactTurn(database: Database, turnId: string): Promise<v
   await database.transact(async (tx) => {
     const rows = await tx.query<LogEvent>(
       `WITH due AS (DELETE FROM compaction WHERE turn_id = $1::uuid RETURNING turn_id)
-       SELECT e.seq, e.at, e.turn_id AS "turnId", e.body FROM due JOIN event e ON e.turn_id = due.turn_id ORDER BY e.seq`,
+       SELECT e.seq, e.at, e.turn_id AS "turnId", e.body FROM due JOIN event e ON e.turn_id = due.turn_id
+       ORDER BY e.seq`,
       [turnId],
     );
     const { remove, replace } = planCompaction(rows);
     if (remove.length === 0) return; // what is merged leaves rows behind
     tx.pipeline(
       `WITH merged AS (
-         UPDATE event SET body = r.body FROM json_to_recordset($2::json) AS r(seq bigint, body json) WHERE event.turn_id = $1::uuid AND event.seq = r.seq
+         UPDATE event SET body = r.body FROM json_to_recordset($2::json) AS r(seq bigint, body json)
+           WHERE event.turn_id = $1::uuid AND event.seq = r.seq
        )
        DELETE FROM event WHERE turn_id = $1::uuid AND seq = ANY($3::bigint[])`,
       [turnId, JSON.stringify(replace), remove],
@@ -71,4 +74,8 @@ export async function compactTurn(database: Database, turnId: string): Promise<v
 
 /** Turns that settled more than a few seconds ago and were not compacted since: their process died in between. */
 export const findUncompacted = (database: Database, limit: number): Promise<{ turnId: string }[]> =>
-  database.query(`SELECT turn_id AS "turnId" FROM compaction WHERE created_at < now() - interval '5 seconds' ORDER BY created_at LIMIT $1`, [limit]);
+  database.query(
+    `SELECT turn_id AS "turnId" FROM compaction WHERE created_at < now() - interval '5 seconds'
+      ORDER BY created_at LIMIT $1`,
+    [limit],
+  );

@@ -13,8 +13,8 @@ function lengthAt({ seq, steps }: MergedRowIndex, after: number): number {
 }
 
 /**
- * The event as a reader with cursor `after` needs it: of a compacted delta only what that reader has not had, without the marks.
- * Null where it has all of it.
+ * The event as a reader with cursor `after` needs it: of a compacted delta only what that reader has not had, without
+ * the marks. Null where it has all of it.
  */
 export function eventAfter(event: LogEvent, after: number): LogEvent | null {
   const { body } = event;
@@ -25,7 +25,10 @@ export function eventAfter(event: LogEvent, after: number): LogEvent | null {
   return { ...event, body: { ...delta, offset: delta.offset + had, text: delta.text.slice(had) } };
 }
 
-/** The events that a stored one stands for: of a compacted delta each that was merged, as far as its text survived, at its own place and time. */
+/**
+ * The events that a stored one stands for: of a compacted delta each that was merged, as far as its text survived, at
+ * its own place and time.
+ */
 export function eventsIn(event: LogEvent): LogEvent[] {
   const { body } = event;
   if (!isDelta(body) || !body.marks) return [event];

@@ -9,11 +9,12 @@ type Run = { events: LogEvent[]; body: DeltaBody; length: number };
 export type CompactionPlan = { remove: number[]; replace: { seq: number; body: DeltaBody }[] };
 
 /**
- * Merges the deltas of each part to one a run, where a run ends at a `part-replaced` and wherever another event lies between. The merged
- * delta stands at the last seq of its run, and its marks say what each merged row was, so that every old cursor still gets the exact rest.
- * No other row lies inside a run: whoever reads the compacted log page by page would end there, and seem to have what it never got.
- * Rows of passing events go, since their turn has ended. Text that a later cut removed is dropped: whoever had it gets the
- * cut, whoever had not needs neither. Pure; compacting twice changes nothing.
+ * Merges the deltas of each part to one a run, where a run ends at a `part-replaced` and wherever another event lies
+ * between. The merged delta stands at the last seq of its run, and its marks say what each merged row was, so that
+ * every old cursor still gets the exact rest. No other row lies inside a run: whoever reads the compacted log page by
+ * page would end there, and seem to have what it never got. Rows of passing events go, since their turn has ended. Text
+ * that a later cut removed is dropped: whoever had it gets the cut, whoever had not needs neither. Pure; compacting
+ * twice changes nothing.
  */
 export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
   const runs: Run[] = [];
@@ -28,7 +29,10 @@ export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
   return { remove: [...remove, ...passed], replace };
 }
 
-/** Rows of other events, also of other turns, have a number between: only a delta with the next number continues the last run. */
+/**
+ * Rows of other events, also of other turns, have a number between: only a delta with the next number continues the
+ * last run.
+ */
 function addDelta(runs: Run[], event: LogEvent, body: DeltaBody): void {
   const run = runs.at(-1);
   const follows = run !== undefined && run.events.at(-1)!.seq === event.seq - 1;
@@ -41,7 +45,10 @@ function addDelta(runs: Run[], event: LogEvent, body: DeltaBody): void {
 }
 
 /** Shortens every run of the part to what survives. */
-function cut(runs: readonly Run[], { messageId, partIndex, keepLength }: { messageId: string; partIndex: number; keepLength: number }): void {
+function cut(
+  runs: readonly Run[],
+  { messageId, partIndex, keepLength }: { messageId: string; partIndex: number; keepLength: number },
+): void {
   for (const run of runs) {
     if (run.body.messageId === messageId && run.body.partIndex === partIndex)
       run.length = Math.min(run.length, Math.max(0, keepLength - run.body.offset));

@@ -16,7 +16,10 @@ export async function findGuest(db: Db, id: string): Promise<{ anonymousId: stri
 }
 
 /** Makes the account unless there is one: of many that try at once, one makes it, and none of them fails. */
-export async function insertAccount(db: Db, account: Profile & { subject: string; anonymousId: string | null }): Promise<void> {
+export async function insertAccount(
+  db: Db,
+  account: Profile & { subject: string; anonymousId: string | null },
+): Promise<void> {
   await db.user.createMany({ data: [account], skipDuplicates: true });
 }
 
@@ -25,12 +28,18 @@ export async function updateProfile(db: Db, id: string, { displayName, email, ro
   await db.user.updateMany({ where: { id }, data: { displayName, email, roles } });
 }
 
-/** Counts tokens that were used for a user: last in a transaction, since a user may have many turns that end at once. */
+/**
+ * Counts tokens that were used for a user: last in a transaction, since a user may have many turns that end at once.
+ */
 export const addTokens = (tx: Transaction, userId: string, tokens: number): void =>
-  tx.last('UPDATE user_account SET total_tokens_used = total_tokens_used + $2::int, last_used_at = now() WHERE id = $1::uuid', [userId, tokens]);
+  tx.last(
+    'UPDATE user_account SET total_tokens_used = total_tokens_used + $2::int, last_used_at = now() WHERE id = $1::uuid',
+    [userId, tokens],
+  );
 
 /** For answers: read in one statement with whatever other users are asked for at that moment. */
 export const findUser = (db: Db, id: string) => db.user.findUnique({ where: { id } });
 
 /** Joins the account of a user, if there still is one. */
-export const leftJoinUser = (alias: string, id: string): string => `LEFT JOIN user_account ${alias} ON ${alias}.id = ${id}`;
+export const leftJoinUser = (alias: string, id: string): string =>
+  `LEFT JOIN user_account ${alias} ON ${alias}.id = ${id}`;

@@ -10,7 +10,8 @@ export function chosenName(text: string | null | undefined, argument: string): s
   const name = cleaned(text ?? '');
   if (name === null) return null;
   const { length } = [...name];
-  if (length > maxNameChars) throw ValidationError.of(argument, `must have at most ${maxNameChars} characters, but has ${length}`);
+  if (length > maxNameChars)
+    throw ValidationError.of(argument, `must have at most ${maxNameChars} characters, but has ${length}`);
   return name;
 }
 

@@ -12,13 +12,15 @@ type GuestSession = { token: string; expiresAt: Date; anonymousId: string; userI
 
 export type GuestService = {
   /**
-   * Makes a guest and signs them in, who asks from this address (null: over no network). A name is optional; where guests are switched off this is
-   * refused as a `ValidationError`, and where the address has made too many as a `RateLimitedError`.
+   * Makes a guest and signs them in, who asks from this address (null: over no network). A name is optional; where
+   * guests are switched off this is refused as a `ValidationError`, and where the address has made too many as a
+   * `RateLimitedError`.
    */
   start(displayName: string | null | undefined, address: string | null): Promise<GuestSession>;
   /**
-   * A fresh token for the guest who asks, whose present one is still good and stays so until its end. Refused as a `ValidationError` for anybody
-   * else and where guests are switched off, and as a `RateLimitedError` where this guest has renewed it too often.
+   * A fresh token for the guest who asks, whose present one is still good and stays so until its end. Refused as a
+   * `ValidationError` for anybody else and where guests are switched off, and as a `RateLimitedError` where this guest
+   * has renewed it too often.
    */
   renew(viewer: Pick<Viewer, 'userId' | 'roles'>): Promise<GuestSession>;
 };
@@ -34,8 +36,17 @@ type Deps = {
 };
 
 /** A token for this guest. */
-const signGuest = (tokens: Tokens, { anonymousId, name, hours }: { anonymousId: string; name: string | null; hours: number }) =>
-  tokens.sign({ subject: guestSubject(anonymousId), roles: ['ANONYMOUS'], name, ttlSeconds: hours * 3_600, anonymousId });
+const signGuest = (
+  tokens: Tokens,
+  { anonymousId, name, hours }: { anonymousId: string; name: string | null; hours: number },
+) =>
+  tokens.sign({
+    subject: guestSubject(anonymousId),
+    roles: ['ANONYMOUS'],
+    name,
+    ttlSeconds: hours * 3_600,
+    anonymousId,
+  });
 
 /** The `sub` claim of a guest. */
 export const guestSubject = (anonymousId: string): string => `guest:${anonymousId}`;
@@ -45,7 +56,8 @@ export const createGuestService = ({ db, tokens, count, countRenewal, allowGuest
     if (!allowGuests) throw noGuests();
     const name = chosenName(displayName, 'displayName');
     await count(address);
-    // Random rather than ordered by time: by this id an account can claim the guest's conversations, so it must not be guessed.
+    // Random rather than ordered by time: by this id an account can claim the guest's conversations, so it must not be
+    // guessed.
     const anonymousId = randomUUID();
     const subject = guestSubject(anonymousId);
     const { token, expiresAt } = await signGuest(tokens, { anonymousId, name, hours });
@@ -59,7 +71,9 @@ export const createGuestService = ({ db, tokens, count, countRenewal, allowGuest
     if (!allowGuests) throw noGuests();
     const guest = isGuest({ roles }) ? await findGuest(db, userId) : null;
     if (!guest)
-      throw new ValidationError([{ path: [], message: 'Only the token of a guest is renewed here: ask your identity provider for another.' }]);
+      throw new ValidationError([
+        { path: [], message: 'Only the token of a guest is renewed here: ask your identity provider for another.' },
+      ]);
     await countRenewal(userId);
     const { anonymousId, displayName: name } = guest;
     return { ...(await signGuest(tokens, { anonymousId, name, hours })), anonymousId, userId };

@@ -12,4 +12,5 @@ const permitted: Record<Role, readonly ViewerAction[]> = {
 };
 
 /** Whether any of the roles permits the action. */
-export const may = (roles: readonly Role[], action: ViewerAction): boolean => roles.some((role) => permitted[role].includes(action));
+export const may = (roles: readonly Role[], action: ViewerAction): boolean =>
+  roles.some((role) => permitted[role].includes(action));

@@ -11,7 +11,10 @@ import { guestSubject } from './guest-service.ts';
 
 /** Tells who asks. */
 export type Viewers = {
-  /** Who stands behind an Authorization header: null where there is none, an `UnauthenticatedError` where it is not a good one. */
+  /**
+   * Who stands behind an Authorization header: null where there is none, an `UnauthenticatedError` where it is not a
+   * good one.
+   */
   fromHeader(authorization: string | null | undefined): Promise<Viewer | null>;
 };
 
@@ -23,8 +26,8 @@ const maxRemembered = 10_000;
 
 /** Remembers who has been seen lately; one per process. */
 export function createViewers({ db, tokens, clock }: Deps): Viewers {
-  // One entry per set of claims rather than per user: two tokens of one user that disagree cost two statements a minute, not two a request.
-  // The cache takes a start of 0 for "no time kept", hence the 1.
+  // One entry per set of claims rather than per user: two tokens of one user that disagree cost two statements a
+  // minute, not two a request. The cache takes a start of 0 for "no time kept", hence the 1.
   const userIds = new LRUCache<string, Promise<string>>({
     max: maxRemembered,
     ttl: freshForMs,
@@ -65,7 +68,8 @@ const claimsOf = ({ subject, roles, name, email, anonymousId }: TokenFacts): Cla
   roles,
   name: claimedName(name),
   email: claimedEmail(email),
-  // Only a guest's own subject goes with a guest's id: it is unique, and another user who claimed it would keep the guest out.
+  // Only a guest's own subject goes with a guest's id: it is unique, and another user who claimed it would keep the
+  // guest out.
   anonymousId: anonymousId !== null && subject === guestSubject(anonymousId) ? anonymousId : null,
 });
 
@@ -77,11 +81,20 @@ async function ensureAccount(db: Db, { subject, roles, name, email, anonymousId 
     if (!isSame(profile, earlier)) await updateProfile(db, earlier.id, profile);
     return earlier.id;
   }
-  await insertAccount(db, { subject, displayName: name ?? claimedName(subject) ?? 'Somebody', email, roles, anonymousId });
+  await insertAccount(db, {
+    subject,
+    displayName: name ?? claimedName(subject) ?? 'Somebody',
+    email,
+    roles,
+    anonymousId,
+  });
   const account = await findAccount(db, subject);
   invariant(account, 'an account that was inserted is found');
   return account.id;
 }
 
 const isSame = (a: Profile, b: Profile): boolean =>
-  a.displayName === b.displayName && a.email === b.email && a.roles.length === b.roles.length && a.roles.every((role) => b.roles.includes(role));
+  a.displayName === b.displayName &&
+  a.email === b.email &&
+  a.roles.length === b.roles.length &&
+  a.roles.every((role) => b.roles.includes(role));

@@ -4,7 +4,16 @@ import { checkArguments, maxArguments, statusWhenAllowed } from '../../engine/in
 import { ApprovalStaleError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { type JsonObject, stableStringify, storableJson } from '../../kernel/json.ts';
 import { storable } from '../../kernel/text.ts';
-import { allowCall, decide, findExpired, findForDecision, type LockedApproval, lockApprovals, lockCalls, type StoredCall } from '../tools/index.ts';
+import {
+  allowCall,
+  decide,
+  findExpired,
+  findForDecision,
+  type LockedApproval,
+  lockApprovals,
+  lockCalls,
+  type StoredCall,
+} from '../tools/index.ts';
 import { endFor, type Held, type WaitingDeps, whileWaiting } from './waiting.ts';
 
 /** What somebody decides, as it came. */
@@ -37,9 +46,12 @@ type Decided = { turnId: string; approvalIds: string[]; resumed: boolean };
 type Parsed = Pick<Decision, 'approvalId' | 'argumentsSha256'> & { choice: Choice; reason: string | null; at: string };
 
 async function decideAll(deps: WaitingDeps, viewer: Viewer, decisions: readonly Decision[]): Promise<Decided> {
-  const parsed = decisions.map((decision, index): Parsed => ({ ...decision, ...parse(decision, index), at: `decisions.${index}.decision` }));
+  const parsed = decisions.map(
+    (decision, index): Parsed => ({ ...decision, ...parse(decision, index), at: `decisions.${index}.decision` }),
+  );
   const { turnId, conversationId, caller, toolNames } = await find(deps, viewer, decisions);
-  for (const { approvalId, choice, at } of parsed) await checkEdited(deps, toolNames.get(approvalId)!, { choice, caller, at });
+  for (const { approvalId, choice, at } of parsed)
+    await checkEdited(deps, toolNames.get(approvalId)!, { choice, caller, at });
   const isUndecided = await whileWaiting(deps, { conversationId, turnId }, 'PENDING_APPROVAL', (held) =>
     settleAll(deps, held, viewer, { turnId, parsed }),
   );
@@ -67,7 +79,11 @@ async function find({ database }: WaitingDeps, viewer: Viewer, decisions: readon
 type Edited = { choice: Choice; caller: ToolCaller; at: string };
 
 /** Before any lock: it may take as long as the arguments make it. */
-async function checkEdited({ registry, json }: WaitingDeps, toolName: string, { choice, caller, at }: Edited): Promise<void> {
+async function checkEdited(
+  { registry, json }: WaitingDeps,
+  toolName: string,
+  { choice, caller, at }: Edited,
+): Promise<void> {
   const tool = choice.kind === 'edit' ? registry.find(toolName) : null;
   if (choice.kind !== 'edit' || !tool) return;
   const read = await checkArguments(tool, choice.given, { caller, json });
@@ -99,11 +115,17 @@ async function settleAll(
   return isChanged;
 }
 
-async function settleOne({ registry }: WaitingDeps, held: Held, viewer: Viewer, { approval, call, choice, reason, at }: Settling): Promise<void> {
+async function settleOne(
+  { registry }: WaitingDeps,
+  held: Held,
+  viewer: Viewer,
+  { approval, call, choice, reason, at }: Settling,
+): Promise<void> {
   const { tx, emit } = held;
   const tool = registry.find(call.toolName);
   // Nobody could say what it would do, nor hold other arguments to what it takes.
-  if (!tool && choice.kind !== 'deny') throw ValidationError.of(at, `is about ${call.toolName}, which is not here any more: it can only be denied`);
+  if (!tool && choice.kind !== 'deny')
+    throw ValidationError.of(at, `is about ${call.toolName}, which is not here any more: it can only be denied`);
   const editedArguments = choice.kind === 'edit' ? choice.given : undefined;
   const status = choice.kind === 'deny' ? 'DENIED' : 'APPROVED';
   await decide(tx, { id: approval.id, status, decidedById: viewer.userId, editedArguments, reason });
@@ -123,7 +145,8 @@ async function expireOne(held: Held, { id, turnId }: { id: string; turnId: strin
   await decide(held.tx, { id, status: 'EXPIRED', decidedById: null, reason: 'Nobody decided in time.' });
   await held.emit([{ type: 'approval-decided', approvalId: id }]);
   const [call] = await lockCalls(held.tx, turnId, [approval.toolCallId]);
-  if (call) await endFor(held, call, { ...denied(null), message: 'Nobody allowed this call in time: it was not made.' });
+  if (call)
+    await endFor(held, call, { ...denied(null), message: 'Nobody allowed this call in time: it was not made.' });
   return true;
 }
 
@@ -138,7 +161,8 @@ const denied = (reason: string | null): Extract<ToolOutcome, { message: string }
 function parse({ decision, reason }: Decision, index: number): { choice: Choice; reason: string | null } {
   const at = `decisions.${index}`;
   const { approve, deny, approveWithArguments: given } = decision;
-  if (approve === false || deny === false) throw ValidationError.of(`${at}.decision`, 'must be true: leave out what is not meant');
+  if (approve === false || deny === false)
+    throw ValidationError.of(`${at}.decision`, 'must be true: leave out what is not meant');
   if ((reason?.length ?? 0) > maxReason)
     throw ValidationError.of(`${at}.reason`, `must have at most ${maxReason} characters, but has ${reason!.length}`);
   const words = reason ? storable(reason) : null;
@@ -153,12 +177,17 @@ const readObject = (given: object, at: string): JsonObject =>
   ValidationError.within(at, () => {
     const clean = storableJson(given) as JsonObject;
     const size = JSON.stringify(clean).length;
-    if (size > maxArguments) throw new RangeError(`must have at most ${maxArguments} characters as JSON, but has ${size}`);
+    if (size > maxArguments)
+      throw new RangeError(`must have at most ${maxArguments} characters as JSON, but has ${size}`);
     return clean;
   });
 
 /** The same decision of the same person, sent once more because its answer was lost. */
-function wasDecidedSo({ status, decidedById, editedArguments }: LockedApproval, { userId }: Viewer, choice: Choice): boolean {
+function wasDecidedSo(
+  { status, decidedById, editedArguments }: LockedApproval,
+  { userId }: Viewer,
+  choice: Choice,
+): boolean {
   if (decidedById !== userId) return false;
   if (choice.kind === 'deny') return status === 'DENIED';
   const wanted = choice.kind === 'edit' ? stableStringify(choice.given) : 'null';
@@ -172,6 +201,7 @@ function refuseStale({ id, status, isExpired, argumentsSha256 }: LockedApproval,
   if (argumentsSha256 !== shown)
     throw new ApprovalStaleError(
       id,
-      'The decision is about other arguments than those that are asked for: read them anew, and send their argumentsSha256.',
+      'The decision is about other arguments than those that are asked for: read them anew, and send their ' +
+        'argumentsSha256.',
     );
 }

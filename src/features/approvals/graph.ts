@@ -8,6 +8,9 @@ declare module '../../graph/services.ts' {
     decisions: Decisions;
     outputs: Outputs;
     /** What a user is asked, page by page. */
-    pendingApprovals: { list(userId: string, after: string | null, limit: number): Promise<string[]>; count(userId: string): Promise<number> };
+    pendingApprovals: {
+      list(userId: string, after: string | null, limit: number): Promise<string[]>;
+      count(userId: string): Promise<number>;
+    };
   }
 }

@@ -28,7 +28,8 @@ const ApprovalDecisionInput = builder.inputType('ApprovalDecisionInput', {
     approvalId: t.id({ required: true, description: 'Global id of the approval.' }),
     argumentsSha256: t.string({
       required: true,
-      description: '`Approval.argumentsSha256` of what was shown to whoever decides: a decision about anything else is refused.',
+      description:
+        '`Approval.argumentsSha256` of what was shown to whoever decides: a decision about anything else is refused.',
     }),
     decision: t.field({ type: DecisionInput, required: true, description: 'The decision.' }),
     reason: t.string({ description: 'Why, for the model and for the record; at most 1,000 characters.' }),
@@ -81,7 +82,9 @@ const ApprovalSuccess = builder.objectRef<Decided>('ApprovalSuccess').implement(
       description: 'The turn that made the call.',
       resolve: ({ turnId }, _args, { db }: Context) => readTurn(db, turnId),
     }),
-    resumed: t.exposeBoolean('resumed', { description: 'Whether the turn goes on, because no decision is open any more.' }),
+    resumed: t.exposeBoolean('resumed', {
+      description: 'Whether the turn goes on, because no decision is open any more.',
+    }),
   }),
 });
 
@@ -95,8 +98,11 @@ builder.mutationFields((t) => ({
   decideApprovals: t.field({
     type: ApprovalResult.type,
     description:
-      'Approves or denies calls of tools. All decisions must be about one turn, and all of them hold, or none. Sending it twice has the effect of once.',
-    args: { decisions: t.arg({ type: [ApprovalDecisionInput], required: true, description: 'The decisions: 1 to 50.' }) },
+      'Approves or denies calls of tools. All decisions must be about one turn, and all of them hold, or none. ' +
+      'Sending it twice has the effect of once.',
+    args: {
+      decisions: t.arg({ type: [ApprovalDecisionInput], required: true, description: 'The decisions: 1 to 50.' }),
+    },
     resolve: (_root, { decisions }, context) =>
       ApprovalResult.run(context, ({ viewer, services }) =>
         services.decisions.decide(
@@ -112,7 +118,8 @@ builder.mutationFields((t) => ({
   submitToolOutputs: t.field({
     type: TurnResult.type,
     description:
-      'Submits the outputs of tools that the client ran. The turn goes on when the last output was submitted. Sending it twice has the effect of once.',
+      'Submits the outputs of tools that the client ran. The turn goes on when the last output was submitted. ' +
+      'Sending it twice has the effect of once.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the turn that waits.' }),
       outputs: t.arg({ type: [ToolOutputInput], required: true, description: 'The outputs: 1 to 100.' }),

@@ -65,7 +65,8 @@ export function createOutputs(deps: WaitingDeps) {
 
 async function acceptOutput(held: Held, call: StoredCall, outcome: ToolOutcome, turnStatus: string): Promise<void> {
   if (!held.isLive) throw new TurnNotActiveError(turnStatus);
-  if (call.status !== 'PENDING_CLIENT') throw new ConflictError(`This call does not wait for an output: it is ${call.status}.`);
+  if (call.status !== 'PENDING_CLIENT')
+    throw new ConflictError(`This call does not wait for an output: it is ${call.status}.`);
   await endFor(held, call, outcome);
 }
 
@@ -77,7 +78,10 @@ async function outcomeOf(
 ): Promise<ToolOutcome> {
   if (output.error != null) {
     if (output.error.length > maxError)
-      throw ValidationError.of(`${at}.error`, `must have at most ${maxError} characters, but has ${output.error.length}`);
+      throw ValidationError.of(
+        `${at}.error`,
+        `must have at most ${maxError} characters, but has ${output.error.length}`,
+      );
     return { status: 'FAILED', code: 'TOOL_FAILED', message: storable(output.error) };
   }
   const tool = registry.find(toolName) ?? { name: toolName };

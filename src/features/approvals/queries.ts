@@ -9,7 +9,8 @@ const list = 'pendingApprovals';
 builder.queryField('pendingApprovals', (t) =>
   t.field({
     type: ApprovalConnection,
-    description: 'Pending approvals of the viewer in all their conversations, the oldest first: the same on every device.',
+    description:
+      'Pending approvals of the viewer in all their conversations, the oldest first: the same on every device.',
     args: {
       first: t.arg.int({ defaultValue: 20, description: 'How many from the start: 1 to 100.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),

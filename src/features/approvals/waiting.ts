@@ -23,7 +23,10 @@ export type Held = { tx: Tx; emit: (bodies: readonly EventBody[]) => Promise<unk
 
 type Target = { conversationId: string; turnId: string };
 
-/** Changes calls of a turn that waits. When nothing of what is named is waited for any more it goes on. Says whether a decision is still open. */
+/**
+ * Changes calls of a turn that waits. When nothing of what is named is waited for any more it goes on. Says whether a
+ * decision is still open.
+ */
 export async function whileWaiting(
   { log, bus, nudge }: Pick<WaitingDeps, 'log' | 'bus' | 'nudge'>,
   { conversationId, turnId }: Target,
@@ -34,7 +37,11 @@ export async function whileWaiting(
   const { goesOn, isUndecided } = await log.transact(async (tx: Tx, append: Append) => {
     await lockConversationRow(tx, conversationId);
     const status = await lockTurn(tx, turnId);
-    const isLive = status === 'RUNNING' || status === 'RECOVERING' || status === 'WAITING_APPROVAL' || status === 'WAITING_CLIENT_TOOL';
+    const isLive =
+      status === 'RUNNING' ||
+      status === 'RECOVERING' ||
+      status === 'WAITING_APPROVAL' ||
+      status === 'WAITING_CLIENT_TOOL';
     const isChanged = await work({ tx, isLive, emit: (bodies) => append(conversationId, turnId, bodies) });
     const due = await listDue(tx, turnId);
     // Decisions are waited for first: what they allow can be done while a client still works.

@@ -1,6 +1,15 @@
 import { countedText, type ModelMessage, textMessage } from '../../contracts/model-message.ts';
 import type { Generation, ModelInfo, ToolSpec } from '../../contracts/model-provider.ts';
-import { type Candidate, type Fitted, fitToWindow, itemsOf, type Steering, toModelMessages, toUserText, type Window } from '../../engine/index.ts';
+import {
+  type Candidate,
+  type Fitted,
+  fitToWindow,
+  itemsOf,
+  type Steering,
+  toModelMessages,
+  toUserText,
+  type Window,
+} from '../../engine/index.ts';
 import { ContextTooLongError } from '../../kernel/errors.ts';
 import { groupBy } from '../../kernel/group.ts';
 import type { Tx } from '../../platform/db.ts';
@@ -16,9 +25,17 @@ export type ContextLimits = {
 };
 
 /** What turns were told while they ran, with the place of each message in their answers. The room of turns reads it. */
-type ListSteered = (tx: Tx, turnIds: readonly string[]) => Promise<(Steering & { turnId: string; messageId: string })[]>;
+type ListSteered = (
+  tx: Tx,
+  turnIds: readonly string[],
+) => Promise<(Steering & { turnId: string; messageId: string })[]>;
 
-export type ContextDeps = { database: Tx; limits: ContextLimits; countTokens: (text: string) => Promise<number>; listSteered: ListSteered };
+export type ContextDeps = {
+  database: Tx;
+  limits: ContextLimits;
+  countTokens: (text: string) => Promise<number>;
+  listSteered: ListSteered;
+};
 
 /** How one call is made, for its context. */
 export type PromptRequest = {
@@ -32,8 +49,10 @@ export type PromptRequest = {
 };
 
 /** Tokens that a call leaves for its prompt. */
-export const roomFor = ({ info, generation }: Pick<PromptRequest, 'info' | 'generation'>, { tokenBuffer }: ContextLimits): number =>
-  info.contextWindow - answerOf(info, generation) - tokenBuffer;
+export const roomFor = (
+  { info, generation }: Pick<PromptRequest, 'info' | 'generation'>,
+  { tokenBuffer }: ContextLimits,
+): number => info.contextWindow - answerOf(info, generation) - tokenBuffer;
 
 const answerOf = (info: ModelInfo, { maxTokens }: Generation): number =>
   maxTokens ?? Math.min(info.maxOutputTokens, Math.floor(info.contextWindow / 4));
@@ -43,11 +62,20 @@ type Reads = Pick<ContextDeps, 'database' | 'listSteered'>;
 /** A prompt that fits; `systemPrompt` is what it begins with, with a summary where one was needed. */
 type Assembled = Fitted & { systemPrompt: string };
 
-/** Messages that a model may be shown, newest first, and one that is yet to be sent. `share` of the room is used; all of it unless said. */
+/**
+ * Messages that a model may be shown, newest first, and one that is yet to be sent. `share` of the room is used; all of
+ * it unless said.
+ */
 type Material = { messages: readonly ContextMessage[]; draft?: Candidate | null; share?: number };
 
-/** What a model is shown of these messages. Where not all of them fit, a summary stands for the first, if there is one. */
-export async function assemble(request: PromptRequest, { messages, draft = null, share = 1 }: Material, deps: ContextDeps): Promise<Assembled> {
+/**
+ * What a model is shown of these messages. Where not all of them fit, a summary stands for the first, if there is one.
+ */
+export async function assemble(
+  request: PromptRequest,
+  { messages, draft = null, share = 1 }: Material,
+  deps: ContextDeps,
+): Promise<Assembled> {
   const candidates = [...(draft ? [draft] : []), ...messages.map(toCandidate)];
   const whole = await fitted(request, candidates, deps, share);
   const summary = whole.record.before > 0 && messages[0] ? await findSummary(deps.database, messages[0].id) : null;
@@ -56,14 +84,24 @@ export async function assemble(request: PromptRequest, { messages, draft = null,
   const rest = candidates.filter(({ before }) => before >= summary.covers);
   const shorter = await fitted({ ...request, systemPrompt }, rest, deps, share);
   const record = { ...shorter.record, summary: { id: summary.id, covers: summary.covers } };
-  return withContent({ ...shorter, record, items: itemsOf(candidates, record) }, { ...request, systemPrompt }, messages, deps);
+  return withContent(
+    { ...shorter, record, items: itemsOf(candidates, record) },
+    { ...request, systemPrompt },
+    messages,
+    deps,
+  );
 }
 
 /** The instructions with what was said before the messages that follow them. */
 export const withSummary = (systemPrompt: string, summary: string | null): string =>
-  summary === null ? systemPrompt : `${systemPrompt ? `${systemPrompt}\n\n` : ''}What was said before, in short:\n${summary}`;
+  summary === null
+    ? systemPrompt
+    : `${systemPrompt ? `${systemPrompt}\n\n` : ''}What was said before, in short:\n${summary}`;
 
-/** What fits, in full: what was called and told is read for that alone. Even the least that a model must be shown may be too much. */
+/**
+ * What fits, in full: what was called and told is read for that alone. Even the least that a model must be shown may be
+ * too much.
+ */
 async function withContent(
   made: Fitted,
   { info, systemPrompt }: PromptRequest,
@@ -81,12 +119,23 @@ async function withContent(
   return { systemPrompt, ...made, messages: [...system, ...prompt] };
 }
 
-async function fitted(request: PromptRequest, candidates: readonly Candidate[], { limits, countTokens }: Counter, share: number): Promise<Fitted> {
+async function fitted(
+  request: PromptRequest,
+  candidates: readonly Candidate[],
+  { limits, countTokens }: Counter,
+  share: number,
+): Promise<Fitted> {
   const { info, generation, systemPrompt, own = [] } = request;
   const system = systemPrompt ? { content: systemPrompt, tokens: await countTokens(systemPrompt) } : null;
   const tools = await tokensOf(request.tools, countTokens);
   const reserved = tools + (own.length > 0 ? await countTokens(countedText(own)) : 0);
-  const window: Window = { contextWindow: info.contextWindow, maxTokens: answerOf(info, generation), ...limits, share, reserved };
+  const window: Window = {
+    contextWindow: info.contextWindow,
+    maxTokens: answerOf(info, generation),
+    ...limits,
+    share,
+    reserved,
+  };
   const fitted = fitToWindow(system, candidates, window);
   return tools > 0 ? { ...fitted, record: { ...fitted.record, tools } } : fitted;
 }
@@ -105,17 +154,30 @@ async function tokensOf(tools: readonly ToolSpec[], countTokens: Counter['countT
 }
 
 /** A message before it is known what is said in it: its size was counted when it was stored. */
-const toCandidate = ({ id, role, tokens, before }: ContextMessage): Candidate => ({ id, role, tokens, before, said: [] });
+const toCandidate = ({ id, role, tokens, before }: ContextMessage): Candidate => ({
+  id,
+  role,
+  tokens,
+  before,
+  said: [],
+});
 
 /**
- * Messages as a model is shown them, by id, of those that come newest first: an answer with its calls, and with what its turn was told while it
- * ran, at that place. What was told so is not said once more, unless it is what is answered now.
+ * Messages as a model is shown them, by id, of those that come newest first: an answer with its calls, and with what
+ * its turn was told while it ran, at that place. What was told so is not said once more, unless it is what is answered
+ * now.
  */
-async function readContents({ database, listSteered }: Reads, messages: readonly ContextMessage[]): Promise<Map<string, readonly ModelMessage[]>> {
+async function readContents(
+  { database, listSteered }: Reads,
+  messages: readonly ContextMessage[],
+): Promise<Map<string, readonly ModelMessage[]>> {
   const withCalls = messages.filter(({ parts }) => parts.some(({ type }) => type === 'tool-call'));
   const messageIds = withCalls.map(({ id }) => id);
   const turnIds = withCalls.flatMap(({ turnId }) => turnId ?? []);
-  const calls = groupBy(messageIds.length > 0 ? await listCallsOfMessages(database, messageIds) : [], ({ messageId }) => messageId);
+  const calls = groupBy(
+    messageIds.length > 0 ? await listCallsOfMessages(database, messageIds) : [],
+    ({ messageId }) => messageId,
+  );
   const steered = turnIds.length > 0 ? await listSteered(database, turnIds) : [];
   const steering = groupBy(steered, ({ turnId }) => turnId);
   const read = new Set(steered.map(({ messageId }) => messageId));
@@ -145,14 +207,19 @@ export async function buildContext(
   deps: ContextDeps,
 ): Promise<Pick<Fitted, 'messages' | 'record'> & { summarise: number | null }> {
   const { inputMessageId, generation, systemPrompt } = turn;
-  const messages = known ?? (inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : []);
+  const messages =
+    known ?? (inputMessageId ? await listForContext(deps.database, inputMessageId, deps.limits.maxMessages) : []);
   const made = await assemble({ generation, systemPrompt, ...wanted }, { messages, share }, deps);
-  return { messages: made.messages, record: { systemPrompt, ...made.record }, summarise: worthSummarising(made.record, messages) };
+  return {
+    messages: made.messages,
+    record: { systemPrompt, ...made.record },
+    summarise: worthSummarising(made.record, messages),
+  };
 }
 
 /**
- * How many messages a summary is to stand for, where some are neither shown nor summarised; else null. Half of what is shown goes into it, too,
- * so that the next turns need none of their own.
+ * How many messages a summary is to stand for, where some are neither shown nor summarised; else null. Half of what is
+ * shown goes into it, too, so that the next turns need none of their own.
  */
 function worthSummarising({ before, summary }: Fitted['record'], messages: readonly ContextMessage[]): number | null {
   if (before <= (summary?.covers ?? 0)) return null;

@@ -43,7 +43,9 @@ export const ContextReport = builder.objectRef<Report>('ContextReport').implemen
     items: t.field({
       type: [ContextItem],
       extensions: costs({ length: 100 }),
-      description: 'The newest messages of the branch, the oldest of them first: at most as many as a model may be shown (`MAX_CONTEXT_MESSAGES`).',
+      description:
+        'The newest messages of the branch, the oldest of them first: at most as many as a model may be shown ' +
+        '(`MAX_CONTEXT_MESSAGES`).',
       resolve: ({ items }) => items,
     }),
     totalTokens: t.exposeInt('totalTokens', { description: 'Tokens of the whole prompt, as we count them.' }),
@@ -52,8 +54,11 @@ export const ContextReport = builder.objectRef<Report>('ContextReport').implemen
     toolSchemasTokens: t.exposeInt('toolSchemasTokens', { description: 'Tokens of the descriptions of tools in it.' }),
     estimatedCost: t.field({
       type: 'Decimal',
-      description: 'What the prompt costs in US dollars at the list price, without its answer; "0.000000" where no price is known.',
-      resolve: ({ provider, model, totalTokens: inputTokens }) => priceOf({ provider, model, usage: { ...noUsage, inputTokens } }) ?? '0.000000',
+      description:
+        'What the prompt costs in US dollars at the list price, without its answer; "0.000000" where no price is ' +
+        'known.',
+      resolve: ({ provider, model, totalTokens: inputTokens }) =>
+        priceOf({ provider, model, usage: { ...noUsage, inputTokens } }) ?? '0.000000',
     }),
   }),
 });

@@ -7,7 +7,9 @@ import { faultOfBudget } from '../../kernel/schema-budget.ts';
 import { storable } from '../../kernel/text.ts';
 import type { ToolRegistry } from '../tools/index.ts';
 
-export type GenerationRequest = { [K in keyof Omit<Generation, 'responseFormat' | 'toolChoice'>]?: Generation[K] | null } & {
+export type GenerationRequest = {
+  [K in keyof Omit<Generation, 'responseFormat' | 'toolChoice'>]?: Generation[K] | null;
+} & {
   /** One of the four ways to choose. */
   toolChoice?: { auto?: boolean | null; none?: boolean | null; required?: boolean | null; tool?: string | null } | null;
   model?: string | null;
@@ -22,10 +24,13 @@ const maxSchema = 16_384;
 export type ReadGeneration = Omit<GenerationRequest, 'responseFormat'> & { responseFormat?: ResponseFormat };
 
 /**
- * Reads the format that a JSON Schema asks for, named by its title. Before the request is hashed: what is nested without end could not even be
- * measured.
+ * Reads the format that a JSON Schema asks for, named by its title. Before the request is hashed: what is nested
+ * without end could not even be measured.
  */
-export function readFormat({ responseFormat: given, ...rest }: GenerationRequest, place = 'input.generation'): ReadGeneration {
+export function readFormat(
+  { responseFormat: given, ...rest }: GenerationRequest,
+  place = 'input.generation',
+): ReadGeneration {
   if (given == null) return rest;
   const path = `${place}.responseFormat`;
   const schema = ValidationError.within(path, () => storableJson(given));
@@ -34,7 +39,10 @@ export function readFormat({ responseFormat: given, ...rest }: GenerationRequest
   return { ...rest, responseFormat: { name: nameOf(schema as JsonObject), schema: schema as JsonObject } };
 }
 
-/** Refuses a format that cannot be used. Before any transaction, since the schema is compiled where that can be killed, and behind the rate. */
+/**
+ * Refuses a format that cannot be used. Before any transaction, since the schema is compiled where that can be killed,
+ * and behind the rate.
+ */
 export async function refuseUnusableFormat(
   { responseFormat }: ReadGeneration,
   json: Pick<JsonChecker, 'faultOfSchema'>,
@@ -83,7 +91,10 @@ const generationShape = (maxOutputTokens: number) =>
       .max(4, 'must have at most 4 sequences')
       .nullish(),
     responseFormat: z.custom<ResponseFormat>().optional(),
-    tools: z.array(z.string().max(64, 'must have at most 64 characters')).max(128, 'must have at most 128 names').nullish(),
+    tools: z
+      .array(z.string().max(64, 'must have at most 64 characters'))
+      .max(128, 'must have at most 128 names')
+      .nullish(),
     toolChoice: z
       .object({ tool: z.string().max(64, 'must have at most 64 characters').nullish() })
       .loose()
@@ -92,7 +103,12 @@ const generationShape = (maxOutputTokens: number) =>
   });
 
 /** `@oneOf` has seen to it that there is one; what is false is as if it had not been said. */
-function toChoice({ auto, none, required, tool }: NonNullable<GenerationRequest['toolChoice']>): ToolChoice | undefined {
+function toChoice({
+  auto,
+  none,
+  required,
+  tool,
+}: NonNullable<GenerationRequest['toolChoice']>): ToolChoice | undefined {
   if (tool != null) return { tool };
   if (none) return 'none';
   return required ? 'required' : auto ? 'auto' : undefined;
@@ -115,7 +131,10 @@ export function parseGeneration(
   place = ['input', 'generation'],
 ): Generation {
   const { data, error } = shapeFor(info.maxOutputTokens).safeParse(wanted);
-  if (error) throw new ValidationError(error.issues.map(({ path, message }) => ({ path: [...place, ...path.map(String)], message })));
+  if (error)
+    throw new ValidationError(
+      error.issues.map(({ path, message }) => ({ path: [...place, ...path.map(String)], message })),
+    );
   const generation = Object.fromEntries(Object.entries(data).filter(([, value]) => value != null)) as Generation;
   if (info.outputLimit !== undefined) generation.maxTokens ??= info.outputLimit;
   const fault = faultOfTools(generation, info, tools);
@@ -131,7 +150,8 @@ function faultOfTools(
 ): { of: string; message: string } | null {
   const missing = names.find((name) => !find(name));
   if (missing !== undefined) return { of: 'tools', message: `has a tool that is not here: ${JSON.stringify(missing)}` };
-  if (names.length > 0 && !info.supportsTools) return { of: 'tools', message: `must be empty: ${info.id} cannot call tools` };
+  if (names.length > 0 && !info.supportsTools)
+    return { of: 'tools', message: `must be empty: ${info.id} cannot call tools` };
   if (toolChoice === undefined || toolChoice === 'auto' || toolChoice === 'none') return null;
   const offered = offeredTo(info, { tools: names.length > 0 ? names : undefined }).map(({ name }) => name);
   const isThere = typeof toolChoice === 'string' ? offered.length > 0 : offered.includes(toolChoice.tool);

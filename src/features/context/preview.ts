@@ -26,14 +26,19 @@ export type ReadKnown = <T>(bytes: number, read: () => Promise<T>) => Promise<T>
 export type Draft = { conversationId: string; content: Content | null; generation: GenerationRequest };
 
 /**
- * Says what the next message would show the model, without sending it. No rate bounds that, so what takes the processor's time is done one at a
- * time for a user: one request with forty long drafts took ten seconds of it, and all others who count tokens were behind each of them.
+ * Says what the next message would show the model, without sending it. No rate bounds that, so what takes the
+ * processor's time is done one at a time for a user: one request with forty long drafts took ten seconds of it, and all
+ * others who count tokens were behind each of them.
  */
 export const createContextPreview = ({ database, findModel, maxMessageChars, tools, json, ...deps }: Deps) => {
   const { enqueue } = createKeyedQueue();
 
   /** Null where the conversation does not exist for this viewer. */
-  return async (viewer: Viewer, { conversationId, content, generation }: Draft, within: ReadKnown): Promise<ContextReport | null> => {
+  return async (
+    viewer: Viewer,
+    { conversationId, content, generation }: Draft,
+    within: ReadKnown,
+  ): Promise<ContextReport | null> => {
     const countTokens = (text: string) => enqueue(viewer.userId, () => deps.countTokens(text));
     const conversation = await findWholeConversation(database.prisma, viewer, conversationId);
     if (!conversation) return null;
@@ -52,10 +57,23 @@ export const createContextPreview = ({ database, findModel, maxMessageChars, too
       const earlier = leafId ? await listForContext(database, leafId, room) : [];
       const before = earlier[0] ? earlier[0].before + 1 : 0;
       const said = [textMessage('user', draft ?? '')];
-      const next = draft === null ? null : { id: null, role: 'user' as const, said, tokens: await countTokens(draft), before };
-      const { items, record, systemPrompt: shown } = await assemble(composed, { messages: earlier, draft: next }, { ...deps, countTokens, database });
+      const next =
+        draft === null ? null : { id: null, role: 'user' as const, said, tokens: await countTokens(draft), before };
+      const {
+        items,
+        record,
+        systemPrompt: shown,
+      } = await assemble(composed, { messages: earlier, draft: next }, { ...deps, countTokens, database });
       const { tokens: totalTokens, limit, tools: toolSchemasTokens = 0 } = record;
-      return { systemPrompt: shown, items, totalTokens, toolSchemasTokens, limit, provider: info.provider, model: info.id };
+      return {
+        systemPrompt: shown,
+        items,
+        totalTokens,
+        toolSchemasTokens,
+        limit,
+        provider: info.provider,
+        model: info.id,
+      };
     });
   };
 };

@@ -32,7 +32,10 @@ export type ConversationChanges = {
   metadata?: unknown;
 };
 
-type ModelChoice = (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => { model: string; provider: string };
+type ModelChoice = (
+  viewer: Viewer,
+  wanted: { model?: string | null; provider?: string | null },
+) => { model: string; provider: string };
 
 type Deps = {
   log: EventLog;
@@ -40,7 +43,10 @@ type Deps = {
   defaultLanguage: string;
   /** The model and provider to use for what was asked; refuses one that is not configured. */
   chooseModel: ModelChoice;
-  /** Ends the turns of a conversation that is going away, in the same transaction; what it returns is done after it. Set by the turns room. */
+  /**
+   * Ends the turns of a conversation that is going away, in the same transaction; what it returns is done after it. Set
+   * by the turns room.
+   */
   beforeDelete: ((tx: Tx, append: Append, conversationId: string) => Promise<() => void>)[];
 };
 
@@ -61,21 +67,30 @@ export const createConversationService = (deps: Deps) => ({
   /** Refuses what `createIn` would refuse, before anything is done. */
   check: (input: NewConversation): void => void newRow(deps, input),
   /** Creates a conversation inside a transaction that has more to do. */
-  createIn: async (tx: Transaction, viewer: Viewer, input: NewConversation): Promise<LockedConversation> => createIn(deps, tx, viewer, input),
-  create: (viewer: Viewer, input: NewConversation): Promise<{ id: string }> => deps.log.transact(async (tx) => createIn(deps, tx, viewer, input)),
+  createIn: async (tx: Transaction, viewer: Viewer, input: NewConversation): Promise<LockedConversation> =>
+    createIn(deps, tx, viewer, input),
+  create: (viewer: Viewer, input: NewConversation): Promise<{ id: string }> =>
+    deps.log.transact(async (tx) => createIn(deps, tx, viewer, input)),
   update: (viewer: Viewer, id: string, givenId: string, changes: ConversationChanges): Promise<void> =>
     update(deps, viewer, { id, givenId }, changes),
   /** Archived conversations take no messages; taken out of the archive they do again. */
   archive: (viewer: Viewer, id: string, givenId: string, archived: boolean): Promise<void> =>
     update(deps, viewer, { id, givenId }, { status: archived ? 'ARCHIVED' : 'ACTIVE' }),
   /** For good: an ended conversation stays readable and is never reopened. */
-  end: (viewer: Viewer, id: string, givenId: string): Promise<void> => update(deps, viewer, { id, givenId }, { status: 'COMPLETED' }),
+  end: (viewer: Viewer, id: string, givenId: string): Promise<void> =>
+    update(deps, viewer, { id, givenId }, { status: 'COMPLETED' }),
   /** Gone at once for everybody; its rows follow within minutes. The account of what it cost stays. */
   remove: (viewer: Viewer, id: string, givenId: string): Promise<void> => remove(deps, viewer, { id, givenId }),
 });
 
 function createIn(deps: Deps, tx: Transaction, viewer: Viewer, input: NewConversation): LockedConversation {
-  const row = { id: uuidv7(), sessionId: uuidv7(), ownerId: viewer.userId, ...newRow(deps, input), ...deps.chooseModel(viewer, input) };
+  const row = {
+    id: uuidv7(),
+    sessionId: uuidv7(),
+    ownerId: viewer.userId,
+    ...newRow(deps, input),
+    ...deps.chooseModel(viewer, input),
+  };
   return insertConversation(tx, row);
 }
 
@@ -89,14 +104,20 @@ function newRow({ clock, defaultLanguage }: Deps, { title, language, systemPromp
   };
 }
 
-function changedRow({ chooseModel }: Deps, viewer: Viewer, current: LockedConversation, changes: ConversationChanges): ConversationChange {
+function changedRow(
+  { chooseModel }: Deps,
+  viewer: Viewer,
+  current: LockedConversation,
+  changes: ConversationChanges,
+): ConversationChange {
   const { title, status, model, provider } = changes;
   if (status != null && current.status === 'COMPLETED' && status !== 'COMPLETED')
     throw new ConflictError('This conversation has ended for good: it cannot be reopened or put away.');
   const row: ConversationChange = changedTexts(changes);
   if (title != null) Object.assign(row, { title: parseTitle(title), titleSource: 'USER' });
   if (status != null) row.status = status;
-  if (model != null || provider != null) Object.assign(row, chooseModel(viewer, { model: model ?? current.model, provider }));
+  if (model != null || provider != null)
+    Object.assign(row, chooseModel(viewer, { model: model ?? current.model, provider }));
   return row;
 }
 

@@ -1,4 +1,7 @@
-/** The schema of conversations. Later rooms add fields to `Conversation`, and answer mutations with `ConversationResult`. */
+/**
+ * The schema of conversations. Later rooms add fields to `Conversation`, and answer mutations with
+ * `ConversationResult`.
+ */
 import type { EventLog } from '../../events/index.ts';
 import type { ConversationService, createVisibility } from './index.ts';
 import './loaders.ts';

@@ -10,7 +10,13 @@ const orders = ['LAST_MESSAGE_DESC', 'UPDATED_DESC', 'CREATED_DESC', 'TITLE_ASC'
 export type ConversationOrder = (typeof orders)[number];
 
 type Column = 'lastMessageAt' | 'updatedAt' | 'createdAt' | 'title' | 'totalCost';
-type Sorting = { column: Column; descending: boolean; toKey: (row: Conversation) => string; fromKey: (key: string) => Date | string; key: RegExp };
+type Sorting = {
+  column: Column;
+  descending: boolean;
+  toKey: (row: Conversation) => string;
+  fromKey: (key: string) => Date | string;
+  key: RegExp;
+};
 
 const moment = {
   fromKey: (key: string) => new Date(key),
@@ -19,12 +25,29 @@ const moment = {
 const verbatim = (key: string): string => key;
 
 const sortings: Record<ConversationOrder, Sorting> = {
-  LAST_MESSAGE_DESC: { column: 'lastMessageAt', descending: true, toKey: ({ lastMessageAt }) => lastMessageAt.toISOString(), ...moment },
+  LAST_MESSAGE_DESC: {
+    column: 'lastMessageAt',
+    descending: true,
+    toKey: ({ lastMessageAt }) => lastMessageAt.toISOString(),
+    ...moment,
+  },
   UPDATED_DESC: { column: 'updatedAt', descending: true, toKey: ({ updatedAt }) => updatedAt.toISOString(), ...moment },
   CREATED_DESC: { column: 'createdAt', descending: true, toKey: ({ createdAt }) => createdAt.toISOString(), ...moment },
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what PostgreSQL refuses
-  TITLE_ASC: { column: 'title', descending: false, toKey: ({ title }) => title, fromKey: verbatim, key: /^[^\u0000\ud800-\udfff]*$/u },
-  COST_DESC: { column: 'totalCost', descending: true, toKey: ({ totalCost }) => totalCost.toFixed(6), fromKey: verbatim, key: /^\d{1,12}\.\d{6}$/ },
+  TITLE_ASC: {
+    column: 'title',
+    descending: false,
+    toKey: ({ title }) => title,
+    fromKey: verbatim,
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what PostgreSQL refuses
+    key: /^[^\u0000\ud800-\udfff]*$/u,
+  },
+  COST_DESC: {
+    column: 'totalCost',
+    descending: true,
+    toKey: ({ totalCost }) => totalCost.toFixed(6),
+    fromKey: verbatim,
+    key: /^\d{1,12}\.\d{6}$/,
+  },
 };
 
 /** The cursor of a row: its sort key, and its id for rows that share it. A cursor goes with one order. */

@@ -19,7 +19,10 @@ declare module '../../graph/loaders.ts' {
     conversationRows: Loader<Rows['Conversation']>;
     conversationMetadata: Loader<unknown>;
     systemPrompts: Loader<string>;
-    /** Position of a conversation's log. Asked for before the rest of the conversation is read, so that it is never later than the rest. */
+    /**
+     * Position of a conversation's log. Asked for before the rest of the conversation is read, so that it is never
+     * later than the rest.
+     */
     logHead: Loader<{ head: number; epoch: number }>;
     userCounts: Loader<{ conversations: number; messages: number }>;
   }

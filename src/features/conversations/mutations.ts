@@ -1,7 +1,14 @@
 import { builder } from '../../graph/builder.ts';
 import { idOf } from '../../graph/ids.ts';
 import { resultUnion } from '../../graph/results.ts';
-import { ConflictError, ForbiddenError, NotFoundError, ProviderError, RateLimitedError, ValidationError } from '../../kernel/errors.ts';
+import {
+  ConflictError,
+  ForbiddenError,
+  NotFoundError,
+  ProviderError,
+  RateLimitedError,
+  ValidationError,
+} from '../../kernel/errors.ts';
 import { toGlobalId } from '../../kernel/global-id.ts';
 import { ConversationStatus } from './enums.ts';
 import { readConversation } from './read.ts';
@@ -13,7 +20,10 @@ export const CreateConversationInput = builder.inputType('CreateConversationInpu
     title: t.string({ description: 'Up to 200 characters. Without it the first message gives the title.' }),
     provider: t.string({ description: 'The provider that answers; by default the one configured.' }),
     model: t.string({ description: 'The model that answers; by default the one configured.' }),
-    language: t.string({ description: 'BCP 47 language tag of at most 35 characters, e.g. "es" or "zh-Hant-TW"; kept in its canonical form.' }),
+    language: t.string({
+      description:
+        'BCP 47 language tag of at most 35 characters, e.g. "es" or "zh-Hant-TW"; kept in its canonical form.',
+    }),
     systemPrompt: t.string({ description: 'Instructions that precede every answer; up to 32,000 characters.' }),
     metadata: t.field({ type: 'JSON', description: 'A JSON object with labels of the application; up to 16 KiB.' }),
   }),
@@ -28,7 +38,10 @@ const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
     language: t.string({ description: 'BCP 47 language tag of at most 35 characters.' }),
     provider: t.string({ description: 'The provider that answers from now on.' }),
     model: t.string({ description: 'The model that answers from now on.' }),
-    systemPrompt: t.string({ description: 'Instructions for every answer from the next turn on; up to 32,000 characters, none where it is empty.' }),
+    systemPrompt: t.string({
+      description:
+        'Instructions for every answer from the next turn on; up to 32,000 characters, none where it is empty.',
+    }),
     metadata: t.field({ type: 'JSON', description: 'A JSON object in place of the present one; up to 16 KiB.' }),
   }),
 });
@@ -64,8 +77,15 @@ const DeleteResult = resultUnion('DeleteResult', {
 builder.mutationFields((t) => ({
   createConversation: t.field({
     type: ConversationResult.type,
-    description: 'Creates a conversation without a message. `sendMessage` can create one together with its first message.',
-    args: { input: t.arg({ type: CreateConversationInput, required: true, description: 'The settings of the new conversation.' }) },
+    description:
+      'Creates a conversation without a message. `sendMessage` can create one together with its first message.',
+    args: {
+      input: t.arg({
+        type: CreateConversationInput,
+        required: true,
+        description: 'The settings of the new conversation.',
+      }),
+    },
     resolve: (_root, { input }, context) =>
       ConversationResult.run(context, async ({ viewer, services }) => ({
         conversationId: (await services.conversations.create(viewer, input)).id,
@@ -109,7 +129,8 @@ builder.mutationFields((t) => ({
   }),
   deleteConversation: t.field({
     type: DeleteResult.type,
-    description: 'Deletes a conversation with all its messages. A running turn is stopped. The records of usage and cost stay.',
+    description:
+      'Deletes a conversation with all its messages. A running turn is stopped. The records of usage and cost stay.',
     args: { id: t.arg.id({ required: true, description: 'Its global id.' }) },
     resolve: (_root, { id }, context) =>
       DeleteResult.run(context, async ({ viewer, services }) => {

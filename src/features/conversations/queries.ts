@@ -15,7 +15,9 @@ const ConversationOrderEnum = builder.enumType('ConversationOrder', {
   description: 'The order of a list of conversations.',
   values: {
     LAST_MESSAGE_DESC: {
-      description: 'The conversation with the most recent message comes first, answers included; where there is no message, its creation counts.',
+      description:
+        'The conversation with the most recent message comes first, answers included; where there is no message, ' +
+        'its creation counts.',
     },
     UPDATED_DESC: { description: 'What changed last comes first.' },
     CREATED_DESC: { description: 'The newest comes first.' },
@@ -33,7 +35,10 @@ const ConversationFilter = builder.inputType('ConversationFilter', {
     }),
     search: t.string({ description: 'Titles that contain this text, whatever their case; at most 200 characters.' }),
     language: t.string({ description: 'This BCP 47 language tag, in whatever case.' }),
-    updatedSince: t.field({ type: 'DateTime', description: 'Only conversations that changed at this moment or later.' }),
+    updatedSince: t.field({
+      type: 'DateTime',
+      description: 'Only conversations that changed at this moment or later.',
+    }),
   }),
 });
 
@@ -44,7 +49,8 @@ type Filter = typeof ConversationFilter.$inferInput;
 
 /** Prisma passes `%` and `_` on, where the database takes them for anything. */
 function parseSearch(search: string): string {
-  if (search.length > maxSearch) throw ValidationError.of('filter.search', `must have at most ${maxSearch} characters, but has ${search.length}`);
+  if (search.length > maxSearch)
+    throw ValidationError.of('filter.search', `must have at most ${maxSearch} characters, but has ${search.length}`);
   return storable(search).replace(/[\\%_]/g, '\\$&');
 }
 
@@ -74,7 +80,8 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'A conversation by its session id; null where none exists for the viewer.',
     args: { sessionId: t.arg.string({ required: true, description: 'Its `sessionId`.' }) },
-    resolve: (_root, { sessionId }, context, info) => readVisible(context, { sessionId: storable(sessionId.slice(0, 300)) }, info),
+    resolve: (_root, { sessionId }, context, info) =>
+      readVisible(context, { sessionId: storable(sessionId.slice(0, 300)) }, info),
   }),
   conversations: t.field({
     type: ConversationConnection,
@@ -82,7 +89,10 @@ builder.queryFields((t) => ({
     args: {
       first: t.arg.int({ defaultValue: defaultFirst, description: 'How many from the start: 1 to 100.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
-      last: t.arg.int({ description: 'How many from the end, or from before `before`: 1 to 100. It needs `first` to be left out or null.' }),
+      last: t.arg.int({
+        description:
+          'How many from the end, or from before `before`: 1 to 100. It needs `first` to be left out or null.',
+      }),
       before: t.arg.string({ description: 'Only what comes before this cursor.' }),
       filter: t.arg({ type: ConversationFilter, description: 'Which of them.' }),
       orderBy: t.arg({ type: ConversationOrderEnum, defaultValue: 'UPDATED_DESC', description: 'In which order.' }),
@@ -101,7 +111,11 @@ builder.queryFields((t) => ({
           rows.map(({ id }) => id),
         ); // read again, now that the cursors are older
       }
-      return toPage(page, rows, { list: listName(order), keysOf: keysOf(order), count: () => db.conversation.count({ where: visible }) });
+      return toPage(page, rows, {
+        list: listName(order),
+        keysOf: keysOf(order),
+        count: () => db.conversation.count({ where: visible }),
+      });
     },
   }),
 }));

@@ -4,10 +4,14 @@ import { type Info, selects, selectsIdOnly } from '../../graph/selection.ts';
 import { visibleTo } from './access.ts';
 
 /**
- * A conversation for a payload. Where the payload also asks for `eventCursor`, the head of the log is read first: the cursor must not be
- * later than anything else in the payload, or an event between the two would be missed.
+ * A conversation for a payload. Where the payload also asks for `eventCursor`, the head of the log is read first: the
+ * cursor must not be later than anything else in the payload, or an event between the two would be missed.
  */
-export async function readConversation({ db, loaders }: Context, id: string, info: Info): Promise<Rows['Conversation']> {
+export async function readConversation(
+  { db, loaders }: Context,
+  id: string,
+  info: Info,
+): Promise<Rows['Conversation']> {
   if (selectsIdOnly(info)) return { id } as Rows['Conversation'];
   if (selects(info, 'eventCursor')) await loaders.logHead.load(id);
   return db.conversation.findUniqueOrThrow({ where: { id } });

@@ -11,7 +11,8 @@ export const maxMetadata = 16_384;
 export function parseTitle(title: string, path = 'input.title'): string {
   const clean = storable(title).trim();
   if (visible(clean) === '') throw ValidationError.of(path, 'must contain at least one visible character');
-  if (clean.length > maxTitle) throw ValidationError.of(path, `must have at most ${maxTitle} characters, but has ${clean.length}`);
+  if (clean.length > maxTitle)
+    throw ValidationError.of(path, `must have at most ${maxTitle} characters, but has ${clean.length}`);
   return clean;
 }
 
@@ -25,8 +26,8 @@ export function titleFrom(firstMessage: string): string {
 }
 
 /**
- * The title of a copy that is told from the others: "Tea (2)", or the next number that none of these titles has, which are those of its owner
- * that begin alike.
+ * The title of a copy that is told from the others: "Tea (2)", or the next number that none of these titles has, which
+ * are those of its owner that begin alike.
  */
 export function copyTitle(title: string, others: readonly string[]): string {
   const base = baseTitle(title);
@@ -50,21 +51,27 @@ export const datedTitle = (now: Date): string => `Conversation of ${now.toISOStr
 export function parseLanguage(language: string): string {
   const tag = languageTag(language);
   if (tag !== null) return tag;
-  const expected = `must be a BCP 47 language tag of at most ${maxLanguageTag} characters such as "es", "pt-BR" or "zh-Hant-TW"`;
+  const examples = '"es", "pt-BR" or "zh-Hant-TW"';
+  const expected = `must be a BCP 47 language tag of at most ${maxLanguageTag} characters such as ${examples}`;
   throw ValidationError.of('input.language', `${expected}, not "${storable(language.slice(0, 50))}"`);
 }
 
 export function parseSystemPrompt(prompt: string): string {
   if (prompt.length > maxSystemPrompt)
-    throw ValidationError.of('input.systemPrompt', `must have at most ${maxSystemPrompt} characters, but has ${prompt.length}`);
+    throw ValidationError.of(
+      'input.systemPrompt',
+      `must have at most ${maxSystemPrompt} characters, but has ${prompt.length}`,
+    );
   return storable(prompt);
 }
 
 export function parseMetadata(metadata: unknown): JsonObject {
   if (metadata === null || typeof metadata !== 'object' || Array.isArray(metadata))
     throw ValidationError.of('input.metadata', 'must be a JSON object');
-  const clean = ValidationError.within('input.metadata', () => storableJson(metadata)) as JsonObject; // first: what is nested without end cannot even be measured
+  // First: what is nested without end cannot even be measured.
+  const clean = ValidationError.within('input.metadata', () => storableJson(metadata)) as JsonObject;
   const size = Buffer.byteLength(JSON.stringify(clean));
-  if (size > maxMetadata) throw ValidationError.of('input.metadata', `must have at most ${maxMetadata} bytes as JSON, but has ${size}`);
+  if (size > maxMetadata)
+    throw ValidationError.of('input.metadata', `must have at most ${maxMetadata} bytes as JSON, but has ${size}`);
   return clean;
 }

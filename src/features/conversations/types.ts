@@ -14,7 +14,9 @@ export const Conversation = builder.prismaObject('Conversation', {
   interfaces: [Node],
   fields: (t) => ({
     id: t.id(globalId('Conversation')),
-    sessionId: t.exposeString('sessionId', { description: 'A second key of the conversation, unique and stable, for systems beside this one.' }),
+    sessionId: t.exposeString('sessionId', {
+      description: 'A second key of the conversation, unique and stable, for systems beside this one.',
+    }),
     owner: t.field({
       type: 'User',
       nullable: true,
@@ -22,13 +24,29 @@ export const Conversation = builder.prismaObject('Conversation', {
       resolve: ({ ownerId }, _args, { db }) => (ownerId ? findUser(db, ownerId) : null),
     }),
     title: t.exposeString('title', { description: 'The title, up to 200 characters.' }),
-    titleSource: t.field({ type: TitleSource, description: 'Who made the title.', resolve: ({ titleSource }) => titleSource }),
+    titleSource: t.field({
+      type: TitleSource,
+      description: 'Who made the title.',
+      resolve: ({ titleSource }) => titleSource,
+    }),
     language: t.exposeString('language', { description: 'BCP 47 language tag, e.g. "es" or "pt-BR".' }),
-    provider: t.exposeString('provider', { description: 'The provider that answers, unless a message names another model.' }),
+    provider: t.exposeString('provider', {
+      description: 'The provider that answers, unless a message names another model.',
+    }),
     model: t.exposeString('model', { description: 'The model that answers, unless a message names another.' }),
-    status: t.field({ type: ConversationStatus, description: 'The status of the conversation.', resolve: ({ status }) => status }),
-    isActive: t.boolean({ description: 'Whether it takes messages: status is ACTIVE.', resolve: ({ status }) => status === 'ACTIVE' }),
-    isArchived: t.boolean({ description: 'Whether it is in the archive: status is ARCHIVED.', resolve: ({ status }) => status === 'ARCHIVED' }),
+    status: t.field({
+      type: ConversationStatus,
+      description: 'The status of the conversation.',
+      resolve: ({ status }) => status,
+    }),
+    isActive: t.boolean({
+      description: 'Whether it takes messages: status is ACTIVE.',
+      resolve: ({ status }) => status === 'ACTIVE',
+    }),
+    isArchived: t.boolean({
+      description: 'Whether it is in the archive: status is ARCHIVED.',
+      resolve: ({ status }) => status === 'ARCHIVED',
+    }),
     systemPrompt: t.string({
       description: 'Instructions that precede every answer; empty where there are none.',
       resolve: charged(async ({ id }, _args, { loaders }) => (await loaders.systemPrompts.load(id)) ?? ''),
@@ -39,14 +57,26 @@ export const Conversation = builder.prismaObject('Conversation', {
       resolve: charged(({ id }, _args, { loaders }) => loaders.conversationMetadata.load(id)),
     }),
     messageCount: t.exposeInt('messageCount', { description: 'How many messages it has.' }),
-    totalTokens: t.field({ type: 'BigInt', description: 'Tokens of all calls made for it.', resolve: ({ totalTokens }) => totalTokens }),
+    totalTokens: t.field({
+      type: 'BigInt',
+      description: 'Tokens of all calls made for it.',
+      resolve: ({ totalTokens }) => totalTokens,
+    }),
     totalCost: t.field({
       type: 'Decimal',
       description: 'What these calls cost in US dollars, as far as prices are known.',
       resolve: ({ totalCost }) => totalCost.toFixed(6),
     }),
-    createdAt: t.field({ type: 'DateTime', description: 'When it was created.', resolve: ({ createdAt }) => createdAt }),
-    updatedAt: t.field({ type: 'DateTime', description: 'When it last changed.', resolve: ({ updatedAt }) => updatedAt }),
+    createdAt: t.field({
+      type: 'DateTime',
+      description: 'When it was created.',
+      resolve: ({ createdAt }) => createdAt,
+    }),
+    updatedAt: t.field({
+      type: 'DateTime',
+      description: 'When it last changed.',
+      resolve: ({ updatedAt }) => updatedAt,
+    }),
     lastMessageAt: t.field({
       type: 'DateTime',
       nullable: true,
@@ -55,8 +85,9 @@ export const Conversation = builder.prismaObject('Conversation', {
     }),
     eventCursor: t.field({
       type: 'EventCursor',
-      description: `Position of this conversation's log, read before anything else in this payload. Subscribing with \`after: eventCursor\` can neither
-miss nor repeat an event that this payload does not show.`,
+      description:
+        "Position of this conversation's log, read before anything else in this payload. " +
+        'Subscribing with `after: eventCursor` can neither miss nor repeat an event that this payload does not show.',
       resolve: async ({ id }, _args, { loaders }) => {
         const log = await loaders.logHead.load(id);
         if (!log) throw new NotFoundError('conversation', null);

@@ -2,8 +2,10 @@ import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
 
 type Counting = (user: { id: string }, args: object, context: Context) => Promise<number>;
-const countConversations: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.conversations ?? 0;
-const countMessages: Counting = async ({ id }, _args, { loaders }) => (await loaders.userCounts.load(id))?.messages ?? 0;
+const countConversations: Counting = async ({ id }, _args, { loaders }) =>
+  (await loaders.userCounts.load(id))?.conversations ?? 0;
+const countMessages: Counting = async ({ id }, _args, { loaders }) =>
+  (await loaders.userCounts.load(id))?.messages ?? 0;
 
 builder.prismaObjectFields('User', (t) => ({
   conversationCount: t.int({

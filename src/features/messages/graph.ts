@@ -1,4 +1,6 @@
-/** The schema of messages: their parts, the fields of conversations that lead to them, and the mutations of branches. */
+/**
+ * The schema of messages: their parts, the fields of conversations that lead to them, and the mutations of branches.
+ */
 import type { BranchService } from './index.ts';
 import './loaders.ts';
 import './queries.ts';

@@ -1,9 +1,18 @@
 /**
- * Messages: what was said in a conversation. Owns the tables `message` and `branch`.
- * Promises: messages form a tree: what was said is never changed, an edit or another answer is a branch beside it, and each conversation
- * shows one branch to everybody; the messages of a conversation have a dense order of their own.
+ * Messages: what was said in a conversation. Owns the tables `message` and `branch`. Promises: messages form a tree:
+ * what was said is never changed, an edit or another answer is a branch beside it, and each conversation shows one
+ * branch to everybody; the messages of a conversation have a dense order of their own.
  */
-export { type Content, countable, joinParts, nameOf, type ReadContent, readContent, refuseTooLongText, toParts } from './content/content.ts';
+export {
+  type Content,
+  countable,
+  joinParts,
+  nameOf,
+  type ReadContent,
+  readContent,
+  refuseTooLongText,
+  toParts,
+} from './content/content.ts';
 export { beginAnswer, joinMessage, messagesAs } from './message.sql.ts';
 export {
   completeMessage,

@@ -1,5 +1,11 @@
 import { RowReader } from '../../graph/budget/index.ts';
-import { type CountLoader, createCountLoader, createPageLoader, createWindowLoader, type PageLoader } from '../../graph/lists/window.ts';
+import {
+  type CountLoader,
+  createCountLoader,
+  createPageLoader,
+  createWindowLoader,
+  type PageLoader,
+} from '../../graph/lists/window.ts';
 import { addLoaders, batched, byId, type Loader, listed } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
 import type { MessageContents } from './rows.ts';

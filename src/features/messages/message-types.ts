@@ -19,8 +19,8 @@ const presentParts = async (message: Rows['Message'], { loaders }: Context) =>
     : partsOf((await message.contents.get()).parts);
 
 /**
- * A page of messages for a connection whose field `info` is about: none of them where their contents alone, of which at least the lengths are
- * known, are more than an answer may hold.
+ * A page of messages for a connection whose field `info` is about: none of them where their contents alone, of which at
+ * least the lengths are known, are more than an answer may hold.
  */
 export function pageWithin(rows: Rows['Message'][], { budget }: Context, info: Info): Rows['Message'][] {
   const times = timesSelected(info, ['nodes', 'content']) + timesSelected(info, ['edges', 'node', 'content']);
@@ -44,8 +44,15 @@ export const Message = builder.prismaObject('Message', {
       description: 'What the message is made of, in order. Of a message that streams: what there is now.',
       resolve: async (message, _args, context) => withIndex(message.id, await presentParts(message, context)),
     }),
-    toolCallId: t.exposeString('toolCallId', { nullable: true, description: 'Of a TOOL message: the id of the call that it answers.' }),
-    status: t.field({ type: MessageStatus, description: 'The status of the message.', resolve: ({ status }) => status }),
+    toolCallId: t.exposeString('toolCallId', {
+      nullable: true,
+      description: 'Of a TOOL message: the id of the call that it answers.',
+    }),
+    status: t.field({
+      type: MessageStatus,
+      description: 'The status of the message.',
+      resolve: ({ status }) => status,
+    }),
     finishReason: t.field({
       type: FinishReason,
       nullable: true,
@@ -57,18 +64,31 @@ export const Message = builder.prismaObject('Message', {
       description: 'Dense order in its conversation, from 1; two messages never have the same.',
       resolve: ({ ordinal }) => ordinal,
     }),
-    model: t.exposeString('model', { nullable: true, description: 'The model that wrote it; null for messages of users.' }),
+    model: t.exposeString('model', {
+      nullable: true,
+      description: 'The model that wrote it; null for messages of users.',
+    }),
     tokenCount: t.exposeInt('tokenCount', {
       description: 'Tokens of the message: counted by the provider where it answered, else by our tokenizer.',
     }),
     estimatedCost: t.field({
       type: 'Decimal',
-      description: 'What the call that wrote it cost in US dollars, as far as prices are known; "0.000000" where there was none.',
+      description:
+        'What the call that wrote it cost in US dollars, as far as prices are known; "0.000000" where there was none.',
       resolve: ({ estimatedCost }) => estimatedCost?.toFixed(6) ?? '0.000000',
     }),
-    requestId: t.exposeString('requestId', { nullable: true, description: "The provider's id of the request, for its support." }),
-    responseTimeMs: t.exposeInt('responseTimeMs', { nullable: true, description: 'Milliseconds from the request to the end of the answer.' }),
-    timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', { nullable: true, description: 'Milliseconds from the request to the first text.' }),
+    requestId: t.exposeString('requestId', {
+      nullable: true,
+      description: "The provider's id of the request, for its support.",
+    }),
+    responseTimeMs: t.exposeInt('responseTimeMs', {
+      nullable: true,
+      description: 'Milliseconds from the request to the end of the answer.',
+    }),
+    timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', {
+      nullable: true,
+      description: 'Milliseconds from the request to the first text.',
+    }),
     metadata: t.field({
       type: 'JSON',
       description: 'Labels of the application.',
@@ -77,20 +97,30 @@ export const Message = builder.prismaObject('Message', {
     contentLength: t.int({
       description: 'Length of `content` in UTF-16 units.',
       resolve: async (message, _args, context) =>
-        message.status === 'STREAMING' ? (contentOf(await presentParts(message, context))?.length ?? 0) : message.contentLength,
+        message.status === 'STREAMING'
+          ? (contentOf(await presentParts(message, context))?.length ?? 0)
+          : message.contentLength,
     }),
     contentSha256: t.exposeString('contentSha256', {
       nullable: true,
       description:
-        'SHA-256 of `content` as UTF-8, in hex: a client that applied every delta can prove that it has this very text. Null while it streams.',
+        'SHA-256 of `content` as UTF-8, in hex: a client that applied every delta can prove that it has this very ' +
+        'text. Null while it streams.',
     }),
     createdAt: t.field({ type: 'DateTime', description: 'When it was begun.', resolve: ({ createdAt }) => createdAt }),
-    updatedAt: t.field({ type: 'DateTime', description: 'When it last changed.', resolve: ({ updatedAt }) => updatedAt }),
+    updatedAt: t.field({
+      type: 'DateTime',
+      description: 'When it last changed.',
+      resolve: ({ updatedAt }) => updatedAt,
+    }),
   }),
 });
 
 findNodes('Message', async (ids, { db, viewer, loaders }) => {
-  const visible = await db.message.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) }, select: { id: true } });
+  const visible = await db.message.findMany({
+    where: { id: { in: ids }, conversation: visibleTo(viewer) },
+    select: { id: true },
+  });
   return present(
     loaders.messageRows,
     visible.map(({ id }) => id),

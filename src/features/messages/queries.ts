@@ -13,7 +13,8 @@ const messageList = 'messages';
 /** A message of this conversation; another's does not exist here. */
 async function leafIn(conversationId: string, given: string, { messageRows }: Loaders): Promise<string> {
   const id = idOf('Message', given, 'leaf');
-  if ((await messageRows.load(id))?.conversationId !== conversationId) throw new NotFoundError('message in this conversation', given);
+  if ((await messageRows.load(id))?.conversationId !== conversationId)
+    throw new NotFoundError('message in this conversation', given);
   return id;
 }
 
@@ -21,13 +22,17 @@ builder.prismaObjectFields('Conversation', (t) => ({
   messages: t.field({
     type: MessageConnection,
     description:
-      'The messages of one branch, oldest first; without `leaf` of the branch that is shown. `last: 50` gives the newest fifty, still oldest first.',
+      'The messages of one branch, oldest first; without `leaf` of the branch that is shown. `last: 50` gives the ' +
+      'newest fifty, still oldest first.',
     args: {
       first: t.arg.int({ description: 'How many from the beginning: 1 to 100; 20 when nothing is said.' }),
       after: t.arg.string({ description: 'Only what comes after this cursor.' }),
       last: t.arg.int({ description: 'How many from the end: 1 to 100.' }),
       before: t.arg.string({ description: 'Only what comes before this cursor.' }),
-      leaf: t.arg.id({ description: 'The last message to read: any message of the conversation. Without it the end of the branch that is shown.' }),
+      leaf: t.arg.id({
+        description:
+          'The last message to read: any message of the conversation. Without it the end of the branch that is shown.',
+      }),
     },
     resolve: async ({ id, activeLeafId }, { leaf, ...args }, context, info) => {
       const { loaders } = context;

@@ -7,17 +7,29 @@ import type { AnswerBudget } from '../../graph/budget/index.ts';
 type LogReads = Pick<EventLog, 'readTurn' | 'readTurns'>;
 type LogPage = Awaited<ReturnType<EventLog['readTurn']>>;
 type Streaming = { messageId: string; turnId: string };
-/** What one statement reads of each answer that streams; few are longer. In events, and in bytes of all of them together. */
+/**
+ * What one statement reads of each answer that streams; few are longer. In events, and in bytes of all of them
+ * together.
+ */
 const pageSize = 500;
 const pageBytes = 256_000;
 
 export type StreamingParts = DataLoader<Streaming, MessagePart[], string>;
 
-/** What the events of their turns add up to, for messages that still stream: at most one of a conversation does at a time. */
+/**
+ * What the events of their turns add up to, for messages that still stream: at most one of a conversation does at a
+ * time.
+ */
 export const createStreamingParts = (log: LogReads, budget: AnswerBudget): StreamingParts =>
-  new DataLoader<Streaming, MessagePart[], string>((keys) => foldMessages(log, budget, keys), { cacheKeyFn: ({ messageId }) => messageId });
+  new DataLoader<Streaming, MessagePart[], string>((keys) => foldMessages(log, budget, keys), {
+    cacheKeyFn: ({ messageId }) => messageId,
+  });
 
-async function foldMessages(log: LogReads, budget: AnswerBudget, streaming: readonly Streaming[]): Promise<MessagePart[][]> {
+async function foldMessages(
+  log: LogReads,
+  budget: AnswerBudget,
+  streaming: readonly Streaming[],
+): Promise<MessagePart[][]> {
   const turnIds = streaming.map(({ turnId }) => turnId);
   const pages = await budget.readWithin(pageBytes, async (room) => {
     const value = await log.readTurns(turnIds, pageSize, Math.ceil(room / turnIds.length));
@@ -28,7 +40,12 @@ async function foldMessages(log: LogReads, budget: AnswerBudget, streaming: read
 
 const noPage: LogPage = { events: [], full: false, bytes: 0 };
 
-async function foldMessage(log: LogReads, budget: AnswerBudget, { messageId, turnId }: Streaming, first = noPage): Promise<MessagePart[]> {
+async function foldMessage(
+  log: LogReads,
+  budget: AnswerBudget,
+  { messageId, turnId }: Streaming,
+  first = noPage,
+): Promise<MessagePart[]> {
   const readOn = (after: number) =>
     budget.readWithin(pageBytes, async (room) => {
       const value = await log.readTurn(turnId, after, pageSize, room);

@@ -10,7 +10,10 @@ type Options = {
 };
 
 export type GuestLimits = {
-  /** A model as this viewer may use it: for a guest with a smaller limit of its output. Throws a `ForbiddenError` where a guest may not. */
+  /**
+   * A model as this viewer may use it: for a guest with a smaller limit of its output. Throws a `ForbiddenError` where
+   * a guest may not.
+   */
   bound(viewer: Pick<Viewer, 'roles'>, info: ModelInfo): ModelInfo;
 };
 
@@ -18,7 +21,8 @@ export type GuestLimits = {
 export const createGuestLimits = ({ models, maxTokens }: Options): GuestLimits => ({
   bound(viewer, info) {
     if (!isGuest(viewer)) return info;
-    if (!models.includes(info.id)) throw new ForbiddenError(`Guests cannot use ${info.id} here: sign in, or choose ${models.join(' or ')}.`);
+    if (!models.includes(info.id))
+      throw new ForbiddenError(`Guests cannot use ${info.id} here: sign in, or choose ${models.join(' or ')}.`);
     const outputLimit = Math.min(info.maxOutputTokens, maxTokens);
     return { ...info, maxOutputTokens: outputLimit, outputLimit };
   },

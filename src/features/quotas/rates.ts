@@ -5,7 +5,9 @@ import type { RateWindow, RateWindows } from '../../platform/rates/rate-windows.
 type RateLimits = {
   /** Turns that a user of this role may begin in a minute; 0 is any number. */
   turnsPerMinute: Readonly<Record<Role, number>>;
-  /** Guest sessions that one address may begin in an hour, and times that one guest may renew theirs; 0 is any number. */
+  /**
+   * Guest sessions that one address may begin in an hour, and times that one guest may renew theirs; 0 is any number.
+   */
   guestsPerHour: number;
 };
 
@@ -32,7 +34,8 @@ export function createRates({ windows, limits, onLimited }: Deps) {
 
   return {
     /** Counts a turn, or another call of a model that a user asks for. Throws a `RateLimitedError`. */
-    turn: (viewer: Pick<Viewer, 'userId' | 'roles'>): Promise<void> => count(turnsOf(viewer, limits), viewer.userId, 'turns'),
+    turn: (viewer: Pick<Viewer, 'userId' | 'roles'>): Promise<void> =>
+      count(turnsOf(viewer, limits), viewer.userId, 'turns'),
 
     /** Takes back a turn that was counted and turned out to be there already. */
     async refundTurn(viewer: Pick<Viewer, 'userId' | 'roles'>): Promise<void> {
@@ -40,10 +43,15 @@ export function createRates({ windows, limits, onLimited }: Deps) {
       if (window.limit > 0) await windows.refund(window, viewer.userId);
     },
 
-    /** Counts a token that a guest asks for in place of an earlier one: as many as there may be guests of one address. Throws a `RateLimitedError`. */
+    /**
+     * Counts a token that a guest asks for in place of an earlier one: as many as there may be guests of one address.
+     * Throws a `RateLimitedError`.
+     */
     renewal: (userId: string): Promise<void> => count(renewals, userId, 'renewals of one guest'),
 
-    /** Counts a guest session of an address; null where the request came over no network. Throws a `RateLimitedError`. */
+    /**
+     * Counts a guest session of an address; null where the request came over no network. Throws a `RateLimitedError`.
+     */
     guest: (address: string | null): Promise<void> =>
       address === null ? Promise.resolve() : count(guests, address, 'guest sessions of one address'),
   };

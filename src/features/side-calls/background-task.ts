@@ -11,7 +11,15 @@ import { isConnectionLoss, throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { findPayer, lockConversationRow, type Payer } from '../conversations/index.ts';
 import { accountOf, bookCall, type LedgerEntry, usageEvent } from '../usage/index.ts';
-import { announceCall, clearCall, endRequest, postponeRequest, type SideKind, type SideRequest, takeRequest } from './side-store.ts';
+import {
+  announceCall,
+  clearCall,
+  endRequest,
+  postponeRequest,
+  type SideKind,
+  type SideRequest,
+  takeRequest,
+} from './side-store.ts';
 
 /** The conversation that a call is for. */
 export type Subject = Payer;
@@ -23,7 +31,10 @@ export type BackgroundTaskDeps = {
   clock: Clock;
   countTokens: (text: string) => Promise<number>;
   /** The model that is asked, for a conversation that uses this one. */
-  modelFor: (of: { provider: string; model: string; conversationId: string }) => { provider: ModelProvider; info: ModelInfo };
+  modelFor: (of: { provider: string; model: string; conversationId: string }) => {
+    provider: ModelProvider;
+    info: ModelInfo;
+  };
 };
 
 /** One kind of call, and what becomes of its answer. */
@@ -54,7 +65,10 @@ const callMs = 30_000;
 const retryMs = 30_000;
 const maxTries = 3;
 
-/** Makes the calls of one kind that were asked for. Whoever asks has stored it: a process that dies leaves it to the sweep of another. */
+/**
+ * Makes the calls of one kind that were asked for. Whoever asks has stored it: a process that dies leaves it to the
+ * sweep of another.
+ */
 export function createBackgroundTask<S extends Subject>(deps: BackgroundTaskDeps, task: BackgroundTask<S>) {
   const { database } = deps;
   const { kind } = task;
@@ -80,7 +94,9 @@ export function createBackgroundTask<S extends Subject>(deps: BackgroundTaskDeps
       }
     },
 
-    /** The same for one that somebody waits for: false where it is being made already. Rejects where it cannot be made. */
+    /**
+     * The same for one that somebody waits for: false where it is being made already. Rejects where it cannot be made.
+     */
     async runNow(conversationId: string, signal: AbortSignal): Promise<boolean> {
       const request = await takeRequest(database, kind, leaseMs, conversationId);
       if (request) await calls.make(request, signal, true);
@@ -106,10 +122,19 @@ class TaskCalls<S extends Subject> {
     const prepared = request.tries > maxTries && !isAwaited ? null : await this.task.prepare(request);
     if (!prepared) return void (await endRequest(database, request));
     const { subject, prompt } = prepared;
-    const { provider, info } = modelFor({ provider: subject.provider, model: subject.model, conversationId: subject.id });
+    const { provider, info } = modelFor({
+      provider: subject.provider,
+      model: subject.model,
+      conversationId: subject.id,
+    });
     const promptTokens = await countTokens(prompt.map(textIn).join('\n'));
     if (!(await announceCall(database, request, promptTokens))) return;
-    const end = await this.callWithin(signal, { model: info.id, messages: prompt, generation: this.task.generation }, promptTokens, provider);
+    const end = await this.callWithin(
+      signal,
+      { model: info.id, messages: prompt, generation: this.task.generation },
+      promptTokens,
+      provider,
+    );
     const entry = await this.entryOf(end.call, subject, named(info));
     if (!('error' in end)) return this.useAnswer(request, subject, end.call.generated, entry);
     if (signal.aborted) return this.cutShort(request, wasSent(end.call) ? entry : null);
@@ -138,8 +163,8 @@ class TaskCalls<S extends Subject> {
   }
 
   /**
-   * What a call came to: what its answer changes, and its account. What is paid for is neither lost nor bought again for a database that is away
-   * for a while; a second try changes nothing where the first had gone through unheard.
+   * What a call came to: what its answer changes, and its account. What is paid for is neither lost nor bought again
+   * for a database that is away for a while; a second try changes nothing where the first had gone through unheard.
    */
   private settle(request: SideRequest, subject: S, answer: string, entry: LedgerEntry): Promise<void> {
     return throughOutage(() =>
@@ -152,11 +177,17 @@ class TaskCalls<S extends Subject> {
     );
   }
 
-  /** A call without an answer that can be used: accounted, and tried again where the failure may pass. Null: nothing was sent. */
+  /**
+   * A call without an answer that can be used: accounted, and tried again where the failure may pass. Null: nothing was
+   * sent.
+   */
   private giveBack(request: SideRequest, entry: LedgerEntry | null, mayPass: boolean): Promise<void> {
     return throughOutage(() =>
       this.inConversation(request.conversationId, async (tx, append, at) => {
-        const isOurs = mayPass && request.tries < maxTries ? await postponeRequest(tx, request, retryMs) : await endRequest(tx, request);
+        const isOurs =
+          mayPass && request.tries < maxTries
+            ? await postponeRequest(tx, request, retryMs)
+            : await endRequest(tx, request);
         if (isOurs && entry) await append(request.conversationId, null, [await recordUsage(tx, at, entry)]);
       }),
     );
@@ -180,12 +211,28 @@ class TaskCalls<S extends Subject> {
 
   /** The row of the ledger of a call for this conversation. */
   private async entryOf(call: Accounted, subject: Subject, model: Model): Promise<LedgerEntry> {
-    const on = { userId: subject.ownerId, conversationId: subject.id, sessionId: subject.sessionId, messageId: null, turnId: null, attempt: null };
+    const on = {
+      userId: subject.ownerId,
+      conversationId: subject.id,
+      sessionId: subject.sessionId,
+      messageId: null,
+      turnId: null,
+      attempt: null,
+    };
     const facts = { requestId: call.requestId, responseTimeMs: call.durationMs };
-    return { ...(await accountOf(call, model, this.deps.countTokens)), ...on, ...model, ...facts, kind: this.task.kind };
+    return {
+      ...(await accountOf(call, model, this.deps.countTokens)),
+      ...on,
+      ...model,
+      ...facts,
+      kind: this.task.kind,
+    };
   }
 
-  /** The model that calls for this conversation are made of; that of the conversation where it has left the configuration. */
+  /**
+   * The model that calls for this conversation are made of; that of the conversation where it has left the
+   * configuration.
+   */
   private modelOf({ id: conversationId, provider, model }: Subject): Model {
     try {
       return named(this.deps.modelFor({ provider, model, conversationId }).info);
@@ -200,12 +247,20 @@ class TaskCalls<S extends Subject> {
   }
 }
 
-function logFailure({ logger }: BackgroundTaskDeps, err: unknown, facts: { conversationId: string; kind: SideKind }): void {
-  if (err instanceof CutShortError) logger.info(facts, 'a call beside the turns was cut short, and is left to another process');
+function logFailure(
+  { logger }: BackgroundTaskDeps,
+  err: unknown,
+  facts: { conversationId: string; kind: SideKind },
+): void {
+  if (err instanceof CutShortError)
+    logger.info(facts, 'a call beside the turns was cut short, and is left to another process');
   else logger.warn({ err, ...facts }, 'a call beside the turns could not be made');
 }
 
-/** The process ends, or nobody waits any more: no fault. What was asked for stays asked for, as after a failure that may pass. */
+/**
+ * The process ends, or nobody waits any more: no fault. What was asked for stays asked for, as after a failure that may
+ * pass.
+ */
 class CutShortError extends ConflictError {
   constructor() {
     super('The call of the model was cut short. It is made again later.', { retryable: true });
@@ -221,4 +276,5 @@ type Model = { provider: string; model: string };
 const named = ({ provider, id }: ModelInfo): Model => ({ provider, model: id });
 
 /** Books a call on its conversation, in a transaction that holds it. Returns the event for its readers. */
-const recordUsage = async (tx: Transaction, at: Date, entry: LedgerEntry): Promise<EventBody> => usageEvent(await bookCall(tx, at, entry));
+const recordUsage = async (tx: Transaction, at: Date, entry: LedgerEntry): Promise<EventBody> =>
+  usageEvent(await bookCall(tx, at, entry));

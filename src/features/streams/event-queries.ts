@@ -15,12 +15,20 @@ import { ConversationFrame } from './subscriptions.ts';
 const maxLimit = 1_000;
 
 function parseLimit(argument: string, value: number): number {
-  if (value < 1 || value > maxLimit) throw ValidationError.of(argument, `must be between 1 and ${maxLimit}, but is ${value}`);
+  if (value < 1 || value > maxLimit)
+    throw ValidationError.of(argument, `must be between 1 and ${maxLimit}, but is ${value}`);
   return value;
 }
 
-/** A page of a log, within the budget: it has a limit of its own in bytes, and its texts stand in the answer once for each name that they have. */
-async function readPage<P extends { bytes: number }>({ budget }: Context, info: Info, read: () => Promise<P>): Promise<P> {
+/**
+ * A page of a log, within the budget: it has a limit of its own in bytes, and its texts stand in the answer once for
+ * each name that they have.
+ */
+async function readPage<P extends { bytes: number }>(
+  { budget }: Context,
+  info: Info,
+  read: () => Promise<P>,
+): Promise<P> {
   const page = await budget.readWithin(pageBytes, async () => {
     const value = await read();
     return { value, bytes: value.bytes };
@@ -32,10 +40,15 @@ async function readPage<P extends { bytes: number }>({ budget }: Context, info: 
 builder.queryField('conversationEvents', (t) =>
   t.field({
     type: ConversationFrame,
-    description: 'Same log, same order, same cursors as the subscription: the fallback where no socket is possible. Poll with the last cursor.',
+    description:
+      'Same log, same order, same cursors as the subscription: the fallback where no socket is possible. Poll with ' +
+      'the last cursor.',
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
-      after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has. Without it the frame holds a SnapshotEvent.' }),
+      after: t.arg({
+        type: 'EventCursor',
+        description: 'The last cursor that the client has. Without it the frame holds a SnapshotEvent.',
+      }),
       limit: t.arg.int({
         defaultValue: 500,
         description: `How many events at the most, 1 to ${maxLimit}. Fewer come where each leads to many objects.`,
@@ -46,13 +59,18 @@ builder.queryField('conversationEvents', (t) =>
       const { log, maxReplay, maxObjects } = services;
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
       const limit = parseLimit('limit', args.limit ?? 500);
-      if (!(await findConversation(db, viewer, conversationId))) throw new NotFoundError('conversation', args.conversationId);
+      if (!(await findConversation(db, viewer, conversationId)))
+        throw new NotFoundError('conversation', args.conversationId);
       const after = args.after == null ? null : positionIn(conversationId, args.after);
-      const page = await readPage(context, info, () => log.read(conversationId, after?.seq ?? Number.MAX_SAFE_INTEGER, limit));
+      const page = await readPage(context, info, () =>
+        log.read(conversationId, after?.seq ?? Number.MAX_SAFE_INTEGER, limit),
+      );
       const { head, epoch } = page;
-      if (after && after.epoch === epoch && after.seq > head) throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
+      if (after && after.epoch === epoch && after.seq > head)
+        throw new StaleCursorError('This cursor lies ahead of the log of this conversation.');
       const whole = { conversationId, epoch, caughtUp: true, replayed: true };
-      if (!after || after.epoch !== epoch || head - after.seq > maxReplay) return toGraphQLFrame({ ...whole, seq: head, events: null });
+      if (!after || after.epoch !== epoch || head - after.seq > maxReplay)
+        return toGraphQLFrame({ ...whole, seq: head, events: null });
       const frame = { ...whole, seq: page.seq, events: mergeDeltas(page.events), caughtUp: !page.full };
       return toGraphQLFrame(splitFrame(frame, eventsAtOnce(info, maxObjects))[0]!);
     },
@@ -65,7 +83,12 @@ type EventPage = { edges: EventEdge[]; hasNextPage: boolean; hasPreviousPage: bo
 const ConversationEventEdge = builder.objectRef<EventEdge>('ConversationEventEdge').implement({
   description: 'One event in a log, with the position after it.',
   fields: (t) => ({
-    node: t.field({ type: ConversationEvent, extensions: wrapper, description: 'The event.', resolve: ({ node }) => node as never }),
+    node: t.field({
+      type: ConversationEvent,
+      extensions: wrapper,
+      description: 'The event.',
+      resolve: ({ node }) => node as never,
+    }),
     cursor: t.field({ type: 'EventCursor', description: 'The position after it.', resolve: ({ cursor }) => cursor }),
   }),
 });
@@ -73,7 +96,12 @@ const ConversationEventEdge = builder.objectRef<EventEdge>('ConversationEventEdg
 const ConversationEventConnection = builder.objectRef<EventPage>('ConversationEventConnection').implement({
   description: 'A page of an event log.',
   fields: (t) => ({
-    edges: t.field({ type: [ConversationEventEdge], extensions: wrapper, description: 'The events, oldest first.', resolve: ({ edges }) => edges }),
+    edges: t.field({
+      type: [ConversationEventEdge],
+      extensions: wrapper,
+      description: 'The events, oldest first.',
+      resolve: ({ edges }) => edges,
+    }),
     pageInfo: t.field({
       type: 'PageInfo',
       extensions: wrapper,
@@ -87,10 +115,14 @@ builder.prismaObjectField('Turn', 'events', (t) =>
   t.field({
     type: ConversationEventConnection,
     extensions: eventCosts,
-    description: 'The recorded log of this turn, page by page, for as long as the turn exists. Deltas of a turn that has ended are merged.',
+    description:
+      'The recorded log of this turn, page by page, for as long as the turn exists. Deltas of a turn that has ended ' +
+      'are merged.',
     args: {
       first: t.arg.int({
-        description: `How many from the start: 1 to ${maxLimit}; 100 when nothing is said. Fewer come where each leads to many objects.`,
+        description:
+          `How many from the start: 1 to ${maxLimit}; 100 when nothing is said. Fewer come where each leads to many ` +
+          'objects.',
       }),
       after: t.arg({ type: 'EventCursor', description: 'Only what comes after this position.' }),
     },
@@ -98,14 +130,20 @@ builder.prismaObjectField('Turn', 'events', (t) =>
       const { log, maxObjects } = context.services;
       const limit = parseLimit('first', args.first ?? 100);
       const position = args.after == null ? null : positionIn(conversationId, args.after);
-      const { events, full } = await readPage(context, info, () => log.readTurn(id, position?.seq ?? Number(logStart), limit));
+      const { events, full } = await readPage(context, info, () =>
+        log.readTurn(id, position?.seq ?? Number(logStart), limit),
+      );
       const epoch = position?.epoch ?? (await log.heads([conversationId])).get(conversationId)?.epoch ?? 1;
       const [run = [], ...later] = splitEvents(events, eventsAtOnce(info, maxObjects));
       const edges = run.map((event) => ({
         node: { ...event, conversationId },
         cursor: encodeEventCursor({ conversationId, epoch, seq: event.seq }),
       }));
-      return { edges: edges.filter(({ node }) => isShown(node)), hasNextPage: full || later.length > 0, hasPreviousPage: position !== null };
+      return {
+        edges: edges.filter(({ node }) => isShown(node)),
+        hasNextPage: full || later.length > 0,
+        hasPreviousPage: position !== null,
+      };
     },
   }),
 );

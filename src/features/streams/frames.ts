@@ -2,14 +2,27 @@ import { type EventBody, isDelta, type LogEvent } from '../../contracts/turn-eve
 import type { Frame } from '../../events/index.ts';
 
 /** An event as GraphQL sees it: it knows its conversation, and one kind is made rather than read. */
-export type GraphQLEvent<B = EventBody | { type: 'snapshot' }> = Omit<LogEvent, 'body'> & { conversationId: string; body: B };
+export type GraphQLEvent<B = EventBody | { type: 'snapshot' }> = Omit<LogEvent, 'body'> & {
+  conversationId: string;
+  body: B;
+};
 export type GraphQLFrame = Omit<Frame, 'events'> & { events: readonly GraphQLEvent[] };
 
-/** What readers of one conversation share stays shared: a frame is seen once. Kept with the frame: a WeakMap costs every collection of garbage. */
+/**
+ * What readers of one conversation share stays shared: a frame is seen once. Kept with the frame: a WeakMap costs every
+ * collection of garbage.
+ */
 type Known = Frame & { graphql?: GraphQLFrame };
 
-/** The same frame with other events, up to that position. A frame of its own: nothing that was made of the other goes with it. */
-export const withEvents = ({ conversationId, epoch, caughtUp, replayed }: Frame, events: Frame['events'], seq: number): Frame => ({
+/**
+ * The same frame with other events, up to that position. A frame of its own: nothing that was made of the other goes
+ * with it.
+ */
+export const withEvents = (
+  { conversationId, epoch, caughtUp, replayed }: Frame,
+  events: Frame['events'],
+  seq: number,
+): Frame => ({
   ...{ conversationId, epoch, seq, events, caughtUp, replayed },
 });
 
@@ -32,7 +45,10 @@ export function splitEvents(events: readonly LogEvent[], most: number): LogEvent
 /** Whether a frame certainly has no more than so many events besides deltas of text, without a look at each. */
 export const isShort = ({ events }: Frame, most: number): boolean => !events || events.length <= most;
 
-/** The frame in pieces with at most so many events besides deltas of text. Only the last reaches as far as the frame did. */
+/**
+ * The frame in pieces with at most so many events besides deltas of text. Only the last reaches as far as the frame
+ * did.
+ */
 export function splitFrame(frame: Frame, most: number): Frame[] {
   if (isShort(frame, most)) return [frame];
   const runs = splitEvents(frame.events!, most);
@@ -55,7 +71,10 @@ export function toGraphQLFrame(frame: Known): GraphQLFrame {
   return frame.graphql;
 }
 
-/** Whether a payload is a frame of text and nothing else: what GraphQL says of it depends on no viewer and reads nothing. */
+/**
+ * Whether a payload is a frame of text and nothing else: what GraphQL says of it depends on no viewer and reads
+ * nothing.
+ */
 export const isTextOnly = (payload: unknown): payload is GraphQLFrame =>
   typeof payload === 'object' &&
   payload !== null &&
@@ -72,6 +91,9 @@ export function textBytesOf(frame: GraphQLFrame & { textBytes?: number }): numbe
   if (frame.textBytes !== undefined) return frame.textBytes;
   const texts = frame.events.map(({ body }) => (body.type !== 'snapshot' && isDelta(body) ? body.text : ''));
   const units = texts.reduce((sum, text) => sum + text.length, 0);
-  frame.textBytes = units <= fewUnits ? units * bytesOfUnit : texts.reduce((sum, text) => sum + Buffer.byteLength(JSON.stringify(text)), 0);
+  frame.textBytes =
+    units <= fewUnits
+      ? units * bytesOfUnit
+      : texts.reduce((sum, text) => sum + Buffer.byteLength(JSON.stringify(text)), 0);
   return frame.textBytes;
 }

@@ -1,6 +1,7 @@
 /**
- * Streams: the event log as GraphQL: the types of events, frames, the two subscriptions and the polling query. Owns no table.
- * Promises: every transport gives the same frames and the same cursors; a stream of one turn ends after its terminal event.
+ * Streams: the event log as GraphQL: the types of events, frames, the two subscriptions and the polling query. Owns no
+ * table. Promises: every transport gives the same frames and the same cursors; a stream of one turn ends after its
+ * terminal event.
  */
 import type { Frame, Hub } from '../../events/index.ts';
 import './event-types.ts';

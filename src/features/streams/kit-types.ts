@@ -16,10 +16,15 @@ const EventMeta = builder.interfaceRef<GraphQLEvent>('EventMeta').implement({
   fields: (t) => ({
     seq: t.field({
       type: 'BigInt',
-      description: 'Its place in the log of the conversation; strictly increasing, with holes where events were merged.',
+      description:
+        'Its place in the log of the conversation; strictly increasing, with holes where events were merged.',
       resolve: ({ seq }) => seq,
     }),
-    at: t.field({ type: 'DateTime', description: 'When it was stored, by the clock of the database.', resolve: ({ at }) => at }),
+    at: t.field({
+      type: 'DateTime',
+      description: 'When it was stored, by the clock of the database.',
+      resolve: ({ at }) => at,
+    }),
     turnId: t.id({
       nullable: true,
       description: 'The turn that it belongs to; null where it belongs to none.',
@@ -29,7 +34,10 @@ const EventMeta = builder.interfaceRef<GraphQLEvent>('EventMeta').implement({
 });
 
 /** The kinds that are stored, and the one that is made for a reader. */
-const kinds = { ...eventKinds, snapshot: { graphqlType: 'SnapshotEvent' } } as const satisfies Record<Kind, { graphqlType: string }>;
+const kinds = { ...eventKinds, snapshot: { graphqlType: 'SnapshotEvent' } } as const satisfies Record<
+  Kind,
+  { graphqlType: string }
+>;
 
 /** The name of the GraphQL type of an event. */
 export const nameOf = ({ body }: GraphQLEvent): string => kinds[body.type].graphqlType;
@@ -51,8 +59,9 @@ type EventRef = { [K in Kind]: ReturnType<typeof eventType<K>> }[Kind];
 type KindOf<R extends EventRef> = R['$inferType']['body']['type'];
 
 /** The types of all kinds; where one is missing, this does not compile. */
-export const everyKind = <R extends EventRef>(types: R[] & ([Kind] extends [KindOf<R>] ? unknown : { missing: Exclude<Kind, KindOf<R>> })): R[] =>
-  types;
+export const everyKind = <R extends EventRef>(
+  types: R[] & ([Kind] extends [KindOf<R>] ? unknown : { missing: Exclude<Kind, KindOf<R>> }),
+): R[] => types;
 
 export const messageId = <T extends { body: { messageId: string } }>(t: ObjectFieldBuilder<Types, T>) =>
   t.id({ description: 'The message.', resolve: ({ body }) => toGlobalId('Message', body.messageId) });

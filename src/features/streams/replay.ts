@@ -1,7 +1,10 @@
 import type { LogEvent } from '../../contracts/turn-event.ts';
 import { type EventLog, type Frame, mergeDeltas } from '../../events/index.ts';
 
-/** What a replay is paced by, in milliseconds: the time now, and a wait until a time that ends early when the reader leaves. */
+/**
+ * What a replay is paced by, in milliseconds: the time now, and a wait until a time that ends early when the reader
+ * leaves.
+ */
 export type Pacer = { now(): number; until(time: number): Promise<void> };
 
 export type Replay = {
@@ -20,7 +23,10 @@ const frameMs = 30;
 export const longestGapMs = 10_000;
 const pageSize = 500;
 
-/** The events of a turn that has ended, in frames, at the pace at which they were stored. Reads on as it goes: what it holds is a page of rows, with the events that each stands for. */
+/**
+ * The events of a turn that has ended, in frames, at the pace at which they were stored. Reads on as it goes: what it
+ * holds is a page of rows, with the events that each stands for.
+ */
 export async function* replayFrames(
   log: Pick<EventLog, 'readRecord'>,
   replay: Replay,

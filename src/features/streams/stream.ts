@@ -4,7 +4,9 @@ import { iteratorOver } from '../../kernel/async.ts';
 import { AppError, UnauthenticatedError } from '../../kernel/errors.ts';
 import { type GraphQLFrame, isShort, splitFrame, toGraphQLFrame } from './frames.ts';
 
-/** The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it. */
+/**
+ * The longest that a timer can wait, in milliseconds. A stream that is open for longer ends, and its reader resumes it.
+ */
 const maxTimer = 2 ** 31 - 1;
 
 /** What a stream makes of a frame of its conversation: what its reader gets, if anything, and whether that is all. */
@@ -105,13 +107,18 @@ function expiryOf(context: Context, stream: AsyncIterator<unknown>): Date {
 }
 
 /** What readers are told of the end of their signal, where it was not they who left. */
-const reasonOf = ({ aborted, reason }: AbortSignal): AppError | null => (aborted && reason instanceof AppError ? reason : null);
+const reasonOf = ({ aborted, reason }: AbortSignal): AppError | null =>
+  aborted && reason instanceof AppError ? reason : null;
 
 /**
- * A stream for as long as its reader may read. It ends when the reader leaves, and with a refusal when the reader's token stops being good or
- * the server ends: a stream that just ended would look finished. On a socket both end it from outside.
+ * A stream for as long as its reader may read. It ends when the reader leaves, and with a refusal when the reader's
+ * token stops being good or the server ends: a stream that just ended would look finished. On a socket both end it from
+ * outside.
  */
-export function streamFor(context: Context, stream: AsyncIterableIterator<GraphQLFrame>): AsyncIterableIterator<GraphQLFrame> {
+export function streamFor(
+  context: Context,
+  stream: AsyncIterableIterator<GraphQLFrame>,
+): AsyncIterableIterator<GraphQLFrame> {
   if (context.endsWithToken) return stream;
   const { signal } = context;
   const remainingMs = expiryOf(context, stream).getTime() - Date.now();

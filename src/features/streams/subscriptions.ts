@@ -14,7 +14,9 @@ import { longestGapMs, replayFrames } from './replay.ts';
 import { Stream, streamFor, type TransformedFrame } from './stream.ts';
 
 export const ConversationFrame = builder.objectRef<GraphQLFrame>('ConversationFrame').implement({
-  description: 'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to remember.',
+  description:
+    'One payload of a stream: a batch of events, so that a burst of tokens costs one execution, and one cursor to ' +
+    'remember.',
   fields: (t) => ({
     cursor: t.field({
       type: 'EventCursor',
@@ -28,16 +30,21 @@ export const ConversationFrame = builder.objectRef<GraphQLFrame>('ConversationFr
       resolve: ({ events }) => events.filter(isShown) as never,
     }),
     caughtUp: t.exposeBoolean('caughtUp', { description: 'Whether this frame reaches the live end of the log.' }),
-    replayed: t.exposeBoolean('replayed', { description: 'Whether its events were read from the log rather than seen live.' }),
+    replayed: t.exposeBoolean('replayed', {
+      description: 'Whether its events were read from the log rather than seen live.',
+    }),
   }),
 });
 
 const maxCoalesceMs = 10_000;
-const coalesceMs = `The least time after a frame with text or progress, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame as soon as it can. The first words wait for nothing. A server that is behind takes more, up to 30.`;
+const coalesceMs =
+  `The least time after a frame with text or progress, in milliseconds, 0 to ${maxCoalesceMs}; 0 sends each frame ` +
+  'as soon as it can. The first words wait for nothing. A server that is behind takes more, up to 30.';
 
 function parseCoalesce(ms: number | null | undefined): number {
   const value = ms ?? 30;
-  if (value < 0 || value > maxCoalesceMs) throw ValidationError.of('coalesceMs', `must be between 0 and ${maxCoalesceMs}, but is ${value}`);
+  if (value < 0 || value > maxCoalesceMs)
+    throw ValidationError.of('coalesceMs', `must be between 0 and ${maxCoalesceMs}, but is ${value}`);
   return value;
 }
 
@@ -46,7 +53,8 @@ const maxSpeed = 100;
 
 function parseSpeed(speed: number | null | undefined): number {
   const value = speed ?? 1;
-  if (!(value >= minSpeed && value <= maxSpeed)) throw ValidationError.of('speed', `must be between ${minSpeed} and ${maxSpeed}, but is ${value}`);
+  if (!(value >= minSpeed && value <= maxSpeed))
+    throw ValidationError.of('speed', `must be between ${minSpeed} and ${maxSpeed}, but is ${value}`);
   return value;
 }
 
@@ -55,9 +63,13 @@ type Source = Reading & { conversationId: string; after: { seq: number; epoch: n
 
 const open = ({ services: { log, hub } }: Context, source: Source) => tail(log, hub, source);
 
-/** Frames of one conversation after a cursor, until it is deleted or the reader leaves; null where it is not there for its reader. */
+/**
+ * Frames of one conversation after a cursor, until it is deleted or the reader leaves; null where it is not there for
+ * its reader.
+ */
 async function framesAfter(context: Context, source: Source): Promise<Stream | null> {
-  const isVisible = isVisibleTo(context, source.conversationId); // who has no token is refused here, before anything is open
+  // Who has no token is refused here, before anything is open.
+  const isVisible = isVisibleTo(context, source.conversationId);
   const frames = open(context, source);
   frames.begin(); // the log is read while it is asked whether it may be shown
   let stream: Stream | null = null;
@@ -95,7 +107,9 @@ const upTo = (frame: Frame, seq: number): Frame =>
     seq,
   );
 
-/** The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that. */
+/**
+ * The same frames with the events of one turn; ends after its terminal event, or at once where the cursor is past that.
+ */
 function turnFrames(context: Context, source: Source, turnId: string): Stream {
   let isFirst = true;
   const transform = (frame: Frame): TransformedFrame | Promise<TransformedFrame> => {
@@ -112,7 +126,10 @@ function turnFrames(context: Context, source: Source, turnId: string): Stream {
   return new Stream(context, open(context, source), transform, { eventsAtOnce: source.eventsAtOnce });
 }
 
-/** Whether the turn has ended, and its terminal event lies before the position: one that has just been committed is still to come. */
+/**
+ * Whether the turn has ended, and its terminal event lies before the position: one that has just been committed is
+ * still to come.
+ */
 async function hasEnded({ db, services: { log } }: Context, id: string, seq: number): Promise<boolean> {
   const status = await readStatus(db, id);
   if (status && !isTerminal(status)) return false;
@@ -128,7 +145,9 @@ async function headOf({ services: { log } }: Context, conversationId: string): P
 builder.subscriptionFields((t) => ({
   conversationEvents: t.field({
     type: ConversationFrame,
-    description: 'Replay from `after`, then live, in one gap-free ordered sequence. Without `after` it begins with a SnapshotEvent.',
+    description:
+      'Replay from `after`, then live, in one gap-free ordered sequence. Without `after` it begins with a ' +
+      'SnapshotEvent.',
     args: {
       conversationId: t.arg.id({ required: true, description: 'Global id of the conversation.' }),
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
@@ -137,7 +156,11 @@ builder.subscriptionFields((t) => ({
     subscribe: async (_root, args, context, info) => {
       const conversationId = idOf('Conversation', args.conversationId, 'conversationId');
       const { maxReplay, maxObjects } = context.services;
-      const options = { coalesceMs: parseCoalesce(args.coalesceMs), maxReplay, eventsAtOnce: eventsAtOnce(info, maxObjects) };
+      const options = {
+        coalesceMs: parseCoalesce(args.coalesceMs),
+        maxReplay,
+        eventsAtOnce: eventsAtOnce(info, maxObjects),
+      };
       const stream =
         args.after == null
           ? await framesFromNow(context, conversationId, options)
@@ -149,7 +172,9 @@ builder.subscriptionFields((t) => ({
   }),
   turnEvents: t.field({
     type: ConversationFrame,
-    description: 'The events of one turn, from its beginning or from `after`, then live. Completes by itself after its TurnFinishedEvent.',
+    description:
+      'The events of one turn, from its beginning or from `after`, then live. Completes by itself after its ' +
+      'TurnFinishedEvent.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }),
       after: t.arg({ type: 'EventCursor', description: 'The last cursor that the client has.' }),
@@ -159,8 +184,12 @@ builder.subscriptionFields((t) => ({
       const turn = await findTurn(context.db, context.viewer, idOf('Turn', args.turnId, 'turnId'));
       if (!turn) throw new NotFoundError('turn', args.turnId);
       const { id, conversationId, logStart } = turn;
-      const after = args.after == null ? { seq: Number(logStart), epoch: null } : positionIn(conversationId, args.after);
-      const options = { maxReplay: Number.POSITIVE_INFINITY, eventsAtOnce: eventsAtOnce(info, context.services.maxObjects) };
+      const after =
+        args.after == null ? { seq: Number(logStart), epoch: null } : positionIn(conversationId, args.after);
+      const options = {
+        maxReplay: Number.POSITIVE_INFINITY,
+        eventsAtOnce: eventsAtOnce(info, context.services.maxObjects),
+      };
       const source = { conversationId, after, coalesceMs: parseCoalesce(args.coalesceMs), ...options };
       return streamFor(context, turnFrames(context, source, id));
     },
@@ -168,8 +197,10 @@ builder.subscriptionFields((t) => ({
   }),
   replayTurn: t.field({
     type: ConversationFrame,
-    description: `Shows a turn that has ended once more, at the pace at which it happened: for demonstrations, support and tests of a page. No pause is longer than
-${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objects are as they are now. Completes after the TurnFinishedEvent.`,
+    description:
+      'Plays a turn that has ended once more, at the pace at which it happened: for demonstrations, support and ' +
+      `tests of a page. No pause is longer than ${longestGapMs / 1_000} seconds. Text that was taken back is left out, ` +
+      'and objects are as they are now. Completes after the TurnFinishedEvent.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }),
       speed: t.arg.float({ defaultValue: 1, description: `How many times faster: ${minSpeed} to ${maxSpeed}.` }),
@@ -180,12 +211,17 @@ ${longestGapMs / 1_000} seconds. Text that was taken back is left out, and objec
       const turn = await findTurn(context.db, context.viewer, idOf('Turn', args.turnId, 'turnId'));
       if (!turn) throw new NotFoundError('turn', args.turnId);
       if (!isTerminal(turn.status))
-        throw new ConflictError(`Only a turn that has ended can be replayed; this one is ${turn.status}: read turnEvents.`);
+        throw new ConflictError(
+          `Only a turn that has ended can be replayed; this one is ${turn.status}: read turnEvents.`,
+        );
       const { id: turnId, conversationId, logStart } = turn;
       const { epoch } = await headOf(context, conversationId);
       const replay = { conversationId, epoch, turnId, logStart: Number(logStart), speed };
       const frames = abortable(context.signal, (signal) => {
-        const pacer = { now: () => performance.now(), until: (time: number) => pause(Math.max(0, time - performance.now()), signal) };
+        const pacer = {
+          now: () => performance.now(),
+          until: (time: number) => pause(Math.max(0, time - performance.now()), signal),
+        };
         return replayed(most, replayFrames(context.services.log, replay, pacer, signal));
       });
       return streamFor(context, frames);

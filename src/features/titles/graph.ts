@@ -12,7 +12,9 @@ declare module '../../graph/services.ts' {
 builder.mutationField('generateTitle', (t) =>
   t.field({
     type: ConversationResult.type,
-    description: 'Has a model write a title from the last messages, which replaces the present one, and answers when it is stored.',
+    description:
+      'Has a model write a title from the last messages, which replaces the present one, and answers when it is ' +
+      'stored.',
     args: { id: t.arg.id({ required: true, description: 'Global id of the conversation.' }) },
     resolve: (_root, { id }, context) =>
       ConversationResult.run(context, async ({ viewer, services, signal }) => {

@@ -1,7 +1,8 @@
 /**
  * Tools: what models may call, what they called, and what people allow. Owns tables `tool_call` and `approval`.
- * Promises: a tool that could never work keeps the process from starting; a call has one outcome, and a decision binds the arguments that
- * were shown, once. Who may decide and when a turn goes on is said in `approvals`, how calls are run in `worker`.
+ * Promises: a tool that could never work keeps the process from starting; a call has one outcome, and a decision binds
+ * the arguments that were shown, once. Who may decide and when a turn goes on is said in `approvals`, how calls are run
+ * in `worker`.
  */
 export {
   countAsked,

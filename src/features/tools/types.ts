@@ -45,15 +45,19 @@ export const ToolCall = builder.interfaceType('ToolCall', {
     executionTimeMs: t.int({
       nullable: true,
       description: 'Milliseconds from its first run to its end; null where it did not run.',
-      resolve: ({ startedAt, finishedAt }) => (startedAt && finishedAt ? finishedAt.getTime() - startedAt.getTime() : null),
+      resolve: ({ startedAt, finishedAt }) =>
+        startedAt && finishedAt ? finishedAt.getTime() - startedAt.getTime() : null,
     }),
-    attempts: t.exposeInt('attempts', { description: 'How often the tool was begun for this call: more than once where a worker was lost.' }),
+    attempts: t.exposeInt('attempts', {
+      description: 'How often the tool was begun for this call: more than once where a worker was lost.',
+    }),
     approval: t.field({
       type: Approval,
       nullable: true,
       description: 'The approval that the call needed; null where it needed none.',
       // What is asked is about arguments; who was given none yet must not be given the question.
-      resolve: ({ id, status }, _args, { loaders }) => (status === 'STREAMING_ARGUMENTS' ? null : loaders.callApproval.load(id)),
+      resolve: ({ id, status }, _args, { loaders }) =>
+        status === 'STREAMING_ARGUMENTS' ? null : loaders.callApproval.load(id),
     }),
     message: t.field({
       type: 'Message',
@@ -61,8 +65,18 @@ export const ToolCall = builder.interfaceType('ToolCall', {
       description: 'The answer that it is part of.',
       resolve: ({ messageId }, _args, { loaders }) => loaders.messageRows.load(messageId),
     }),
-    startedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it was first begun.', resolve: ({ startedAt }) => startedAt }),
-    finishedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended.', resolve: ({ finishedAt }) => finishedAt }),
+    startedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was first begun.',
+      resolve: ({ startedAt }) => startedAt,
+    }),
+    finishedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it ended.',
+      resolve: ({ finishedAt }) => finishedAt,
+    }),
   }),
 });
 
@@ -75,7 +89,10 @@ builder.objectRef<Rows['ToolCall']>('GenericToolCall').implement({
 findNodes(
   'ToolCall',
   async (ids, { db, viewer, loaders }) => {
-    const visible = await db.toolCall.findMany({ where: { id: { in: ids }, message: { conversation: visibleTo(viewer) } }, select: { id: true } });
+    const visible = await db.toolCall.findMany({
+      where: { id: { in: ids }, message: { conversation: visibleTo(viewer) } },
+      select: { id: true },
+    });
     return present(
       loaders.toolCallRows,
       visible.map(({ id }) => id),
@@ -86,7 +103,8 @@ findNodes(
 
 export const Approval = builder.prismaObject('Approval', {
   description:
-    'An approval: a person must decide whether a tool may be called with these arguments. The turn waits for it, and occupies no worker meanwhile.',
+    'An approval: a person must decide whether a tool may be called with these arguments. The turn waits for it, ' +
+    'and occupies no worker meanwhile.',
   interfaces: [Node],
   fields: (t) => ({
     id: t.id(globalId('Approval')),
@@ -101,10 +119,15 @@ export const Approval = builder.prismaObject('Approval', {
       resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
     }),
     status: t.field({ type: ApprovalStatus, description: 'Its status.', resolve: ({ status }) => status }),
-    summary: t.string({ description: 'What the call would do, in words for the person who decides.', resolve: charged(({ summary }) => summary) }),
+    summary: t.string({
+      description: 'What the call would do, in words for the person who decides.',
+      resolve: charged(({ summary }) => summary),
+    }),
     risk: t.field({ type: Risk, description: 'How much harm it can do.', resolve: ({ risk }) => risk }),
     argumentsSha256: t.exposeString('argumentsSha256', {
-      description: 'SHA-256 of the arguments, as JSON with sorted keys, in hex. A decision must name it: what was not shown cannot be allowed.',
+      description:
+        'SHA-256 of the arguments, as JSON with sorted keys, in hex. A decision must name it: what was not shown ' +
+        'cannot be allowed.',
     }),
     editedArguments: t.field({
       type: 'JSON',
@@ -112,14 +135,23 @@ export const Approval = builder.prismaObject('Approval', {
       description: 'The arguments that the person put in place of those of the model; null where there are none.',
       resolve: charged(({ id }, _args, { loaders }) => loaders.editedArguments.load(id)),
     }),
-    requestedAt: t.field({ type: 'DateTime', description: 'When it was asked.', resolve: ({ requestedAt }) => requestedAt }),
+    requestedAt: t.field({
+      type: 'DateTime',
+      description: 'When it was asked.',
+      resolve: ({ requestedAt }) => requestedAt,
+    }),
     expiresAt: t.field({
       type: 'DateTime',
       nullable: true,
       description: 'When the approval expires.',
       resolve: ({ expiresAt }) => expiresAt,
     }),
-    decidedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it was decided.', resolve: ({ decidedAt }) => decidedAt }),
+    decidedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was decided.',
+      resolve: ({ decidedAt }) => decidedAt,
+    }),
     decidedBy: t.field({
       type: 'User',
       nullable: true,
@@ -134,7 +166,9 @@ export const Approval = builder.prismaObject('Approval', {
   }),
 });
 
-findNodes('Approval', (ids, { db, viewer }) => db.approval.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }));
+findNodes('Approval', (ids, { db, viewer }) =>
+  db.approval.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }),
+);
 
 export const ApprovalConnection = connectionOf('Approval', Approval);
 

@@ -23,7 +23,15 @@ export function toRecord(error: AppError): ErrorRecord {
   if (error instanceof ProviderError && code === 'CONTENT_FILTERED')
     return { type: 'ContentFilteredError', code, message, retryable, categories: [...error.categories] };
   if (error instanceof ProviderError)
-    return { type: 'ProviderError', code, message, retryable, provider: error.provider, httpStatus: error.httpStatus, requestId: error.requestId };
+    return {
+      type: 'ProviderError',
+      code,
+      message,
+      retryable,
+      provider: error.provider,
+      httpStatus: error.httpStatus,
+      requestId: error.requestId,
+    };
   if (error instanceof ContextTooLongError)
     return { type: 'ContextTooLongError', code, message, retryable, tokens: error.tokens, limit: error.limit };
   return { type: error instanceof ConflictError ? 'ConflictError' : 'InternalError', code, message, retryable };
@@ -45,6 +53,7 @@ export function fromRecord({
   const facts = { code: code as ErrorCode, retryable };
   if (type === 'ProviderError') return new ProviderError(message, { ...facts, provider, httpStatus, requestId });
   if (type === 'ContentFilteredError') return new ContentFilteredError(message, categories);
-  if (type === 'ContextTooLongError') return Object.assign(new ContextTooLongError(tokens ?? 0, limit ?? 0, null), { message });
+  if (type === 'ContextTooLongError')
+    return Object.assign(new ContextTooLongError(tokens ?? 0, limit ?? 0, null), { message });
   return type === 'ConflictError' ? new ConflictError(message, facts) : new InternalError(message);
 }

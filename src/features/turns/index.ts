@@ -1,7 +1,8 @@
 /**
  * Turns: one question and its answer, as those who ask see it: admission, queue, stop, retry. Owns the table `turn`.
- * Promises: the same idempotency key never makes two turns; at most one turn of a conversation runs, the others wait in order; closing a
- * connection never stops a turn; a turn that has ended never changes. Declares `ClaimOnCommit`, which the worker implements.
+ * Promises: the same idempotency key never makes two turns; at most one turn of a conversation runs, the others wait in
+ * order; closing a connection never stops a turn; a turn that has ended never changes. Declares `ClaimOnCommit`, which
+ * the worker implements.
  */
 
 export { finishedEvent, settleQueued } from './ending/settle-queued.ts';
@@ -12,7 +13,15 @@ export { parkTurn, resumeTurn } from './store/parking.ts';
 export { purgeTurns } from './store/purge.ts';
 export { firstOwner, isHeld, moreWait, queuedTurn, rankOwners, runningOf } from './store/queue.sql.ts';
 export { listSteered, listSteering, markSteered } from './store/steering-store.ts';
-export { claimableOf, claimTurns, endTurn, extendLeases, turnsAs, unfinishedOf, unreadSteering } from './store/turn.sql.ts';
+export {
+  claimableOf,
+  claimTurns,
+  endTurn,
+  extendLeases,
+  turnsAs,
+  unfinishedOf,
+  unreadSteering,
+} from './store/turn.sql.ts';
 export {
   findTurn,
   insertTurn,

@@ -17,49 +17,72 @@ const WaitFor = builder.enumType('WaitFor', {
   description: 'How long `sendMessage` waits before it answers.',
   values: {
     ACCEPTED: { description: 'As soon as the turn is stored: subscribe for the answer.' },
-    FINISHED: { description: 'When the turn has ended, or after `timeoutMs`: for those who want one answer from one request.' },
+    FINISHED: {
+      description: 'When the turn has ended, or after `timeoutMs`: for those who want one answer from one request.',
+    },
   },
 });
 
 const WhenBusy = builder.enumType('WhenBusy', {
-  description: 'What happens to the turns of the conversation that have not ended. Without such turns, all values are the same.',
+  description:
+    'What happens to the turns of the conversation that have not ended. Without such turns, all values are the same.',
   values: {
     ENQUEUE: { description: 'The message waits in the queue until they have ended.' },
     REJECT: { description: 'The message is refused with a TurnInProgressError.' },
     INTERRUPT: {
-      description: 'The turn that runs is stopped, and what it has is kept; those that wait are cancelled. The new turn reads all their messages.',
+      description:
+        'The turn that runs is stopped, and what it has is kept; those that wait are cancelled. The new turn reads ' +
+        'all their messages.',
     },
     ROLLBACK: { description: 'They are rolled back: they end as SUPERSEDED, with their messages and answers.' },
     STEER: {
       description:
-        'The turn that runs reads the message before its next step, when it has called tools (TurnSteeredEvent). If it has no further step, the message waits.',
+        'The turn that runs reads the message before its next step, when it has called tools (TurnSteeredEvent). If ' +
+        'it has no further step, the message waits.',
     },
-    MERGE: { description: 'Messages that wait and this one become one message of one turn, with empty lines between them.' },
+    MERGE: {
+      description: 'Messages that wait and this one become one message of one turn, with empty lines between them.',
+    },
   } satisfies Record<WhenBusyPolicy, { description: string }>,
 });
 
-/** How long FINISHED waits when the client does not say, in milliseconds. Many proxies cut a request that is silent for 60 seconds. */
+/**
+ * How long FINISHED waits when the client does not say, in milliseconds. Many proxies cut a request that is silent for
+ * 60 seconds.
+ */
 export const defaultWaitMs = 50_000;
 
 export const SendMessageInput = builder.inputType('SendMessageInput', {
   description: 'A message to send.',
   fields: (t) => ({
-    conversation: t.field({ type: IdOrNewConversation, required: true, description: 'The conversation of the message.' }),
+    conversation: t.field({
+      type: IdOrNewConversation,
+      required: true,
+      description: 'The conversation of the message.',
+    }),
     content: t.field({ type: ContentInput, required: true, description: 'The content.' }),
     idempotencyKey: t.string({
       required: true,
       description:
-        'Made by the client, 1 to 255 characters. Same key and same payload: the first turn. Same key and another payload: IdempotencyConflictError.',
+        'Made by the client, 1 to 255 characters. Same key and same payload: the first turn. Same key and another ' +
+        'payload: IdempotencyConflictError.',
     }),
     parentId: t.id({
       description:
-        'The message that the caller has as the last one of the branch that is shown; a ConflictError where it is not the last any more. Without it the message follows whatever is last.',
+        'The message that the caller has as the last one of the branch that is shown; a ConflictError where it is ' +
+        'not the last any more. Without it the message follows whatever is last.',
     }),
-    whenBusy: t.field({ type: WhenBusy, defaultValue: 'ENQUEUE', description: 'What happens to the turns of the conversation that have not ended.' }),
+    whenBusy: t.field({
+      type: WhenBusy,
+      defaultValue: 'ENQUEUE',
+      description: 'What happens to the turns of the conversation that have not ended.',
+    }),
     generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
     waitFor: t.field({ type: WaitFor, defaultValue: 'ACCEPTED', description: 'How long to wait before the answer.' }),
     timeoutMs: t.int({
-      description: `How long FINISHED waits at the most, in milliseconds: 0 to 600,000; ${defaultWaitMs.toLocaleString('en')} when nothing is said, since many proxies cut at 60,000. The turn goes on after it.`,
+      description:
+        `How long FINISHED waits at the most, in milliseconds: 0 to 600,000; ${defaultWaitMs.toLocaleString('en')} ` +
+        'when nothing is said, since many proxies cut at 60,000. The turn goes on after it.',
     }),
   }),
 });
@@ -81,7 +104,10 @@ export const EditMessageInput = builder.inputType('EditMessageInput', {
     messageId: t.id({ required: true, description: 'Global id of the message of the user.' }),
     content: t.field({ type: ContentInput, required: true, description: 'The new content.' }),
     idempotencyKey: t.string({ required: true, description: key }),
-    rerun: t.boolean({ defaultValue: true, description: 'Whether a model answers it. False: the turn is over when it is admitted.' }),
+    rerun: t.boolean({
+      defaultValue: true,
+      description: 'Whether a model answers it. False: the turn is over when it is admitted.',
+    }),
     generation: t.field({ type: GenerationInput, description: 'How to generate the answer.' }),
   }),
 });
@@ -110,7 +136,10 @@ export const StopTurnInput = builder.inputType('StopTurnInput', {
     target: t.field({ type: StopTarget, required: true, description: 'What to stop.' }),
     seen: t.field({ type: SeenPosition, description: 'What this client had on screen; the stored text is cut there.' }),
     keepPartial: t.boolean({ defaultValue: true, description: 'Whether to keep the text so far.' }),
-    clearQueue: t.boolean({ defaultValue: false, description: 'Whether to cancel the turns that wait in the conversation, too.' }),
+    clearQueue: t.boolean({
+      defaultValue: false,
+      description: 'Whether to cancel the turns that wait in the conversation, too.',
+    }),
   }),
 });
 

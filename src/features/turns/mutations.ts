@@ -1,139 +1,24 @@
-import { encodeEventCursor } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
-import type { Context } from '../../graph/context.ts';
-import { isRefusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
-import { resultUnion } from '../../graph/results.ts';
-import type { Rows } from '../../graph/rows.ts';
-import { type Info, selectsIdOnly } from '../../graph/selection.ts';
-import {
-  ConflictError,
-  ContextTooLongError,
-  ForbiddenError,
-  IdempotencyConflictError,
-  NotFoundError,
-  ProviderError,
-  RateLimitedError,
-  TurnInProgressError,
-  ValidationError,
-} from '../../kernel/errors.ts';
-import { readConversation } from '../conversations/graph.ts';
+import { ValidationError } from '../../kernel/errors.ts';
 import { contentIn } from '../messages/graph.ts';
 import type { Admitted } from './admission/once.ts';
 import type { SendMessage } from './admission/send.ts';
-import { defaultWaitMs, EditMessageInput, RegenerateInput, SendMessageInput, SteerTurnInput, StopTurnInput } from './inputs.ts';
-import { Turn } from './types.ts';
+import {
+  defaultWaitMs,
+  EditMessageInput,
+  RegenerateInput,
+  SendMessageInput,
+  SteerTurnInput,
+  StopTurnInput,
+} from './inputs.ts';
+import { SendMessageResult, type Started, TurnResult } from './results.ts';
 
-type Started = {
-  turnId: string;
-  conversationId: string;
-  messageId: string | null;
-  deduplicated: boolean;
-  waitTimedOut: boolean;
-  from: number;
-  epoch: number;
-};
-
-const turnField = { type: Turn, description: 'The turn as it is now.' } as const;
-const readTurn = async ({ turnId: id }: { turnId: string }, _args: unknown, { db }: Context, info: Info): Promise<Rows['Turn']> =>
-  selectsIdOnly(info) ? ({ id } as Rows['Turn']) : db.turn.findUniqueOrThrow({ where: { id } });
-const cursorOf = async ({ conversationId, from }: { conversationId: string; from: number }, _args: unknown, { loaders }: Context) =>
-  encodeEventCursor({ conversationId, epoch: (await loaders.logHead.load(conversationId))?.epoch ?? 1, seq: from });
-
-const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').implement({
-  description: 'The message is stored and its turn admitted: the answer can no longer be lost.',
-  fields: (t) => ({
-    turn: t.field({ ...turnField, resolve: readTurn }),
-    conversation: t.field({
-      type: 'Conversation',
-      description: 'The conversation.',
-      resolve: ({ conversationId }, _args, context, info) => readConversation(context, conversationId, info),
-    }),
-    userMessage: t.field({
-      type: 'Message',
-      nullable: true,
-      description: 'The message as it was stored.',
-      resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
-    }),
-    deduplicated: t.exposeBoolean('deduplicated', { description: 'Whether an earlier request with this idempotency key had made the turn.' }),
-    waitTimedOut: t.exposeBoolean('waitTimedOut', {
-      description: 'True where `waitFor: FINISHED` gave up before the turn ended: it goes on. The same request with the same key waits again.',
-    }),
-    cursor: t.field({
-      type: 'EventCursor',
-      description: 'Subscribe after this: everything of this turn comes later.',
-      resolve: ({ from: seq, ...at }) => encodeEventCursor({ seq, ...at }),
-    }),
-  }),
+const started = ({ logStart, ...turn }: Admitted, waitTimedOut = false): Started => ({
+  from: logStart,
+  waitTimedOut,
+  ...turn,
 });
-
-builder.objectType(IdempotencyConflictError, {
-  name: 'IdempotencyConflictError',
-  isTypeOf: isRefusal('IdempotencyConflictError'),
-  description: 'The idempotency key was used for another request.',
-  interfaces: ['ApiError' as never],
-  fields: (t) => ({
-    originalTurn: t.field({
-      type: Turn,
-      nullable: true,
-      description: 'The turn that the key belongs to; null where it was deleted.',
-      resolve: ({ originalTurnId }, _args, { db, viewer }) =>
-        db.turn.findFirst({ where: { id: originalTurnId, ownerId: viewer.userId, conversation: { deletedAt: null } } }),
-    }),
-  }),
-});
-
-builder.objectType(TurnInProgressError, {
-  name: 'TurnInProgressError',
-  isTypeOf: isRefusal('TurnInProgressError'),
-  description: 'The conversation has a turn that has not ended.',
-  interfaces: ['ApiError' as never],
-  fields: (t) => ({
-    activeTurn: t.field({
-      type: Turn,
-      description: 'The turn that runs, or the next of those that wait.',
-      resolve: ({ activeTurnId }, _args, { db }) => db.turn.findUniqueOrThrow({ where: { id: activeTurnId } }),
-    }),
-  }),
-});
-
-const TurnSuccess = builder.objectRef<{ turnId: string; conversationId: string; from: number }>('TurnSuccess').implement({
-  description: 'It succeeded.',
-  fields: (t) => ({
-    turn: t.field({ ...turnField, resolve: readTurn }),
-    cursor: t.field({
-      type: 'EventCursor',
-      description: 'Subscribe after this: everything that this request caused comes later.',
-      resolve: cursorOf,
-    }),
-  }),
-});
-
-const turnRefusals = [
-  ValidationError,
-  NotFoundError,
-  ForbiddenError,
-  RateLimitedError,
-  TurnInProgressError,
-  IdempotencyConflictError,
-  ContextTooLongError,
-  ProviderError,
-  ConflictError,
-];
-
-const SendMessageResult = resultUnion('SendMessageResult', {
-  description: 'The turn that was admitted, or the reason why none was.',
-  success: SendMessageSuccess,
-  errors: turnRefusals,
-});
-
-export const TurnResult = resultUnion('TurnResult', {
-  description: 'The turn as it is now, or the reason why nothing was done.',
-  success: TurnSuccess,
-  errors: turnRefusals,
-});
-
-const started = ({ logStart, ...turn }: Admitted, waitTimedOut = false): Started => ({ from: logStart, waitTimedOut, ...turn });
 
 type Sending = typeof SendMessageInput.$inferInput;
 
@@ -155,8 +40,15 @@ builder.mutationFields((t) => ({
   sendMessage: t.field({
     type: SendMessageResult.type,
     description:
-      'Sends a message. A worker gets it answered, whether or not anybody watches. Where a turn of the conversation is running, the message waits in the queue.',
-    args: { input: t.arg({ type: SendMessageInput, required: true, description: 'The message, its conversation, and how to answer.' }) },
+      'Sends a message. A worker gets it answered, whether or not anybody watches. Where a turn of the conversation ' +
+      'is running, the message waits in the queue.',
+    args: {
+      input: t.arg({
+        type: SendMessageInput,
+        required: true,
+        description: 'The message, its conversation, and how to answer.',
+      }),
+    },
     resolve: (_root, { input }, context) =>
       SendMessageResult.run(context, async ({ viewer, services: { turns }, signal }) => {
         const { waitFor, timeoutMs } = input;
@@ -168,8 +60,16 @@ builder.mutationFields((t) => ({
   }),
   regenerate: t.field({
     type: SendMessageResult.type,
-    description: 'Writes another answer to a message. The new answer begins a new branch, which is shown from now on; the old one stays.',
-    args: { input: t.arg({ type: RegenerateInput, required: true, description: 'Which answer, and how to make the new one.' }) },
+    description:
+      'Writes another answer to a message. The new answer begins a new branch, which is shown from now on; the old ' +
+      'one stays.',
+    args: {
+      input: t.arg({
+        type: RegenerateInput,
+        required: true,
+        description: 'Which answer, and how to make the new one.',
+      }),
+    },
     resolve: (_root, { input: { messageId, idempotencyKey, generation } }, context) =>
       SendMessageResult.run(context, async ({ viewer, services: { turns } }) => {
         const target = { messageId: idOf('Message', messageId, 'input.messageId'), givenId: messageId };
@@ -178,41 +78,65 @@ builder.mutationFields((t) => ({
   }),
   editMessage: t.field({
     type: SendMessageResult.type,
-    description: 'Edits a message of the user. The new text begins a new branch; the earlier message and all that followed it stay on theirs.',
-    args: { input: t.arg({ type: EditMessageInput, required: true, description: 'Which message, and what it says instead.' }) },
+    description:
+      'Edits a message of the user. The new text begins a new branch; the earlier message and all that followed it ' +
+      'stay on theirs.',
+    args: {
+      input: t.arg({ type: EditMessageInput, required: true, description: 'Which message, and what it says instead.' }),
+    },
     resolve: (_root, { input: { messageId, content, idempotencyKey, rerun, generation } }, context) =>
       SendMessageResult.run(context, async ({ viewer, services: { turns } }) => {
         const target = { messageId: idOf('Message', messageId, 'input.messageId'), givenId: messageId };
-        const request = { content: contentIn(content), rerun: rerun ?? true, idempotencyKey, generation: generation ?? {} };
+        const request = {
+          content: contentIn(content),
+          rerun: rerun ?? true,
+          idempotencyKey,
+          generation: generation ?? {},
+        };
         return started(await turns.edit(viewer, { ...target, ...request }));
       }),
   }),
   steerTurn: t.field({
     type: TurnResult.type,
     description:
-      'Sends text to a turn that is running. The model reads it before its next step, once its tools are done (TurnSteeredEvent); where there is no further step, another turn answers it.',
+      'Sends text to a turn that is running. The model reads it before its next step, once its tools are done ' +
+      '(TurnSteeredEvent); where there is no further step, another turn answers it.',
     args: { input: t.arg({ type: SteerTurnInput, required: true, description: 'The turn, and the text for it.' }) },
     resolve: (_root, { input: { turnId, content, idempotencyKey } }, context) =>
       TurnResult.run(context, ({ viewer, services: { turns } }) =>
-        turns.steer(viewer, { turnId: idOf('Turn', turnId, 'input.turnId'), givenId: turnId, content: contentIn(content), idempotencyKey }),
+        turns.steer(viewer, {
+          turnId: idOf('Turn', turnId, 'input.turnId'),
+          givenId: turnId,
+          content: contentIn(content),
+          idempotencyKey,
+        }),
       ),
   }),
   stopTurn: t.field({
     type: TurnResult.type,
-    description: `Stops a turn, wherever it runs, and aborts the request to the model. Answers with the settled turn; where its worker takes more than a few
-seconds, with the turn as it is.`,
+    description:
+      'Stops a turn, wherever it runs, and aborts the request to the model. Answers with the settled turn; ' +
+      'where its worker takes more than a few seconds, with the turn as it is.',
     args: { input: t.arg({ type: StopTurnInput, required: true, description: 'Which turn, and what to keep.' }) },
     resolve: (_root, { input: { target, seen, keepPartial, clearQueue } }, context) =>
       TurnResult.run(context, ({ viewer, services: { turns }, signal }) => {
         const what =
           target.turnId == null
-            ? { conversationId: idOf('Conversation', target.conversationId!, 'input.target.conversationId'), givenId: target.conversationId! }
+            ? {
+                conversationId: idOf('Conversation', target.conversationId!, 'input.target.conversationId'),
+                givenId: target.conversationId!,
+              }
             : { turnId: idOf('Turn', target.turnId, 'input.target.turnId'), givenId: target.turnId };
-        if (seen && (seen.length < 0 || seen.partIndex < 0)) throw ValidationError.of('input.seen', 'length and partIndex must not be negative');
+        if (seen && (seen.length < 0 || seen.partIndex < 0))
+          throw ValidationError.of('input.seen', 'length and partIndex must not be negative');
         const position = seen ? { ...seen, messageId: idOf('Message', seen.messageId, 'input.seen.messageId') } : null;
         return turns.stop(
           viewer,
-          { target: what, request: { keepPartial: keepPartial ?? true, seen: position }, clearQueue: clearQueue ?? false },
+          {
+            target: what,
+            request: { keepPartial: keepPartial ?? true, seen: position },
+            clearQueue: clearQueue ?? false,
+          },
           signal,
         );
       }),
@@ -222,15 +146,21 @@ seconds, with the turn as it is.`,
     description: 'Cancels a turn that waits for its turn in the queue. Its message stays; turns after it move up.',
     args: { turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }) },
     resolve: (_root, { turnId }, context) =>
-      TurnResult.run(context, ({ viewer, services: { turns } }) => turns.cancelQueued(viewer, idOf('Turn', turnId, 'turnId'), turnId)),
+      TurnResult.run(context, ({ viewer, services: { turns } }) =>
+        turns.cancelQueued(viewer, idOf('Turn', turnId, 'turnId'), turnId),
+      ),
   }),
   retryTurn: t.field({
     type: TurnResult.type,
     description:
-      'Runs the newest turn of a conversation again, if it failed or was stopped: a new turn for the same message, whose answer takes the place of the old one.',
+      'Runs the newest turn of a conversation again, if it failed or was stopped: a new turn for the same message, ' +
+      'whose answer takes the place of the old one.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the failed turn.' }),
-      idempotencyKey: t.arg.string({ required: true, description: 'Made by the client, 1 to 255 characters; the same key never retries twice.' }),
+      idempotencyKey: t.arg.string({
+        required: true,
+        description: 'Made by the client, 1 to 255 characters; the same key never retries twice.',
+      }),
     },
     resolve: (_root, { turnId, idempotencyKey }, context) =>
       TurnResult.run(context, async ({ viewer, services: { turns } }) =>

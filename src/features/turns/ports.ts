@@ -3,9 +3,15 @@ import type { Transaction } from '../../platform/db.ts';
 /** A turn as the transaction that admits it knows it. */
 export type NewlyAdmitted = { id: string; inputMessageId: string | null };
 
-/** A place for one turn in the worker of this process: the turn is claimed with the commit that admits it. The worker implements it. */
+/**
+ * A place for one turn in the worker of this process: the turn is claimed with the commit that admits it. The worker
+ * implements it.
+ */
 export type ClaimOnCommit = {
-  /** Claims the turn in the transaction that admits it. Called again, with another turn, where that transaction is tried again. */
+  /**
+   * Claims the turn in the transaction that admits it. Called again, with another turn, where that transaction is tried
+   * again.
+   */
   claim(tx: Transaction, turn: NewlyAdmitted): void;
   /** Whether a turn was claimed, as far as is known: the answer of the commit says so. */
   readonly isClaimed: boolean;

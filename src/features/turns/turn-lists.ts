@@ -17,13 +17,15 @@ builder.prismaObjectFields('Conversation', (t) => ({
     type: Turn,
     nullable: true,
     description: 'The turn that runs or waits for somebody; null when none does.',
-    resolve: async ({ id }, _args, { loaders }) => (await loaders.unfinishedTurns.load(id))?.find(({ status }) => status !== 'QUEUED') ?? null,
+    resolve: async ({ id }, _args, { loaders }) =>
+      (await loaders.unfinishedTurns.load(id))?.find(({ status }) => status !== 'QUEUED') ?? null,
   }),
   queuedTurns: t.field({
     type: [Turn],
     extensions: costs({ length: defaultPageSize }),
     description: 'The turns that wait for it, in the order in which they will run; the first 100.',
-    resolve: async ({ id }, _args, { loaders }) => (await loaders.unfinishedTurns.load(id))?.filter(({ status }) => status === 'QUEUED') ?? [],
+    resolve: async ({ id }, _args, { loaders }) =>
+      (await loaders.unfinishedTurns.load(id))?.filter(({ status }) => status === 'QUEUED') ?? [],
   }),
   turns: t.field({
     type: TurnConnection,
@@ -35,9 +37,16 @@ builder.prismaObjectFields('Conversation', (t) => ({
     },
     resolve: async ({ id }, { status, ...args }, { loaders }) => {
       const page = parsePage(list, args);
-      const of = { parentId: id, ...(status ? { only: { sql: 'r.status = ANY(?::turn_status[])', values: status } } : {}) };
+      const of = {
+        parentId: id,
+        ...(status ? { only: { sql: 'r.status = ANY(?::turn_status[])', values: status } } : {}),
+      };
       const rows = await present(loaders.turnRows, await loaders.turns.load({ ...of, page }));
-      return toPage(page, rows, { list, keysOf: ({ ordinal }) => orderKey(ordinal), count: () => loaders.turnCount.load(of) });
+      return toPage(page, rows, {
+        list,
+        keysOf: ({ ordinal }) => orderKey(ordinal),
+        count: () => loaders.turnCount.load(of),
+      });
     },
   }),
 }));
@@ -53,7 +62,9 @@ builder.queryFields((t) => ({
   turnByIdempotencyKey: t.field({
     type: Turn,
     nullable: true,
-    description: "The viewer's turn that was admitted with this key: how a client learns whether a send whose answer was lost had arrived.",
+    description:
+      "The viewer's turn that was admitted with this key: how a client learns whether a send whose answer was lost " +
+      'had arrived.',
     args: { key: t.arg.string({ required: true, description: 'The idempotency key.' }) },
     resolve: (_root, { key }, { db, viewer }) => findTurnByKey(db, viewer, storable(key.slice(0, 300))),
   }),

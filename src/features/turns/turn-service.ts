@@ -21,8 +21,10 @@ const maxWaitMs = 10 * 60_000;
 
 /** Admits, stops and retries turns. Running them is the worker's. */
 export const createTurnService = (deps: TurnServiceDeps) => ({
-  send: async (viewer: Viewer, request: SendMessage): Promise<Admitted> => admitOnce(deps, sendRequest(deps, viewer, request)),
-  retry: (viewer: Viewer, request: OfTurn & { idempotencyKey: string }): Promise<Admitted> => retry(deps, viewer, request),
+  send: async (viewer: Viewer, request: SendMessage): Promise<Admitted> =>
+    admitOnce(deps, sendRequest(deps, viewer, request)),
+  retry: (viewer: Viewer, request: OfTurn & { idempotencyKey: string }): Promise<Admitted> =>
+    retry(deps, viewer, request),
   regenerate: async (viewer: Viewer, { messageId, givenId, ...request }: OfMessage<Regenerate>): Promise<Admitted> => {
     const target = await findTarget(deps, viewer, messageId, givenId);
     return admitOnce(deps, regenerateRequest(deps, viewer, { ...request, target }));
@@ -33,27 +35,37 @@ export const createTurnService = (deps: TurnServiceDeps) => ({
   },
   steer: (viewer: Viewer, request: Steer): Promise<Changed> => steer(deps, viewer, request),
   /** Waits until a turn has ended, for `timeoutMs` at the most. False: it still goes on. */
-  finished: (turnId: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> => waitForEnd(deps, turnId, timeoutMs, signal),
+  finished: (turnId: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> =>
+    waitForEnd(deps, turnId, timeoutMs, signal),
   /** Refuses a wait that is too long, before anything is done. */
   checkWait(timeoutMs: number): void {
     if (timeoutMs >= 0 && timeoutMs <= maxWaitMs) return;
     throw ValidationError.of('input.timeoutMs', `must be between 0 and ${maxWaitMs}, but is ${timeoutMs}`);
   },
   /** Cancels a turn that no worker has begun. */
-  cancelQueued: (viewer: Viewer, turnId: string, givenId: string): Promise<Changed> => cancelQueued(deps, viewer, turnId, givenId),
+  cancelQueued: (viewer: Viewer, turnId: string, givenId: string): Promise<Changed> =>
+    cancelQueued(deps, viewer, turnId, givenId),
   /** Stops a turn, whoever runs it, and waits a moment for it to settle. */
-  stop: (viewer: Viewer, request: StopTurn, signal: AbortSignal): Promise<Changed> => stopTurn(deps, viewer, request, signal),
+  stop: (viewer: Viewer, request: StopTurn, signal: AbortSignal): Promise<Changed> =>
+    stopTurn(deps, viewer, request, signal),
 });
 
 export type TurnService = ReturnType<typeof createTurnService>;
 
-async function retry(deps: TurnServiceDeps, viewer: Viewer, { turnId, givenId, idempotencyKey }: OfTurn & { idempotencyKey: string }) {
+async function retry(
+  deps: TurnServiceDeps,
+  viewer: Viewer,
+  { turnId, givenId, idempotencyKey }: OfTurn & { idempotencyKey: string },
+) {
   const turn = await findWholeTurn(deps.database.prisma, viewer, turnId);
   if (!turn) throw new NotFoundError('turn', givenId);
   return admitOnce(deps, retryRequest(deps, viewer, { turn, givenId, idempotencyKey }));
 }
 
-/** Tells a turn that runs something, which it reads before its next step; where it has none, a turn of its own answers it. */
+/**
+ * Tells a turn that runs something, which it reads before its next step; where it has none, a turn of its own answers
+ * it.
+ */
 async function steer(deps: TurnServiceDeps, viewer: Viewer, { turnId, givenId, ...request }: Steer): Promise<Changed> {
   const turn = await findTurn(deps.database.prisma, viewer, turnId);
   if (!turn) throw new NotFoundError('turn', givenId);
@@ -63,7 +75,12 @@ async function steer(deps: TurnServiceDeps, viewer: Viewer, { turnId, givenId, .
   return { turnId, conversationId: turn.conversationId, from };
 }
 
-async function findTarget(deps: TurnServiceDeps, viewer: Viewer, messageId: string, givenId: string): Promise<Regenerate['target']> {
+async function findTarget(
+  deps: TurnServiceDeps,
+  viewer: Viewer,
+  messageId: string,
+  givenId: string,
+): Promise<Regenerate['target']> {
   const message = await findMessage(deps.database.prisma, viewer, messageId);
   if (!message) throw new NotFoundError('message', givenId);
   return { messageId, givenId, conversationId: message.conversationId };

@@ -26,12 +26,16 @@ export const Turn = builder.prismaObject('Turn', {
     }),
     trigger: t.field({ type: TurnTrigger, description: 'What began the turn.', resolve: ({ trigger }) => trigger }),
     status: t.field({ type: TurnStatus, description: 'Its status.', resolve: ({ status }) => status }),
-    isTerminal: t.boolean({ description: 'Whether it has ended; then it never changes.', resolve: ({ status }) => isTerminal(status) }),
+    isTerminal: t.boolean({
+      description: 'Whether it has ended; then it never changes.',
+      resolve: ({ status }) => isTerminal(status),
+    }),
     input: t.field({
       type: 'Message',
       nullable: true,
       description: 'The message that it answers.',
-      resolve: ({ inputMessageId }, _args, { loaders }) => (inputMessageId ? loaders.messageRows.load(inputMessageId) : null),
+      resolve: ({ inputMessageId }, _args, { loaders }) =>
+        inputMessageId ? loaders.messageRows.load(inputMessageId) : null,
     }),
     output: t.field({
       type: ['Message'],
@@ -42,7 +46,8 @@ export const Turn = builder.prismaObject('Turn', {
       type: 'Message',
       nullable: true,
       description: 'Its answer, once the turn has ended; null where there is none.',
-      resolve: async ({ id, status }, _args, { loaders }) => (isTerminal(status) ? ((await loaders.turnMessages.load(id))?.at(-1) ?? null) : null),
+      resolve: async ({ id, status }, _args, { loaders }) =>
+        isTerminal(status) ? ((await loaders.turnMessages.load(id))?.at(-1) ?? null) : null,
     }),
     toolsExecuted: t.stringList({
       description: 'Names of the tools that ran.',
@@ -58,7 +63,8 @@ export const Turn = builder.prismaObject('Turn', {
     queuePosition: t.int({
       nullable: true,
       description: 'How many unfinished turns of the conversation are before it; null when it does not wait.',
-      resolve: async ({ id, status }, _args, { loaders }) => (status === 'QUEUED' ? await loaders.queuePosition.load(id) : null),
+      resolve: async ({ id, status }, _args, { loaders }) =>
+        status === 'QUEUED' ? await loaders.queuePosition.load(id) : null,
     }),
     finishReason: t.field({
       type: FinishReason,
@@ -84,7 +90,11 @@ export const Turn = builder.prismaObject('Turn', {
       description: 'Sums over its rows of the ledger.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.turnTotals.load(id)) ?? noTotals,
     }),
-    createdAt: t.field({ type: 'DateTime', description: 'When it was admitted.', resolve: ({ createdAt }) => createdAt }),
+    createdAt: t.field({
+      type: 'DateTime',
+      description: 'When it was admitted.',
+      resolve: ({ createdAt }) => createdAt,
+    }),
     startedAt: t.field({
       type: 'DateTime',
       nullable: true,
@@ -97,11 +107,18 @@ export const Turn = builder.prismaObject('Turn', {
       description: 'When the first text of the answer that counts arrived; set when the turn ends.',
       resolve: ({ firstTokenAt }) => firstTokenAt,
     }),
-    finishedAt: t.field({ type: 'DateTime', nullable: true, description: 'When it ended.', resolve: ({ finishedAt }) => finishedAt }),
+    finishedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it ended.',
+      resolve: ({ finishedAt }) => finishedAt,
+    }),
   }),
 });
 
-findNodes('Turn', (ids, { db, viewer }) => db.turn.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }));
+findNodes('Turn', (ids, { db, viewer }) =>
+  db.turn.findMany({ where: { id: { in: ids }, conversation: visibleTo(viewer) } }),
+);
 
 export const TurnConnection = connectionOf('Turn', Turn);
 

@@ -9,8 +9,13 @@ export type Priced = {
   at?: Date;
 };
 
-/** Fictitious: the scripted model costs nothing, but costs, budgets and reports are to be seen without a key. USD per million tokens. */
-const fictitious: Readonly<Record<string, { input: number; output: number }>> = { 'scripted/scripted-1': { input: 1, output: 2 } };
+/**
+ * Fictitious: the scripted model costs nothing, but costs, budgets and reports are to be seen without a key. USD per
+ * million tokens.
+ */
+const fictitious: Readonly<Record<string, { input: number; output: number }>> = {
+  'scripted/scripted-1': { input: 1, output: 2 },
+};
 
 /**
  * What a call costs by the public price list: US dollars as a decimal with six digits, rounded half up.
@@ -26,7 +31,9 @@ export function priceOf({ provider, model, usage, at }: Priced): string | null {
   return dollars(price.total_price);
 }
 
-/** The price list throws on counts that contradict one another; a provider's mistake must not cost us the ledger's row. */
+/**
+ * The price list throws on counts that contradict one another; a provider's mistake must not cost us the ledger's row.
+ */
 function clamped({ inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens }: ModelUsage) {
   const input = whole(inputTokens);
   const cached = Math.min(input, whole(cachedInputTokens));

@@ -16,12 +16,30 @@ const average = (sum: number, { requests }: TotalsRecord): number => (requests =
 export const UsageTotals = builder.objectRef<TotalsRecord>('UsageTotals').implement({
   description: 'Sums over rows of the ledger.',
   fields: (t) => ({
-    inputTokens: t.field({ type: 'BigInt', description: 'Tokens of the prompts.', resolve: ({ inputTokens }) => inputTokens }),
-    outputTokens: t.field({ type: 'BigInt', description: 'Tokens of the answers.', resolve: ({ outputTokens }) => outputTokens }),
-    totalTokens: t.field({ type: 'BigInt', description: 'Tokens of prompt and answer together.', resolve: ({ totalTokens }) => totalTokens }),
-    costUsd: t.field({ type: 'Decimal', description: 'US dollars, over the calls whose price is known.', resolve: ({ costUsd }) => costUsd }),
+    inputTokens: t.field({
+      type: 'BigInt',
+      description: 'Tokens of the prompts.',
+      resolve: ({ inputTokens }) => inputTokens,
+    }),
+    outputTokens: t.field({
+      type: 'BigInt',
+      description: 'Tokens of the answers.',
+      resolve: ({ outputTokens }) => outputTokens,
+    }),
+    totalTokens: t.field({
+      type: 'BigInt',
+      description: 'Tokens of prompt and answer together.',
+      resolve: ({ totalTokens }) => totalTokens,
+    }),
+    costUsd: t.field({
+      type: 'Decimal',
+      description: 'US dollars, over the calls whose price is known.',
+      resolve: ({ costUsd }) => costUsd,
+    }),
     requests: t.exposeInt('requests', { description: 'How many calls.' }),
-    unpricedRequests: t.exposeInt('unpricedRequests', { description: 'How many of them have no known price and are not in `costUsd`.' }),
+    unpricedRequests: t.exposeInt('unpricedRequests', {
+      description: 'How many of them have no known price and are not in `costUsd`.',
+    }),
     averageTokensPerRequest: t.float({
       description: 'Tokens of one call; 0 where there was none.',
       resolve: (totals) => average(totals.totalTokens, totals),
@@ -32,8 +50,14 @@ export const UsageTotals = builder.objectRef<TotalsRecord>('UsageTotals').implem
       resolve: ({ costUsd, requests, unpricedRequests }) =>
         (requests > unpricedRequests ? Number(costUsd) / (requests - unpricedRequests) : 0).toFixed(6),
     }),
-    averageInputTokens: t.float({ description: 'Prompt tokens of one call.', resolve: (totals) => average(totals.inputTokens, totals) }),
-    averageOutputTokens: t.float({ description: 'Tokens of the answer of one call.', resolve: (totals) => average(totals.outputTokens, totals) }),
+    averageInputTokens: t.float({
+      description: 'Prompt tokens of one call.',
+      resolve: (totals) => average(totals.inputTokens, totals),
+    }),
+    averageOutputTokens: t.float({
+      description: 'Tokens of the answer of one call.',
+      resolve: (totals) => average(totals.outputTokens, totals),
+    }),
   }),
 });
 
@@ -52,7 +76,8 @@ const Usage = builder.prismaObject('Usage', {
       type: 'Conversation',
       nullable: true,
       description: 'The conversation for which it was made; null when that was deleted.',
-      resolve: ({ conversationId }, _args, { db, viewer }) => (conversationId ? findOwn(db, viewer, conversationId) : null),
+      resolve: ({ conversationId }, _args, { db, viewer }) =>
+        conversationId ? findOwn(db, viewer, conversationId) : null,
     }),
     message: t.field({
       type: 'Message',
@@ -60,7 +85,10 @@ const Usage = builder.prismaObject('Usage', {
       description: 'The message that it wrote.',
       resolve: ({ messageId }, _args, { loaders }) => (messageId ? loaders.messageRows.load(messageId) : null),
     }),
-    sessionId: t.exposeString('sessionId', { nullable: true, description: 'The `sessionId` of the conversation, kept when that is deleted.' }),
+    sessionId: t.exposeString('sessionId', {
+      nullable: true,
+      description: 'The `sessionId` of the conversation, kept when that is deleted.',
+    }),
     kind: t.field({ type: UsageKind, description: 'The purpose of the call.', resolve: ({ kind }) => kind }),
     source: t.field({ type: UsageSource, description: 'Who counted the tokens.', resolve: ({ source }) => source }),
     provider: t.exposeString('provider', { description: 'The provider.' }),
@@ -73,18 +101,33 @@ const Usage = builder.prismaObject('Usage', {
     totalTokens: t.exposeInt('totalTokens', { description: 'Prompt and answer together.' }),
     costUsd: t.field({
       type: 'Decimal',
-      description: 'US dollars, rounded to the micro-dollar. Where no price is known it counts as "0.000000" here and in sums; `isPriced` tells.',
+      description:
+        'US dollars, rounded to the micro-dollar. Where no price is known it counts as "0.000000" here and in sums; ' +
+        '`isPriced` tells.',
       resolve: ({ costUsd }) => costUsd?.toFixed(6) ?? '0.000000',
     }),
-    isPriced: t.boolean({ description: 'Whether the price of the model is known. It is never guessed.', resolve: ({ costUsd }) => costUsd !== null }),
-    requestId: t.exposeString('requestId', { nullable: true, description: "The provider's id of the request, for its support." }),
-    responseTimeMs: t.exposeInt('responseTimeMs', { nullable: true, description: 'Milliseconds from the request to its end.' }),
+    isPriced: t.boolean({
+      description: 'Whether the price of the model is known. It is never guessed.',
+      resolve: ({ costUsd }) => costUsd !== null,
+    }),
+    requestId: t.exposeString('requestId', {
+      nullable: true,
+      description: "The provider's id of the request, for its support.",
+    }),
+    responseTimeMs: t.exposeInt('responseTimeMs', {
+      nullable: true,
+      description: 'Milliseconds from the request to its end.',
+    }),
     metadata: t.field({
       type: 'JSON',
       description: 'Labels of the application, as JSON.',
       resolve: charged(({ id }, _args, { loaders }) => loaders.usageMetadata.load(id)),
     }),
-    createdAt: t.field({ type: 'DateTime', description: 'When it was recorded.', resolve: ({ createdAt }) => createdAt }),
+    createdAt: t.field({
+      type: 'DateTime',
+      description: 'When it was recorded.',
+      resolve: ({ createdAt }) => createdAt,
+    }),
   }),
 });
 

@@ -33,15 +33,44 @@ export type Booked = {
 };
 
 /**
- * Adds a row to the ledger, and the call to the sums of its conversation and its user: those last, since a user may have many turns that end
- * at once. A second row for the same call is refused by the database. The id is made from the time of the transaction by the database's clock, since ids are what lists of the ledger are ordered by.
+ * Adds a row to the ledger, and the call to the sums of its conversation and its user: those last, since a user may
+ * have many turns that end at once. A second row for the same call is refused by the database. The id is made from the
+ * time of the transaction by the database's clock, since ids are what lists of the ledger are ordered by.
  */
 export async function bookCall(tx: Transaction, at: Date, entry: LedgerEntry): Promise<Booked> {
-  const { userId, conversationId, messageId, turnId, attempt, sessionId, kind, source, provider, model, requestId, responseTimeMs } = entry;
-  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd } = entry;
+  const {
+    userId,
+    conversationId,
+    messageId,
+    turnId,
+    attempt,
+    sessionId,
+    kind,
+    source,
+    provider,
+    model,
+    requestId,
+    responseTimeMs,
+  } = entry;
+  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd } =
+    entry;
   const id = uuidv7({ msecs: at.getTime() });
   const [row] = await tx.query<{ tokens: string; cost: string } & TotalsRecord>(insertEntry, [
-    ...[id, userId, conversationId, messageId, turnId, attempt, sessionId, kind, source, provider, model, requestId, responseTimeMs],
+    ...[
+      id,
+      userId,
+      conversationId,
+      messageId,
+      turnId,
+      attempt,
+      sessionId,
+      kind,
+      source,
+      provider,
+      model,
+      requestId,
+      responseTimeMs,
+    ],
     ...[inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd],
   ]);
   if (userId !== null) addTokens(tx, userId, totalTokens);
@@ -57,22 +86,39 @@ export const usageEvent = ({ id: usageId, conversationTokens, conversationCost }
   conversationCost,
 });
 
-const sums = `coalesce(sum(input_tokens), 0)::bigint AS "inputTokens", coalesce(sum(output_tokens), 0)::bigint AS "outputTokens",
-  coalesce(sum(total_tokens), 0)::bigint AS "totalTokens", coalesce(sum(cost_usd), 0)::numeric(18, 6)::text AS "costUsd",
+const sums = `coalesce(sum(input_tokens), 0)::bigint AS "inputTokens", coalesce(sum(output_tokens),
+  0)::bigint AS "outputTokens",
+  coalesce(sum(total_tokens), 0)::bigint AS "totalTokens", coalesce(sum(cost_usd), 0)::numeric(18,
+    6)::text AS "costUsd",
   count(*) AS requests, count(*) FILTER (WHERE cost_usd IS NULL) AS "unpricedRequests"`;
 
-/** The parts of one statement see the table as it was before: the sums of the turn are of what was there and of what is added. */
+const ofCall = {
+  conversation: '$3::uuid',
+  tokens: '$19::int',
+  cost: '$20::numeric',
+  isChat: "$8::usage_kind = 'CHAT'",
+};
+
+/**
+ * The parts of one statement see the table as it was before: the sums of the turn are of what was there and of what is
+ * added.
+ */
 const insertEntry = `
 WITH booked AS (
-  INSERT INTO usage (id, user_id, conversation_id, message_id, turn_id, attempt, session_id, kind, source, provider, model, request_id,
-    response_time_ms, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, total_tokens, cost_usd)
-  VALUES ($1, $2::uuid, $3::uuid, $4, $5::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::int, $20::numeric)
+  INSERT INTO usage (id, user_id, conversation_id, message_id, turn_id, attempt, session_id, kind, source,
+    provider, model, request_id,
+    response_time_ms, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens,
+      reasoning_tokens, total_tokens, cost_usd)
+  VALUES ($1, $2::uuid, $3::uuid, $4, $5::uuid, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+    $19::int, $20::numeric)
   RETURNING input_tokens, output_tokens, total_tokens, cost_usd
 ), talk AS (
-  ${addTotals({ conversation: '$3::uuid', tokens: '$19::int', cost: '$20::numeric', isChat: "$8::usage_kind = 'CHAT'" })}
+
+    ${addTotals(ofCall)}
 ), of_turn AS (
   SELECT ${sums} FROM (
-    SELECT input_tokens, output_tokens, total_tokens, cost_usd FROM usage WHERE turn_id = $5::uuid UNION ALL SELECT * FROM booked) AS rows
+    SELECT input_tokens, output_tokens, total_tokens, cost_usd FROM usage WHERE turn_id = $5::uuid UNION ALL
+      SELECT * FROM booked) AS rows
 )
 SELECT * FROM talk, of_turn`;
 
@@ -87,16 +133,28 @@ const ofConversation = {
 export const unlinkUsage = (tx: Tx, conversationId: string, after: string | null, limit: number): Promise<Slice> =>
   changeSlice(tx, ofConversation, { conversationId, after, limit });
 
-export const noTotals: TotalsRecord = { inputTokens: 0, outputTokens: 0, totalTokens: 0, costUsd: '0.000000', requests: 0, unpricedRequests: 0 };
+export const noTotals: TotalsRecord = {
+  inputTokens: 0,
+  outputTokens: 0,
+  totalTokens: 0,
+  costUsd: '0.000000',
+  requests: 0,
+  unpricedRequests: 0,
+};
 
 /** The sums of the ledger for each of these turns, in one statement; a turn without rows has zeros. */
-export const sumByTurn = (tx: Tx, turnIds: readonly string[]): Promise<Map<string, TotalsRecord>> => sumBy(tx, 'turn_id', turnIds);
+export const sumByTurn = (tx: Tx, turnIds: readonly string[]): Promise<Map<string, TotalsRecord>> =>
+  sumBy(tx, 'turn_id', turnIds);
 
 /** The same for the whole ledgers of conversations. */
 export const sumByConversation = (tx: Tx, conversationIds: readonly string[]): Promise<Map<string, TotalsRecord>> =>
   sumBy(tx, 'conversation_id', conversationIds);
 
-async function sumBy(tx: Tx, column: 'turn_id' | 'conversation_id', ids: readonly string[]): Promise<Map<string, TotalsRecord>> {
+async function sumBy(
+  tx: Tx,
+  column: 'turn_id' | 'conversation_id',
+  ids: readonly string[],
+): Promise<Map<string, TotalsRecord>> {
   const rows = await tx.query<TotalsRecord & { key: string }>(
     `SELECT ${column} AS key, ${sums} FROM usage WHERE ${column} = ANY($1::uuid[]) GROUP BY ${column}`,
     [ids],
@@ -119,7 +177,10 @@ export async function findUsageOfTurns(db: Db, turnIds: readonly string[]) {
 /** The labels of calls, which may be large, for answers. */
 export const createUsageMetadata = ({ prisma, query }: Pick<Database, 'prisma' | 'query'>) => ({
   lengths: (ids: readonly string[]) =>
-    query<{ id: string; bytes: number }>('SELECT id, octet_length(metadata::text) AS bytes FROM usage WHERE id = ANY($1::uuid[])', [ids]),
+    query<{ id: string; bytes: number }>(
+      'SELECT id, octet_length(metadata::text) AS bytes FROM usage WHERE id = ANY($1::uuid[])',
+      [ids],
+    ),
   async values(ids: readonly string[]): Promise<Map<string, unknown>> {
     const rows = await prisma.usage.findMany({ where: { id: { in: [...ids] } }, select: { id: true, metadata: true } });
     return new Map(rows.map(({ id, metadata }) => [id, metadata]));

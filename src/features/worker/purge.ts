@@ -7,11 +7,15 @@ import { dropRequests } from '../side-calls/index.ts';
 import { purgeTurns, unfinishedOf } from '../turns/index.ts';
 import { unlinkUsage } from '../usage/index.ts';
 
-type Step = { limit: number; change: (tx: Tx, conversationId: string, after: string | null, limit: number) => Promise<Slice> };
+type Step = {
+  limit: number;
+  change: (tx: Tx, conversationId: string, after: string | null, limit: number) => Promise<Slice>;
+};
 
 /**
- * What hangs on what goes last, so that no cascade removes more than a few rows. The limits keep each statement to some tens of
- * milliseconds on the embedded database too, which does nothing else meanwhile: a message or a turn is looked for in many tables, an event in none.
+ * What hangs on what goes last, so that no cascade removes more than a few rows. The limits keep each statement to some
+ * tens of milliseconds on the embedded database too, which does nothing else meanwhile: a message or a turn is looked
+ * for in many tables, an event in none.
  */
 const steps: Step[] = [
   { limit: 5_000, change: purgeEvents },
@@ -21,8 +25,8 @@ const steps: Step[] = [
 ];
 
 /**
- * Removes deleted conversations for good, the one deleted first before the others, in slices of bounded size. Between two slices others
- * have the connection, and an abort ends it: what is left is found by the next sweep.
+ * Removes deleted conversations for good, the one deleted first before the others, in slices of bounded size. Between
+ * two slices others have the connection, and an abort ends it: what is left is found by the next sweep.
  */
 export async function purgeDeleted(database: Database, conversations: number, signal: AbortSignal): Promise<void> {
   for (const { id } of await findPurgeable(database, conversations, unfinishedOf)) {

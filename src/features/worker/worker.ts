@@ -32,8 +32,8 @@ export type Worker = LocalWorker & {
   readonly running: number;
   start(): void;
   /**
-   * In place of `start`: runs this turn, which was reserved for it, and then whatever else must run alone, one after the other. Resolves when there
-   * is none any more.
+   * In place of `start`: runs this turn, which was reserved for it, and then whatever else must run alone, one after
+   * the other. Resolves when there is none any more.
    */
   runIsolated(first: IsolatedTurn): Promise<void>;
   /** Takes no more turns, lets the running ones finish for `graceMs`, and hands the rest to other workers. */
@@ -41,8 +41,8 @@ export type Worker = LocalWorker & {
 };
 
 /**
- * Claims turns while it has room, runs them, and keeps their leases. A nudge makes it look at once; without one it looks every
- * `pollMs`, so that a lost hint or a dead worker delays a turn and nothing more.
+ * Claims turns while it has room, runs them, and keeps their leases. A nudge makes it look at once; without one it
+ * looks every `pollMs`, so that a lost hint or a dead worker delays a turn and nothing more.
  */
 export const createWorker = (deps: WorkerDeps): Worker => new TurnWorker(deps);
 
@@ -64,7 +64,11 @@ class TurnWorker implements Worker {
   constructor(deps: WorkerDeps) {
     const { database, pace, logger } = deps;
     this.deps = deps;
-    this.compactor = createCompactor({ database, pace, onFault: (err) => logger.warn({ err }, 'the log of a turn was not compacted yet') });
+    this.compactor = createCompactor({
+      database,
+      pace,
+      onFault: (err) => logger.warn({ err }, 'the log of a turn was not compacted yet'),
+    });
     const jobDeps: TurnJobDeps = { ...deps, compactor: this.compactor };
     this.turns = new RunningTurns({
       ...deps,
@@ -138,9 +142,14 @@ class TurnWorker implements Worker {
     const { signal } = this.stopping;
     this.listen();
     this.loops = this.keepLeases();
-    for (let turn: IsolatedTurn | undefined = first; turn && !signal.aborted; [turn] = await reserveIsolated(database, 1)) {
+    for (
+      let turn: IsolatedTurn | undefined = first;
+      turn && !signal.aborted;
+      [turn] = await reserveIsolated(database, 1)
+    ) {
       // Its rows may be locked just now. What was taken up by somebody else is not to be had at all.
-      for (let tries = 0; tries < 20 && !(await this.claims.runIsolated(turn)); tries++) await pause(leaseMs / 40, signal);
+      for (let tries = 0; tries < 20 && !(await this.claims.runIsolated(turn)); tries++)
+        await pause(leaseMs / 40, signal);
     }
   }
 
@@ -150,7 +159,8 @@ class TurnWorker implements Worker {
     const isolated = this.isolation.drain();
     const patience = new AbortController();
     const grace = pause(graceMs, patience.signal);
-    await Promise.race([Promise.allSettled([this.claiming, this.claims.settled()]), grace]); // a claim that is under way still brings a turn
+    // A claim that is under way still brings a turn.
+    await Promise.race([Promise.allSettled([this.claiming, this.claims.settled()]), grace]);
     await Promise.race([this.turns.ended(), grace]);
     patience.abort();
     const unfinished = await this.turns.handOver();
@@ -178,7 +188,9 @@ class TurnWorker implements Worker {
     this.unlisten = bus.onSignal((signal) => {
       if (signal.kind === 'turn-waiting') bell.ring();
       else if (signal.kind === 'turn-stop' && this.turns.has(signal.turnId))
-        this.turns.renewLeases().catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
+        this.turns
+          .renewLeases()
+          .catch((err: unknown) => logger.warn({ err }, 'worker: stop was not read; the next renewal reads it'));
     });
   }
 
@@ -211,7 +223,11 @@ class TurnWorker implements Worker {
     await purgeDeleted(database, 10, signal);
   }
 
-  private async repeat(every: (signal: AbortSignal) => Promise<unknown>, work: () => Promise<void>, until: AbortSignal): Promise<void> {
+  private async repeat(
+    every: (signal: AbortSignal) => Promise<unknown>,
+    work: () => Promise<void>,
+    until: AbortSignal,
+  ): Promise<void> {
     while (!until.aborted) {
       await work().catch((err: unknown) => this.deps.logger.warn({ err }, 'worker: will try again'));
       await every(until);

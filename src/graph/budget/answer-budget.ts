@@ -8,7 +8,10 @@ const objectBytes = 1_000;
 /** An answer of some hundred objects is not waited for. */
 const largeShape = 500 * objectBytes;
 
-/** What may be read at once of rows whose lengths are not known yet, in bytes: they are asked for together with their lengths. */
+/**
+ * What may be read at once of rows whose lengths are not known yet, in bytes: they are asked for together with their
+ * lengths.
+ */
 export const unmeasured = 256_000;
 
 /** Measuring a text of so many UTF-16 units costs more than finding it again. */
@@ -21,8 +24,9 @@ const jsonBytes = (value: unknown): number => (value === undefined ? 0 : Buffer.
 type Recipient = { user: string; cut(): void };
 
 /**
- * The budget of one answer. It counts what is read for it and what it will hold, takes as much from the shares of its user and of the process
- * before anything is read or written, and gives it back when the answer has been sent. Refuses with an `AnswerTooLargeError`.
+ * The budget of one answer. It counts what is read for it and what it will hold, takes as much from the shares of its
+ * user and of the process before anything is read or written, and gives it back when the answer has been sent. Refuses
+ * with an `AnswerTooLargeError`.
  */
 export class AnswerBudget implements Holder {
   readonly user: string;
@@ -67,8 +71,8 @@ export class AnswerBudget implements Holder {
   }
 
   /**
-   * Before anything is read for it: an answer of many objects takes what it may hold at the most, so that few of them are made at once, and
-   * none waits half made. Between two of them everybody else is served.
+   * Before anything is read for it: an answer of many objects takes what it may hold at the most, so that few of them
+   * are made at once, and none waits half made. Between two of them everybody else is served.
    */
   async begin(): Promise<void> {
     if (this.shape < largeShape) return;
@@ -83,7 +87,9 @@ export class AnswerBudget implements Holder {
     return this.fits(this.written);
   }
 
-  /** So many bytes will at least be charged further on; false where that is too much already. It is not charged by this. */
+  /**
+   * So many bytes will at least be charged further on; false where that is too much already. It is not charged by this.
+   */
   foresee(bytes: number): boolean {
     this.foreseen += bytes;
     return this.fits(this.foreseen);
@@ -121,7 +127,10 @@ export class AnswerBudget implements Holder {
     }
   }
 
-  /** The answer is made: takes what is missing before it is written, gives back what was too much, and waits for its reader from now on. */
+  /**
+   * The answer is made: takes what is missing before it is written, gives back what was too much, and waits for its
+   * reader from now on.
+   */
   async complete(): Promise<void> {
     if (this.written + this.read === 0 && this.held === 0) return; // it holds nothing but a few short fields
     this.ahead = 0;

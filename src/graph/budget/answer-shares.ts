@@ -19,7 +19,9 @@ const usual: Patience = { waitMs: 5_000, slowMs: 10_000, lookMs: 500 };
 const maxWaitingOfUser = 1_000;
 const maxWaiting = 5_000;
 
-/** Of somebody's answers under way: what they hold, how many wait, and the bytes that these have in memory meanwhile. */
+/**
+ * Of somebody's answers under way: what they hold, how many wait, and the bytes that these have in memory meanwhile.
+ */
 type Use = { held: number; waiting: number; carried: number };
 
 /** An answer that holds a share. */
@@ -35,12 +37,20 @@ export type Holder = {
   cut(): void;
 };
 
-type Waiter = { holder: Holder; bytes: number; carried: number; resolve(): void; reject(error: AnswerTooLargeError): void; timer: NodeJS.Timeout };
+type Waiter = {
+  holder: Holder;
+  bytes: number;
+  carried: number;
+  resolve(): void;
+  reject(error: AnswerTooLargeError): void;
+  timer: NodeJS.Timeout;
+};
 
 /**
- * The shares of users and of the process. Whoever finds no room waits in line for a while: an answer that is half made first, then whoever
- * holds least, so that somebody who asks for much waits behind everybody else. An answer that is small may use the last quarter of the
- * process, which larger ones leave free. Where others wait, an answer whose reader takes it too slowly is cut off.
+ * The shares of users and of the process. Whoever finds no room waits in line for a while: an answer that is half made
+ * first, then whoever holds least, so that somebody who asks for much waits behind everybody else. An answer that is
+ * small may use the last quarter of the process, which larger ones leave free. Where others wait, an answer whose
+ * reader takes it too slowly is cut off.
  */
 export class AnswerShares {
   readonly limits: AnswerLimits;
@@ -66,7 +76,8 @@ export class AnswerShares {
   /** Takes so many more bytes for an answer. Null: it has them. Rejects with a refusal that may be tried again. */
   acquire(holder: Holder, bytes: number): Promise<void> | null {
     if (bytes <= 0) return null;
-    if (holder.held + bytes > this.limits.user) return Promise.reject(AnswerTooLargeError.ofAnswer(holder.held + bytes, this.limits.user));
+    if (holder.held + bytes > this.limits.user)
+      return Promise.reject(AnswerTooLargeError.ofAnswer(holder.held + bytes, this.limits.user));
     // Whoever waits for an answer of their own is in nobody's way.
     const isFirst = this.isSmall(holder, bytes) || !this.waiters.some((waiter) => this.hasOwnRoom(waiter));
     if (isFirst && this.fits(holder, bytes)) {
@@ -176,15 +187,23 @@ export class AnswerShares {
     const ofUser = this.users.get(user)?.held ?? 0;
     const { user: perUser, process } = this.limits;
     return ofUser + bytes > perUser
-      ? AnswerTooLargeError.ofShare(bytes, `your other answers under way hold ${ofUser} of the ${perUser} bytes that one user may`)
-      : AnswerTooLargeError.ofShare(bytes, `answers under way hold ${this.held} of the ${process} bytes that this server may`);
+      ? AnswerTooLargeError.ofShare(
+          bytes,
+          `your other answers under way hold ${ofUser} of the ${perUser} bytes that one user may`,
+        )
+      : AnswerTooLargeError.ofShare(
+          bytes,
+          `answers under way hold ${this.held} of the ${process} bytes that this server may`,
+        );
   }
 
   /** Serves whoever can be: while somebody waits for room in the process, of those behind only small answers. */
   private serve(): void {
     if (this.waiters.length === 0) return;
     const heldBy = ({ holder }: Waiter) => this.users.get(holder.user)!.held;
-    const line = [...this.waiters].sort((a, b) => Number(b.holder.held > 0) - Number(a.holder.held > 0) || heldBy(a) - heldBy(b));
+    const line = [...this.waiters].sort(
+      (a, b) => Number(b.holder.held > 0) - Number(a.holder.held > 0) || heldBy(a) - heldBy(b),
+    );
     let isFull = false;
     for (const waiter of line) {
       const { holder, bytes } = waiter;

@@ -2,8 +2,8 @@ import DataLoader from 'dataloader';
 import { type AnswerBudget, unmeasured } from './answer-budget.ts';
 
 /**
- * What may be large of a row: read with it, or read when somebody asks, and charged to the budget of the answer either way.
- * `C` are the columns.
+ * What may be large of a row: read with it, or read when somebody asks, and charged to the budget of the answer either
+ * way. `C` are the columns.
  */
 export class Contents<C> {
   private readonly read: C | null;
@@ -19,7 +19,10 @@ export class Contents<C> {
   }
 }
 
-/** A row as a statement gives it: with the bytes of its contents, and with these themselves where all rows of the statement had room. */
+/**
+ * A row as a statement gives it: with the bytes of its contents, and with these themselves where all rows of the
+ * statement had room.
+ */
 export type FoundRow<Row, C> = Omit<Row, 'contents' | 'bytes'> & C & { bytes: number; isWhole: boolean };
 
 type Row<C> = { id: string; bytes: number; contents: Contents<C> };
@@ -43,11 +46,17 @@ export class RowReader<R extends Row<C>, C> {
     );
   }
 
-  /** Rows with their contents, where these are no more than a few pages of text together; else these wait until they are asked for. */
+  /**
+   * Rows with their contents, where these are no more than a few pages of text together; else these wait until they are
+   * asked for.
+   */
   read(find: (room: number) => Promise<FoundRow<R, C>[]>): Promise<R[]> {
     return this.budget.readWithin(unmeasured, async (room) => {
       const found = await find(room);
-      return { value: found.map((row) => this.withContents(row)), bytes: found.reduce((sum, row) => sum + (row.isWhole ? row.bytes : 0), 0) };
+      return {
+        value: found.map((row) => this.withContents(row)),
+        bytes: found.reduce((sum, row) => sum + (row.isWhole ? row.bytes : 0), 0),
+      };
     });
   }
 

@@ -1,21 +1,31 @@
 import {
   type DocumentNode,
   type FieldNode,
-  type FragmentDefinitionNode,
-  type GraphQLNamedType,
   type GraphQLResolveInfo,
   type GraphQLSchema,
   getNamedType,
   Kind,
-  type OperationDefinitionNode,
   type SelectionNode,
   type SelectionSetNode,
-  valueFromASTUntyped,
 } from 'graphql';
-import { maxPageSize } from '../lists/page-size.ts';
-import { costOf, fieldOf, type ListCost } from './list-cost.ts';
+import { costOf, fieldOf } from './list-cost.ts';
 import { refusal, tooDeep } from './refusal.ts';
 import { costOfIntrospection } from './schema-cost.ts';
+import {
+  conditionOf,
+  type EventCost,
+  type EventSizes,
+  fragmentsOf,
+  lengthOf,
+  type Position,
+  type Size,
+  startWalk,
+  type Type,
+  typeWithin,
+  type Variables,
+  type Walk,
+  withDefaults,
+} from './walk.ts';
 
 /** Levels of fields below each other, introspection left out. */
 export const maxDepth = 15;
@@ -28,31 +38,6 @@ const fewObjects = 20;
 /** More types than the schema has of events. */
 const maxEventTypes = 100;
 
-type Variables = Readonly<Record<string, unknown>>;
-type Type = GraphQLNamedType | undefined;
-type EventCost = Extract<ListCost, { snapshot: string }>;
-
-/** What the parts of one document are measured with. */
-type Walk = {
-  schema: GraphQLSchema;
-  fragments: ReadonlyMap<string, FragmentDefinitionNode>;
-  variables: Variables;
-  maxObjects: number;
-  /** Fragments that were measured, by their name and level. */
-  done: Map<string, Size>;
-  /** The same of those on events. */
-  doneEvents: Map<string, EventSizes>;
-  /** How often fragments repeat something of the schema. */
-  known: Map<string, number>;
-  /** Whether a list stands above that few places have many of: what is within it may be as long as such a list can be. */
-  isWithinMany: boolean;
-};
-/** Selections, the type that they are made on, and how many fields stand above them. A type that is not known has no fields. */
-type Position = { type: Type; level: number };
-type Size = { objects: number; depth: number };
-/** What selections on events ask for: of a snapshot, of every event, and of the other kinds. */
-type EventSizes = { snapshot: number; plain: number; byType: Map<string, number>; depth: number };
-
 const noSize: Size = { objects: 0, depth: 0 };
 const anotherName: Size = { objects: 1, depth: 0 };
 
@@ -60,45 +45,35 @@ const anotherName: Size = { objects: 1, depth: 0 };
 export type CostLimit = { schema: GraphQLSchema; maxObjects: number };
 
 /**
- * Refuses a document that is too deep, or asks for too many objects; gives how many it may ask for. `variables` may be left out before they are
- * known.
+ * Refuses a document that is too deep, or asks for too many objects; gives how many it may ask for. `variables` may be
+ * left out before they are known.
  */
-export function refuseTooComplex(document: DocumentNode, { schema, maxObjects }: CostLimit, variables?: Variables): number {
+export function refuseTooComplex(
+  document: DocumentNode,
+  { schema, maxObjects }: CostLimit,
+  variables?: Variables,
+): number {
   let most = 0;
   const fragments = fragmentsOf(document);
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-    const walk = startWalk({ schema, fragments, maxObjects, variables: variables ? withDefaults(definition, variables) : {} });
+    const walk = startWalk({
+      schema,
+      fragments,
+      maxObjects,
+      variables: variables ? withDefaults(definition, variables) : {},
+    });
     const root = schema.getRootType(definition.operation) ?? undefined;
     const { objects, depth } = sizeOfSet(definition.selectionSet, walk, { type: root, level: 0 });
     if (depth > maxDepth) throw tooDeep(maxDepth);
     if (objects > maxObjects)
-      throw refusal(`The query may give ${objects} objects, and the limit is ${maxObjects}. Ask for shorter pages, or for less at once.`);
+      throw refusal(
+        `The query may give ${objects} objects, and the limit is ${maxObjects}. Ask for shorter pages, or for less ` +
+          'at once.',
+      );
     most = Math.max(most, objects);
   }
   return most;
-}
-
-const startWalk = (given: Pick<Walk, 'schema' | 'fragments' | 'variables' | 'maxObjects'>): Walk => ({
-  ...given,
-  done: new Map(),
-  doneEvents: new Map(),
-  known: new Map(),
-  isWithinMany: false,
-});
-
-/** The fragments of a document by their names. */
-export const fragmentsOf = ({ definitions }: DocumentNode): Map<string, FragmentDefinitionNode> =>
-  new Map(definitions.flatMap((each) => (each.kind === Kind.FRAGMENT_DEFINITION ? [[each.name.value, each] as const] : [])));
-
-/** A page whose size is left to the default of a variable is as large as one whose size is said. */
-function withDefaults({ variableDefinitions = [] }: OperationDefinitionNode, variables: Variables): Variables {
-  const defaults = variableDefinitions.filter(({ defaultValue }) => defaultValue);
-  if (defaults.length === 0) return variables;
-  return {
-    ...Object.fromEntries(defaults.map(({ variable, defaultValue }) => [variable.name.value, valueFromASTUntyped(defaultValue!)])),
-    ...variables,
-  };
 }
 
 function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, place: Position): Size {
@@ -121,11 +96,10 @@ function sizeOfSet(set: SelectionSetNode | undefined, walk: Walk, place: Positio
 function measured(selection: SelectionNode, walk: Walk, place: Position): [type: string | null, size: Size] {
   if (selection.kind === Kind.FIELD) return [null, sizeOfField(selection, walk, place)];
   const condition = conditionOf(selection, walk);
-  if (selection.kind === Kind.FRAGMENT_SPREAD) return [condition, sizeOfFragment(selection.name.value, walk, place.level)];
+  if (selection.kind === Kind.FRAGMENT_SPREAD)
+    return [condition, sizeOfFragment(selection.name.value, walk, place.level)];
   return [condition, sizeOfSet(selection.selectionSet, walk, { ...place, type: typeWithin(condition, walk, place) })];
 }
-
-const typeWithin = (condition: string | null, { schema }: Walk, { type }: Position): Type => (condition === null ? type : schema.getType(condition));
 
 /** Each fragment is measured once, however often it is spread; one that spreads itself is refused by validation. */
 function sizeOfFragment(name: string, walk: Walk, level: number): Size {
@@ -134,7 +108,10 @@ function sizeOfFragment(name: string, walk: Walk, level: number): Size {
   if (known) return known;
   walk.done.set(key, noSize);
   const fragment = walk.fragments.get(name);
-  const size = sizeOfSet(fragment?.selectionSet, walk, { type: fragment && walk.schema.getType(fragment.typeCondition.name.value), level });
+  const size = sizeOfSet(fragment?.selectionSet, walk, {
+    type: fragment && walk.schema.getType(fragment.typeCondition.name.value),
+    level,
+  });
   walk.done.set(key, size);
   return size;
 }
@@ -153,32 +130,25 @@ function sizeOfField(node: FieldNode, walk: Walk, { type: parent, level }: Posit
   return { objects: lengthOf(node, cost, walk) * (own + below.objects), depth: 1 + below.depth };
 }
 
-function lengthOf({ arguments: given = [] }: FieldNode, cost: ListCost, { variables, isWithinMany }: Walk): number {
-  const sizes = given
-    .filter((argument) => ['first', 'last', 'ids'].includes(argument.name.value))
-    .map(({ value }) => valueFromASTUntyped(value, variables as Record<string, unknown>))
-    .map((value) => (Array.isArray(value) ? value.length : value))
-    .filter((value): value is number => typeof value === 'number' && value > 0);
-  // What is beyond the largest page is refused by its own name, not here.
-  if (sizes.length > 0) return Math.min(Math.max(...sizes), maxPageSize);
-  if ('most' in cost) return isWithinMany ? cost.most : cost.length;
-  return 'length' in cost ? cost.length : 1;
-}
-
-function conditionOf(selection: SelectionNode, { fragments }: Walk): string | null {
-  if (selection.kind === Kind.FIELD) return null;
-  if (selection.kind === Kind.INLINE_FRAGMENT) return selection.typeCondition?.name.value ?? null;
-  return fragments.get(selection.name.value)?.typeCondition.name.value ?? null;
-}
-
 /**
- * How many events besides deltas of text one answer may hold, so that what they lead to is half of what an operation may ask for, and one at the
- * least. `info` is of a field that has events, or of such a list. Answers are cut there, so that this is also what is counted.
+ * How many events besides deltas of text one answer may hold, so that what they lead to is half of what an operation
+ * may ask for, and one at the least. `info` is of a field that has events, or of such a list. Answers are cut there, so
+ * that this is also what is counted.
  */
-export function eventsAtOnce({ fieldNodes, fragments, variableValues, schema, parentType }: GraphQLResolveInfo, maxObjects: number): number {
-  const walk = startWalk({ schema, fragments: new Map(Object.entries(fragments)), variables: variableValues, maxObjects });
+export function eventsAtOnce(
+  { fieldNodes, fragments, variableValues, schema, parentType }: GraphQLResolveInfo,
+  maxObjects: number,
+): number {
+  const walk = startWalk({
+    schema,
+    fragments: new Map(Object.entries(fragments)),
+    variables: variableValues,
+    maxObjects,
+  });
   const lists = fieldNodes.flatMap((node) => listsOfEvents(node, walk, parentType, new Set()));
-  const most = lists.map(({ node, cost, type }) => maxEvents(othersOf(sizesOfEvents(node.selectionSet, walk, { type, level: 0 }, cost)), maxObjects));
+  const most = lists.map(({ node, cost, type }) =>
+    maxEvents(othersOf(sizesOfEvents(node.selectionSet, walk, { type, level: 0 }, cost)), maxObjects),
+  );
   return Math.min(...most);
 }
 
@@ -195,24 +165,34 @@ function listsOfEvents(selection: SelectionNode, walk: Walk, parent: Type, seen:
   }
   const condition = conditionOf(selection, walk);
   const type = condition === null ? parent : walk.schema.getType(condition);
-  if (selection.kind === Kind.INLINE_FRAGMENT) return selection.selectionSet.selections.flatMap((each) => listsOfEvents(each, walk, type, seen));
+  if (selection.kind === Kind.INLINE_FRAGMENT)
+    return selection.selectionSet.selections.flatMap((each) => listsOfEvents(each, walk, type, seen));
   const name = selection.name.value;
   if (seen.has(name)) return [];
   seen.add(name);
-  return (walk.fragments.get(name)?.selectionSet.selections ?? []).flatMap((each) => listsOfEvents(each, walk, type, seen));
+  return (walk.fragments.get(name)?.selectionSet.selections ?? []).flatMap((each) =>
+    listsOfEvents(each, walk, type, seen),
+  );
 }
 
 /** What one event that is no snapshot leads to, at the most. */
 const othersOf = ({ plain, byType }: EventSizes): number => plain + Math.max(0, ...byType.values());
 
-const maxEvents = (objects: number, maxObjects: number): number => Math.max(1, Math.floor(maxObjects / 2 / (1 + objects)));
+const maxEvents = (objects: number, maxObjects: number): number =>
+  Math.max(1, Math.floor(maxObjects / 2 / (1 + objects)));
 
-/** A snapshot stands alone in its frame. Of other events many may come at once, and each may lead to the same long list again. */
+/**
+ * A snapshot stands alone in its frame. Of other events many may come at once, and each may lead to the same long list
+ * again.
+ */
 function sizeOfEvents(set: SelectionSetNode, walk: Walk, place: Position, cost: EventCost): Size {
   const sizes = sizesOfEvents(set, walk, place, cost);
   const others = othersOf(sizes);
   const times = others > fewObjects ? Math.min(manyEvents, maxEvents(others, walk.maxObjects)) : eventObjects;
-  return { objects: Math.min(Math.max(1 + sizes.snapshot, times * (1 + others)), Number.MAX_SAFE_INTEGER), depth: 1 + sizes.depth };
+  return {
+    objects: Math.min(Math.max(1 + sizes.snapshot, times * (1 + others)), Number.MAX_SAFE_INTEGER),
+    depth: 1 + sizes.depth,
+  };
 }
 
 /** Of the selections on kinds of events, whatever edges and fragments on all of them stand around. */
@@ -234,8 +214,8 @@ function sizesOfEvents(set: SelectionSetNode | undefined, walk: Walk, place: Pos
 }
 
 /**
- * Each fragment is measured once at each level: they lead to further events, and fifteen levels of ten each, a kilobyte of text, would be measured
- * for ever.
+ * Each fragment is measured once at each level: they lead to further events, and fifteen levels of ten each, a kilobyte
+ * of text, would be measured for ever.
  */
 function sizesWithin(selection: SelectionNode, walk: Walk, place: Position, cost: EventCost): EventSizes {
   if (selection.kind !== Kind.FRAGMENT_SPREAD) return sizesOfEvents(selection.selectionSet, walk, place, cost);
@@ -243,20 +223,26 @@ function sizesWithin(selection: SelectionNode, walk: Walk, place: Position, cost
   const key = `${name} ${place.level} ${walk.isWithinMany}`;
   const known = walk.doneEvents.get(key);
   if (known) return known;
-  walk.doneEvents.set(key, sizesOfEvents(undefined, walk, { ...place, level: 0 }, cost)); // one that spreads itself is refused by validation
+  // One that spreads itself is refused by validation.
+  walk.doneEvents.set(key, sizesOfEvents(undefined, walk, { ...place, level: 0 }, cost));
   const sizes = sizesOfEvents(walk.fragments.get(name)?.selectionSet, walk, place, cost);
   walk.doneEvents.set(key, sizes);
   return sizes;
 }
 
-/** Where a selection is about events of any kind: the place of what it selects. Null where it is about one kind, or leads elsewhere. */
+/**
+ * Where a selection is about events of any kind: the place of what it selects. Null where it is about one kind, or
+ * leads elsewhere.
+ */
 function placeOfAllEvents(selection: SelectionNode, walk: Walk, place: Position, cost: EventCost): Position | null {
   if (selection.kind === Kind.FIELD) {
     const field = fieldOf(place.type, selection.name.value);
     return 'isWrapper' in costOf(field) ? { ...place, type: field && getNamedType(field.type) } : null;
   }
   const condition = conditionOf(selection, walk);
-  return condition === null || cost.all.includes(condition) ? { ...place, type: typeWithin(condition, walk, place) } : null;
+  return condition === null || cost.all.includes(condition)
+    ? { ...place, type: typeWithin(condition, walk, place) }
+    : null;
 }
 
 function addSizes(sizes: EventSizes, { snapshot, plain, byType, depth }: EventSizes): void {
@@ -269,5 +255,7 @@ function addSizes(sizes: EventSizes, { snapshot, plain, byType, depth }: EventSi
 function addOfType({ byType }: EventSizes, type: string, objects: number): void {
   byType.set(type, (byType.get(type) ?? 0) + objects);
   if (byType.size > maxEventTypes)
-    throw refusal(`The query has more than ${maxEventTypes} types of events, which is the limit: there are not as many.`);
+    throw refusal(
+      `The query has more than ${maxEventTypes} types of events, which is the limit: there are not as many.`,
+    );
 }

@@ -4,4 +4,5 @@ import { GraphQLError } from 'graphql';
 export const refusal = (message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code: 'QUERY_TOO_COMPLEX', http: { status: 400 } } });
 
-export const tooDeep = (maxDepth: number): GraphQLError => refusal(`The query is more than ${maxDepth} levels deep. Ask for less at once.`);
+export const tooDeep = (maxDepth: number): GraphQLError =>
+  refusal(`The query is more than ${maxDepth} levels deep. Ask for less at once.`);

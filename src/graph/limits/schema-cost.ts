@@ -13,7 +13,9 @@ export function costOfIntrospection({ name, selectionSet }: FieldNode, walk: Sch
   return objects + repeatedIn(selectionSet, walk, false);
 }
 
-/** How often something of the schema is said once more: under another name, or below one. `isRepeated`: all of it is. */
+/**
+ * How often something of the schema is said once more: under another name, or below one. `isRepeated`: all of it is.
+ */
 function repeatedIn(set: SelectionSetNode | undefined, walk: SchemaWalk, isRepeated: boolean): number {
   let times = 0;
   for (const selection of set?.selections ?? []) {
@@ -42,5 +44,14 @@ function repeatedInFragment(name: string, walk: SchemaWalk, isRepeated: boolean)
 
 /** About how long the lists of the schema are. */
 const schemaLists = new Map(
-  Object.entries({ types: 100, fields: 10, args: 2, inputFields: 5, enumValues: 5, possibleTypes: 3, interfaces: 2, directives: 5 }),
+  Object.entries({
+    types: 100,
+    fields: 10,
+    args: 2,
+    inputFields: 5,
+    enumValues: 5,
+    possibleTypes: 3,
+    interfaces: 2,
+    directives: 5,
+  }),
 );

@@ -16,22 +16,24 @@ export const maxValueDepth = 20;
 type Counts = { aliases: number; directives: number };
 
 /**
- * Refuses what is cheap to write and dear to check or to answer: many names beside each other (validation compares each with each), many
- * names for the same thing, many directives, many root fields (each of which is an operation of its own), values nested without end.
+ * Refuses what is cheap to write and dear to check or to answer: many names beside each other (validation compares each
+ * with each), many names for the same thing, many directives, many root fields (each of which is an operation of its
+ * own), values nested without end.
  */
 export function refuseTooWide(document: DocumentNode, maxObjects: number): void {
   // 200, 200, 50 and 50 for the 5,000 objects of an ordinary server.
-  const [breadth, aliases, directives, roots] = [maxObjects / 25, maxObjects / 25, maxObjects / 100, maxObjects / 100].map(Math.ceil) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [breadth, aliases, directives, roots] = [
+    maxObjects / 25,
+    maxObjects / 25,
+    maxObjects / 100,
+    maxObjects / 100,
+  ].map(Math.ceil) as [number, number, number, number];
   const counts: Counts = { aliases: 0, directives: 0 };
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue;
     lookAt(definition, counts, breadth);
-    if (definition.kind === Kind.OPERATION_DEFINITION) atMost(roots, definition.selectionSet.selections.length, 'fields at its root');
+    if (definition.kind === Kind.OPERATION_DEFINITION)
+      atMost(roots, definition.selectionSet.selections.length, 'fields at its root');
     for (const { defaultValue } of definition.variableDefinitions ?? []) if (defaultValue) lookAtValue(defaultValue, 0);
   }
   atMost(roots, document.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION).length, 'operations');
@@ -43,7 +45,10 @@ function atMost(limit: number, came: number, what: string): void {
   if (came > limit) throw refusal(`The query has ${came} ${what}, and the limit is ${limit}. Ask for less at once.`);
 }
 
-type Selecting = Exclude<ASTNode & { directives?: readonly DirectiveNode[]; selectionSet?: SelectionSetNode | undefined }, never>;
+type Selecting = Exclude<
+  ASTNode & { directives?: readonly DirectiveNode[]; selectionSet?: SelectionSetNode | undefined },
+  never
+>;
 
 function lookAt(node: SelectionNode | Selecting, counts: Counts, breadth: number): void {
   lookAtDirectives(node.directives, counts);
@@ -64,7 +69,10 @@ function lookAtDirectives(directives: readonly DirectiveNode[] = [], counts: Cou
 }
 
 function lookAtValue(value: ValueNode, level: number): void {
-  if (level > maxValueDepth) throw refusal(`The query has a value of more than ${maxValueDepth} levels, which is the limit. Put it into a variable.`);
+  if (level > maxValueDepth)
+    throw refusal(
+      `The query has a value of more than ${maxValueDepth} levels, which is the limit. Put it into a variable.`,
+    );
   if (value.kind === Kind.LIST) for (const each of value.values) lookAtValue(each, level + 1);
   if (value.kind === Kind.OBJECT) for (const each of value.fields) lookAtValue(each.value, level + 1);
 }

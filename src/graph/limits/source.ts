@@ -8,9 +8,10 @@ const maxCharacters = 200_000;
 const maxNesting = 100;
 
 /**
- * Refuses the text of a document that is too long to be parsed: more than so many words and signs, as many lines, or brackets within brackets.
- * The parser counts words but neither comments nor lines, and each error of a document looks for its line from the first one on: a hundred
- * errors behind sixty thousand empty lines held the event loop for half a second. One look at each character, before anything is made of it.
+ * Refuses the text of a document that is too long to be parsed: more than so many words and signs, as many lines, or
+ * brackets within brackets. The parser counts words but neither comments nor lines, and each error of a document looks
+ * for its line from the first one on: a hundred errors behind sixty thousand empty lines held the event loop for half a
+ * second. One look at each character, before anything is made of it.
  */
 export function refuseTooLong(source: string, maxTokens: number): void {
   if (source.length > maxCharacters) throw tooMany(maxCharacters, 'characters');
@@ -24,11 +25,15 @@ export function refuseTooLong(source: string, maxTokens: number): void {
 
 const tooNested = () =>
   refusal(
-    `The query has more than ${maxNesting} brackets within one another. Fields may be ${maxDepth} levels deep, and values ${maxValueDepth} levels.`,
+    `The query has more than ${maxNesting} brackets within one another. Fields may be ${maxDepth} levels deep, and ` +
+      `values ${maxValueDepth} levels.`,
   );
 
 export const tooMany = (limit: number, what: string) =>
-  refusal(`The query has more than ${limit} ${what}, which is the limit. Ask for less at once, and put values into variables.`);
+  refusal(
+    `The query has more than ${limit} ${what}, which is the limit. Ask for less at once, and put values into ` +
+      'variables.',
+  );
 
 const hash = 0x23;
 const quote = 0x22;
@@ -50,7 +55,8 @@ const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
   return /[\])}]/.test(character) ? closing! : sign!;
 });
 
-const kindOf = (code: number): number => (code < kinds.length ? kinds[code]! : code === byteOrderMark ? ignored! : sign!);
+const kindOf = (code: number): number =>
+  code < kinds.length ? kinds[code]! : code === byteOrderMark ? ignored! : sign!;
 
 /** A walk over the text of a document as its lexer would go, which makes nothing of what it finds. */
 class Scan {

@@ -12,7 +12,10 @@ export type Key = string | number;
 /** A page to read: `limit` rows after `from` in the list's order, or before it and in reverse where `backward`. */
 export type PageRequest = { limit: number; backward: boolean; from: Key[] | null };
 
-/** What was asked for, or a refusal that names the argument. `list` names the list in its cursors, `keys` what these are made of. */
+/**
+ * What was asked for, or a refusal that names the argument. `list` names the list in its cursors, `keys` what these are
+ * made of.
+ */
 export function parsePage(list: string, args: PageArgs, keys: readonly RegExp[] = [ordinalKey]): PageRequest {
   refuseMixtures(args);
   const { first, after, last, before } = args;
@@ -47,7 +50,11 @@ function refuseMixtures(args: PageArgs): void {
 export type PagedList<T> = { list: string; keysOf: (row: T) => Key[]; count: () => Promise<number> };
 
 /** Rows read by `parsePage`'s request, one more than its limit where there are more, as a page. */
-export function toPage<T>({ limit, backward, from }: PageRequest, rows: readonly T[], { list, keysOf, count }: PagedList<T>): PageShape<T> {
+export function toPage<T>(
+  { limit, backward, from }: PageRequest,
+  rows: readonly T[],
+  { list, keysOf, count }: PagedList<T>,
+): PageShape<T> {
   const more = rows.length > limit;
   const kept = rows.slice(0, limit);
   const ordered = backward ? kept.reverse() : kept;
@@ -63,7 +70,9 @@ const PageInfo = builder.objectRef<PageShape<unknown>>('PageInfo').implement({
   description: 'The position of a page in its list.',
   fields: (t) => ({
     hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether the list goes on after this page.' }),
-    hasPreviousPage: t.exposeBoolean('hasPreviousPage', { description: 'Whether the list has something before this page.' }),
+    hasPreviousPage: t.exposeBoolean('hasPreviousPage', {
+      description: 'Whether the list has something before this page.',
+    }),
     startCursor: t.string({
       nullable: true,
       description: 'Cursor of the first edge, for `before`.',
@@ -87,23 +96,43 @@ export function connectionOf<T>(name: string, node: ObjectRef<Types, T>, more: M
   const edge = builder.objectRef<{ node: T; cursor: string }>(`${name}Edge`).implement({
     description: `One ${name} in a list, with its place there.`,
     fields: (t) => ({
-      node: t.field({ type: node, extensions: wrapper, description: `The ${name}.`, resolve: (parent) => parent.node as never }),
-      cursor: t.exposeString('cursor', { description: 'The cursor of this item in the list, for `after` and `before`.' }),
+      node: t.field({
+        type: node,
+        extensions: wrapper,
+        description: `The ${name}.`,
+        resolve: (parent) => parent.node as never,
+      }),
+      cursor: t.exposeString('cursor', {
+        description: 'The cursor of this item in the list, for `after` and `before`.',
+      }),
     }),
   });
   return builder.objectRef<PageShape<T>>(`${name}Connection`).implement({
     description: `A page of a list of ${name}.`,
     extensions: costs({ length: defaultPageSize }),
     fields: (t) => ({
-      edges: t.field({ type: [edge], extensions: wrapper, description: 'The page, each with its cursor.', resolve: ({ edges }) => edges }),
+      edges: t.field({
+        type: [edge],
+        extensions: wrapper,
+        description: 'The page, each with its cursor.',
+        resolve: ({ edges }) => edges,
+      }),
       nodes: t.field({
         type: [node],
         extensions: wrapper,
         description: 'The page, without cursors.',
         resolve: ({ edges }) => edges.map((each) => each.node) as never,
       }),
-      pageInfo: t.field({ type: PageInfo, extensions: wrapper, description: 'The position of this page in the list.', resolve: (page) => page }),
-      totalCount: t.int({ description: 'How many the whole list has; counted only when asked for.', resolve: ({ count }) => count() }),
+      pageInfo: t.field({
+        type: PageInfo,
+        extensions: wrapper,
+        description: 'The position of this page in the list.',
+        resolve: (page) => page,
+      }),
+      totalCount: t.int({
+        description: 'How many the whole list has; counted only when asked for.',
+        resolve: ({ count }) => count(),
+      }),
       ...more(t),
     }),
   });

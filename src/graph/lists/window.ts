@@ -22,7 +22,11 @@ type WindowRequest = {
 type Condition = { sql: string; values: readonly string[] };
 
 /** Ids of one page each of many parents' lists, by parent, in one statement. */
-export type Pages = (parentIds: readonly string[], page: PageRequest, only?: Condition) => Promise<Map<string, string[]>>;
+export type Pages = (
+  parentIds: readonly string[],
+  page: PageRequest,
+  only?: Condition,
+) => Promise<Map<string, string[]>>;
 
 /** Ids of one page of one parent's list. */
 export type PageLoader = DataLoader<WindowRequest, string[], string>;
@@ -46,8 +50,8 @@ export function createPageLoader(pagesOf: Pages): PageLoader {
 }
 
 /**
- * One page each of many parents' lists in one statement: the database walks each parent's index to its limit. Without it a list of
- * conversations with their last messages would cost a statement each.
+ * One page each of many parents' lists in one statement: the database walks each parent's index to its limit. Without
+ * it a list of conversations with their last messages would cost a statement each.
  */
 export const createWindowLoader = (query: Database['query'], list: Windowed): PageLoader =>
   createPageLoader(async (parentIds, page, only) => {
@@ -63,11 +67,15 @@ type CountRequest = { parentId: string; only?: Condition };
 export type CountLoader = DataLoader<CountRequest, number, string>;
 
 /** How long many parents' lists are, in one statement. */
-export function createCountLoader(query: Database['query'], { table, parent }: Pick<Windowed, 'table' | 'parent'>): CountLoader {
+export function createCountLoader(
+  query: Database['query'],
+  { table, parent }: Pick<Windowed, 'table' | 'parent'>,
+): CountLoader {
   const load = async (requests: readonly CountRequest[]): Promise<Map<string, number>> => {
     const { only } = requests[0]!;
     const rows = await query<{ parent: string; count: number }>(
-      `SELECT p.id AS parent, (SELECT count(*) FROM ${table} r WHERE r.${parent} = p.id AND ${sqlOf(only, '$2')}) AS count FROM unnest($1::uuid[]) AS p(id)`,
+      `SELECT p.id AS parent, (SELECT count(*) FROM ${table} r WHERE r.${parent} = p.id
+        AND ${sqlOf(only, '$2')}) AS count FROM unnest($1::uuid[]) AS p(id)`,
       [requests.map(({ parentId }) => parentId), ...valuesOf(only)],
     );
     return new Map(rows.map((row) => [row.parent, row.count]));
@@ -83,7 +91,11 @@ export function createCountLoader(query: Database['query'], { table, parent }: P
   );
 }
 
-function statementOf({ table, parent, order, descending }: Windowed, { backward, from }: PageRequest, only: string): string {
+function statementOf(
+  { table, parent, order, descending }: Windowed,
+  { backward, from }: PageRequest,
+  only: string,
+): string {
   const down = descending !== backward;
   const type = order === 'id' ? 'uuid' : 'bigint';
   // PostgreSQL must be told the type of a parameter that this page does not use.

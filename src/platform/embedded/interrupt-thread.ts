@@ -4,9 +4,10 @@ import { pause } from '../../kernel/async.ts';
 const patienceMs = 2_000;
 
 /**
- * Evaluates an expression in a thread that is busy, in the middle of what it computes: JavaScript and WebAssembly look for the inspector's
- * messages at each turn of a loop. Nothing is attached before and after. Says whether the expression gave true; false as well where this
- * Node.js has no inspector, where this is no main thread, and where the thread hangs in a call of the system.
+ * Evaluates an expression in a thread that is busy, in the middle of what it computes: JavaScript and WebAssembly look
+ * for the inspector's messages at each turn of a loop. Nothing is attached before and after. Says whether the
+ * expression gave true; false as well where this Node.js has no inspector, where this is no main thread, and where the
+ * thread hangs in a call of the system.
  */
 export async function interruptThread(threadId: number, expression: string): Promise<boolean> {
   try {
@@ -15,7 +16,10 @@ export async function interruptThread(threadId: number, expression: string): Pro
     const done = new AbortController();
     session.connect();
     try {
-      return await Promise.race([evaluate(session, threadId, expression), pause(patienceMs, done.signal).then(() => false)]);
+      return await Promise.race([
+        evaluate(session, threadId, expression),
+        pause(patienceMs, done.signal).then(() => false),
+      ]);
     } finally {
       done.abort();
       session.disconnect();

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * One array of bytes out of several, in memory of its own, and no longer than it is: what is moved to another thread must not be a window into what
- * others use, as those are that `Buffer.concat` makes.
+ * One array of bytes out of several, in memory of its own, and no longer than it is: what is moved to another thread
+ * must not be a window into what others use, as those are that `Buffer.concat` makes.
  * @param {readonly Uint8Array[]} chunks
  * @returns {Uint8Array<ArrayBuffer>}
  */

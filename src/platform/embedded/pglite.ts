@@ -14,7 +14,9 @@ export type EmbeddedPostgres = {
   close(): Promise<void>;
 };
 
-export type EmbeddedOptions = Partial<Pick<CallLimits, 'statementMs' | 'graceMs'>> & { log?: { warn(facts: object, message: string): void } };
+export type EmbeddedOptions = Partial<Pick<CallLimits, 'statementMs' | 'graceMs'>> & {
+  log?: { warn(facts: object, message: string): void };
+};
 
 /** How soon after a vain attempt the database is opened again. */
 const againMs = 1_000;
@@ -33,7 +35,11 @@ export async function openPglite(dataDir: string | null, options: EmbeddedOption
   }
 }
 
-async function serve(place: string | null, unlock: () => Promise<void>, options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+async function serve(
+  place: string | null,
+  unlock: () => Promise<void>,
+  options: EmbeddedOptions,
+): Promise<EmbeddedPostgres> {
   const { statementMs = 30_000, graceMs = 5_000, log = { warn: () => {} } } = options;
   let unlimited = 0;
   const start = () =>
@@ -41,7 +47,8 @@ async function serve(place: string | null, unlock: () => Promise<void>, options:
       statementMs,
       graceMs,
       isUnlimited: () => unlimited > 0,
-      onOverdue: () => log.warn({ limitMs: statementMs }, 'a statement of the embedded database is over its time and is ended'),
+      onOverdue: () =>
+        log.warn({ limitMs: statementMs }, 'a statement of the embedded database is over its time and is ended'),
     });
   const threads = await keepThread(start, { isLasting: place !== null, log });
   const backend = oneAtATime(threads.current);
@@ -64,11 +71,18 @@ async function serve(place: string | null, unlock: () => Promise<void>, options:
   };
 }
 
+const lost = (cause: Error): Error =>
+  new EmbeddedDatabaseError(`${cause.message} It was kept in memory, and is lost.`, { cause });
+
 /**
- * The thread, and the next one when it breaks down: its files are what a killed process leaves, and PostgreSQL recovers them. What lived in
- * memory is lost, and everything fails with that reason from then on: an empty database in its place would be worse.
+ * The thread, and the next one when it breaks down: its files are what a killed process leaves, and PostgreSQL recovers
+ * them. What lived in memory is lost, and everything fails with that reason from then on: an empty database in its
+ * place would be worse.
  */
-async function keepThread(start: () => Promise<PgliteThread>, { isLasting, log }: { isLasting: boolean; log: NonNullable<EmbeddedOptions['log']> }) {
+async function keepThread(
+  start: () => Promise<PgliteThread>,
+  { isLasting, log }: { isLasting: boolean; log: NonNullable<EmbeddedOptions['log']> },
+) {
   let thread: Promise<PgliteThread>;
   let isClosed = false;
   let failedAt: number | null = null;
@@ -82,7 +96,7 @@ async function keepThread(start: () => Promise<PgliteThread>, { isLasting, log }
         open();
       } else {
         log.warn({ reason: reason.message }, 'the embedded database broke down; it was kept in memory, and is lost');
-        thread = Promise.reject(new EmbeddedDatabaseError(`${reason.message} It was kept in memory, and is lost.`, { cause: reason }));
+        thread = Promise.reject(lost(reason));
         thread.catch(() => {});
       }
     });
@@ -93,7 +107,10 @@ async function keepThread(start: () => Promise<PgliteThread>, { isLasting, log }
     thread = start().then(follow);
     thread.catch((error: Error) => {
       failedAt = performance.now();
-      log.warn({ reason: error.message }, 'the embedded database could not be opened again; the next statement tries it once more');
+      log.warn(
+        { reason: error.message },
+        'the embedded database could not be opened again; the next statement tries it once more',
+      );
     });
   }
 

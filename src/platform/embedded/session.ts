@@ -12,12 +12,16 @@ export type Backend = { enter(): Promise<BackendSession> };
 
 type Done = (error?: Error | null) => void;
 
-/** What a server does when a client leaves: an open transaction is undone, settings, prepared statements and locks are forgotten. */
+/**
+ * What a server does when a client leaves: an open transaction is undone, settings, prepared statements and locks are
+ * forgotten.
+ */
 const farewell = ['ROLLBACK', 'DISCARD ALL'].map(simpleQuery);
 
 /**
- * The socket of a `pg` client that talks to the embedded database in a thread of this process. So both databases are spoken to by one driver, and
- * types, errors, pooling and transactions cannot differ. The embedded database has one session: whoever connects waits until the last has left.
+ * The socket of a `pg` client that talks to the embedded database in a thread of this process. So both databases are
+ * spoken to by one driver, and types, errors, pooling and transactions cannot differ. The embedded database has one
+ * session: whoever connects waits until the last has left.
  */
 export class PgliteSession extends Duplex {
   readonly #backend: Backend;
@@ -48,7 +52,8 @@ export class PgliteSession extends Duplex {
     this.#answer([message], done);
   }
 
-  // `pg` corks the messages of one statement: they must reach the server together, since it answers each call with "ready".
+  // `pg` corks the messages of one statement: they must reach the server together, since it answers each call with
+  // "ready".
   override _writev(chunks: { chunk: Buffer }[], done: Done): void {
     this.#answer(
       chunks.map(({ chunk }) => chunk),
@@ -66,7 +71,9 @@ export class PgliteSession extends Duplex {
   }
 
   #answer(messages: Buffer[], done: Done): void {
-    const answer = this.#line?.respond(messages) ?? Promise.reject(new Error('The session with the embedded database has not begun.'));
+    const answer =
+      this.#line?.respond(messages) ??
+      Promise.reject(new Error('The session with the embedded database has not begun.'));
     answer.then((bytes) => {
       if (bytes.length > 0 && !this.destroyed) this.push(bytes);
       done();

@@ -5,7 +5,10 @@ import { interruptThread } from './interrupt-thread.ts';
 import { joined } from './joined.mjs';
 import { pristine } from './prepared.ts';
 
-/** The embedded database cannot answer. Its code is PostgreSQL's own for a server that went down: whoever waits for one may try again. */
+/**
+ * The embedded database cannot answer. Its code is PostgreSQL's own for a server that went down: whoever waits for one
+ * may try again.
+ */
 export class EmbeddedDatabaseError extends Error {
   override readonly name = 'EmbeddedDatabaseError';
   readonly code = '57P02';
@@ -23,18 +26,24 @@ export type CallLimits = {
 };
 
 /**
- * PostgreSQL checks its own stack, but not that of the engine it runs on, of which a level takes several times as much: with the 4 MB of a thread,
- * a JSON value nested 6,000 deep would end the database, and not be refused.
+ * PostgreSQL checks its own stack, but not that of the engine it runs on, of which a level takes several times as much:
+ * with the 4 MB of a thread, a JSON value nested 6,000 deep would end the database, and not be refused.
  */
 const stackSizeMb = 64;
 
 /** What the thread says: see `worker.mjs`. */
 type FromThread = ArrayBuffer | { ready: true } | { snapshot: SharedArrayBuffer } | { fault: string };
 
-type Task = { place: string | null; module: WebAssembly.Module | null; snapshot: SharedArrayBuffer | null; isSnapshot: boolean };
+type Task = {
+  place: string | null;
+  module: WebAssembly.Module | null;
+  snapshot: SharedArrayBuffer | null;
+  isSnapshot: boolean;
+};
 
 function startWorker(workerData: Task): Worker {
-  // What this process was started with, such as a compiler of TypeScript, is not for this thread; nor is its environment.
+  // What this process was started with, such as a compiler of TypeScript, is not for this thread; nor is its
+  // environment.
   const options = { env: {}, execArgv: [], name: 'embedded database', resourceLimits: { stackSizeMb } };
   return new Worker(new URL('./worker.mjs', import.meta.url), { workerData, ...options });
 }
@@ -52,7 +61,8 @@ async function makeSnapshot(): Promise<SharedArrayBuffer> {
   const { promise, resolve, reject } = defer<SharedArrayBuffer>();
   worker.on('message', (message: FromThread) => {
     if ('snapshot' in message) resolve(message.snapshot);
-    else if ('fault' in message) reject(new EmbeddedDatabaseError(`The embedded database cannot be made: ${message.fault}`));
+    else if ('fault' in message)
+      reject(new EmbeddedDatabaseError(`The embedded database cannot be made: ${message.fault}`));
   });
   worker.on('error', reject);
   worker.on('exit', () => reject(new EmbeddedDatabaseError('The embedded database cannot be made.')));
@@ -141,7 +151,10 @@ export class PgliteThread {
   }
 
   #reason(): EmbeddedDatabaseError {
-    return this.#fault ?? new EmbeddedDatabaseError(this.#isClosing ? 'The embedded database is closed.' : 'The embedded database ended.');
+    return (
+      this.#fault ??
+      new EmbeddedDatabaseError(this.#isClosing ? 'The embedded database is closed.' : 'The embedded database ended.')
+    );
   }
 
   #onExit(): void {

@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * The thread that the embedded database lives in; `thread.ts` starts it and speaks to it. It is JavaScript as it is run: what is started
- * from the sources has no compiler in its threads.
+ * The thread that the embedded database lives in; `thread.ts` starts it and speaks to it. It is JavaScript as it is
+ * run: what is started from the sources has no compiler in its threads.
  *
- * To it: bytes of PostgreSQL's protocol, which are answered one after the other, or 'close'. From it: `{ ready: true }` once, an `ArrayBuffer`
- * for each answer, `{ snapshot }` where that is the task, and `{ fault }` with the reason where the database cannot go on.
+ * To it: bytes of PostgreSQL's protocol, which are answered one after the other, or 'close'. From it: `{ ready: true }`
+ * once, an `ArrayBuffer` for each answer, `{ snapshot }` where that is the task, and `{ fault }` with the reason where
+ * the database cannot go on.
  */
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
@@ -38,10 +39,16 @@ const options = {
   },
 };
 
-/** An empty database that the build has packed, which is opened in a tenth of the time in which PostgreSQL makes one; sources have none. */
+/**
+ * An empty database that the build has packed, which is opened in a tenth of the time in which PostgreSQL makes one;
+ * sources have none.
+ */
 const packed = new URL('../../empty-database.tar.gz', import.meta.url);
 
-/** Made beside its place and moved there whole: a process killed in between would otherwise leave half a database that nobody can open. */
+/**
+ * Made beside its place and moved there whole: a process killed in between would otherwise leave half a database that
+ * nobody can open.
+ */
 async function initialize(/** @type {string} */ directory) {
   const draft = `${directory}.new`;
   await rm(draft, { recursive: true, force: true });
@@ -103,7 +110,8 @@ function serve(/** @type {PGlite} */ lite) {
   port.on('message', (/** @type {Uint8Array | 'close'} */ message) => {
     last = last.then(() => (message === 'close' ? close() : respond(message))).catch(fail);
   });
-  // Called by `interrupt-thread.ts` while PostgreSQL computes. Where the call has ended meanwhile, nothing is to be done.
+  // Called by `interrupt-thread.ts` while PostgreSQL computes. Where the call has ended meanwhile, nothing is to be
+  // done.
   Object.assign(globalThis, { cancelCall: (/** @type {number} */ call) => call === current && cancelStatement(lite) });
   port.postMessage({ ready: true });
 }

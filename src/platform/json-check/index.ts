@@ -5,7 +5,10 @@ import type { Json } from '../../kernel/json.ts';
 import { startThread } from './start-thread.ts';
 import type { CheckRequest, CheckResponse, ThreadMessage } from './thread.ts';
 
-/** Milliseconds for one check. Half a million characters by a large schema take a twentieth of it; a machine that has too much to do may need the rest. */
+/**
+ * Milliseconds for one check. Half a million characters by a large schema take a twentieth of it; a machine that has
+ * too much to do may need the rest.
+ */
 const limitMs = 2_000;
 /** What a thread may hold, of which a value of the largest size takes a third by any sensible schema. */
 const resourceLimits = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16, stackSizeMb: 4 };
@@ -22,8 +25,8 @@ export function toCheck(response: Exclude<CheckResponse, { error: string }>): Js
 }
 
 /**
- * Checks JSON in a thread, one value after another: what takes too long is killed alone, and those that wait behind it go to the next thread.
- * The thread is started when it is first needed, and does not keep the process alive.
+ * Checks JSON in a thread, one value after another: what takes too long is killed alone, and those that wait behind it
+ * go to the next thread. The thread is started when it is first needed, and does not keep the process alive.
  */
 export class JsonCheckThread implements JsonChecker {
   readonly #name: string;
@@ -95,7 +98,9 @@ export class JsonCheckThread implements JsonChecker {
     const neverStarted = !this.#isReady;
     this.#thread = null;
     this.#isReady = false;
-    if (neverStarted) for (const { done } of this.#waiting.splice(0)) done.resolve({ error: fault?.message ?? 'the thread ended at its start' });
+    if (neverStarted)
+      for (const { done } of this.#waiting.splice(0))
+        done.resolve({ error: fault?.message ?? 'the thread ended at its start' });
     this.#end({ fault: tooExpensive });
     this.#next();
   }

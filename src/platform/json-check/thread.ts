@@ -1,4 +1,7 @@
-/** The thread in which JSON of strangers is checked: one request at a time, an answer each. It knows nothing else of the process. */
+/**
+ * The thread in which JSON of strangers is checked: one request at a time, an answer each. It knows nothing else of the
+ * process.
+ */
 import { parentPort } from 'node:worker_threads';
 import { createValidator } from './validate.ts';
 

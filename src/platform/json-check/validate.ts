@@ -40,7 +40,9 @@ export function createValidator() {
       }
     },
 
-    /** Parses a text and checks it. The value comes back as JSON, since that passes between threads at the least cost. */
+    /**
+     * Parses a text and checks it. The value comes back as JSON, since that passes between threads at the least cost.
+     */
     check(schema: string, text: string): { json: string; fault?: string } | { fault: string } {
       const read = parse(text);
       if ('fault' in read) return read;
@@ -52,7 +54,14 @@ export function createValidator() {
   };
 }
 
-const options = { strict: false, validateFormats: false, inlineRefs: false, ownProperties: true, unicodeRegExp: false, logger: false } as const;
+const options = {
+  strict: false,
+  validateFormats: false,
+  inlineRefs: false,
+  ownProperties: true,
+  unicodeRegExp: false,
+  logger: false,
+} as const;
 
 function parse(text: string): JsonCheck {
   try {

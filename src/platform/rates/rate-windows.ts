@@ -5,7 +5,10 @@ import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimi
 export type RateWindow = { name: string; limit: number; windowMs: number };
 
 export type RateWindows = {
-  /** Counts one more. Null where that is within the limit; else the milliseconds until the window ends, and nothing is counted. */
+  /**
+   * Counts one more. Null where that is within the limit; else the milliseconds until the window ends, and nothing is
+   * counted.
+   */
   consume(window: RateWindow, key: string): Promise<number | null>;
   /** Takes one back, of something that did not happen. */
   refund(window: RateWindow, key: string): Promise<void>;
@@ -17,8 +20,9 @@ type Options = { redis: Redis | null; prefix: string; onFault: (error: unknown) 
 type Limiters = { local: RateLimiterAbstract; shared: RateLimiterAbstract | null };
 
 /**
- * Counts in this process and, where there is one, in Redis for all processes. Both must allow it: so while Redis is away, or has come back
- * empty, each process still lets no more pass than the limit, and nothing waits for it longer than for any command.
+ * Counts in this process and, where there is one, in Redis for all processes. Both must allow it: so while Redis is
+ * away, or has come back empty, each process still lets no more pass than the limit, and nothing waits for it longer
+ * than for any command.
  */
 export function createRateWindows({ redis, prefix, onFault }: Options): RateWindows {
   const known = new Map<string, Limiters>();
@@ -29,7 +33,10 @@ export function createRateWindows({ redis, prefix, onFault }: Options): RateWind
     if (found) return found;
     // Not named by its limit: whoever has another role from now on has used what was used before.
     const options = { keyPrefix: `${prefix}:rate:${name}`, points: limit, duration: windowMs / 1_000 };
-    const made = { local: new RateLimiterMemory(options), shared: redis && new RateLimiterRedis({ ...options, storeClient: redis }) };
+    const made = {
+      local: new RateLimiterMemory(options),
+      shared: redis && new RateLimiterRedis({ ...options, storeClient: redis }),
+    };
     known.set(key, made);
     return made;
   }

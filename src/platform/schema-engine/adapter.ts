@@ -1,12 +1,19 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { ColumnTypeEnum, DriverAdapterError, type SqlDriverAdapter, type SqlQuery, type SqlResultSet } from '@prisma/driver-adapter-utils';
+import {
+  ColumnTypeEnum,
+  DriverAdapterError,
+  type SqlDriverAdapter,
+  type SqlQuery,
+  type SqlResultSet,
+} from '@prisma/driver-adapter-utils';
 import pg from 'pg';
 
 /**
- * Seam: @prisma/adapter-pg 7.10.0, `queryRaw` and `executeScript` of one adapter, replaced, and the pool that it is given, of which it uses
- * `query` and hands on the very list of rows that this answers. The engine needs more than a client does: columns of the type of one letter,
- * which the adapter refuses, and scripts that are carried out whole. No public option has either. Where the adapter asks its pool in another
- * manner, migrations fail at their first look at the catalog, before anything is changed.
+ * Seam: @prisma/adapter-pg 7.10.0, `queryRaw` and `executeScript` of one adapter, replaced, and the pool that it is
+ * given, of which it uses `query` and hands on the very list of rows that this answers. The engine needs more than a
+ * client does: columns of the type of one letter, which the adapter refuses, and scripts that are carried out whole. No
+ * public option has either. Where the adapter asks its pool in another manner, migrations fail at their first look at
+ * the catalog, before anything is changed.
  */
 export async function adapterOf(pool: pg.Pool): Promise<SqlDriverAdapter> {
   const letters = new WeakMap<object, number[]>();
@@ -18,7 +25,8 @@ export async function adapterOf(pool: pg.Pool): Promise<SqlDriverAdapter> {
       for (const column of letters.get(result.rows) ?? []) result.columnTypes[column] = ColumnTypeEnum.Character;
       return result;
     },
-    // The original splits a script at every semicolon, also in texts and function bodies, and commits its statements one by one.
+    // The original splits a script at every semicolon, also in texts and function bodies, and commits its statements
+    // one by one.
     async executeScript(script: string): Promise<void> {
       await pool.query(script).catch((error: unknown) => {
         throw error instanceof pg.DatabaseError ? new DriverAdapterError(failure(error)) : error;
@@ -49,6 +57,23 @@ function withLetters(pool: pg.Pool, letters: WeakMap<object, number[]>): pg.Pool
   return new Proxy(pool, { get: get as ProxyHandler<pg.Pool>['get'] });
 }
 
-function failure({ code = '', severity = 'ERROR', message, detail, column, hint }: pg.DatabaseError): DriverAdapterError['cause'] {
-  return { kind: 'postgres', originalCode: code, originalMessage: message, code, severity, message, detail, column, hint };
+function failure({
+  code = '',
+  severity = 'ERROR',
+  message,
+  detail,
+  column,
+  hint,
+}: pg.DatabaseError): DriverAdapterError['cause'] {
+  return {
+    kind: 'postgres',
+    originalCode: code,
+    originalMessage: message,
+    code,
+    severity,
+    message,
+    detail,
+    column,
+    hint,
+  };
 }

@@ -9,11 +9,15 @@ import { adapterOf } from './adapter.ts';
 import { loadEngine } from './engine-module.ts';
 
 /**
- * Prisma's own schema engine, as WebAssembly: the binary that `prisma migrate` starts is downloaded on first use, which servers without a way
- * out cannot do. Speaks to the database through the driver adapter, and computes differences in an embedded database, so that no server needs
- * the right to create databases.
+ * Prisma's own schema engine, as WebAssembly: the binary that `prisma migrate` starts is downloaded on first use, which
+ * servers without a way out cannot do. Speaks to the database through the driver adapter, and computes differences in
+ * an embedded database, so that no server needs the right to create databases.
  */
-export async function withSchemaEngine<T>(pool: pg.Pool, schema: Schema, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+export async function withSchemaEngine<T>(
+  pool: pg.Pool,
+  schema: Schema,
+  work: (engine: SchemaEngine) => Promise<T>,
+): Promise<T> {
   const { SchemaEngine: Engine } = await loadEngine();
   const factory = bindMigrationAwareSqlAdapterFactory({
     provider: 'postgres',
@@ -25,7 +29,11 @@ export async function withSchemaEngine<T>(pool: pg.Pool, schema: Schema, work: (
       return Object.assign(adapter, { dispose: close });
     },
   });
-  const engine = await Engine.new({ datamodels: schema.map(({ path, content }) => [path, content]) }, () => {}, factory);
+  const engine = await Engine.new(
+    { datamodels: schema.map(({ path, content }) => [path, content]) },
+    () => {},
+    factory,
+  );
   return await work(engine);
 }
 

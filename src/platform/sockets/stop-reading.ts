@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 
 /**
- * Seam: Node.js 20 to 26, `socket._handle.readStop()`, with its `reading`. A connection of Node that is paused reads once more all the same, and
- * no public method keeps it from that. Those words would lie here until somebody asks, and be all that he gets, while what he asks for lies in
- * the kernel: everything came one wait too late, and half of all reads brought a single word. Where the handle is called otherwise one day,
- * `pause` alone stops the reading: words come later than they could, and nothing else.
+ * Seam: Node.js 20 to 26, `socket._handle.readStop()`, with its `reading`. A connection of Node that is paused reads
+ * once more all the same, and no public method keeps it from that. Those words would lie here until somebody asks, and
+ * be all that he gets, while what he asks for lies in the kernel: everything came one wait too late, and half of all
+ * reads brought a single word. Where the handle is called otherwise one day, `pause` alone stops the reading: words
+ * come later than they could, and nothing else.
  */
 type Handle = { reading?: boolean; readStop?(): void };
 

@@ -21,11 +21,25 @@ type Makers = ReturnType<typeof createMakers>;
 
 /** Turns, and who runs them. */
 const turnMetrics = ({ counter, gauge }: Makers) => ({
-  turns: gauge('turns', 'Turns that have not ended, by state, in the whole database: the same at every process.', 'state'),
-  queueAge: gauge('turns_queue_age_seconds', 'How long the oldest turn that could run waits for a worker, in the whole database.'),
+  turns: gauge(
+    'turns',
+    'Turns that have not ended, by state, in the whole database: the same at every process.',
+    'state',
+  ),
+  queueAge: gauge(
+    'turns_queue_age_seconds',
+    'How long the oldest turn that could run waits for a worker, in the whole database.',
+  ),
   turnsAdmitted: counter('turns_admitted_total', 'Turns that this process admitted.'),
-  rateLimited: counter('rate_limited_total', 'Requests refused because of a rate: turns of users, guests of addresses.', 'rate'),
-  turnsRecovered: counter('turns_recovered_total', 'Turns that this process took over from a worker that was lost or drained.'),
+  rateLimited: counter(
+    'rate_limited_total',
+    'Requests refused because of a rate: turns of users, guests of addresses.',
+    'rate',
+  ),
+  turnsRecovered: counter(
+    'turns_recovered_total',
+    'Turns that this process took over from a worker that was lost or drained.',
+  ),
   turnsFinished: counter('turns_finished_total', 'Turns that this process ended.', 'status', 'reason'),
   workers: gauge('workers', 'Processes that look for turns to run, in the whole database: the same at every process.'),
   workerRunning: gauge('worker_turns', 'Turns that the worker of this process runs now.'),
@@ -34,7 +48,13 @@ const turnMetrics = ({ counter, gauge }: Makers) => ({
 
 /** Calls of models. */
 const callMetrics = ({ counter, histogram }: Makers) => ({
-  firstToken: histogram('time_to_first_token_seconds', 'From the call of a model to the first text of its answer.', slow, 'provider', 'model'),
+  firstToken: histogram(
+    'time_to_first_token_seconds',
+    'From the call of a model to the first text of its answer.',
+    slow,
+    'provider',
+    'model',
+  ),
   providerCall: histogram(
     'provider_call_duration_seconds',
     'Calls of a model, from the request to the end of its answer.',
@@ -62,8 +82,16 @@ const callMetrics = ({ counter, histogram }: Makers) => ({
 
 /** Events on their way to readers. */
 const deliveryMetrics = ({ counter, histogram }: Makers) => ({
-  append: histogram('append_duration_seconds', 'The statement that stores events of running turns: one for all that wait.', quick),
-  delivery: histogram('delivery_duration_seconds', 'How old the newest event of a frame is when the frame is handed on.', quick),
+  append: histogram(
+    'append_duration_seconds',
+    'The statement that stores events of running turns: one for all that wait.',
+    quick,
+  ),
+  delivery: histogram(
+    'delivery_duration_seconds',
+    'How old the newest event of a frame is when the frame is handed on.',
+    quick,
+  ),
   frames: counter('frames_total', 'Frames handed to subscriptions: seen live, or read from the log.', 'source'),
   lag: histogram(
     'log_lag_events',
@@ -75,7 +103,12 @@ const deliveryMetrics = ({ counter, histogram }: Makers) => ({
 /** What clients ask for, and hold. */
 const operationMetrics = ({ counter, gauge, histogram }: Makers) => ({
   operations: counter('operations_total', 'GraphQL operations that have ended.', 'operation', 'field', 'outcome'),
-  operation: histogram('operation_duration_seconds', 'Queries and mutations, from the request to the answer.', quick, 'operation'),
+  operation: histogram(
+    'operation_duration_seconds',
+    'Queries and mutations, from the request to the answer.',
+    quick,
+    'operation',
+  ),
   sockets: gauge('sockets', 'Open WebSockets.'),
   subscriptions: gauge('subscriptions', 'Open subscriptions, over whatever transport.'),
 });
@@ -90,8 +123,8 @@ const storeMetrics = ({ gauge }: Makers) => ({
 });
 
 /**
- * What a process tells Prometheus. Labels have few values each, and none of them is a user's, a conversation's or a client's own word.
- * A registry of its own, so that two apps in one process count apart.
+ * What a process tells Prometheus. Labels have few values each, and none of them is a user's, a conversation's or a
+ * client's own word. A registry of its own, so that two apps in one process count apart.
  */
 export function createMetrics({ redis }: { redis: boolean }) {
   const registry = new Registry();

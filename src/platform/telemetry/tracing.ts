@@ -13,13 +13,18 @@ export type Traced = {
   end(errorType?: string): void;
 };
 
-const given = (facts: Facts): Attributes => Object.fromEntries(Object.entries(facts).filter(([, value]) => value != null)) as Attributes;
+const given = (facts: Facts): Attributes =>
+  Object.fromEntries(Object.entries(facts).filter(([, value]) => value != null)) as Attributes;
 
 /** Begins a span below the one that is active. Client spans are those of calls to another server. */
 export function beginSpan(name: string, kind: 'internal' | 'client', facts: Facts, { isRoot = false } = {}): Traced {
   const tracer = trace.getTracer('colloquy');
   const parent = isRoot ? ROOT_CONTEXT : context.active();
-  const span = tracer.startSpan(name, { kind: kind === 'client' ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes: given(facts) }, parent);
+  const span = tracer.startSpan(
+    name,
+    { kind: kind === 'client' ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes: given(facts) },
+    parent,
+  );
   const inside = trace.setSpan(parent, span);
   return {
     set(more) {

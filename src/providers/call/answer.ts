@@ -10,12 +10,21 @@ type Run = { kind: Delta['kind']; index: number; text: string; pieces: number | 
 /** What is wrong with a stream, before it is put in words. `error` carries the provider's own object. */
 export type StreamFault = { kind: 'garbage' } | { kind: 'error'; body: unknown };
 
-/** UTF-16 units of an answer, several times what any model may write in one; a worker holds all of it, and each reader gets all of it. */
+/**
+ * UTF-16 units of an answer, several times what any model may write in one; a worker holds all of it, and each reader
+ * gets all of it.
+ */
 const maxUnits = 4_000_000;
-/** Deltas of one answer that continue no other of its read: each is an event of its own. An answer with a thousand calls has as many. */
+/**
+ * Deltas of one answer that continue no other of its read: each is an event of its own. An answer with a thousand calls
+ * has as many.
+ */
 const maxChanges = 2_000;
 
-/** An answer as a translator writes it: neighbouring deltas of a kind become one, and no text is given out that cannot be stored. */
+/**
+ * An answer as a translator writes it: neighbouring deltas of a kind become one, and no text is given out that cannot
+ * be stored.
+ */
 export class Answer {
   usage: ModelUsage | null = null;
   /** Whether the usage came with the reason or after it. */
@@ -39,7 +48,10 @@ export class Answer {
     return this.units > maxUnits || this.changes > maxChanges;
   }
 
-  /** The provider's id for the answer and the model that answers; what is no text is not known. Only the first that says something counts. */
+  /**
+   * The provider's id for the answer and the model that answers; what is no text is not known. Only the first that says
+   * something counts.
+   */
   describe(id: unknown, model: unknown): void {
     if (this.isDescribed) return;
     const responseId = typeof id === 'string' && id ? storable(id).slice(0, 200) : null;
@@ -75,7 +87,10 @@ export class Answer {
     this.events.push(call);
   }
 
-  /** A count of the provider's: the last one is right, but zeros after a count are none. After the reason it is what is waited for. */
+  /**
+   * A count of the provider's: the last one is right, but zeros after a count are none. After the reason it is what is
+   * waited for.
+   */
   count(usage: ModelUsage | null): void {
     if (!usage || (this.usage && usage.inputTokens + usage.outputTokens === 0)) return;
     this.usage = usage;

@@ -1,6 +1,9 @@
 import { finished, type Readable } from 'node:stream';
 
-/** Takes the bytes of a body as they come. In place of the stream's own iterator: what is there already is had without waiting for it. */
+/**
+ * Takes the bytes of a body as they come. In place of the stream's own iterator: what is there already is had without
+ * waiting for it.
+ */
 export class BodyReader {
   private readonly body: Readable;
   private wake: (() => void) | null = null;
@@ -19,7 +22,8 @@ export class BodyReader {
   readNow(): Uint8Array | null {
     const first = this.body.read() as Uint8Array | null; // also of a body that broke off: what came before that counts
     if (!first || this.body.readableLength === 0) return first;
-    // From Node.js 26 on `read` gives one piece and not all. Never asked where nothing is left: that would begin to read ahead.
+    // From Node.js 26 on `read` gives one piece and not all. Never asked where nothing is left: that would begin to
+    // read ahead.
     const pieces = [first];
     while (this.body.readableLength > 0) {
       const piece = this.body.read() as Uint8Array | null;

@@ -58,7 +58,10 @@ export class Call {
     this.watchdog.reset(patienceMs);
   }
 
-  /** Waits for the provider under the watchdog; whatever breaks comes out as a `ProviderError`, or as the caller's own reason. */
+  /**
+   * Waits for the provider under the watchdog; whatever breaks comes out as a `ProviderError`, or as the caller's own
+   * reason.
+   */
   async wait<T>(work: Promise<T>): Promise<T> {
     this.watchdog.wait();
     try {

@@ -9,14 +9,16 @@ export type VendorSettings = { key: string; address: string };
 type Verdict = { code?: ErrorCode; retryable: boolean; message: string };
 
 /**
- * The classes of fault that a vendor's words are translated to. What each means for a turn, and what a person reads of it, is the same
- * whoever the vendor is.
+ * The classes of fault that a vendor's words are translated to. What each means for a turn, and what a person reads of
+ * it, is the same whoever the vendor is.
  */
 const verdicts = {
   'too-long': ({ model }) => ({
     code: 'CONTEXT_TOO_LONG',
     retryable: false,
-    message: `The conversation is longer than ${model} can read: shorten the message, start a new conversation, or choose a model with a larger window.`,
+    message:
+      `The conversation is longer than ${model} can read: shorten the message, start a new conversation, or choose ` +
+      'a model with a larger window.',
   }),
   filtered: () => ({
     code: 'CONTENT_FILTERED',
@@ -30,7 +32,8 @@ const verdicts = {
   'no-model': ({ model, settings }) => ({
     code: 'INVALID_MODEL',
     retryable: false,
-    message: `The provider does not offer the model "${model}" to us: choose another one, or check ${settings.address}.`,
+    message:
+      `The provider does not offer the model "${model}" to us: ` + `choose another one, or check ${settings.address}.`,
   }),
   'bad-key': ({ settings }) => ({
     code: 'PROVIDER_NOT_CONFIGURED',
@@ -56,7 +59,12 @@ export type FaultKind = keyof typeof verdicts;
 type Details = { cause: unknown; categories?: string[]; httpStatus?: number | null; retryAfterMs?: number | null };
 
 /** A fault of this kind, in words for a person. The vendor's own words are in `cause` alone, which goes to the log. */
-export function faultError(kind: FaultKind, settings: VendorSettings, facts: CallFacts, details: Details): ProviderError {
+export function faultError(
+  kind: FaultKind,
+  settings: VendorSettings,
+  facts: CallFacts,
+  details: Details,
+): ProviderError {
   // The name is the caller's; only its length is a worry.
   const { message, ...verdict }: Verdict = verdicts[kind]({ model: facts.model.slice(0, 100), settings });
   return new ProviderError(message, { ...identity(facts), ...verdict, ...details });
@@ -64,7 +72,8 @@ export function faultError(kind: FaultKind, settings: VendorSettings, facts: Cal
 
 /** No answer came, or its beginning did not. */
 export function connectionError({ address }: VendorSettings, facts: CallFacts, cause: unknown): ProviderError {
-  const message = `The connection to the model provider failed: try again; if it stays so, check the network and ${address}.`;
+  const advice = `try again; if it stays so, check the network and ${address}`;
+  const message = `The connection to the model provider failed: ${advice}.`;
   return new ProviderError(message, { ...identity(facts), retryable: true, cause });
 }
 

@@ -20,21 +20,28 @@ const maxHidden = 131_072;
 /** How fast a model reasons that says nothing of it: several times what the fastest do. */
 const hiddenPerMs = 10;
 /**
- * Text that one token stands for at the most, in UTF-16 units. The longest tokens have 128 characters, of white space or of a sign repeated;
- * English has four. Servers with a small window count what they kept of a prompt. `slack`: so that short texts are never in question.
+ * Text that one token stands for at the most, in UTF-16 units. The longest tokens have 128 characters, of white space
+ * or of a sign repeated; English has four. Servers with a small window count what they kept of a prompt. `slack`: so
+ * that short texts are never in question.
  */
 const maxUnitsPerToken = { input: 512, output: 256 };
 const slack = { input: 32, output: 16 };
 
 /**
- * The counts that cannot be right for what was sent and what came. No token is less than a byte, so there are no more of them than bytes, but
- * for what no byte shows: what the server put before our prompt, and reasoning that it keeps to itself, which it counts apart or took time for.
+ * The counts that cannot be right for what was sent and what came. No token is less than a byte, so there are no more
+ * of them than bytes, but for what no byte shows: what the server put before our prompt, and reasoning that it keeps to
+ * itself, which it counts apart or took time for.
  */
-export function implausibleIn(usage: ModelUsage, { sentBytes, promptUnits, receivedBytes, writtenUnits, durationMs }: Exchange): TokenCount[] {
+export function implausibleIn(
+  usage: ModelUsage,
+  { sentBytes, promptUnits, receivedBytes, writtenUnits, durationMs }: Exchange,
+): TokenCount[] {
   const { inputTokens, outputTokens, reasoningTokens } = usage;
   const hidden = Math.min(reasoningTokens + durationMs * hiddenPerMs, maxHidden);
   const isInputWrong =
-    inputTokens === 0 || inputTokens > sentBytes + maxAddedInput || promptUnits > maxUnitsPerToken.input * (inputTokens + slack.input);
+    inputTokens === 0 ||
+    inputTokens > sentBytes + maxAddedInput ||
+    promptUnits > maxUnitsPerToken.input * (inputTokens + slack.input);
   const isOutputWrong =
     (outputTokens === 0 && writtenUnits > 0) ||
     outputTokens > receivedBytes + hidden ||

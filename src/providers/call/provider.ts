@@ -10,8 +10,8 @@ import type { Vendor } from './vendor.ts';
 export type ProviderConfig = CallLimits & { name: string; models: readonly ModelInfo[] };
 
 /**
- * The calls of one provider. The vendor's client makes the request; the body is read here, because the official clients' own iterators cost three
- * times as much, and accept a broken, empty or foreign body as a finished answer.
+ * The calls of one provider. The vendor's client makes the request; the body is read here, because the official
+ * clients' own iterators cost three times as much, and accept a broken, empty or foreign body as a finished answer.
  */
 export function createProvider<Body>(vendor: Vendor<Body>, { name, models, ...limits }: ProviderConfig): ModelProvider {
   return {
@@ -46,7 +46,12 @@ export function createProvider<Body>(vendor: Vendor<Body>, { name, models, ...li
   };
 }
 
-async function send<Body>(vendor: Vendor<Body>, body: Body, call: Call, progress: RequestProgress | undefined): Promise<Response> {
+async function send<Body>(
+  vendor: Vendor<Body>,
+  body: Body,
+  call: Call,
+  progress: RequestProgress | undefined,
+): Promise<Response> {
   const fetchOptions = reporting({
     sent(bytes) {
       call.sentBytes = bytes;
@@ -65,5 +70,10 @@ function refuseForeign(response: Response, { provider, requestId }: CallFacts, a
   const type = response.headers.get('content-type');
   if (type === null || /^text\/event-stream\b/i.test(type)) return;
   const message = `What answered is no model: it sent something other than an event stream. Check ${address}.`;
-  throw new ProviderError(message, { provider, requestId, httpStatus: response.status, cause: new Error(`content-type: ${type.slice(0, 200)}`) });
+  throw new ProviderError(message, {
+    provider,
+    requestId,
+    httpStatus: response.status,
+    cause: new Error(`content-type: ${type.slice(0, 200)}`),
+  });
 }

@@ -12,12 +12,16 @@ type Batch = readonly ModelEvent[];
 type UsageEvent = Extract<ModelEvent, { kind: 'usage' }>;
 type StreamVendor = Pick<Vendor<unknown>, 'createTranslation' | 'toStreamError'>;
 
-/** After the reason and the usage only `[DONE]` is to come, in the same moment; a server that dawdles there is not waited for. */
+/**
+ * After the reason and the usage only `[DONE]` is to come, in the same moment; a server that dawdles there is not
+ * waited for.
+ */
 const tailMs = 1_000;
 
 /**
- * How long the usage is waited for after the reason, where the server neither says `[DONE]` nor ends its answer: gateways that count by themselves
- * take seconds for a long one. Readers have all of the text meanwhile; only the end of the turn waits. A server that ends is not waited for.
+ * How long the usage is waited for after the reason, where the server neither says `[DONE]` nor ends its answer:
+ * gateways that count by themselves take seconds for a long one. Readers have all of the text meanwhile; only the end
+ * of the turn waits. A server that ends is not waited for.
  */
 const usageMs = 5_000;
 
@@ -81,7 +85,9 @@ export class Reading {
   private translate(bytes: Uint8Array | null): Batch {
     const { translation, decoder } = this;
     this.size += bytes?.length ?? 0;
-    const batch = bytes ? translation.feed(decoder.decode(bytes, { stream: true })) : translation.feedLast(decoder.decode());
+    const batch = bytes
+      ? translation.feed(decoder.decode(bytes, { stream: true }))
+      : translation.feedLast(decoder.decode());
     this.isOver = !bytes || translation.isDone() || translation.fault() !== null || this.size > maxBodyBytes;
     this.resetPatience();
     return batch;
@@ -94,7 +100,10 @@ export class Reading {
     else call.progressed(translation.isCounted() ? tailMs : usageMs);
   }
 
-  /** The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection ends, or whoever ends it. */
+  /**
+   * The next bytes, or null at the end. Once the model has given its reason, the answer is whole however the connection
+   * ends, or whoever ends it.
+   */
   private async nextBytes(reader: BodyReader): Promise<Uint8Array | null> {
     try {
       const bytes = await this.call.wait(reader.next());
@@ -109,7 +118,13 @@ export class Reading {
   private checked(usage: ModelUsage): UsageEvent {
     const { sentBytes, promptUnits } = this.call;
     const durationMs = this.call.elapsed();
-    const exchange = { sentBytes, promptUnits, receivedBytes: this.size, writtenUnits: this.translation.units(), durationMs };
+    const exchange = {
+      sentBytes,
+      promptUnits,
+      receivedBytes: this.size,
+      writtenUnits: this.translation.units(),
+      durationMs,
+    };
     const implausible = implausibleIn(usage, exchange);
     return implausible.length > 0 ? { kind: 'usage', usage, implausible } : { kind: 'usage', usage };
   }

@@ -9,7 +9,9 @@ export type Translation = {
   feed(text: string): ModelEvent[];
   /** The same for the end of the body: an event that broke off in its middle is dropped, not called garbage. */
   feedLast(text: string): ModelEvent[];
-  /** The last events, once the stream is over: half a character that waited for its other half, the usage, the reason. */
+  /**
+   * The last events, once the stream is over: half a character that waited for its other half, the usage, the reason.
+   */
   end(): ModelEvent[];
   /** The usage that was read, also of a stream that did not come to its end; null where there was none. */
   usage(): ModelUsage | null;
@@ -38,7 +40,10 @@ export type ChunkReader = {
 /** One event of a stream is a few hundred bytes. What runs on for so long without an end is no event stream. */
 const maxEventLength = 1_048_576;
 
-/** An event of a few hundred bytes needs no look before it is parsed. A megabyte of brackets held the event loop for a tenth of a second. */
+/**
+ * An event of a few hundred bytes needs no look before it is parsed. A megabyte of brackets held the event loop for a
+ * tenth of a second.
+ */
 const maxUnchecked = 16_384;
 const bounds = { depth: 128, values: 50_000 };
 

@@ -8,12 +8,15 @@ import { stopReading } from '../../platform/sockets/stop-reading.ts';
 /** More of a refusal's body than this is never looked at: a hostile or broken server must not fill the memory. */
 const refusalBytes = 64 * 1_024;
 const maxRedirects = 5;
-/** A connection that nobody uses is given up before most servers do so, whose usual patience is five seconds: a call on one that just closes fails. */
+/**
+ * A connection that nobody uses is given up before most servers do so, whose usual patience is five seconds: a call on
+ * one that just closes fails.
+ */
 const idleMs = 4_000;
 
 /**
- * Nothing is read ahead of whoever takes it. While words gather for a process that has much to do, they gather in the kernel and are read at
- * once: a read costs the same however much comes with it.
+ * Nothing is read ahead of whoever takes it. While words gather for a process that has much to do, they gather in the
+ * kernel and are read at once: a read costs the same however much comes with it.
  */
 const highWaterMark = 0;
 
@@ -31,8 +34,9 @@ export const reporting = (progress: RequestProgress): object => ({ progress });
 type Agents = { http: Agent; https: TlsAgent };
 
 /**
- * What the official client calls in place of `fetch`. Underneath is the HTTP client of the platform; the body of a good answer does not pass
- * through the streams of the web, which cost as much for each token as all the rest of its reading.
+ * What the official client calls in place of `fetch`. Underneath is the HTTP client of the platform; the body of a good
+ * answer does not pass through the streams of the web, which cost as much for each token as all the rest of its
+ * reading.
  */
 export function createTransport(): typeof fetch {
   const options = { keepAlive: true, timeout: idleMs, highWaterMark };
@@ -55,7 +59,11 @@ export function createTransport(): typeof fetch {
 }
 
 /** Resolves with the beginning of the answer. How long a model may be silent is the watchdog's to say. */
-function request(url: string, { method = 'GET', headers, body, signal, progress }: Reporting = {}, agents: Agents): Promise<IncomingMessage> {
+function request(
+  url: string,
+  { method = 'GET', headers, body, signal, progress }: Reporting = {},
+  agents: Agents,
+): Promise<IncomingMessage> {
   const content = (body as string | null | undefined) ?? '';
   const size = Buffer.byteLength(content);
   const requestHeaders = {
@@ -67,7 +75,14 @@ function request(url: string, { method = 'GET', headers, body, signal, progress 
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const beforeRedirect = dropHeaders(new URL(url).origin);
-    const request = open(url, { method, headers: requestHeaders, agents, maxRedirects, maxBodyLength: Number.POSITIVE_INFINITY, beforeRedirect });
+    const request = open(url, {
+      method,
+      headers: requestHeaders,
+      agents,
+      maxRedirects,
+      maxBodyLength: Number.POSITIVE_INFINITY,
+      beforeRedirect,
+    });
     let cut: { destroy(reason: Error): unknown } = request;
     // Not handed on with the options: it would stay with the connection, which serves other calls after this one.
     signal?.addEventListener('abort', () => cut.destroy(signal.reason as Error), { once: true });
@@ -78,11 +93,15 @@ function request(url: string, { method = 'GET', headers, body, signal, progress 
       holdBack(answer);
       resolve(answer);
     });
-    request.end(content, () => progress?.sent(size)); // called when the system has all of it, and not where the connection fails before
+    // Called when the system has all of it, and not where the connection fails before.
+    request.end(content, () => progress?.sent(size));
   });
 }
 
-/** A connection that is paused reads nothing more, until the answer has ended: what comes meanwhile gathers in the kernel. */
+/**
+ * A connection that is paused reads nothing more, until the answer has ended: what comes meanwhile gathers in the
+ * kernel.
+ */
 function holdBack(answer: IncomingMessage): void {
   const { socket } = answer;
   socket.on('pause', stopReading);
@@ -90,12 +109,22 @@ function holdBack(answer: IncomingMessage): void {
 }
 
 /**
- * Headers that say how the body is to be read, and nothing of an account. Each vendor names its keys otherwise, so that a list of what to
- * drop is never whole.
+ * Headers that say how the body is to be read, and nothing of an account. Each vendor names its keys otherwise, so that
+ * a list of what to drop is never whole.
  */
-const redirectedHeaders = new Set(['accept', 'accept-encoding', 'content-length', 'content-type', 'host', 'user-agent']);
+const redirectedHeaders = new Set([
+  'accept',
+  'accept-encoding',
+  'content-length',
+  'content-type',
+  'host',
+  'user-agent',
+]);
 
-/** Leaves a redirect to another server no header but the allowed ones. A server that points to itself gets them all again. */
+/**
+ * Leaves a redirect to another server no header but the allowed ones. A server that points to itself gets them all
+ * again.
+ */
 const dropHeaders =
   (origin: string) =>
   (options: object): void => {
@@ -105,9 +134,16 @@ const dropHeaders =
   };
 
 const headersOf = ({ headersDistinct }: IncomingMessage): Headers =>
-  new Headers(Object.entries(headersDistinct).flatMap(([name, values = []]) => values.map((value): [string, string] => [name, value])));
+  new Headers(
+    Object.entries(headersDistinct).flatMap(([name, values = []]) =>
+      values.map((value): [string, string] => [name, value]),
+    ),
+  );
 
-/** What came of a body up to its end, its bound, or where it broke off: the status is known, and says more than the failure after it. */
+/**
+ * What came of a body up to its end, its bound, or where it broke off: the status is known, and says more than the
+ * failure after it.
+ */
 async function beginningOf(body: Readable): Promise<Uint8Array<ArrayBuffer> | null> {
   const parts: Uint8Array[] = [];
   let size = 0;

@@ -12,10 +12,12 @@ export type Watchdog = {
 };
 
 /**
- * Made for many short waits: one timer at a time, looked at only when it fires, so that a wait costs two readings of the clock.
- * A consumer that takes its time (a database that is slow) must not look like a provider that is silent; nor must a process that was stopped.
+ * Made for many short waits: one timer at a time, looked at only when it fires, so that a wait costs two readings of
+ * the clock. A consumer that takes its time (a database that is slow) must not look like a provider that is silent; nor
+ * must a process that was stopped.
  */
-export const createWatchdog = (patienceMs: number, onTimeout: () => void): Watchdog => new WaitWatchdog(patienceMs, onTimeout);
+export const createWatchdog = (patienceMs: number, onTimeout: () => void): Watchdog =>
+  new WaitWatchdog(patienceMs, onTimeout);
 
 class WaitWatchdog implements Watchdog {
   private patience: number;

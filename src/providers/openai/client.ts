@@ -7,12 +7,22 @@ import { createTranslation } from './from-stream.ts';
 import { isRefusal, openaiSettings, toProviderError, toStreamError } from './to-error.ts';
 import { type GenerationDefaults, type RequestFacts, toRequest } from './to-request.ts';
 
-type ClientConfig = { apiKey: string | null; baseUrl: string | null; organization: string | null; firstTokenTimeoutMs: number };
+type ClientConfig = {
+  apiKey: string | null;
+  baseUrl: string | null;
+  organization: string | null;
+  firstTokenTimeoutMs: number;
+};
 
 /** `factsOf`: what the table of capabilities says of a model. */
-type OpenAIProviderConfig = ProviderConfig & ClientConfig & GenerationDefaults & { factsOf: (model: string) => RequestFacts };
+type OpenAIProviderConfig = ProviderConfig &
+  ClientConfig &
+  GenerationDefaults & { factsOf: (model: string) => RequestFacts };
 
-/** OpenAI's Chat Completions, and every server that speaks like it. Throws where the key is one that no request could carry. */
+/**
+ * OpenAI's Chat Completions, and every server that speaks like it. Throws where the key is one that no request could
+ * carry.
+ */
 export function createOpenAIProvider(config: OpenAIProviderConfig): ModelProvider {
   const { name, models, firstTokenTimeoutMs, idleTimeoutMs, factsOf } = config;
   const { completions } = createClient(config).chat;
@@ -52,6 +62,7 @@ function createClient({ apiKey, baseUrl, organization, firstTokenTimeoutMs }: Cl
 
 /** Such a key would fail at every call, with an error of the HTTP client that spells the key out. */
 function checked(apiKey: string | undefined): string | undefined {
-  if (apiKey && /[^\x21-\x7e]/.test(apiKey)) throw new Error('The API key for OpenAI holds a character that no key has: check OPENAI_API_KEY.');
+  if (apiKey && /[^\x21-\x7e]/.test(apiKey))
+    throw new Error('The API key for OpenAI holds a character that no key has: check OPENAI_API_KEY.');
   return apiKey;
 }

@@ -35,7 +35,10 @@ export function createTranslation(): Translation {
   });
 }
 
-/** Of several answers in one stream the one that was asked for, which is number 0, wherever it stands; servers may leave the number out. */
+/**
+ * Of several answers in one stream the one that was asked for, which is number 0, wherever it stands; servers may leave
+ * the number out.
+ */
 function firstOf(choices: unknown): Choice | undefined {
   if (!Array.isArray(choices)) return undefined;
   for (const choice of choices as (Choice | null | undefined)[])
@@ -51,7 +54,8 @@ function readUsage({ usage, x_groq: groq }: Chunk, answer: Answer): void {
 
 function onChoice({ delta, finish_reason: word }: Choice, answer: Answer, calls: CallReader): void {
   if (delta) {
-    // "reasoning_content" is what DeepSeek and vLLM call it, "reasoning" OpenRouter and Ollama; a server that sends both means one.
+    // "reasoning_content" is what DeepSeek and vLLM call it, "reasoning" OpenRouter and Ollama; a server that sends
+    // both means one.
     answer.append('reasoning-delta', delta.reasoning_content ?? delta.reasoning);
     answer.append('text-delta', delta.content);
     answer.append('refusal-delta', delta.refusal);

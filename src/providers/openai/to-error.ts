@@ -1,6 +1,13 @@
 import { APIConnectionError, APIError } from 'openai';
 import { ProviderError } from '../../kernel/errors.ts';
-import { type CallFacts, connectionError, type FaultKind, faultError, retryAfter, type VendorSettings } from '../call/faults.ts';
+import {
+  type CallFacts,
+  connectionError,
+  type FaultKind,
+  faultError,
+  retryAfter,
+  type VendorSettings,
+} from '../call/faults.ts';
 
 /** The provider's own words for a fault; only looked at, never passed on. */
 type Fault = { status: number | null; code: string; text: string };
@@ -9,13 +16,24 @@ export const openaiSettings: VendorSettings = { key: 'OPENAI_API_KEY', address: 
 
 const isOneOf = (...codes: string[]) => new Set(codes);
 const tooLong = isOneOf('context_length_exceeded', 'string_above_max_length', 'exceed_context_size_error');
-const filtered = isOneOf('content_filter', 'content_policy_violation', 'moderation_blocked', 'ResponsibleAIPolicyViolation');
-const noCredit = isOneOf('insufficient_quota', 'billing_hard_limit_reached', 'billing_not_active', 'insufficient_user_quota');
+const filtered = isOneOf(
+  'content_filter',
+  'content_policy_violation',
+  'moderation_blocked',
+  'ResponsibleAIPolicyViolation',
+);
+const noCredit = isOneOf(
+  'insufficient_quota',
+  'billing_hard_limit_reached',
+  'billing_not_active',
+  'insufficient_user_quota',
+);
 const noModel = isOneOf('model_not_found', 'invalid_model', 'model_not_available');
 const badKey = isOneOf('invalid_api_key', 'invalid_authentication', 'account_deactivated');
 const tooMany = isOneOf('rate_limit_exceeded', 'rate_limit_error', 'tokens', 'requests');
 /** What compatible servers write where OpenAI has a code. */
-const tooLongWords = /maximum context|context (length|window|size)|exceeds? the (available )?context|prompt is too long/i;
+const tooLongWords =
+  /maximum context|context (length|window|size)|exceeds? the (available )?context|prompt is too long/i;
 
 const isClient = ({ status }: Fault): boolean => status !== null && status >= 400 && status < 500;
 
@@ -23,7 +41,8 @@ const isClient = ({ status }: Fault): boolean => status !== null && status >= 40
 const rules: { kind: FaultKind; when: (fault: Fault) => boolean }[] = [
   {
     kind: 'too-long',
-    when: ({ status, code, text }) => tooLong.has(code) || status === 413 || ((status === 400 || status === 422) && tooLongWords.test(text)),
+    when: ({ status, code, text }) =>
+      tooLong.has(code) || status === 413 || ((status === 400 || status === 422) && tooLongWords.test(text)),
   },
   { kind: 'filtered', when: ({ code }) => filtered.has(code) },
   { kind: 'no-credit', when: ({ status, code }) => status === 402 || noCredit.has(code) },
@@ -58,12 +77,21 @@ export function toProviderError(error: unknown, facts: CallFacts): ProviderError
   );
 }
 
-/** An `error` object that came in the stream, after a status of 200. It goes to the log as its code: its words may be of the conversation. */
+/**
+ * An `error` object that came in the stream, after a status of 200. It goes to the log as its code: its words may be of
+ * the conversation.
+ */
 export function toStreamError(body: unknown, facts: CallFacts): ProviderError {
   const fault = faultOf(body);
   const code = /^[\w.:/-]{1,60}$/.test(fault.code) ? fault.code : 'none';
-  const cause = new Error(`error in the stream: code ${code}, status ${fault.status ?? 'none'}, ${fault.text.length} characters of words`);
-  return faultError(kindOf(fault), openaiSettings, facts, { categories: categoriesIn(body), httpStatus: fault.status, cause });
+  const cause = new Error(
+    `error in the stream: code ${code}, status ${fault.status ?? 'none'}, ${fault.text.length} characters of words`,
+  );
+  return faultError(kindOf(fault), openaiSettings, facts, {
+    categories: categoriesIn(body),
+    httpStatus: fault.status,
+    cause,
+  });
 }
 
 /** What a filter found, as Azure tells it beside its code; a few short words, whatever came. */
@@ -75,13 +103,20 @@ function categoriesIn(body: unknown): string[] {
     .slice(0, 20);
 }
 
-const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
+const within = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 
 function faultOf(body: unknown): Fault {
   if (typeof body !== 'object' || body === null) return { status: null, code: '', text: String(body ?? '') };
   const { code, type, message, status } = body as Record<string, unknown>;
   const number = [code, status].map(Number).find((n) => Number.isInteger(n) && n >= 400 && n <= 599);
   const names = [code, type].filter((name) => typeof name === 'string' && !/^\d*$/.test(name)) as string[];
-  const telling = [tooLong, filtered, noCredit, noModel, badKey, tooMany].flatMap((set) => names.filter((name) => set.has(name)));
-  return { status: number ?? null, code: telling[0] ?? names[0] ?? '', text: typeof message === 'string' ? message.slice(0, 2_000) : '' };
+  const telling = [tooLong, filtered, noCredit, noModel, badKey, tooMany].flatMap((set) =>
+    names.filter((name) => set.has(name)),
+  );
+  return {
+    status: number ?? null,
+    code: telling[0] ?? names[0] ?? '',
+    text: typeof message === 'string' ? message.slice(0, 2_000) : '',
+  };
 }

@@ -1,5 +1,11 @@
 import type { OpenAI } from 'openai';
-import { type AssistantContent, type ModelMessage, matchContent, textIn, type UserContent } from '../../contracts/model-message.ts';
+import {
+  type AssistantContent,
+  type ModelMessage,
+  matchContent,
+  textIn,
+  type UserContent,
+} from '../../contracts/model-message.ts';
 import type { Generation, ModelRequest, ResponseFormat, ToolChoice } from '../../contracts/model-provider.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { ModelFacts } from '../catalog.ts';
@@ -20,7 +26,10 @@ export function toRequest(request: ModelRequest, { reasons }: RequestFacts, defa
     messages: messages.flatMap(toMessages),
     stream: true,
     stream_options: { include_usage: true },
-    ...(tools?.length && { tools: tools.map((tool) => ({ type: 'function' as const, function: { ...tool } })), tool_choice: choiceOf(toolChoice) }),
+    ...(tools?.length && {
+      tools: tools.map((tool) => ({ type: 'function' as const, function: { ...tool } })),
+      tool_choice: choiceOf(toolChoice),
+    }),
     ...(generation.responseFormat && { response_format: formatOf(generation.responseFormat) }),
     ...(reasons ? forReasoning(generation, defaults) : forOthers(generation, defaults)),
   };
@@ -30,16 +39,21 @@ type MessageParam = OpenAI.ChatCompletionMessageParam;
 
 /** A message in OpenAI's words: each result of a call is a message of its own. */
 function toMessages(message: ModelMessage): MessageParam[] {
-  if (message.role === 'tool') return message.content.map(({ callId, text }) => ({ role: 'tool', tool_call_id: callId, content: text }));
+  if (message.role === 'tool')
+    return message.content.map(({ callId, text }) => ({ role: 'tool', tool_call_id: callId, content: text }));
   if (message.role === 'assistant') return [toAssistant(textIn(message), message.content)];
-  if (message.role === 'system' || message.content.every(({ type }) => type === 'text')) return [{ role: message.role, content: textIn(message) }];
+  if (message.role === 'system' || message.content.every(({ type }) => type === 'text'))
+    return [{ role: message.role, content: textIn(message) }];
   return [{ role: 'user', content: message.content.map(toUserPart) }];
 }
 
 const toUserPart = matchContent<UserContent, OpenAI.ChatCompletionContentPart>({
   text: ({ text }) => ({ type: 'text', text }),
   image: ({ mediaType, data }) => ({ type: 'image_url', image_url: { url: toDataUrl(mediaType, data) } }),
-  file: ({ name, mediaType, data }) => ({ type: 'file', file: { filename: name, file_data: toDataUrl(mediaType, data) } }),
+  file: ({ name, mediaType, data }) => ({
+    type: 'file',
+    file: { filename: name, file_data: toDataUrl(mediaType, data) },
+  }),
 });
 
 const toDataUrl = (mediaType: string, base64: string): string => `data:${mediaType};base64,${base64}`;
@@ -48,13 +62,17 @@ const toDataUrl = (mediaType: string, base64: string): string => `data:${mediaTy
 const toCall = matchContent<AssistantContent, OpenAI.ChatCompletionMessageFunctionToolCall[]>({
   text: () => [],
   reasoning: () => [],
-  'tool-call': ({ callId, name, arguments: text }) => [{ id: callId, type: 'function', function: { name, arguments: text } }],
+  'tool-call': ({ callId, name, arguments: text }) => [
+    { id: callId, type: 'function', function: { name, arguments: text } },
+  ],
 });
 
 function toAssistant(content: string, parts: readonly AssistantContent[]): MessageParam {
   const calls = parts.flatMap(toCall);
   // Some servers refuse an empty text beside calls.
-  return calls.length > 0 ? { role: 'assistant', content: content || null, tool_calls: calls } : { role: 'assistant', content };
+  return calls.length > 0
+    ? { role: 'assistant', content: content || null, tool_calls: calls }
+    : { role: 'assistant', content };
 }
 
 const choiceOf = (choice: ToolChoice = 'auto'): Params['tool_choice'] =>
@@ -86,7 +104,10 @@ function forReasoning({ maxTokens }: Generation, defaults: GenerationDefaults): 
 }
 
 /** `max_tokens`, though old, is what every compatible server understands. */
-function forOthers({ maxTokens, temperature, topP, frequencyPenalty, presencePenalty, stop }: Generation, defaults: GenerationDefaults) {
+function forOthers(
+  { maxTokens, temperature, topP, frequencyPenalty, presencePenalty, stop }: Generation,
+  defaults: GenerationDefaults,
+) {
   return given({
     max_tokens: maxTokens ?? defaults.maxTokens ?? undefined,
     temperature: temperature ?? defaults.temperature ?? undefined,

@@ -9,8 +9,9 @@ export type CallReader = (given: unknown) => CallEvent[];
 const maxCalls = 1_000;
 
 /**
- * Calls come in pieces: the first names the call, the others bring its arguments, found by the index. Compatible servers leave the index
- * out, give every call the same, or send the arguments as an object: a new id begins a new call.
+ * Calls come in pieces: the first names the call, the others bring its arguments, found by the index. Compatible
+ * servers leave the index out, give every call the same, or send the arguments as an object: a new id begins a new
+ * call.
  */
 export function createCallReader(): CallReader {
   const open = new Map<number, { number: number; id: string }>();
@@ -23,10 +24,14 @@ export function createCallReader(): CallReader {
     if (count >= maxCalls) return [];
     const call = { number: count++, id: piece.id };
     open.set(piece.at, call);
-    return [{ kind: 'tool-call', index: call.number, callId: piece.id, name: piece.name }, ...argumentsOf(call.number, piece.text)];
+    return [
+      { kind: 'tool-call', index: call.number, callId: piece.id, name: piece.name },
+      ...argumentsOf(call.number, piece.text),
+    ];
   }
 
-  return (given) => (Array.isArray(given) ? (given as unknown[]).flatMap((entry, position) => addPiece(pieceOf(entry, position))) : []);
+  return (given) =>
+    Array.isArray(given) ? (given as unknown[]).flatMap((entry, position) => addPiece(pieceOf(entry, position))) : [];
 }
 
 type Piece = { at: number; id: string; name: string; text: string };
@@ -38,8 +43,10 @@ function pieceOf(entry: unknown, position: number): Piece {
   return { at: typeof index === 'number' ? index : position, id: named(id), name: named(name), text: textOf(given) };
 }
 
-const argumentsOf = (index: number, text: string): CallEvent[] => (text ? [{ kind: 'tool-arguments', index, text }] : []);
-const within = (given: unknown): Record<string, unknown> => (typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : {});
+const argumentsOf = (index: number, text: string): CallEvent[] =>
+  text ? [{ kind: 'tool-arguments', index, text }] : [];
+const within = (given: unknown): Record<string, unknown> =>
+  typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : {};
 /** Names and ids as they can be stored. */
 const named = (given: unknown): string => (typeof given === 'string' ? storable(given).slice(0, 100) : '');
 const textOf = (given: unknown): string =>

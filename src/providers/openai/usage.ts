@@ -3,21 +3,31 @@ import type { ModelUsage } from '../../contracts/model-event.ts';
 /** What no count comes near, and what the ledger's columns hold also where two are added. */
 const maxCount = 1_000_000_000;
 
-const isNumber = (value: unknown): boolean => typeof value === 'number' || (typeof value === 'string' && /^\d{1,20}$/.test(value));
+const isNumber = (value: unknown): boolean =>
+  typeof value === 'number' || (typeof value === 'string' && /^\d{1,20}$/.test(value));
 
 /** A count, at the most `maxCount`; some servers send it as a string. Whatever is none is 0. */
-const count = (value: unknown): number => (isNumber(value) && Number(value) > 0 ? Math.min(Math.floor(Number(value)), maxCount) : 0);
+const count = (value: unknown): number =>
+  isNumber(value) && Number(value) > 0 ? Math.min(Math.floor(Number(value)), maxCount) : 0;
 
 /** The same for a figure that only explains another: what is beyond any count explains nothing. */
 const detail = (value: unknown): number => count(value) % maxCount;
 
-const within = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
+const within = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 
-const noUsage: ModelUsage = { inputTokens: 0, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+const noUsage: ModelUsage = {
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+};
 
 /**
- * The counts of a call, under the names that compatible servers have for them; null where there are none, or only zeros. Counts that are no
- * numbers of tokens at all (negative, null, a word) are zeros, of which `implausibleIn` finds that they cannot be right.
+ * The counts of a call, under the names that compatible servers have for them; null where there are none, or only
+ * zeros. Counts that are no numbers of tokens at all (negative, null, a word) are zeros, of which `implausibleIn` finds
+ * that they cannot be right.
  */
 export function toUsage(raw: unknown): ModelUsage | null {
   const usage = within(raw);
@@ -33,7 +43,10 @@ export function toUsage(raw: unknown): ModelUsage | null {
   const cached = detail(input.cached_tokens ?? usage.prompt_cache_hit_tokens ?? usage.cache_read_input_tokens);
   const cacheWritten = detail(input.cache_write_tokens ?? usage.cache_creation_input_tokens);
   // Where more was cached than there was, the cached tokens are counted beside the others.
-  const inputTokens = Math.min(cached + cacheWritten > prompt && prompt > 0 ? prompt + cached + cacheWritten : prompt, maxCount);
+  const inputTokens = Math.min(
+    cached + cacheWritten > prompt && prompt > 0 ? prompt + cached + cacheWritten : prompt,
+    maxCount,
+  );
   const cachedInputTokens = Math.min(inputTokens, cached);
   return {
     inputTokens,

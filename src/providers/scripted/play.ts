@@ -1,6 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { breathe, pause } from '../../kernel/async.ts';
-import { answerTo, asideOf, filler, promptTokens, type ScriptedMessage, stamp, stampNow, summaryFor, titleFor, wordsOf } from './answer.ts';
+import {
+  answerTo,
+  asideOf,
+  filler,
+  promptTokens,
+  type ScriptedMessage,
+  stamp,
+  stampNow,
+  summaryFor,
+  titleFor,
+  wordsOf,
+} from './answer.ts';
 import { type Step, stepOf } from './script.ts';
 
 /** One answer to be played. */
@@ -29,7 +40,10 @@ type Field = 'content' | 'reasoning_content' | 'refusal';
 /** A piece of an answer, as the `delta` of a chunk has it. */
 type Delta =
   | { field: Field; text: string }
-  | { field: 'tool_calls'; call: { index: number; id?: string; type?: 'function'; function: { name?: string; arguments: string } } };
+  | {
+      field: 'tool_calls';
+      call: { index: number; id?: string; type?: 'function'; function: { name?: string; arguments: string } };
+    };
 /** What an answer consists of. */
 export type Part = { deltas: Delta[]; reason: string; usage: object };
 
@@ -40,12 +54,22 @@ const thought = 'The user wants an answer. I have a script for that, so I shall 
 const refusal = 'I am sorry, but my script does not let me answer this.';
 
 /** The whole answer, before anything of it is sent. */
-export function compose({ id, messages, maxTokens, mayCall, steps }: Pick<Recital, 'id' | 'messages' | 'maxTokens' | 'mayCall' | 'steps'>): Part {
+export function compose({
+  id,
+  messages,
+  maxTokens,
+  mayCall,
+  steps,
+}: Pick<Recital, 'id' | 'messages' | 'maxTokens' | 'mayCall' | 'steps'>): Part {
   const has = (kind: Step['do']) => stepOf(steps, kind) !== undefined;
   const thoughts = has('reasoning') ? wordsOf(thought) : [];
   const calls = mayCall ? callsOf(id, steps) : [];
   if (calls.length > 0) {
-    const deltas = [...toDeltas('reasoning_content', thoughts), ...toDeltas('content', wordsOf(stepOf(steps, 'say')?.text ?? '')), ...calls];
+    const deltas = [
+      ...toDeltas('reasoning_content', thoughts),
+      ...toDeltas('content', wordsOf(stepOf(steps, 'say')?.text ?? '')),
+      ...calls,
+    ];
     return { deltas, reason: has('length') ? 'length' : 'tool_calls', usage: usageOf(messages, deltas) };
   }
   const words = wordsFor(messages, steps);
@@ -53,16 +77,28 @@ export function compose({ id, messages, maxTokens, mayCall, steps }: Pick<Recita
   const room = Math.min(cut ? Math.ceil(words.length / 2) : words.length, maxTokens ?? words.length);
   const field: Field = has('refuse') ? 'refusal' : 'content';
   const deltas = [...toDeltas('reasoning_content', thoughts), ...toDeltas(field, words.slice(0, room))];
-  return { deltas, reason: has('filter') ? 'content_filter' : room < words.length || cut ? 'length' : 'stop', usage: usageOf(messages, deltas) };
+  return {
+    deltas,
+    reason: has('filter') ? 'content_filter' : room < words.length || cut ? 'length' : 'stop',
+    usage: usageOf(messages, deltas),
+  };
 }
 
-/** Calls as servers stream them: first the name, then the arguments in pieces. Calls that are made side by side come one after another. */
+/**
+ * Calls as servers stream them: first the name, then the arguments in pieces. Calls that are made side by side come one
+ * after another.
+ */
 const callsOf = (id: string, steps: readonly Step[]): Delta[] =>
   steps
     .filter((step): step is Extract<Step, { arguments: string }> => step.do === 'call' || step.do === 'loop')
     .flatMap(({ name, arguments: text }, index): Delta[] => [
-      { field: 'tool_calls', call: { index, id: `call-${id}-${index + 1}`, type: 'function', function: { name, arguments: '' } } },
-      ...(text.match(/[\s\S]{1,12}/g) ?? []).map((piece): Delta => ({ field: 'tool_calls', call: { index, function: { arguments: piece } } })),
+      {
+        field: 'tool_calls',
+        call: { index, id: `call-${id}-${index + 1}`, type: 'function', function: { name, arguments: '' } },
+      },
+      ...(text.match(/[\s\S]{1,12}/g) ?? []).map(
+        (piece): Delta => ({ field: 'tool_calls', call: { index, function: { arguments: piece } } }),
+      ),
     ]);
 
 const toDeltas = (field: Field, words: string[]): Delta[] => words.map((text) => ({ field, text }));
@@ -80,7 +116,8 @@ function asideFor(messages: readonly ScriptedMessage[]): string | null {
 }
 
 const textFor = (messages: readonly ScriptedMessage[], steps: readonly Step[]): string =>
-  stepOf(steps, 'say')?.text ?? (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : (asideFor(messages) ?? answerTo(messages)));
+  stepOf(steps, 'say')?.text ??
+  (stepOf(steps, 'tokens') ? filler(stepOf(steps, 'tokens')!.count) : (asideFor(messages) ?? answerTo(messages)));
 
 function usageOf(messages: readonly ScriptedMessage[], deltas: Delta[]): object {
   const prompt = promptTokens(messages);
@@ -98,7 +135,11 @@ export async function play(response: ServerResponse, recital: Recital): Promise<
   const { steps, signal } = recital;
   const part = compose(recital);
   const frames = framesOf(recital, part);
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-request-id': recital.id });
+  response.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    'x-request-id': recital.id,
+  });
   response.flushHeaders();
   if (stepOf(steps, 'empty')) return void response.end();
   const wait = stepOf(steps, 'pause')?.ms;
@@ -112,13 +153,18 @@ export async function play(response: ServerResponse, recital: Recital): Promise<
 }
 
 function framesOf({ id, model }: Recital, { deltas }: Part): string[] {
-  const head = `data: {"id":"${id}","object":"chat.completion.chunk","created":0,"model":${JSON.stringify(model)},"choices":[{"index":0,"delta":{`;
+  const head =
+    'data: ' +
+    `{"id":"${id}","object":"chat.completion.chunk","created":0,"model":${JSON.stringify(model)},` +
+    '"choices":[{"index":0,"delta":{';
   const first = `${head}"role":"assistant",`;
   const said = (delta: Delta) => JSON.stringify(delta.field === 'tool_calls' ? [delta.call] : delta.text);
   return deltas.map((delta, at) => `${at ? head : first}"${delta.field}":${said(delta)}},"finish_reason":null}]}\n\n`);
 }
 
-/** Sends the frames; where the answer is to be held, its first one goes out alone and the others wait for the release. */
+/**
+ * Sends the frames; where the answer is to be held, its first one goes out alone and the others wait for the release.
+ */
 async function send(response: ServerResponse, recital: Recital, frames: string[]): Promise<void> {
   const rate = stepOf(recital.steps, 'speed')?.tokensPerSecond ?? recital.tokensPerSecond;
   const holds = stepOf(recital.steps, 'hold') !== undefined && frames.length > 0;
@@ -132,8 +178,8 @@ async function send(response: ServerResponse, recital: Recital, frames: string[]
 }
 
 /**
- * Those frames that are due go out in one write. Resolves when all are out or the client is gone. No promise and no listener for each token: a
- * model that costs more than what it is there to try would be what is measured.
+ * Those frames that are due go out in one write. Resolves when all are out or the client is gone. No promise and no
+ * listener for each token: a model that costs more than what it is there to try would be what is measured.
  */
 function sendAtPace(response: ServerResponse, recital: Recital, frames: string[], rate: number): Promise<void> {
   const { signal } = recital;
@@ -145,7 +191,8 @@ function sendAtPace(response: ServerResponse, recital: Recital, frames: string[]
     const dueNow = () => (rate > 0 ? Math.floor(((Date.now() - start) * rate) / 1_000) + 1 - at : burst);
     function go(): void {
       if (signal.aborted) return;
-      const batch = frames.slice(at, at + Math.max(0, Math.min(dueNow(), burst))); // none is due where the clock was set back
+      // None is due where the clock was set back.
+      const batch = frames.slice(at, at + Math.max(0, Math.min(dueNow(), burst)));
       at += batch.length;
       const hasRoom = batch.length === 0 || put(response, recital, batch);
       if (at === frames.length) end();
@@ -186,16 +233,22 @@ function faultOf(steps: readonly Step[], length: number): Fault | null {
   const stall = stepOf(steps, 'stall');
   if (stall) return { after: Number(stall.after) || 0, strike: (_, signal) => goneOf(signal) };
   const error = stepOf(steps, 'error');
-  const overload = 'data: {"error":{"message":"The server is overloaded.","type":"server_error","code":"server_error"}}\n\n';
+  const overload =
+    'data: {"error":{"message":"The server is overloaded.","type":"server_error","code":"server_error"}}\n\n';
   if (error) return { after: error.after, strike: (response) => void response.end(overload) };
-  if (stepOf(steps, 'garbage')) return { after: Math.min(3, length), strike: (response) => void response.end('data: {"choices":[{"del\n\n') };
+  if (stepOf(steps, 'garbage'))
+    return { after: Math.min(3, length), strike: (response) => void response.end('data: {"choices":[{"del\n\n') };
   const noFinish = stepOf(steps, 'no-finish');
-  return noFinish ? { after: length, strike: (response) => void response.end(noFinish.done ? 'data: [DONE]\n\n' : '') } : null;
+  return noFinish
+    ? { after: length, strike: (response) => void response.end(noFinish.done ? 'data: [DONE]\n\n' : '') }
+    : null;
 }
 
 /** Resolves when the client is gone. */
 export const goneOf = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
+  new Promise((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
 
 async function finish(response: ServerResponse, recital: Recital, part: Part): Promise<void> {
   const { steps, signal, sent } = recital;
@@ -217,7 +270,8 @@ const chunkOf = ({ id, model }: Recital, rest: object): string =>
 type Counting = Extract<Step, { do: 'usage' }>;
 
 /** When it says which counts: what several steps say of that together. */
-const countingOf = (steps: readonly Step[]): Partial<Counting> => Object.assign({}, ...steps.filter((step): step is Counting => step.do === 'usage'));
+const countingOf = (steps: readonly Step[]): Partial<Counting> =>
+  Object.assign({}, ...steps.filter((step): step is Counting => step.do === 'usage'));
 
 /** The counts, which whoever keeps the journal of calls is given too. */
 function countsOf(recital: Recital, { usage }: Part): string {

@@ -18,7 +18,8 @@ export async function readRequest(request: IncomingMessage): Promise<Asked> {
   }
   try {
     const { model, messages, ...generation } = JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>;
-    if (typeof model !== 'string' || !Array.isArray(messages)) throw new BadRequest('"model" and "messages" are needed.');
+    if (typeof model !== 'string' || !Array.isArray(messages))
+      throw new BadRequest('"model" and "messages" are needed.');
     return { model, messages: messages.map(toMessage), generation };
   } catch (error) {
     if (error instanceof SyntaxError) throw new BadRequest('The body is not JSON.');
@@ -40,9 +41,14 @@ function toMessage({ role, content, tool_calls: calls, tool_call_id: toolCallId 
 }
 
 const textOf = (content: unknown): string =>
-  Array.isArray(content) ? content.map((part: { text?: unknown }) => String(part?.text ?? '')).join('') : String(content ?? '');
+  Array.isArray(content)
+    ? content.map((part: { text?: unknown }) => String(part?.text ?? '')).join('')
+    : String(content ?? '');
 
-/** What a provider would say of a list of messages that is no conversation: a call without its result, or a result without its call. */
+/**
+ * What a provider would say of a list of messages that is no conversation: a call without its result, or a result
+ * without its call.
+ */
 export function unpaired(messages: readonly ScriptedMessage[]): string | null {
   let waiting: string[] = [];
   for (const { role, toolCallId = '', toolCalls = [] } of messages) {

@@ -1,43 +1,44 @@
 /**
- * How the scripted model behaves. A user's message steers the answer to it by directives in double brackets, anywhere in its text;
- * tests may give the same as steps. Several can be combined. Of the messages only the last one of the user counts. When the results of calls
- * come back, the next step is played, and the last one, without its calls, for all further ones.
+ * How the scripted model behaves. A user's message steers the answer to it by directives in double brackets, anywhere
+ * in its text; tests may give the same as steps. Several can be combined. Of the messages only the last one of the user
+ * counts. When the results of calls come back, the next step is played, and the last one, without its calls, for all
+ * further ones.
  *
- * | directive                | what the model does                                                                              |
- * |--------------------------|--------------------------------------------------------------------------------------------------|
- * | `[[say text]]`           | answers with this text                                                                           |
- * | `[[tokens 500]]`         | answers with so many tokens of filler ("word1 word2 …")                                          |
- * | `[[stamps 500]]`         | the same with the time at which each token leaves: microseconds of the monotonic clock           |
- * | `[[speed 1000]]`         | tokens per second for this answer; 0 is as fast as the connection takes them                     |
- * | `[[pause 2000]]`         | waits so many milliseconds before the first token                                                |
- * | `[[hold]]`               | stops after the first delta until it is released (`release()`, `POST /v1/scripted/release`)      |
- * | `[[fail 500]]`           | refuses with this status; may be followed by an error code, `retry-after <seconds>`, `times <n>` |
- * | `[[fail 429 retry-after 1]]` | … and says when to come back                                                                 |
- * | `[[fail 400 context_length_exceeded]]` | … and says why                                                                     |
- * | `[[fail 500 times 1]]`   | … only the first time that this very list of messages comes, then answers                        |
- * | `[[window 3]]`           | refuses as too long what has more messages than that                                             |
- * | `[[cut 20]]`             | destroys the connection after so many deltas                                                     |
- * | `[[cut headers]]`        | takes the request and destroys the connection without an answer                                  |
- * | `[[no-finish]]`          | ends the answer cleanly without a reason for the end                                             |
- * | `[[no-finish done]]`     | the same with `[DONE]`                                                                           |
- * | `[[stall 10]]`           | falls silent after so many deltas, with the connection open                                      |
- * | `[[stall headers]]`      | accepts the connection and never answers                                                         |
- * | `[[garbage]]`            | breaks off in the middle of a line of JSON                                                       |
- * | `[[error 5]]`            | sends an `error` object in the stream after so many deltas                                       |
- * | `[[html]]`               | answers 200 with a web page                                                                      |
- * | `[[empty]]`              | answers 200 with an empty event stream                                                           |
- * | `[[length]]`             | breaks off half-way with the reason `length`                                                     |
- * | `[[filter]]`             | breaks off half-way with the reason `content_filter`                                             |
- * | `[[reasoning]]`          | thinks aloud before it answers (`reasoning_content`)                                             |
- * | `[[refuse]]`             | refuses in the `refusal` field                                                                   |
- * | `[[call name {"a": 1}]]` | calls a tool with these arguments, which need not be JSON; several calls are made side by side       |
- * | `[[then]]`               | parts steps: what comes before it is for the first call of the model, what comes after for the next |
- * | `[[loop name {"a": 1}]]` | calls a tool again and again, until tools are forbidden                                          |
- * | `[[surrogates]]`         | splits an emoji in its middle between two deltas                                                 |
- * | `[[no-usage]]`           | sends no token counts                                                                            |
- * | `[[usage first]]`        | sends the counts before the first delta already, so that an answer that is cut has them           |
- * | `[[usage late 1500]]`    | sends the counts so many milliseconds after the reason for the end                               |
- * | `[[usage {"prompt_tokens": 1e300}]]` | puts these counts in place of its own                                                |
+ * | directive | what the model does |
+ * |---|---|
+ * | `[[say text]]` | answers with this text |
+ * | `[[tokens 500]]` | answers with so many tokens of filler ("word1 word2 …") |
+ * | `[[stamps 500]]` | the same with the time at which each token leaves: microseconds of the monotonic clock |
+ * | `[[speed 1000]]` | tokens per second for this answer; 0 is as fast as the connection takes them |
+ * | `[[pause 2000]]` | waits so many milliseconds before the first token |
+ * | `[[hold]]` | stops after the first delta until it is released (`release()`, `POST /v1/scripted/release`) |
+ * | `[[fail 500]]` | refuses with this status; may be followed by an error code, `retry-after <seconds>`, `times <n>` |
+ * | `[[fail 429 retry-after 1]]` | … and says when to come back |
+ * | `[[fail 400 context_length_exceeded]]` | … and says why |
+ * | `[[fail 500 times 1]]` | … only the first time that this very list of messages comes, then answers |
+ * | `[[window 3]]` | refuses as too long what has more messages than that |
+ * | `[[cut 20]]` | destroys the connection after so many deltas |
+ * | `[[cut headers]]` | takes the request and destroys the connection without an answer |
+ * | `[[no-finish]]` | ends the answer cleanly without a reason for the end |
+ * | `[[no-finish done]]` | the same with `[DONE]` |
+ * | `[[stall 10]]` | falls silent after so many deltas, with the connection open |
+ * | `[[stall headers]]` | accepts the connection and never answers |
+ * | `[[garbage]]` | breaks off in the middle of a line of JSON |
+ * | `[[error 5]]` | sends an `error` object in the stream after so many deltas |
+ * | `[[html]]` | answers 200 with a web page |
+ * | `[[empty]]` | answers 200 with an empty event stream |
+ * | `[[length]]` | breaks off half-way with the reason `length` |
+ * | `[[filter]]` | breaks off half-way with the reason `content_filter` |
+ * | `[[reasoning]]` | thinks aloud before it answers (`reasoning_content`) |
+ * | `[[refuse]]` | refuses in the `refusal` field |
+ * | `[[call name {"a": 1}]]` | calls a tool with these arguments, perhaps no JSON; several calls run in parallel |
+ * | `[[then]]` | parts steps: what comes before it is for the first call of the model, what comes after for the next |
+ * | `[[loop name {"a": 1}]]` | calls a tool again and again, until tools are forbidden |
+ * | `[[surrogates]]` | splits an emoji in its middle between two deltas |
+ * | `[[no-usage]]` | sends no token counts |
+ * | `[[usage first]]` | sends the counts before the first delta already, so that an answer that is cut has them |
+ * | `[[usage late 1500]]` | sends the counts so many milliseconds after the reason for the end |
+ * | `[[usage {"prompt_tokens": 1e300}]]` | puts these counts in place of its own |
  */
 export type Step =
   | { do: 'say'; text: string }
@@ -54,13 +55,37 @@ export type Step =
   | { do: 'no-finish'; done?: boolean }
   | { do: 'call' | 'loop'; name: string; arguments: string }
   | { do: 'then' }
-  | { do: 'hold' | 'garbage' | 'html' | 'empty' | 'length' | 'filter' | 'reasoning' | 'refuse' | 'surrogates' | 'no-usage' };
+  | {
+      do:
+        | 'hold'
+        | 'garbage'
+        | 'html'
+        | 'empty'
+        | 'length'
+        | 'filter'
+        | 'reasoning'
+        | 'refuse'
+        | 'surrogates'
+        | 'no-usage';
+    };
 
 type StepOf<K extends Step['do']> = Extract<Step, { do: K }>;
 
 /** Bounded, and each character is looked at once: what is matched is whatever somebody typed. */
 const directive = /\[\[([a-z-]{1,20})(\s[^[\]]{0,4000}|)\]\]/g;
-const plain = new Set<string>(['then', 'hold', 'garbage', 'html', 'empty', 'length', 'filter', 'reasoning', 'refuse', 'surrogates', 'no-usage']);
+const plain = new Set<string>([
+  'then',
+  'hold',
+  'garbage',
+  'html',
+  'empty',
+  'length',
+  'filter',
+  'reasoning',
+  'refuse',
+  'surrogates',
+  'no-usage',
+]);
 
 /** Most a directive may ask for: the scripted server also answers in public demonstrations. */
 const maxTokens = 100_000;
@@ -112,7 +137,9 @@ const withArguments: Record<string, (words: string[], text: string) => Step> = {
   cut: ([after]) => ({ do: 'cut', after: after === 'headers' ? 'headers' : whole(after, 10, maxTokens) }),
   usage: ([how, ms], text) => {
     if (how === 'first') return { do: 'usage', first: true };
-    return how === 'late' ? { do: 'usage', lateMs: whole(ms, 1_500, maxPauseMs) } : { do: 'usage', counts: toCounts(text) };
+    return how === 'late'
+      ? { do: 'usage', lateMs: whole(ms, 1_500, maxPauseMs) }
+      : { do: 'usage', counts: toCounts(text) };
   },
   stall: ([after]) => ({ do: 'stall', after: after === 'headers' ? 'headers' : whole(after, 10, maxTokens) }),
   error: ([after]) => ({ do: 'error', after: whole(after, 5, maxTokens) }),
@@ -130,7 +157,9 @@ export function parseDirectives(message: string): Step[] {
 
 /** A message as a person meant it. */
 export const withoutDirectives = (message: string): string =>
-  message.replace(directive, (whole, name: string) => (plain.has(name) || Object.hasOwn(withArguments, name) ? '' : whole)).trim();
+  message
+    .replace(directive, (whole, name: string) => (plain.has(name) || Object.hasOwn(withArguments, name) ? '' : whole))
+    .trim();
 
 /** The step of a kind that counts: the last one. */
 export const stepOf = <K extends Step['do']>(steps: readonly Step[], kind: K): StepOf<K> | undefined =>

@@ -30,7 +30,10 @@ export type ScriptedCall = {
   aborted: boolean;
 };
 
-/** What a test wants of the model: the same steps for every call, or a decision for each; message directives come on top. */
+/**
+ * What a test wants of the model: the same steps for every call, or a decision for each; message directives come on
+ * top.
+ */
 type Script = readonly Step[] | ((call: Readonly<ScriptedCall>) => readonly Step[] | null);
 
 export type ScriptedServer = {
@@ -67,16 +70,19 @@ type Room = {
 };
 
 /**
- * Starts a model server that speaks OpenAI's Chat Completions on loopback and follows a script: what runs where no key is set,
- * and what every test of a turn talks to, over real HTTP. What it does for a message is said in script.ts.
+ * Starts a model server that speaks OpenAI's Chat Completions on loopback and follows a script: what runs where no key
+ * is set, and what every test of a turn talks to, over real HTTP. What it does for a message is said in script.ts.
  */
 export async function startScriptedServer(options: ScriptedOptions = {}): Promise<ScriptedServer> {
   const { port = 0, tokensPerSecond = 25, script = null, keepCalls = 1_000 } = options;
   const room: Room = { calls: [], number: 0, script, held: new Set(), failures: new Map(), tokensPerSecond, keepCalls };
-  // Long, as servers of models have it: a connection that is closed as a request comes over it is a call that only the client knows of.
+  // Long, as servers of models have it: a connection that is closed as a request comes over it is a call that only the
+  // client knows of.
   const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => {
     // A client that is gone needs no answer; anything else is told to it, as a real server would.
-    route(room, request, response).catch((error: unknown) => refuse(response, error instanceof BadRequest ? 400 : 500, String(error)));
+    route(room, request, response).catch((error: unknown) =>
+      refuse(response, error instanceof BadRequest ? 400 : 500, String(error)),
+    );
   });
   const listening = defer<void>();
   server.once('error', listening.reject);
@@ -112,7 +118,10 @@ async function route(room: Room, request: IncomingMessage, response: ServerRespo
     case 'POST /v1/chat/completions':
       return complete(room, request, response);
     case 'GET /v1/models':
-      return json(response, 200, { object: 'list', data: [{ id: scriptedModel, object: 'model', created: 0, owned_by: 'colloquy' }] });
+      return json(response, 200, {
+        object: 'list',
+        data: [{ id: scriptedModel, object: 'model', created: 0, owned_by: 'colloquy' }],
+      });
     case 'GET /v1/scripted/calls':
       return json(response, 200, { calls: room.calls });
     case 'POST /v1/scripted/release':
@@ -129,8 +138,18 @@ function json(response: ServerResponse, status: number, body: object, headers: R
 
 type Refusal = { code?: string | null; headers?: Record<string, string> };
 
-function refuse(response: ServerResponse, status: number, message: string, { code = null, headers = {} }: Refusal = {}): void {
-  json(response, status, { error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param: null, code } }, headers);
+function refuse(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  { code = null, headers = {} }: Refusal = {},
+): void {
+  json(
+    response,
+    status,
+    { error: { message, type: status < 500 ? 'invalid_request_error' : 'server_error', param: null, code } },
+    headers,
+  );
 }
 
 function enter(room: Room, { model, messages, generation }: Asked): ScriptedCall {
@@ -176,8 +195,12 @@ async function answer(room: Room, call: ScriptedCall, response: ServerResponse, 
   const fail = stepOf(steps, 'fail');
   if (fail && isDue(room, call, fail.times)) {
     call.status = fail.status;
-    const headers: Record<string, string> = fail.retryAfter === undefined ? {} : { 'retry-after': String(fail.retryAfter) };
-    return refuse(response, fail.status, 'The script says so.', { code: fail.code ?? null, headers: { ...headers, 'x-request-id': idOf(call) } });
+    const headers: Record<string, string> =
+      fail.retryAfter === undefined ? {} : { 'retry-after': String(fail.retryAfter) };
+    return refuse(response, fail.status, 'The script says so.', {
+      code: fail.code ?? null,
+      headers: { ...headers, 'x-request-id': idOf(call) },
+    });
   }
   if (call.messages.length > (stepOf(steps, 'window')?.messages ?? Number.POSITIVE_INFINITY)) {
     call.status = 400;
@@ -190,7 +213,9 @@ async function answer(room: Room, call: ScriptedCall, response: ServerResponse, 
   if (stepOf(steps, 'cut')?.after === 'headers') return void response.destroy();
   call.status = 200;
   if (stepOf(steps, 'html')) {
-    response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Welcome</title><p>This is not the page you are looking for.');
+    response
+      .writeHead(200, { 'content-type': 'text/html' })
+      .end('<!doctype html><title>Welcome</title><p>This is not the page you are looking for.');
     return;
   }
   const recital = recitalOf(room, call, steps, gone);
@@ -246,13 +271,21 @@ function recitalOf(room: Room, call: ScriptedCall, steps: readonly Step[], signa
 /** The answer in one piece, for clients that do not stream. */
 function whole(response: ServerResponse, recital: Recital): void {
   const { deltas, reason, usage } = compose(recital);
-  const text = (field: string) => deltas.map((delta) => (delta.field === field && 'text' in delta ? delta.text : '')).join('');
+  const text = (field: string) =>
+    deltas.map((delta) => (delta.field === field && 'text' in delta ? delta.text : '')).join('');
   const message = { role: 'assistant', content: text('content'), refusal: text('refusal') || null };
   const { id, model } = recital;
   json(
     response,
     200,
-    { id, object: 'chat.completion', created: 0, model, choices: [{ index: 0, message, finish_reason: reason }], usage },
+    {
+      id,
+      object: 'chat.completion',
+      created: 0,
+      model,
+      choices: [{ index: 0, message, finish_reason: reason }],
+      usage,
+    },
     { 'x-request-id': id },
   );
 }

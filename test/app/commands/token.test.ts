@@ -15,7 +15,11 @@ afterEach(() => rm(dir, { recursive: true }));
 async function run(args: string[], env: NodeJS.ProcessEnv = {}) {
   const out: string[] = [];
   const notes: string[] = [];
-  const code = await printToken(args, { env: { DATA_DIR: dir, ...env }, out: (line) => out.push(line), note: (line) => notes.push(line) });
+  const code = await printToken(args, {
+    env: { DATA_DIR: dir, ...env },
+    out: (line) => out.push(line),
+    note: (line) => notes.push(line),
+  });
   return { code, out, notes: notes.join('\n') };
 }
 
@@ -26,7 +30,12 @@ it('prints a token that the server of this data directory accepts, and nothing e
   expect(out).toHaveLength(1);
   expect(notes).toContain('http://127.0.0.1:4000/graphql#token=<token>');
   expect(notes).not.toContain(out[0]); // what is noted may be kept by a log
-  const tokens = createTokens({ secret: await keptSecret(dir), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy' });
+  const tokens = createTokens({
+    secret: await keptSecret(dir),
+    jwksUrl: null,
+    issuer: 'colloquy',
+    audience: 'colloquy',
+  });
   const facts = await tokens.verify(out[0]!);
   expect(facts).toMatchObject({ subject: 'alice', name: 'alice', roles: ['USER', 'ADMIN'], anonymousId: null });
 });

@@ -49,7 +49,9 @@ async function closedPort(): Promise<number> {
 const run = (env: Record<string, string>) =>
   new Promise<{ code: unknown; stdout: string }>((resolve) => {
     const options = { cwd: root, env: { PATH: process.env.PATH, ...env }, timeout: 40_000 };
-    execFile(process.execPath, ['dist/app/commands/doctor.js'], options, (error, stdout) => resolve({ code: error ? error.code : 0, stdout }));
+    execFile(process.execPath, ['dist/app/commands/doctor.js'], options, (error, stdout) =>
+      resolve({ code: error ? error.code : 0, stdout }),
+    );
   });
 
 describe('the command', () => {
@@ -99,22 +101,35 @@ it('Node.js that is too old is a problem', async () => {
 });
 
 it('a server that answers to any name is noted, and one that knows its own is well', async () => {
-  const look = async (env: Record<string, string>) => (await examine({ DATA_DIR: dataDir, ...env })).filter(({ what }) => what === 'Host names');
+  const look = async (env: Record<string, string>) =>
+    (await examine({ DATA_DIR: dataDir, ...env })).filter(({ what }) => what === 'Host names');
   expect(await look({})).toMatchObject([{ state: 'ok', says: 'those of this machine' }]);
-  expect(await look({ HOST: '0.0.0.0' })).toMatchObject([{ state: 'note', says: expect.stringMatching(/PUBLIC_URL.*ALLOWED_HOSTS/) }]);
+  expect(await look({ HOST: '0.0.0.0' })).toMatchObject([
+    { state: 'note', says: expect.stringMatching(/PUBLIC_URL.*ALLOWED_HOSTS/) },
+  ]);
   expect(await look({ HOST: '0.0.0.0', PUBLIC_URL: 'https://chat.example.com', ALLOWED_HOSTS: 'api' })).toMatchObject([
     { state: 'ok', says: 'chat.example.com, api' },
   ]);
-  expect(await look({ HOST: '0.0.0.0', ROLE: 'worker', DATABASE_URL: 'postgres://127.0.0.1:1/x', JWT_SECRET: 'x'.repeat(32) })).toEqual([]);
+  expect(
+    await look({
+      HOST: '0.0.0.0',
+      ROLE: 'worker',
+      DATABASE_URL: 'postgres://127.0.0.1:1/x',
+      JWT_SECRET: 'x'.repeat(32),
+    }),
+  ).toEqual([]);
 });
 
 describe('the data directory', () => {
-  const look = async (env: Record<string, string>) => (await examine(env)).filter(({ what }) => /DATA_DIR|Embedded/.test(what));
+  const look = async (env: Record<string, string>) =>
+    (await examine(env)).filter(({ what }) => /DATA_DIR|Embedded/.test(what));
 
   it('that is a file, or lies below one, is a problem', async () => {
     const file = join(dataDir, 'file');
     await writeFile(file, '');
-    expect(await look({ DATA_DIR: file })).toMatchObject([{ state: 'problem', says: expect.stringContaining('is no directory') }]);
+    expect(await look({ DATA_DIR: file })).toMatchObject([
+      { state: 'problem', says: expect.stringContaining('is no directory') },
+    ]);
   });
 
   it('with a database that a process has open, as a server that runs, is noted and no problem', async () => {
@@ -134,13 +149,17 @@ describe('the data directory', () => {
   });
 
   it('is not looked at where nothing is kept in it', async () => {
-    expect(await look({ DATABASE_URL: 'postgres://127.0.0.1:1/x', JWT_SECRET: 'x'.repeat(32), DATA_DIR: '/nowhere/at/all' })).toEqual([]);
+    expect(
+      await look({ DATABASE_URL: 'postgres://127.0.0.1:1/x', JWT_SECRET: 'x'.repeat(32), DATA_DIR: '/nowhere/at/all' }),
+    ).toEqual([]);
   });
 });
 
 it('a shared database without a JWT_SECRET of its own is noted, with the place of the one that was made', async () => {
   const look = async (env: Record<string, string>) =>
-    (await examine({ DATABASE_URL: 'postgres://127.0.0.1:1/x', DATA_DIR: dataDir, ...env })).filter(({ what }) => what === 'JWT_SECRET');
+    (await examine({ DATABASE_URL: 'postgres://127.0.0.1:1/x', DATA_DIR: dataDir, ...env })).filter(
+      ({ what }) => what === 'JWT_SECRET',
+    );
   expect(await look({})).toMatchObject([{ state: 'note', says: expect.stringContaining(dataDir) }]);
   expect(await look({ JWT_SECRET: 'x'.repeat(32) })).toEqual([]);
 });
@@ -163,7 +182,11 @@ describe.runIf(storages[1]!.available)('PostgreSQL', () => {
   it('that is empty has migrations to be applied, which a start does', async () => {
     const place = await storages[1]!.create({ empty: true });
     try {
-      expect((await checkPostgres(place.url!))[1]).toMatchObject({ state: 'note', what: 'Migrations', says: expect.stringContaining('_init') });
+      expect((await checkPostgres(place.url!))[1]).toMatchObject({
+        state: 'note',
+        what: 'Migrations',
+        says: expect.stringContaining('_init'),
+      });
     } finally {
       await place.drop();
     }
@@ -176,9 +199,15 @@ describe.runIf(storages[1]!.available)('PostgreSQL', () => {
       await database.query(
         "INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at) VALUES ('1', 'x', '29990101000000_later', now(), now())",
       );
-      expect((await checkPostgres(place.url!))[1]).toMatchObject({ state: 'problem', says: expect.stringContaining('newer version') });
+      expect((await checkPostgres(place.url!))[1]).toMatchObject({
+        state: 'problem',
+        says: expect.stringContaining('newer version'),
+      });
       await database.query("UPDATE _prisma_migrations SET finished_at = NULL WHERE id = '1'");
-      expect((await checkPostgres(place.url!))[1]).toMatchObject({ state: 'problem', says: expect.stringContaining('--rolled-back') });
+      expect((await checkPostgres(place.url!))[1]).toMatchObject({
+        state: 'problem',
+        says: expect.stringContaining('--rolled-back'),
+      });
     } finally {
       await database.close();
       await place.drop();
@@ -226,20 +255,34 @@ describe.runIf(hasRedisServer)('Redis', () => {
 
 describe('the model endpoint', () => {
   const settings = (baseUrl: string, more: Record<string, string> = {}) =>
-    loadConfig({ OPENAI_BASE_URL: baseUrl, OPENAI_API_KEY: 'sk-hunter2', OPENAI_MODEL: 'm-1', ...more }).providers.openai;
+    loadConfig({ OPENAI_BASE_URL: baseUrl, OPENAI_API_KEY: 'sk-hunter2', OPENAI_MODEL: 'm-1', ...more }).providers
+      .openai;
   type Answer = Parameters<typeof startRawServer>[0];
   const listing: Answer = (response, request) => {
     const isOurs = request.url === '/v1/models' && request.headers.authorization === 'Bearer sk-hunter2';
-    response.writeHead(isOurs ? 200 : 401, { 'content-type': 'application/json' }).end(JSON.stringify({ data: [{ id: 'm-1' }, { id: 'm-2' }] }));
+    response
+      .writeHead(isOurs ? 200 : 401, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ data: [{ id: 'm-1' }, { id: 'm-2' }] }));
   };
 
   it.each<[string, Answer, string, unknown[]]>([
-    ['takes our key and has our models', listing, 'm-1', [{ state: 'ok' }, { state: 'ok', what: 'Models', says: 'm-1' }]],
+    [
+      'takes our key and has our models',
+      listing,
+      'm-1',
+      [{ state: 'ok' }, { state: 'ok', what: 'Models', says: 'm-1' }],
+    ],
     [
       'has not the model',
       listing,
       'm-3',
-      [{ state: 'ok' }, { state: 'note', says: expect.stringContaining('m-3 is not in the list of the server, which begins: m-1, m-2') }],
+      [
+        { state: 'ok' },
+        {
+          state: 'note',
+          says: expect.stringContaining('m-3 is not in the list of the server, which begins: m-1, m-2'),
+        },
+      ],
     ],
     [
       'refuses our key',
@@ -262,7 +305,10 @@ describe('the model endpoint', () => {
   });
 
   it('is told what is wrong with a key without the key', async () => {
-    const findings = await checkModel(settings('http://127.0.0.1:9/v1', { OPENAI_API_KEY: 'sk-hunter2\u00a0x' }), patience);
+    const findings = await checkModel(
+      settings('http://127.0.0.1:9/v1', { OPENAI_API_KEY: 'sk-hunter2\u00a0x' }),
+      patience,
+    );
     expect(findings).toMatchObject([{ state: 'problem', says: expect.stringContaining('character') }]);
     expect(JSON.stringify(findings)).not.toContain('hunter2');
   });

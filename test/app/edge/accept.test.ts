@@ -20,7 +20,8 @@ describe('what a client accepts', () => {
   });
 
   it('is packed by gzip only where it says so', () => {
-    for (const yes of ['gzip', 'br, gzip;q=0.5', 'GZIP', 'x-gzip', '*']) expect([yes, acceptsGzip(yes)]).toEqual([yes, true]);
+    for (const yes of ['gzip', 'br, gzip;q=0.5', 'GZIP', 'x-gzip', '*'])
+      expect([yes, acceptsGzip(yes)]).toEqual([yes, true]);
     for (const no of [undefined, null, '', 'identity', 'br', 'gzip;q=0', 'gzip;q=0, *', '*;q=0', 'gzipped'])
       expect([no, acceptsGzip(no)]).toEqual([no, false]);
   });

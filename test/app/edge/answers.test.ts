@@ -22,7 +22,11 @@ describe('an answer over HTTP', () => {
 
   /** As it goes over the wire. */
   async function post(body: object | string, headers: Record<string, string> = {}): Promise<Answer> {
-    const request = open(url, { method: 'POST', agent: false, headers: { 'content-type': 'application/json', authorization, ...headers } });
+    const request = open(url, {
+      method: 'POST',
+      agent: false,
+      headers: { 'content-type': 'application/json', authorization, ...headers },
+    });
     request.end(typeof body === 'string' ? body : JSON.stringify(body));
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     const chunks: Buffer[] = [];
@@ -44,7 +48,8 @@ describe('an answer over HTTP', () => {
     }
     for (const encodings of ['identity', 'br', 'gzip;q=0'])
       expect((await post(schema, { 'accept-encoding': encodings })).headers['content-encoding']).toBeUndefined();
-    for (const { headers } of [plain, await post(schema, { 'accept-encoding': 'gzip' })]) expect(headers.vary).toMatch(/accept-encoding/i);
+    for (const { headers } of [plain, await post(schema, { 'accept-encoding': 'gzip' })])
+      expect(headers.vary).toMatch(/accept-encoding/i);
   });
 
   it('of less is sent as it is', async () => {
@@ -54,7 +59,10 @@ describe('an answer over HTTP', () => {
   });
 
   it('is a stream that no proxy keeps, changes or packs', async () => {
-    const { headers, body } = await post({ query: '{ __typename }' }, { accept: 'text/event-stream', 'accept-encoding': 'gzip' });
+    const { headers, body } = await post(
+      { query: '{ __typename }' },
+      { accept: 'text/event-stream', 'accept-encoding': 'gzip' },
+    );
     expect(headers).toMatchObject({
       'content-type': 'text/event-stream',
       'cache-control': 'no-cache, no-transform',
@@ -82,18 +90,27 @@ describe('an answer over HTTP', () => {
     for (const accept of ['application/json', 'application/graphql-response+json']) {
       const { status, body } = await post({ query }, { accept });
       expect([accept, status]).toEqual([accept, 406]);
-      expect(String(body)).toContain(`A subscription is answered in text/event-stream, or over a WebSocket, and the request accepts ${accept}.`);
+      expect(String(body)).toContain(
+        `A subscription is answered in text/event-stream, or over a WebSocket, and the request accepts ${accept}.`,
+      );
     }
   });
 
   it('says in words that a body of its type is not read', async () => {
     const { status, body } = await post('<query/>', { 'content-type': 'application/xml' });
-    expect([status, JSON.parse(String(body)).errors[0].message]).toEqual([415, 'The body is of a type that is not read: send application/json.']);
+    expect([status, JSON.parse(String(body)).errors[0].message]).toEqual([
+      415,
+      'The body is of a type that is not read: send application/json.',
+    ]);
   });
 
   it('tells a client that sends the hash of a query to send the query', async () => {
-    const extensions = { persistedQuery: { version: 1, sha256Hash: 'ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38' } };
-    const told = { errors: [{ message: 'PersistedQueryNotSupported', extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED' } }] };
+    const extensions = {
+      persistedQuery: { version: 1, sha256Hash: 'ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38' },
+    };
+    const told = {
+      errors: [{ message: 'PersistedQueryNotSupported', extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED' } }],
+    };
     const posted = await post({ extensions }, { accept: 'application/json' });
     expect([posted.status, JSON.parse(String(posted.body))]).toEqual([200, told]);
     const headers = { accept: 'application/json', 'x-graphql-yoga-csrf': '1' };

@@ -60,16 +60,26 @@ describe('the address of a client', () => {
 });
 
 describe('trusted proxies', () => {
-  it.each(['10.0.0.0/33', '10.0.0', '10.0.0.0/8/8', '::1/129', 'proxy', '', '10.0.0.0/', '10.0.0.0/x', '[::1]', 'localhost'])(
-    'are not %s',
-    (entry) => {
-      expect(() => trustedProxies([entry])).toThrow();
-    },
-  );
+  it.each([
+    '10.0.0.0/33',
+    '10.0.0',
+    '10.0.0.0/8/8',
+    '::1/129',
+    'proxy',
+    '',
+    '10.0.0.0/',
+    '10.0.0.0/x',
+    '[::1]',
+    'localhost',
+  ])('are not %s', (entry) => {
+    expect(() => trustedProxies([entry])).toThrow();
+  });
 
   it('on loopback are all of it, in both families', () => {
     const { includes } = trustedProxies(['loopback']);
-    for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) expect([address, includes(address)]).toEqual([address, true]);
-    for (const address of ['128.0.0.1', '::2', '::ffff:128.0.0.1']) expect([address, includes(address)]).toEqual([address, false]);
+    for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])
+      expect([address, includes(address)]).toEqual([address, true]);
+    for (const address of ['128.0.0.1', '::2', '::ffff:128.0.0.1'])
+      expect([address, includes(address)]).toEqual([address, false]);
   });
 });

@@ -9,45 +9,52 @@ const named = createHostRule('0.0.0.0', {
 });
 
 const target = (url: string, ...hosts: string[]) =>
-  targetOf({ url, headers: hosts[0] === undefined ? {} : { host: hosts[0] }, rawHeaders: hosts.flatMap((host) => ['HoSt', host]) });
+  targetOf({
+    url,
+    headers: hosts[0] === undefined ? {} : { host: hosts[0] },
+    rawHeaders: hosts.flatMap((host) => ['HoSt', host]),
+  });
 
 describe('a server on loopback', () => {
-  it.each(['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])('answers to names of loopback and no other, at %s', (bound) => {
-    const rule = createHostRule(bound, nothing);
-    expect(rule.isOff).toBe(false);
-    for (const host of [
-      'localhost',
-      'localhost:4000',
-      'LOCALHOST:1',
-      'localhost.',
-      'app.localhost:4000',
-      '127.0.0.1:4000',
-      '127.1.2.3',
-      '[::1]',
-      '[::1]:4000',
-    ])
-      expect([host, rule.allows(host)]).toEqual([host, true]);
-    for (const host of [
-      'evil.example',
-      'evil.example:4000',
-      'localhost.evil.example',
-      'localhost.evil.example.',
-      '127.0.0.1.evil.example',
-      'evillocalhost',
-      'localhost..',
-      '0.0.0.0',
-      '[::]',
-      '[::2]:4000',
-      '128.0.0.1',
-      '192.168.1.1',
-      '',
-      'a b',
-      'localhost:99999',
-      'localhost@evil.example',
-      null,
-    ])
-      expect([host, rule.allows(host)]).toEqual([host, false]);
-  });
+  it.each(['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])(
+    'answers to names of loopback and no other, at %s',
+    (bound) => {
+      const rule = createHostRule(bound, nothing);
+      expect(rule.isOff).toBe(false);
+      for (const host of [
+        'localhost',
+        'localhost:4000',
+        'LOCALHOST:1',
+        'localhost.',
+        'app.localhost:4000',
+        '127.0.0.1:4000',
+        '127.1.2.3',
+        '[::1]',
+        '[::1]:4000',
+      ])
+        expect([host, rule.allows(host)]).toEqual([host, true]);
+      for (const host of [
+        'evil.example',
+        'evil.example:4000',
+        'localhost.evil.example',
+        'localhost.evil.example.',
+        '127.0.0.1.evil.example',
+        'evillocalhost',
+        'localhost..',
+        '0.0.0.0',
+        '[::]',
+        '[::2]:4000',
+        '128.0.0.1',
+        '192.168.1.1',
+        '',
+        'a b',
+        'localhost:99999',
+        'localhost@evil.example',
+        null,
+      ])
+        expect([host, rule.allows(host)]).toEqual([host, false]);
+    },
+  );
 
   it('answers to the names that it was given, too', () => {
     const rule = createHostRule('::1', { publicUrl: 'http://chat.example.com:8080', allowedHosts: [] });
@@ -122,13 +129,19 @@ describe('a page', () => {
 describe('what a request is for', () => {
   it('is its path at its host', () => {
     expect(target('/graphql?query=x', 'localhost:4000')).toEqual({ host: 'localhost:4000', path: '/graphql?query=x' });
-    expect(target('//evil.example/graphql', 'localhost')).toEqual({ host: 'localhost', path: '//evil.example/graphql' });
+    expect(target('//evil.example/graphql', 'localhost')).toEqual({
+      host: 'localhost',
+      path: '//evil.example/graphql',
+    });
     expect(target('/graphql')).toEqual({ host: null, path: '/graphql' });
     expect(target('*', 'localhost')).toEqual({ host: 'localhost', path: '*' });
   });
 
   it('is what an absolute target says, whatever the header does', () => {
-    expect(target('http://evil.example/graphql?a=b', 'localhost')).toEqual({ host: 'evil.example', path: '/graphql?a=b' });
+    expect(target('http://evil.example/graphql?a=b', 'localhost')).toEqual({
+      host: 'evil.example',
+      path: '/graphql?a=b',
+    });
     expect(target('HTTP://localhost:4000', 'evil.example')).toEqual({ host: 'localhost:4000', path: '/' });
     expect(target('https://localhost/graphql', 'evil.example')).toMatchObject({ host: 'localhost' });
   });

@@ -5,7 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { inTurn } from '../../../src/app/edge/in-turn.ts';
 import { until } from '../../kit/until.ts';
 
-const requests = (count: number) => Array.from({ length: count }, (_, at) => `GET /${at} HTTP/1.1\r\nHost: a\r\n\r\n`).join('');
+const requests = (count: number) =>
+  Array.from({ length: count }, (_, at) => `GET /${at} HTTP/1.1\r\nHost: a\r\n\r\n`).join('');
 
 describe('requests that a client writes ahead', () => {
   let server: Server;

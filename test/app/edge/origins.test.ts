@@ -12,7 +12,13 @@ function ruleOf({ boundTo = '127.0.0.1', corsOrigins = [], loopbackOrigins = tru
 }
 
 describe('a page of this machine', () => {
-  const pages = ['http://localhost:5173', 'http://127.0.0.1:3000', 'http://[::1]:8080', 'https://app.localhost', 'http://localhost'];
+  const pages = [
+    'http://localhost:5173',
+    'http://127.0.0.1:3000',
+    'http://[::1]:8080',
+    'https://app.localhost',
+    'http://localhost',
+  ];
 
   it.each(pages)('may call a server under development that only this machine reaches: %s', (origin) => {
     expect(ruleOf().rule.allows(origin, '127.0.0.1:4000')).toBe(true);
@@ -52,7 +58,8 @@ describe('a page that is refused', () => {
 
   it('does not fill log or memory, however many origins are made up, and however long', () => {
     const { rule, lines } = ruleOf();
-    for (let each = 0; each < 1_000; each++) expect(rule.refuse(`https://${each}.example/${'x'.repeat(10_000)}`).length).toBeLessThan(500);
+    for (let each = 0; each < 1_000; each++)
+      expect(rule.refuse(`https://${each}.example/${'x'.repeat(10_000)}`).length).toBeLessThan(500);
     expect(lines).toHaveLength(100);
     expect(JSON.stringify(lines).length).toBeLessThan(50_000);
   });

@@ -84,7 +84,12 @@ it('a turn is counted by the process that committed it', async () => {
     { type: 'turn-recovering', turnId: 't', attempt: 2, reason: 'lost' },
     { type: 'turn-finished', turnId: 't', status: 'FAILED', finishReason: 'ERROR', totals, error: null },
   ] as const;
-  bus.publish({ conversationId: 'c', from: 0, to: 3, events: bodies.map((body, at) => ({ seq: at + 1, at: new Date(), turnId: 't', body })) });
+  bus.publish({
+    conversationId: 'c',
+    from: 0,
+    to: 3,
+    events: bodies.map((body, at) => ({ seq: at + 1, at: new Date(), turnId: 't', body })),
+  });
   bus.publish(batch(3, 4));
   expect(got).toHaveLength(2);
   const { value } = await told(metrics);

@@ -41,8 +41,14 @@ describeSettings(
       const response = await fetch(`${app.opsUrl}/metrics`);
       expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
       const { types, samples, has, value } = parseExposition(await response.text());
-      for (const [metric, type] of types) if (metric.startsWith('colloquy_')) expect(metric.endsWith('_total'), metric).toBe(type === 'counter');
-      for (const metric of ['colloquy_sockets', 'colloquy_subscriptions', 'colloquy_turns_admitted_total', 'nodejs_eventloop_lag_p99_seconds'])
+      for (const [metric, type] of types)
+        if (metric.startsWith('colloquy_')) expect(metric.endsWith('_total'), metric).toBe(type === 'counter');
+      for (const metric of [
+        'colloquy_sockets',
+        'colloquy_subscriptions',
+        'colloquy_turns_admitted_total',
+        'nodejs_eventloop_lag_p99_seconds',
+      ])
         expect(has(metric), metric).toBe(true);
       for (const state of ['QUEUED', 'RUNNING', 'RECOVERING'])
         expect(samples).toContainEqual({ name: 'colloquy_turns', labels: { state }, value: 0 });
@@ -56,7 +62,8 @@ describeSettings(
       const before = await now();
       await ask(client, 'Tell me [[tokens 20]]');
       const after = await now();
-      const grown = (metric: string, labels?: Record<string, string>) => after.sum(metric, labels) - before.sum(metric, labels);
+      const grown = (metric: string, labels?: Record<string, string>) =>
+        after.sum(metric, labels) - before.sum(metric, labels);
       const model = { provider: 'openai', model: 'gpt-4o-mini' };
       expect(grown('colloquy_turns_admitted_total')).toBe(1);
       expect(grown('colloquy_turns_finished_total', { status: 'COMPLETED', reason: 'STOP' })).toBe(1);
@@ -65,7 +72,9 @@ describeSettings(
       expect(grown('colloquy_model_tokens_total', { ...model, direction: 'output' })).toBeGreaterThanOrEqual(20);
       expect(grown('colloquy_append_duration_seconds_count')).toBeGreaterThan(0);
       expect(grown('colloquy_append_duration_seconds_sum')).toBeGreaterThan(0);
-      expect(grown('colloquy_operations_total', { operation: 'mutation', field: 'sendMessage', outcome: 'ok' })).toBe(1);
+      expect(grown('colloquy_operations_total', { operation: 'mutation', field: 'sendMessage', outcome: 'ok' })).toBe(
+        1,
+      );
       expect(grown('colloquy_operation_duration_seconds_count', { operation: 'mutation' })).toBe(1);
     });
 
@@ -74,7 +83,8 @@ describeSettings(
       await ask(client, 'Tell me [[tokens 5]] [[usage {"prompt_tokens": 1e300, "completion_tokens": 5}]]');
       const after = await now();
       const grown = (direction: string) =>
-        after.sum('colloquy_model_tokens_total', { direction }) - before.sum('colloquy_model_tokens_total', { direction });
+        after.sum('colloquy_model_tokens_total', { direction }) -
+        before.sum('colloquy_model_tokens_total', { direction });
       expect([grown('input'), grown('output')]).toEqual([0, 5]);
     });
 
@@ -91,11 +101,15 @@ describeSettings(
       await stop(client, sent.turn.id);
       await frames.return?.();
       await client.close();
-      const after = await nowWhere(({ value }) => value('colloquy_subscriptions') === 0 && value('colloquy_sockets') === 0);
+      const after = await nowWhere(
+        ({ value }) => value('colloquy_subscriptions') === 0 && value('colloquy_sockets') === 0,
+      );
       expect(after.value('colloquy_turns', { state: 'RUNNING' })).toBe(0);
       expect(after.value('colloquy_turns_finished_total', { status: 'CANCELLED', reason: 'USER_STOPPED' })).toBe(1);
       expect(after.value('colloquy_provider_calls_total', { outcome: 'cut' })).toBe(1);
-      expect(after.value('colloquy_operations_total', { operation: 'subscription', field: 'conversationEvents' })).toBe(1);
+      expect(after.value('colloquy_operations_total', { operation: 'subscription', field: 'conversationEvents' })).toBe(
+        1,
+      );
     });
 
     it('measure the delivery of what comes live, and not what a reader catches up with', async () => {
@@ -105,11 +119,15 @@ describeSettings(
       const live = await now();
       const count = (seen: Awaited<ReturnType<typeof now>>) => seen.value('colloquy_delivery_duration_seconds_count');
       expect(count(live)).toBeGreaterThan(count(before));
-      expect(live.value('colloquy_frames_total', { source: 'live' })).toBeGreaterThan(before.value('colloquy_frames_total', { source: 'live' }));
+      expect(live.value('colloquy_frames_total', { source: 'live' })).toBeGreaterThan(
+        before.value('colloquy_frames_total', { source: 'live' }),
+      );
       await follow(client, { id: sent.conversation.id, after: sent.cursor });
       const replayed = await now();
       expect(count(replayed)).toBe(count(live));
-      expect(replayed.value('colloquy_frames_total', { source: 'log' })).toBeGreaterThan(live.value('colloquy_frames_total', { source: 'log' }));
+      expect(replayed.value('colloquy_frames_total', { source: 'log' })).toBeGreaterThan(
+        live.value('colloquy_frames_total', { source: 'log' }),
+      );
     });
 
     it('count failures of a provider by their class, and models that nobody configured as one', async () => {
@@ -118,7 +136,9 @@ describeSettings(
       await ask(client, 'Hello', { conversation: { new: { model: 'some-model-of-somebody' } } });
       const { value, sum } = await now();
       const model = { provider: 'openai', model: 'gpt-4o-mini' };
-      expect(value('colloquy_provider_errors_total', { ...model, code: 'PROVIDER_UNAVAILABLE', status: '429' })).toBe(1);
+      expect(value('colloquy_provider_errors_total', { ...model, code: 'PROVIDER_UNAVAILABLE', status: '429' })).toBe(
+        1,
+      );
       expect(value('colloquy_provider_errors_total', { ...model, status: '4xx' })).toBe(1);
       expect(value('colloquy_provider_calls_total', { model: 'other', outcome: 'ok' })).toBe(1);
       expect(sum('colloquy_turns_finished_total', { status: 'FAILED' })).toBe(2);
@@ -135,10 +155,18 @@ describe(`${names} names of operations`, () => {
     const metrics = createMetrics({ redis: false });
     const config = loadConfig({ LOG_LEVEL: 'silent' });
     const contexts = () => ({ viewer: { userId: 'somebody' }, requestId: 'a request' }) as never;
-    const { yoga } = createGraphQLServer({ config, logger: createLogger(config.log), metrics, viewers: { fromHeader: async () => null }, contexts });
+    const { yoga } = createGraphQLServer({
+      config,
+      logger: createLogger(config.log),
+      metrics,
+      viewers: { fromHeader: async () => null },
+      contexts,
+    });
     const ask = async (query: string) => {
       const headers = { 'content-type': 'application/json' };
-      await (await yoga.fetch('http://colloquy/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) })).text();
+      await (
+        await yoga.fetch('http://colloquy/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) })
+      ).text();
     };
     const random = () => `N${randomUUID().replaceAll('-', '')}`;
     const kinds = [
@@ -168,7 +196,10 @@ describeSettings(
       world = await createWorld(storage, { redis });
       processes = createProcesses();
       worker = await processes.start({ ...world.env, ROLE: 'worker', METRICS_PORT: '0', LOG_LEVEL: 'info' });
-      opsUrl = await until(() => /"url":"(http[^"]+)","msg":"metrics/.exec(worker.output())?.[1], 'the address of its metrics');
+      opsUrl = await until(
+        () => /"url":"(http[^"]+)","msg":"metrics/.exec(worker.output())?.[1],
+        'the address of its metrics',
+      );
     });
     afterAll(async () => {
       await processes.close();

@@ -100,7 +100,10 @@ describe('the spans of a turn', () => {
       expect(attributes['error.type']).toBe('503');
       expect(status.code).toBe(failed);
     }
-    expect(turn).toMatchObject({ status: { code: failed }, attributes: { 'error.type': 'PROVIDER_UNAVAILABLE', 'colloquy.turn.status': 'FAILED' } });
+    expect(turn).toMatchObject({
+      status: { code: failed },
+      attributes: { 'error.type': 'PROVIDER_UNAVAILABLE', 'colloquy.turn.status': 'FAILED' },
+    });
   });
 
   it('are no errors where somebody stopped it', async () => {

@@ -19,7 +19,10 @@ export type DecisionRecord = {
 
 const pollMs = 80;
 
-/** All devices of a user decide about each call of a turn that asks, at the same moment, and go on until the turn is over. */
+/**
+ * All devices of a user decide about each call of a turn that asks, at the same moment, and go on until the turn is
+ * over.
+ */
 export async function decide(context: Context, record: TurnRecord): Promise<void> {
   const { tools } = record.plan;
   if (!tools || record.answers.length === 0) return;
@@ -32,7 +35,13 @@ export async function decide(context: Context, record: TurnRecord): Promise<void
   await Promise.all(tools.choices.map((choice, device) => decideOn({ context, record, choice, device, moment })));
 }
 
-type Device = { context: Context; record: TurnRecord; choice: Choice; device: number; moment(approvalId: string): Promise<unknown> };
+type Device = {
+  context: Context;
+  record: TurnRecord;
+  choice: Choice;
+  device: number;
+  moment(approvalId: string): Promise<unknown>;
+};
 
 async function decideOn(device: Device): Promise<void> {
   const { stage, user, api, isOver } = device.context;
@@ -47,7 +56,9 @@ async function decideOn(device: Device): Promise<void> {
       );
       if (!turn || turn.isTerminal) return;
       // Nobody decides about what they are not shown: an approval may be read a moment after the call that it is about.
-      const call = turn.toolCalls.find(({ approval, argumentsJson }) => approval?.status === 'PENDING' && argumentsJson && !decided.has(approval.id));
+      const call = turn.toolCalls.find(
+        ({ approval, argumentsJson }) => approval?.status === 'PENDING' && argumentsJson && !decided.has(approval.id),
+      );
       if (!call?.approval) {
         await pause(pollMs);
         continue;
@@ -63,14 +74,24 @@ async function decideOn(device: Device): Promise<void> {
 
 type Asked = { id: string; argumentsSha256: string; given: object };
 
-async function decideOne(device: Device, sender: Sender, { id: approvalId, argumentsSha256, given }: Asked): Promise<void> {
+async function decideOne(
+  device: Device,
+  sender: Sender,
+  { id: approvalId, argumentsSha256, given }: Asked,
+): Promise<void> {
   const { record, choice } = device;
   const decision: ApprovalDecisionInput['decision'] =
-    choice === 'edit' ? { approveWithArguments: { ...given, time: editedTime } } : choice === 'deny' ? { deny: true } : { approve: true };
+    choice === 'edit'
+      ? { approveWithArguments: { ...given, time: editedTime } }
+      : choice === 'deny'
+        ? { deny: true }
+        : { approve: true };
   const noted = { approvalId: keyOf(approvalId), device: device.device, choice };
   await patiently(device, sender, async () => {
     const sentAt = Date.now();
-    const { decideApprovals } = await sender.client.request(DecideDocument, { decisions: [{ approvalId, argumentsSha256, decision }] });
+    const { decideApprovals } = await sender.client.request(DecideDocument, {
+      decisions: [{ approvalId, argumentsSha256, decision }],
+    });
     const told = { sentAt, ms: Date.now() - sentAt };
     if (decideApprovals.__typename === 'ApprovalSuccess')
       record.decisions.push({ ...noted, ...told, counts: true, status: decideApprovals.approvals[0]!.status });

@@ -19,8 +19,22 @@ export type TurnRow = {
   finishedAt: Date | null;
   error: { code: string; message: string } | null;
 };
-export type AttemptRow = { turnId: string; number: number; worker: string; outcome: string; startedAt: Date; requestedAt: Date | null };
-export type UsageRow = { turnId: string; attempt: number; source: string; requestId: string | null; outputTokens: number; totalTokens: number };
+export type AttemptRow = {
+  turnId: string;
+  number: number;
+  worker: string;
+  outcome: string;
+  startedAt: Date;
+  requestedAt: Date | null;
+};
+export type UsageRow = {
+  turnId: string;
+  attempt: number;
+  source: string;
+  requestId: string | null;
+  outputTokens: number;
+  totalTokens: number;
+};
 export type EventRow = { conversationId: string; seq: number; turnId: string | null; at: Date; body: EventBody };
 export type MessageRow = {
   id: string;
@@ -43,7 +57,12 @@ export type ToolCallRow = {
   argumentsText: string;
   arguments: Record<string, unknown> | null;
 };
-export type ApprovalRow = { id: string; toolCallId: string; status: string; editedArguments: Record<string, unknown> | null };
+export type ApprovalRow = {
+  id: string;
+  toolCallId: string;
+  status: string;
+  editedArguments: Record<string, unknown> | null;
+};
 export type ConversationRow = { id: string; head: number; totalTokens: number };
 
 /** What the database says of the conversations of a run, past every process of the product. */

@@ -15,7 +15,16 @@ const letter = { topic: 'love' };
 const booking = { topic: 'teeth', time: '10:30' };
 
 const plan: TurnPlan = {
-  ...{ at: 0, key: 'agent', behaviour: 'honest', text: 'Book it', tokens: 2, parallel: 1, cutSendAfter: null, stopAfter: null },
+  ...{
+    at: 0,
+    key: 'agent',
+    behaviour: 'honest',
+    text: 'Book it',
+    tokens: 2,
+    parallel: 1,
+    cutSendAfter: null,
+    stopAfter: null,
+  },
   tools: {
     rounds: [
       {
@@ -32,13 +41,25 @@ const plan: TurnPlan = {
 };
 
 const rowOf = (id: string, number: number, toolName: string, given: Record<string, unknown>): ToolCallRow => ({
-  ...{ id, turnId, number, callId: `call-${number}`, toolName, status: 'SUCCEEDED', replay: 'NEVER_REPLAY', attempts: 1 },
+  ...{
+    id,
+    turnId,
+    number,
+    callId: `call-${number}`,
+    toolName,
+    status: 'SUCCEEDED',
+    replay: 'NEVER_REPLAY',
+    attempts: 1,
+  },
   ...{ argumentsText: JSON.stringify(given), arguments: given },
 });
 
 /** What happened in the turn, one event after the other, as it is stored and as a reader is told it. */
 function story(): [stored: object, told: object][] {
-  const global = { call: (id: string) => ({ toolCall: { id: toGlobalId('ToolCall', id) } }), message: toGlobalId('Message', messageId) };
+  const global = {
+    call: (id: string) => ({ toolCall: { id: toGlobalId('ToolCall', id) } }),
+    message: toGlobalId('Message', messageId),
+  };
   const delta = (partIndex: number, said: string, attempt: number): [object, object] => [
     { type: 'text-delta', messageId, partIndex, offset: 0, text: said, attempt },
     { __typename: 'TextDeltaEvent', messageId: global.message, partIndex, offset: 0, text: said, attempt },
@@ -50,7 +71,12 @@ function story(): [stored: object, told: object][] {
     ],
     [
       { type: 'arguments-delta', toolCallId: id, attempt: 1 },
-      { __typename: 'ToolArgumentsDeltaEvent', toolCallId: toGlobalId('ToolCall', id), offset: 0, text: JSON.stringify(given) },
+      {
+        __typename: 'ToolArgumentsDeltaEvent',
+        toolCallId: toGlobalId('ToolCall', id),
+        offset: 0,
+        text: JSON.stringify(given),
+      },
     ],
   ];
   const made = (id: string): [object, object][] => [
@@ -88,7 +114,11 @@ function watcherOf(told: object[]): Watcher {
   const reader = createReader();
   reader.take(frame);
   return {
-    ...{ plan: { transport: 'sse', api: 0, coalesceMs: 0, cuts: [] }, conversationId: toGlobalId('Conversation', conversationId), reader },
+    ...{
+      plan: { transport: 'sse', api: 0, coalesceMs: 0, cuts: [] },
+      conversationId: toGlobalId('Conversation', conversationId),
+      reader,
+    },
     ...{ frames: [{ at: at.getTime(), frame }], faults: [], interruptions: [], has: () => true, leave: async () => {} },
   };
 }
@@ -96,14 +126,29 @@ function watcherOf(told: object[]): Watcher {
 const question = { role: 'user', content: plan.text };
 const results = [
   { role: 'tool', toolCallId: 'call-1', content: '{"sent":"love"}' },
-  { role: 'tool', toolCallId: 'call-2', content: 'The user changed the arguments. The result: {"booked":"teeth at 09:15"}' },
+  {
+    role: 'tool',
+    toolCallId: 'call-2',
+    content: 'The user changed the arguments. The result: {"booked":"teeth at 09:15"}',
+  },
 ];
-const asked = { role: 'assistant', content: '', toolCalls: ['call-1', 'call-2'].map((id) => ({ id, name: '', arguments: '' })) };
+const asked = {
+  role: 'assistant',
+  content: '',
+  toolCalls: ['call-1', 'call-2'].map((id) => ({ id, name: '', arguments: '' })),
+};
 
-/** Adds a turn to a run in which all went as it must: a letter that was sent, beside a booking that one of two devices allowed in another way. */
+/**
+ * Adds a turn to a run in which all went as it must: a letter that was sent, beside a booking that one of two devices
+ * allowed in another way.
+ */
 export function addToolTurn({ rows, records, watchers, calls, effects }: Evidence): void {
   const events = story();
-  const answer = { turnId: toGlobalId('Turn', turnId), conversationId: toGlobalId('Conversation', conversationId), cursor: 'c' };
+  const answer = {
+    turnId: toGlobalId('Turn', turnId),
+    conversationId: toGlobalId('Conversation', conversationId),
+    cursor: 'c',
+  };
   const decided = { approvalId, status: 'APPROVED', sentAt: at.getTime(), ms: 20 };
   const decisions = [
     { ...decided, device: 0, choice: 'edit' as const, counts: true },
@@ -113,14 +158,34 @@ export function addToolTurn({ rows, records, watchers, calls, effects }: Evidenc
   const usage = { turnId, source: 'PROVIDER', outputTokens: 3, totalTokens: 10 };
   const call = { turnKey: plan.key, status: 200, chunksSent: 5 };
   records.push({
-    ...{ plan: structuredClone(plan), user: 'bob', answers: [{ ...answer, sentAt: at.getTime(), ms: 30 }], refusals: [], failures: [], stop: null },
+    ...{
+      plan: structuredClone(plan),
+      user: 'bob',
+      answers: [{ ...answer, sentAt: at.getTime(), ms: 30 }],
+      refusals: [],
+      failures: [],
+      stop: null,
+    },
     decisions,
   });
   watchers.push(watcherOf(events.map(([, told]) => told)));
   rows.conversations.push({ id: conversationId, head: events.length, totalTokens: 20 });
-  rows.turns.push({ id: turnId, conversationId, key: plan.key, status: 'COMPLETED', fence: 2, attempt: 3, finishedAt: at, error: null });
+  rows.turns.push({
+    id: turnId,
+    conversationId,
+    key: plan.key,
+    status: 'COMPLETED',
+    fence: 2,
+    attempt: 3,
+    finishedAt: at,
+    error: null,
+  });
   // The second attempt is the one that waited: it asked the model nothing.
-  rows.attempts.push({ ...attempt, number: 1 }, { ...attempt, number: 2, requestedAt: null }, { ...attempt, number: 3 });
+  rows.attempts.push(
+    { ...attempt, number: 1 },
+    { ...attempt, number: 2, requestedAt: null },
+    { ...attempt, number: 3 },
+  );
   rows.usage.push({ ...usage, attempt: 1, requestId: 'scripted-3' }, { ...usage, attempt: 3, requestId: 'scripted-4' });
   rows.events.push(...events.map(([body], index) => ({ conversationId, seq: index + 1, turnId, at, body }) as never));
   rows.messages.push({
@@ -135,10 +200,18 @@ export function addToolTurn({ rows, records, watchers, calls, effects }: Evidenc
     ],
   });
   rows.toolCalls.push(rowOf(letterId, 1, 'send_letter', letter), rowOf(bookingId, 2, 'book_appointment', booking));
-  rows.approvals.push({ id: approvalId, toolCallId: bookingId, status: 'APPROVED', editedArguments: { ...booking, time: editedTime } });
+  rows.approvals.push({
+    id: approvalId,
+    toolCallId: bookingId,
+    status: 'APPROVED',
+    editedArguments: { ...booking, time: editedTime },
+  });
   calls.push(
     { ...call, number: 3, messages: [question] } as never,
     { ...call, number: 4, messages: structuredClone([question, asked, ...results]) } as never,
   );
-  effects.push({ what: 'sent love', callId: letterId, attempt: 1 }, { what: `booked teeth ${editedTime}`, callId: bookingId, attempt: 1 });
+  effects.push(
+    { what: 'sent love', callId: letterId, attempt: 1 },
+    { what: `booked teeth ${editedTime}`, callId: bookingId, attempt: 1 },
+  );
 }

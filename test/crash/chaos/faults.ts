@@ -32,10 +32,13 @@ const killNow =
   async (stage, { which }) =>
     stage.signal(stage.slots.filter((slot) => slot.role === role)[which]!, 'SIGKILL');
 
-/** A turn waits for somebody, and both workers are killed: whatever is decided then, nobody is there to go on with it. */
+/**
+ * A turn waits for somebody, and both workers are killed: whatever is decided then, nobody is there to go on with it.
+ */
 const killWaitingWorkers: Fault = async (stage) => {
   const isWaiting = async () =>
-    (await stage.postgres.query("SELECT 1 FROM turn WHERE status = 'WAITING_APPROVAL' LIMIT 1").catch(() => [])).length > 0;
+    (await stage.postgres.query("SELECT 1 FROM turn WHERE status = 'WAITING_APPROVAL' LIMIT 1").catch(() => []))
+      .length > 0;
   for (const end = Date.now() + 2 * strikeMs; !(await isWaiting()) && Date.now() < end; ) await pause(20);
   for (const worker of stage.workers) stage.signal(worker, 'SIGKILL');
 };
@@ -58,7 +61,8 @@ const freezeAt =
     const { process } = slot;
     stage.order(slot, { strike: { at, signal: 'SIGSTOP', skip } });
     await pause(stage.leaseMs + pastLeaseMs + 2_000);
-    // A turn may come to that point only now: the order is taken back first, and whoever had stopped already is continued once more.
+    // A turn may come to that point only now: the order is taken back first, and whoever had stopped already is
+    // continued once more.
     stage.order(slot, { strike: neverStrikes });
     for (let times = 0; times < 3; times++) {
       process?.kill('SIGCONT');
@@ -127,7 +131,8 @@ const redisFull: Fault = async ({ redis }, { forMs }) => {
   await redis.command('config', 'set', 'maxmemory', '0');
 };
 
-const pubsubKilled: Fault = ({ redis }, { forMs }) => repeatedly(forMs, 100, () => redis.command('client', 'kill', 'type', 'pubsub').catch(() => {}));
+const pubsubKilled: Fault = ({ redis }, { forMs }) =>
+  repeatedly(forMs, 100, () => redis.command('client', 'kill', 'type', 'pubsub').catch(() => {}));
 
 const postgresCrash: Fault = async ({ postgres }) => {
   await postgres.crash();

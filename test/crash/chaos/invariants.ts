@@ -25,8 +25,11 @@ const textIsStored: Invariant = (evidence) =>
     reader.of('MessageCompletedEvent').flatMap((event) => {
       const row = evidence.rows.messages.find(({ id }) => id === keyOf(event.message.id));
       const text = reader.text(event.message.id);
-      if (row?.content === text && sha256(text) === event.contentSha256 && row.sha256 === event.contentSha256) return [];
-      return [`a reader over ${plan.transport} has ${text.length} characters of ${event.message.id}, stored are ${row?.content.length}`];
+      if (row?.content === text && sha256(text) === event.contentSha256 && row.sha256 === event.contentSha256)
+        return [];
+      return [
+        `a reader over ${plan.transport} has ${text.length} characters of ${event.message.id}, stored are ${row?.content.length}`,
+      ];
     }),
   );
 
@@ -37,7 +40,9 @@ const answerIsTheModels: Invariant = (evidence) =>
     const whole = (plan?.tools?.rounds ?? []).map(({ said }) => said).join('') + filler(plan?.tokens ?? 0);
     const answer = answerOf(evidence, turn);
     const isRight = turn.status === 'COMPLETED' ? answer?.content === whole : whole.startsWith(answer?.content ?? '');
-    return isRight ? [] : [`the answer of ${turn.key} (${turn.status}) is not what the model said: ${JSON.stringify(answer?.content)}`];
+    return isRight
+      ? []
+      : [`the answer of ${turn.key} (${turn.status}) is not what the model said: ${JSON.stringify(answer?.content)}`];
   });
 
 /** 2: no reader was told of a hole, a repeat or anything out of order. */
@@ -45,15 +50,22 @@ const historiesAreWhole: Invariant = ({ watchers }) => watchers.flatMap(({ fault
 
 const deltas = new Set(['TextDeltaEvent', 'ReasoningDeltaEvent', 'ToolArgumentsDeltaEvent']);
 
-/** 2 and 9: of everything that is no text, readers were told exactly what is in the log, once, by the number it has there. */
+/**
+ * 2 and 9: of everything that is no text, readers were told exactly what is in the log, once, by the number it has
+ * there.
+ */
 const historiesAreTheLog: Invariant = ({ watchers, rows }) =>
   watchers.flatMap(({ reader, conversationId, plan, faults }) => {
     if (faults.length > 0) return [];
     const first = Number(reader.events[0]?.seq ?? 0);
-    const log = rows.events.filter((row) => row.conversationId === keyOf(conversationId) && row.seq >= first && !isDelta(row.body));
+    const log = rows.events.filter(
+      (row) => row.conversationId === keyOf(conversationId) && row.seq >= first && !isDelta(row.body),
+    );
     const told = reader.events.filter(({ __typename }) => !deltas.has(__typename));
     const [have, want] = [told.map(({ seq }) => Number(seq)), log.map(({ seq }) => seq)];
-    return JSON.stringify(have) === JSON.stringify(want) ? [] : [`a reader over ${plan.transport} was told of ${have}, in the log are ${want}`];
+    return JSON.stringify(have) === JSON.stringify(want)
+      ? []
+      : [`a reader over ${plan.transport} was told of ${have}, in the log are ${want}`];
   });
 
 /** 3: every turn ends, with exactly one terminal event, which is its last. */
@@ -71,14 +83,18 @@ const oneEnd: Invariant = ({ rows }) =>
 const recoveryIsQuick: Invariant = (evidence) =>
   only(evidence, (name) => isKill(name) || isOfRedis(name) || name === 'clocks-apart')
     ? recoveries(evidence).flatMap(({ key, at, ms }) =>
-        ms > 10_000 + allowance(evidence.beats, at, at + ms) ? [`${key} went on ${ms} ms after its worker was killed`] : [],
+        ms > 10_000 + allowance(evidence.beats, at, at + ms)
+          ? [`${key} went on ${ms} ms after its worker was killed`]
+          : [],
       )
     : [];
 
 /** 4: once another attempt has begun, not a word of an earlier one comes. */
 const noLateWriter: Invariant = ({ rows, watchers }) => [
   ...rows.turns.flatMap((turn) => {
-    const attempts = rows.events.flatMap(({ turnId, body }) => (turnId === turn.id && isDelta(body) ? [body.attempt] : []));
+    const attempts = rows.events.flatMap(({ turnId, body }) =>
+      turnId === turn.id && isDelta(body) ? [body.attempt] : [],
+    );
     return attempts.some((attempt, at) => at > 0 && attempt < attempts[at - 1]!)
       ? [`${turn.key} has words of attempts ${attempts} in this order`]
       : [];
@@ -88,18 +104,22 @@ const noLateWriter: Invariant = ({ rows, watchers }) => [
     return reader.of('TextDeltaEvent').flatMap(({ turnId, attempt }) => {
       const before = newest.get(turnId!) ?? 0;
       newest.set(turnId!, attempt);
-      return attempt < before ? [`a reader was told words of attempt ${attempt} of ${turnId} after those of ${before}`] : [];
+      return attempt < before
+        ? [`a reader was told words of attempt ${attempt} of ${turnId} after those of ${before}`]
+        : [];
     });
   }),
 ];
 
 /**
- * 5: one row for each call that was announced, none for another, each of the provider's under its own name and with its own count.
- * A stop may come between the announcement of the last call and the call: then there is neither.
+ * 5: one row for each call that was announced, none for another, each of the provider's under its own name and with its
+ * own count. A stop may come between the announcement of the last call and the call: then there is neither.
  */
 const everyCallIsBooked: Invariant = ({ rows, calls }) =>
   rows.turns.flatMap((turn) => {
-    const attempts = rows.attempts.filter(({ turnId, requestedAt }) => turnId === turn.id && requestedAt).map(({ number }) => number);
+    const attempts = rows.attempts
+      .filter(({ turnId, requestedAt }) => turnId === turn.id && requestedAt)
+      .map(({ number }) => number);
     const usage = rows.usage.filter(({ turnId }) => turnId === turn.id);
     const booked = usage.map(({ attempt }) => attempt).sort((a, b) => a - b);
     const made = calls.filter(({ turnKey }) => turnKey === turn.key);
@@ -125,7 +145,10 @@ const sumsAgree: Invariant = ({ rows }) =>
     return sum === totalTokens ? [] : [`conversation ${id} counts ${totalTokens} tokens, its rows have ${sum}`];
   });
 
-/** 6: however often and however parallel a message was sent, it is one turn, asked of the model once (or once after each round of calls) unless something failed. */
+/**
+ * 6: however often and however parallel a message was sent, it is one turn, asked of the model once (or once after each
+ * round of calls) unless something failed.
+ */
 const oneTurnForAKey: Invariant = ({ records, rows, calls }) =>
   records.flatMap(({ plan, answers, refusals }) => {
     const turns = new Set(answers.map(({ turnId }) => turnId));
@@ -134,7 +157,9 @@ const oneTurnForAKey: Invariant = ({ records, rows, calls }) =>
     const attempts = rows.attempts.filter(({ turnId }) => turnId === stored[0]?.id).length;
     return [
       ...refusals.map((refusal) => `${plan.key} was refused: ${refusal}`),
-      ...(turns.size <= 1 && stored.length === 1 ? [] : [`${plan.key} gave ${turns.size} turns to its senders, stored are ${stored.length}`]),
+      ...(turns.size <= 1 && stored.length === 1
+        ? []
+        : [`${plan.key} gave ${turns.size} turns to its senders, stored are ${stored.length}`]),
       ...(made <= attempts ? [] : [`${plan.key} was asked of the model ${made} times in ${attempts} attempts`]),
     ];
   });
@@ -142,14 +167,19 @@ const oneTurnForAKey: Invariant = ({ records, rows, calls }) =>
 /** 8 and 9: where the model is honest and can be reached, the answer is complete, whatever happens to the rest. */
 const nothingElseFailsATurn: Invariant = (evidence) => {
   if (evidence.schedule.faults.some(({ name }) => isOfModel(name))) return [];
-  // The model runs on the same machine: where that has no time for it, it is silent for longer than this stage has patience.
+  // The model runs on the same machine: where that has no time for it, it is silent for longer than this stage has
+  // patience.
   const isStarved = allowance(evidence.beats, 0, Number.POSITIVE_INFINITY) > modelPatienceMs;
   return evidence.rows.turns.flatMap((turn) => {
     const plan = planOf(evidence, turn);
     if (!plan || plan.behaviour === 'lie' || plan.stopAfter !== null || turn.status === 'COMPLETED') return [];
     if (isStarved && /fell silent|did not begin to answer/.test(turn.error?.message ?? '')) return [];
-    const attempts = evidence.rows.attempts.filter(({ turnId }) => turnId === turn.id).map(({ worker, outcome }) => `${outcome} at ${worker}`);
-    return [`${turn.key} is ${turn.status}, though its model was honest: ${JSON.stringify(turn.error)}, attempts: ${attempts.join(', ')}`];
+    const attempts = evidence.rows.attempts
+      .filter(({ turnId }) => turnId === turn.id)
+      .map(({ worker, outcome }) => `${outcome} at ${worker}`);
+    return [
+      `${turn.key} is ${turn.status}, though its model was honest: ${JSON.stringify(turn.error)}, attempts: ${attempts.join(', ')}`,
+    ];
   });
 };
 
@@ -169,7 +199,9 @@ const nobodyWaitsForRedis: Invariant = (evidence) =>
 const processesLive: Invariant = ({ endings }) =>
   endings.flatMap(({ slot, code, signal, expected, output }) => {
     if (!expected) return [`${slot} ended by itself with ${signal ?? code}: ${output.slice(-800)}`];
-    return signal === 'SIGKILL' || code === 0 ? [] : [`${slot} was asked to end and did with ${signal ?? code}: ${output.slice(-800)}`];
+    return signal === 'SIGKILL' || code === 0
+      ? []
+      : [`${slot} was asked to end and did with ${signal ?? code}: ${output.slice(-800)}`];
   });
 
 /** 10: a model that lies never yields an answer that is called complete. */

@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A TCP way between two that can be made worse. Every fault holds for the connections there are and for new ones, until `heal`. */
+/**
+ * A TCP way between two that can be made worse. Every fault holds for the connections there are and for new ones, until
+ * `heal`.
+ */
 export type Link = {
   port: number;
   /** Connections that are open now. */
@@ -25,7 +28,14 @@ type Pair = { sockets: [Socket, Socket]; returned: number };
 
 /** Starts a proxy to a port of loopback, on a free one. */
 export async function startLink(port: number): Promise<Link> {
-  const state: State = { port, delayMs: 0, dark: false, limit: Number.POSITIVE_INFINITY, healed: () => {}, light: Promise.resolve() };
+  const state: State = {
+    port,
+    delayMs: 0,
+    dark: false,
+    limit: Number.POSITIVE_INFINITY,
+    healed: () => {},
+    light: Promise.resolve(),
+  };
   const pairs = new Set<Pair>();
 
   function cut(pair: Pair): void {
@@ -90,7 +100,10 @@ type Parcel = { at: number; bytes: Buffer | null };
 /** What may wait on the way before its sender is made to wait. */
 const maxWaiting = 1_048_576;
 
-/** Carries one direction in order: each parcel leaves its delay after it came, and none while it is dark. `null` is the end. */
+/**
+ * Carries one direction in order: each parcel leaves its delay after it came, and none while it is dark. `null` is the
+ * end.
+ */
 function carry(from: Socket, to: Socket, state: State, passed: (bytes: number) => void): void {
   const parcels: Parcel[] = [];
   let waiting = 0;

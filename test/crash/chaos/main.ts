@@ -5,11 +5,17 @@ import { type Report, run, warmUp } from './run.ts';
 import { type FaultName, faultNames, scheduleOf } from './schedule.ts';
 import { openStage } from './stage.ts';
 
-/** Long chaos: `npm run chaos -- --runs 500`. What it came to is written to docs/CHAOS.md, unless it is a replay of a few. */
+/**
+ * Long chaos: `npm run chaos -- --runs 500`. What it came to is written to docs/CHAOS.md, unless it is a replay of a
+ * few.
+ */
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '500' },
-    /** So many stages at once, each with its own processes and servers: as many as the machine carries without being late. */
+    /**
+     * So many stages at once, each with its own processes and servers: as many as the machine carries without being
+     * late.
+     */
     jobs: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '600' },
     seed: { type: 'string' },

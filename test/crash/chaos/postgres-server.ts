@@ -9,8 +9,12 @@ import { freePort } from '../../kit/free-port.ts';
 import { until } from '../../kit/until.ts';
 
 /** Where distributions put the programs of the server, which are seldom in the PATH. */
-const folders = [...(process.env.PATH ?? '').split(':'), ...[18, 17, 16, 15].map((version) => `/usr/lib/postgresql/${version}/bin`)];
-const binary = (name: string): string | null => folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
+const folders = [
+  ...(process.env.PATH ?? '').split(':'),
+  ...[18, 17, 16, 15].map((version) => `/usr/lib/postgresql/${version}/bin`),
+];
+const binary = (name: string): string | null =>
+  folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
 
 /** PostgreSQL refuses to run as root: there it is run as somebody else. */
 const isRoot = process.getuid?.() === 0;
@@ -18,7 +22,8 @@ const idOf = (flag: string): number => Number(spawnSync('id', [flag, 'postgres']
 const owner = isRoot ? { uid: idOf('-u'), gid: idOf('-g') } : null;
 
 /** Why no server can be made here; null where one can. In CI that is a failure. */
-export const noPostgresServer = binary('initdb') && binary('postgres') ? null : 'there is no initdb to make a PostgreSQL server with';
+export const noPostgresServer =
+  binary('initdb') && binary('postgres') ? null : 'there is no initdb to make a PostgreSQL server with';
 if (noPostgresServer && process.env.CI) throw new Error(`${noPostgresServer}; in CI nothing may be skipped.`);
 
 /** A PostgreSQL server of a run's own, to be ill-treated. It is as it is shipped, and syncs to the disk. */
@@ -33,7 +38,10 @@ export type PostgresServer = {
   /** Ends it as `pg_ctl stop -m immediate` does: no checkpoint, every connection cut, recovery at the next start. */
   crash(): Promise<void>;
   start(): Promise<void>;
-  /** Stops all of its processes where they are, until they are let go on: connections are taken by the system, and nobody says anything. */
+  /**
+   * Stops all of its processes where they are, until they are let go on: connections are taken by the system, and
+   * nobody says anything.
+   */
   freeze(): void;
   thaw(): void;
   close(): Promise<void>;
@@ -44,10 +52,14 @@ export async function createPostgresServer(): Promise<PostgresServer> {
   const data = join(folder, 'data');
   if (owner) chownSync(folder, owner.uid, owner.gid);
   chmodSync(folder, 0o700);
-  const made = spawnSync(binary('initdb')!, ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-instructions'], {
-    ...owner,
-    cwd: folder,
-  });
+  const made = spawnSync(
+    binary('initdb')!,
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-instructions'],
+    {
+      ...owner,
+      cwd: folder,
+    },
+  );
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr.toString()}`);
   const port = await freePort();
   let child: ChildProcess | null = null;
@@ -88,16 +100,21 @@ export async function createPostgresServer(): Promise<PostgresServer> {
 
   const server: PostgresServer = {
     port,
-    query: async <Row extends object>(text: string, params: unknown[] = []) => (await administrators.query<Row>(text, params)).rows,
+    query: async <Row extends object>(text: string, params: unknown[] = []) =>
+      (await administrators.query<Row>(text, params)).rows,
     connect: () => connect(),
     url: (at = port) => `postgres://colloquy@127.0.0.1:${at}/colloquy`,
     async start() {
       const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, 'max_connections=60'];
-      child = spawn(binary('postgres')!, ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])], {
-        ...owner,
-        cwd: folder,
-        stdio: 'ignore',
-      });
+      child = spawn(
+        binary('postgres')!,
+        ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
+        {
+          ...owner,
+          cwd: folder,
+          stdio: 'ignore',
+        },
+      );
       await until(() => prepare('SELECT 1').catch(() => null), 'PostgreSQL to answer', 60_000);
     },
     freeze: () => signal('SIGSTOP'),

@@ -2,8 +2,8 @@ import { pause } from '../../../src/kernel/async.ts';
 import type { Stage } from './stage.ts';
 
 /**
- * How long the smallest work took that there is, again and again: a request that needs nothing, and one row that is committed past every
- * proxy. It is what the machine itself costs at that moment.
+ * How long the smallest work took that there is, again and again: a request that needs nothing, and one row that is
+ * committed past every proxy. It is what the machine itself costs at that moment.
  */
 export type Pulse = {
   beats: { at: number; ms: number }[];
@@ -22,7 +22,9 @@ export function feelPulse({ apis, postgres }: Pick<Stage, 'apis' | 'postgres'>):
   const feel = async (port: number): Promise<void> => {
     for (; !over; await pause(everyMs)) {
       const at = Date.now();
-      const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(deadMs) }).catch(() => null);
+      const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(deadMs) }).catch(
+        () => null,
+      );
       const written = await write().then(
         () => true,
         () => false,
@@ -40,6 +42,9 @@ export function feelPulse({ apis, postgres }: Pick<Stage, 'apis' | 'postgres'>):
   };
 }
 
-/** What may be added to a bound for the slowness of the machine between two moments: an operation is some ten such works. */
+/**
+ * What may be added to a bound for the slowness of the machine between two moments: an operation is some ten such
+ * works.
+ */
 export const allowance = (beats: Pulse['beats'], from: number, to: number): number =>
   10 * Math.max(0, ...beats.filter(({ at, ms }) => at + ms >= from && at <= to).map(({ ms }) => ms));

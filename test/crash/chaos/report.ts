@@ -4,13 +4,15 @@ import type { Report } from './run.ts';
 import { faultNames } from './schedule.ts';
 
 const whole = (value: number | null): string => (value === null ? '–' : `${Math.round(value)}`);
-const spread = (values: readonly number[]): string => [0.5, 0.95, 1].map((share) => whole(quantile(values, share))).join(' / ');
+const spread = (values: readonly number[]): string =>
+  [0.5, 0.95, 1].map((share) => whole(quantile(values, share))).join(' / ');
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** Counts of many runs, added up: all of them, and of each kind. */
 function told(counts: readonly Record<string, number>[]): string {
   const total: Record<string, number> = {};
-  for (const each of counts) for (const [status, count] of Object.entries(each)) total[status] = (total[status] ?? 0) + count;
+  for (const each of counts)
+    for (const [status, count] of Object.entries(each)) total[status] = (total[status] ?? 0) + count;
   const kinds = Object.entries(total).map(([status, count]) => `${count} ${status}`);
   return `${sum(Object.values(total))}${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`;
 }
@@ -19,13 +21,23 @@ export type Circumstances = { at: Date; first: number; leaseMs: number; fault: s
 
 /** What docs/CHAOS.md says of the last long run. */
 export function chronicle(reports: readonly Report[], { at, first, leaseMs, fault }: Circumstances): string {
-  const violations = reports.flatMap(({ seed, violations: found }) => found.map((violation) => ({ seed, ...violation })));
-  const injected = faultNames.map((name) => ({ name, count: reports.filter(({ faults }) => faults.includes(name)).length }));
-  const calm = reports.filter(({ faults }) => faults.every((name) => name.startsWith('model-') || name.startsWith('redis-')));
+  const violations = reports.flatMap(({ seed, violations: found }) =>
+    found.map((violation) => ({ seed, ...violation })),
+  );
+  const injected = faultNames.map((name) => ({
+    name,
+    count: reports.filter(({ faults }) => faults.includes(name)).length,
+  }));
+  const calm = reports.filter(({ faults }) =>
+    faults.every((name) => name.startsWith('model-') || name.startsWith('redis-')),
+  );
   const rows: [string, string | number][] = [
     ['date', at.toISOString().slice(0, 10)],
     ['runs', `${reports.length}, seeds ${first} to ${first + reports.length - 1}${fault ? `, faults ${fault}*` : ''}`],
-    ['machine', `${cpus().length} processors, load ${loadavg()[1]!.toFixed(1)} (others worked on it too where that is more than ${cpus().length})`],
+    [
+      'machine',
+      `${cpus().length} processors, load ${loadavg()[1]!.toFixed(1)} (others worked on it too where that is more than ${cpus().length})`,
+    ],
     [
       'time',
       `${Math.round(sum(reports.map(({ ms }) => ms)) / 60_000)} minutes, ${(sum(reports.map(({ ms }) => ms)) / reports.length / 1_000).toFixed(1)} s a run`,
@@ -80,7 +92,9 @@ export function chronicle(reports: readonly Report[], { at, first, leaseMs, faul
     '',
     ...(violations.length === 0
       ? ['None.']
-      : violations.map(({ seed, invariant, what }) => `- seed ${seed}, ${invariant}: ${what.replaceAll('\n', ' ').slice(0, 300)}`)),
+      : violations.map(
+          ({ seed, invariant, what }) => `- seed ${seed}, ${invariant}: ${what.replaceAll('\n', ' ').slice(0, 300)}`,
+        )),
     '',
   ].join('\n');
 }

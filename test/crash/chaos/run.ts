@@ -38,13 +38,16 @@ export type Report = {
   violations: Violation[];
 };
 
-/** After the last fault is taken back, everything must have come to its end within this, and what is waited for a model that says nothing. */
+/**
+ * After the last fault is taken back, everything must have come to its end within this, and what is waited for a model
+ * that says nothing.
+ */
 const patienceMs = 30_000;
 const { maxRetries } = loadConfig({}).turns;
 
 /**
- * How long the answers of a conversation, which come one after another, may wait for a model that falls silent in the middle: each is tried so
- * often, and so often again by a worker that takes it over.
+ * How long the answers of a conversation, which come one after another, may wait for a model that falls silent in the
+ * middle: each is tried so often, and so often again by a worker that takes it over.
  */
 const silenceMs = ({ clients, faults }: Schedule): number => {
   const silent = clients.map(({ turns }) => turns.filter(({ text }) => text.includes('[[stall')).length);
@@ -60,7 +63,9 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
   const journals = openJournals();
   const pulse = feelPulse(stage);
   let over = false;
-  const acting = Promise.all(schedule.clients.map((plan) => act(stage, plan, { records, watchers, journals, isOver: () => over })));
+  const acting = Promise.all(
+    schedule.clients.map((plan) => act(stage, plan, { records, watchers, journals, isOver: () => over })),
+  );
   const harming = Promise.all(
     schedule.faults.map(async (plan) => {
       await pause(plan.at);
@@ -71,7 +76,10 @@ export async function run(stage: Stage, schedule: Schedule): Promise<Report> {
   const isSeen = ({ answers }: TurnRecord): boolean =>
     answers.length > 0 &&
     watchers.every(
-      (watcher) => watcher.conversationId !== answers[0]!.conversationId || watcher.faults.length > 0 || watcher.has(answers[0]!.turnId),
+      (watcher) =>
+        watcher.conversationId !== answers[0]!.conversationId ||
+        watcher.faults.length > 0 ||
+        watcher.has(answers[0]!.turnId),
     );
   let allSent = false;
   void acting.then(() => {
@@ -127,7 +135,9 @@ function reportOf(evidence: Evidence): Report {
     stopMs: stops(evidence),
     pulseMs: [quantile(beats, 0.5) ?? 0, quantile(beats, 1) ?? 0],
     ms: Date.now() - startedAt,
-    violations: Object.entries(invariants).flatMap(([invariant, check]) => check(evidence).map((what) => ({ invariant, what }))),
+    violations: Object.entries(invariants).flatMap(([invariant, check]) =>
+      check(evidence).map((what) => ({ invariant, what })),
+    ),
   };
 }
 
@@ -139,8 +149,15 @@ function counted(rows: readonly { status: string }[]): Record<string, number> {
 
 type Acting = { records: TurnRecord[]; watchers: Watcher[]; journals: Journals; isOver: () => boolean };
 
-/** One client: its first message makes the conversation, the others go into it, and its readers follow from the first on. */
-async function act(stage: Stage, { user, api, turns, watchers: plans }: ClientPlan, { records, watchers, journals, isOver }: Acting): Promise<void> {
+/**
+ * One client: its first message makes the conversation, the others go into it, and its readers follow from the first
+ * on.
+ */
+async function act(
+  stage: Stage,
+  { user, api, turns, watchers: plans }: ClientPlan,
+  { records, watchers, journals, isOver }: Acting,
+): Promise<void> {
   const context = { stage, user, api, isOver };
   const startedAt = Date.now();
   const [first, ...others] = [...turns].sort((a, b) => a.at - b.at);

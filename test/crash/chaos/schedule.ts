@@ -86,14 +86,28 @@ export type ClientPlan = { user: string; api: 0 | 1; turns: TurnPlan[]; watchers
 export type Schedule = { seed: number; clients: ClientPlan[]; faults: FaultPlan[] };
 
 /** Every way in which the scripted model lies about its answer: none of these may end as an answer that is complete. */
-const lies = ['no-finish', 'no-finish done', 'empty', 'html', 'garbage', 'cut 4', 'cut 12', 'error 5', 'stall 6', 'stall headers', 'fail 400'];
+const lies = [
+  'no-finish',
+  'no-finish done',
+  'empty',
+  'html',
+  'garbage',
+  'cut 4',
+  'cut 12',
+  'error 5',
+  'stall 6',
+  'stall headers',
+  'fail 400',
+];
 /** What a second try mends. */
 const passing = ['fail 500 times 1', 'fail 429 retry-after 0 times 1', 'fail 503 times 2'];
 
 /** Within this time everything is begun that a run does. */
 export const actionMs = 4_000;
 
-/** The schedule of a seed: the same for ever, and nothing but the seed (and the faults that are asked for) goes into it. */
+/**
+ * The schedule of a seed: the same for ever, and nothing but the seed (and the faults that are asked for) goes into it.
+ */
 export function scheduleOf(seed: number, only: readonly FaultName[] = faultNames): Schedule {
   const random = createRandom(seed);
   const faults = compatible(random.some(only, random.pick([1, 1, 1, 2, 2, 3]))).map((name) => faultOf(random, name));
@@ -124,7 +138,9 @@ const faultOf = (random: Random, name: FaultName): FaultPlan => ({
 });
 
 function clientOf(random: Random, seed: number, index: number, wish: ToolWish): ClientPlan {
-  const turns = Array.from({ length: random.whole(1, 3) }, (_, turn) => turnOf(random, `${seed}-${index}-${turn}`, wish));
+  const turns = Array.from({ length: random.whole(1, 3) }, (_, turn) =>
+    turnOf(random, `${seed}-${index}-${turn}`, wish),
+  );
   const watchers = Array.from({ length: random.whole(1, 2) }, () => watcherOf(random));
   return { user: `user-${random.whole(1, 3)}`, api: random.pick([0, 1]), turns, watchers };
 }
@@ -153,6 +169,13 @@ function turnOf(random: Random, key: string, wish: ToolWish): TurnPlan {
 }
 
 function watcherOf(random: Random): WatcherPlan {
-  const cuts = Array.from({ length: random.whole(0, 3) }, () => random.whole(100, actionMs + 3_000)).sort((a, b) => a - b);
-  return { transport: random.pick(['ws', 'ws', 'sse', 'poll']), api: random.pick([0, 1]), coalesceMs: random.pick([0, 30, 200]), cuts };
+  const cuts = Array.from({ length: random.whole(0, 3) }, () => random.whole(100, actionMs + 3_000)).sort(
+    (a, b) => a - b,
+  );
+  return {
+    transport: random.pick(['ws', 'ws', 'sse', 'poll']),
+    api: random.pick([0, 1]),
+    coalesceMs: random.pick([0, 30, 200]),
+    cuts,
+  };
 }

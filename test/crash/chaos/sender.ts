@@ -52,7 +52,15 @@ type Target = { id: string } | { new: { metadata: object } };
 
 /** Sends one message, in parallel and again where the plan says so, until every send has its answer. */
 export async function send(context: Context, plan: TurnPlan, conversation: Target): Promise<TurnRecord> {
-  const record: TurnRecord = { plan, user: context.user, answers: [], refusals: [], failures: [], stop: null, decisions: [] };
+  const record: TurnRecord = {
+    plan,
+    user: context.user,
+    answers: [],
+    refusals: [],
+    failures: [],
+    stop: null,
+    decisions: [],
+  };
   const input = { conversation, content: { text: plan.text }, idempotencyKey: plan.key };
   const token = await context.stage.token(context.user);
   const one = async (index: number): Promise<void> => {
@@ -69,7 +77,13 @@ export async function send(context: Context, plan: TurnPlan, conversation: Targe
 
 type Input = SendMessageInput;
 
-async function insist({ isOver }: Context, sender: Sender, record: TurnRecord, input: Input, cutAfter: number | null): Promise<void> {
+async function insist(
+  { isOver }: Context,
+  sender: Sender,
+  record: TurnRecord,
+  input: Input,
+  cutAfter: number | null,
+): Promise<void> {
   let impatience = cutAfter;
   while (!isOver()) {
     const sentAt = Date.now();
@@ -77,9 +91,16 @@ async function insist({ isOver }: Context, sender: Sender, record: TurnRecord, i
     impatience = null;
     try {
       const { sendMessage } = await sender.client.request(SendDocument, { input });
-      if (sendMessage.__typename !== 'SendMessageSuccess') return void record.refusals.push(`${sendMessage.code}: ${sendMessage.message}`);
+      if (sendMessage.__typename !== 'SendMessageSuccess')
+        return void record.refusals.push(`${sendMessage.code}: ${sendMessage.message}`);
       const { turn, conversation, cursor } = sendMessage;
-      return void record.answers.push({ turnId: turn.id, conversationId: conversation.id, cursor, sentAt, ms: Date.now() - sentAt });
+      return void record.answers.push({
+        turnId: turn.id,
+        conversationId: conversation.id,
+        cursor,
+        sentAt,
+        ms: Date.now() - sentAt,
+      });
     } catch (error) {
       record.failures.push(said(error));
       sender.turn();
@@ -100,8 +121,10 @@ export async function stop({ stage, user, api, isOver }: Context, record: TurnRe
       const timer = setTimeout(() => sender.link.reset(), patienceMs);
       try {
         const { stopTurn } = await sender.client.request(StopDocument, { input: { target: { turnId } } });
-        if (stopTurn.__typename === 'TurnSuccess') record.stop = { at, ms: Date.now() - at, status: stopTurn.turn.status, turnId: keyOf(turnId) };
-        else if (stopTurn.code !== 'TURN_NOT_ACTIVE') record.refusals.push(`stop: ${stopTurn.code}: ${stopTurn.message}`);
+        if (stopTurn.__typename === 'TurnSuccess')
+          record.stop = { at, ms: Date.now() - at, status: stopTurn.turn.status, turnId: keyOf(turnId) };
+        else if (stopTurn.code !== 'TURN_NOT_ACTIVE')
+          record.refusals.push(`stop: ${stopTurn.code}: ${stopTurn.message}`);
         if (tries > 0 && record.stop) record.stop = null; // its time says nothing any more
         return;
       } catch (error) {

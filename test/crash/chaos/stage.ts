@@ -30,7 +30,14 @@ export type Slot = {
 };
 
 /** The end of a process; `at` is when it was seen. */
-export type Ending = Exit & { slot: string; role: Slot['role']; pid: number; at: number; expected: boolean; output: string };
+export type Ending = Exit & {
+  slot: string;
+  role: Slot['role'];
+  pid: number;
+  at: number;
+  expected: boolean;
+  output: string;
+};
 
 /** Two API processes, two workers, the services they need, and a proxy on every way between them. */
 export type Stage = {
@@ -116,7 +123,10 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
   const slots: Slot[] = [];
   const armings = new WeakMap<Slot, NodeJS.Timeout>();
 
-  /** One that is struck while it is told not to be is still our doing; an order that came after that one is another matter. */
+  /**
+   * One that is struck while it is told not to be is still our doing; an order that came after that one is another
+   * matter.
+   */
   function arm(slot: Slot, armed: boolean): void {
     clearTimeout(armings.get(slot));
     if (armed) slot.armed = true;
@@ -134,8 +144,21 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
     ['worker-1', 'worker'],
     ['worker-2', 'worker'],
   ] as const) {
-    const links = { postgres: await startLink(services.postgres), redis: await startLink(services.redis), model: await startLink(services.model) };
-    slots.push({ name, role, port: role === 'api' ? await freePort() : 0, links, process: null, failure: '', signalled: false, armed: false });
+    const links = {
+      postgres: await startLink(services.postgres),
+      redis: await startLink(services.redis),
+      model: await startLink(services.model),
+    };
+    slots.push({
+      name,
+      role,
+      port: role === 'api' ? await freePort() : 0,
+      links,
+      process: null,
+      failure: '',
+      signalled: false,
+      armed: false,
+    });
   }
   const keeping = slots.map(keep);
 
@@ -143,7 +166,9 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
   const lackOf = async ({ name, role, port, process, failure }: Slot): Promise<string | null> => {
     if (!process) return `${name} is not there; ${failure || 'it is being started'}`;
     if (role === 'worker') return null;
-    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch((error: Error) => error);
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch(
+      (error: Error) => error,
+    );
     if (answer instanceof Error) return `${name} does not answer; ${answer.message}`;
     return answer.status === 200 ? null : `${name} is not ready; ${answer.status} ${await answer.text()}`;
   };
@@ -174,9 +199,11 @@ export async function openStage(env: Record<string, string> = {}): Promise<Stage
       slot.process?.order(order);
     },
     async ready() {
-      await until(async () => (await lacks()).length === 0, 'all processes to be there', 60_000).catch(async (error: Error) => {
-        throw new Error([error.message, ...(await lacks())].join('\n'));
-      });
+      await until(async () => (await lacks()).length === 0, 'all processes to be there', 60_000).catch(
+        async (error: Error) => {
+          throw new Error([error.message, ...(await lacks())].join('\n'));
+        },
+      );
     },
     async close() {
       closing = true;

@@ -19,7 +19,9 @@ export type ToolPlan = {
 /** Which turns call tools: so many of them, and whether they are to be such that a person is asked. */
 export type ToolWish = { share: number; asks: boolean };
 
-/** The tools of `test/kit/tools.mjs` that are called here; `topic` is the call's own, so that no two calls are alike. */
+/**
+ * The tools of `test/kit/tools.mjs` that are called here; `topic` is the call's own, so that no two calls are alike.
+ */
 const calls: Record<string, (random: Random, topic: string) => CallPlan> = {
   reading: (_, topic) => ({ tool: 'get_weather', arguments: { location: topic } }),
   payment: (random) => ({ tool: 'pay', arguments: { amount: random.whole(1, 9_999) / 100 } }),
@@ -31,8 +33,12 @@ const alone = ['reading', 'payment', 'letter', 'letter', 'booking', 'booking', '
 
 /** What a call has done, as the journal of effects tells it. */
 export const deedOf = (tool: string, { location, amount, topic, time }: Record<string, unknown>): string =>
-  ({ get_weather: `weather ${location}`, pay: `paid ${amount}`, send_letter: `sent ${topic}`, book_appointment: `booked ${topic} ${time}` })[tool] ??
-  `no deed of ${tool}`;
+  ({
+    get_weather: `weather ${location}`,
+    pay: `paid ${amount}`,
+    send_letter: `sent ${topic}`,
+    book_appointment: `booked ${topic} ${time}`,
+  })[tool] ?? `no deed of ${tool}`;
 
 /** The other time that a device puts in place. */
 export const editedTime = '09:15';

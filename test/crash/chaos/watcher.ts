@@ -59,7 +59,9 @@ export async function watch(stage: Stage, plan: WatcherPlan, { conversationId, c
     try {
       reader.take(frame);
     } catch (error) {
-      watcher.faults.push(`${plan.transport} after ${watcher.interruptions.length} interruptions: ${(error as Error).message}`);
+      watcher.faults.push(
+        `${plan.transport} after ${watcher.interruptions.length} interruptions: ${(error as Error).message}`,
+      );
       over = true;
     }
   }
@@ -103,10 +105,14 @@ async function* framesFrom(
   if (transport === 'ws') yield* framesOf(client.socket(), LiveDocument, from);
   else if (transport === 'sse') yield* framesOverSse(client, LiveDocument, from);
   else {
-    for (; !isOver(); await pause(pollMs)) yield (await client.request(PollDocument, { id, after: reader.cursor })).conversationEvents;
+    for (; !isOver(); await pause(pollMs))
+      yield (await client.request(PollDocument, { id, after: reader.cursor })).conversationEvents;
   }
 }
 
 /** In a line why a stream or a request ended: a close of a socket is no Error. */
 export const said = (error: unknown): string =>
-  (error instanceof Error ? `${error.message}${error.cause ? `: ${(error.cause as Error).message}` : ''}` : JSON.stringify(error)).slice(0, 300);
+  (error instanceof Error
+    ? `${error.message}${error.cause ? `: ${(error.cause as Error).message}` : ''}`
+    : JSON.stringify(error)
+  ).slice(0, 300);

@@ -20,9 +20,22 @@ describeStatements('guest sessions', ({ create }) => {
 
   const now = new Date('2026-01-02T03:04:05Z');
   const clock = { ...systemClock, now: () => now };
-  const tokens = createTokens({ secret: 's'.repeat(32), jwksUrl: null, issuer: 'colloquy', audience: 'colloquy', clock });
+  const tokens = createTokens({
+    secret: 's'.repeat(32),
+    jwksUrl: null,
+    issuer: 'colloquy',
+    audience: 'colloquy',
+    clock,
+  });
   const guests = (allowGuests = true) =>
-    createGuestService({ db: database.prisma, tokens, count: async () => {}, countRenewal: async () => {}, allowGuests, hours: 24 });
+    createGuestService({
+      db: database.prisma,
+      tokens,
+      count: async () => {},
+      countRenewal: async () => {},
+      allowGuests,
+      hours: 24,
+    });
 
   it('signs a guest in, whom the token stands for from then on', async () => {
     const session = await guests().start('  Zoë ', null);
@@ -52,7 +65,9 @@ describeStatements('guest sessions', ({ create }) => {
       .start('x'.repeat(201), null)
       .catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(ValidationError);
-    expect(refusal).toMatchObject({ issues: [{ path: ['displayName'], message: 'must have at most 200 characters, but has 201' }] });
+    expect(refusal).toMatchObject({
+      issues: [{ path: ['displayName'], message: 'must have at most 200 characters, but has 201' }],
+    });
     expect(await database.prisma.user.count()).toBe(before);
   });
 
@@ -66,14 +81,23 @@ describeStatements('guest sessions', ({ create }) => {
     const renewed = await guests().renew({ userId, roles: ['ANONYMOUS'] });
     expect(renewed).toMatchObject({ userId, anonymousId, expiresAt: new Date('2026-01-03T03:04:05Z') });
     expect(await viewers.fromHeader(`Bearer ${renewed.token}`)).toMatchObject({ userId, roles: ['ANONYMOUS'] });
-    expect(await database.prisma.user.findUnique({ where: { id: userId } })).toMatchObject({ anonymousId, displayName: 'Zoë' });
+    expect(await database.prisma.user.findUnique({ where: { id: userId } })).toMatchObject({
+      anonymousId,
+      displayName: 'Zoë',
+    });
   });
 
   it('renews nothing for those who are no guests, and where guests are switched off', async () => {
     const { userId } = await guests().start(null, null);
-    const user = await database.prisma.user.create({ data: { subject: 'somebody', displayName: 'Somebody', roles: ['USER'] } });
-    await expect(guests().renew({ userId: user.id, roles: ['USER'] })).rejects.toThrow('Only the token of a guest is renewed here');
-    await expect(guests().renew({ userId: user.id, roles: ['ANONYMOUS'] })).rejects.toThrow('Only the token of a guest is renewed here');
+    const user = await database.prisma.user.create({
+      data: { subject: 'somebody', displayName: 'Somebody', roles: ['USER'] },
+    });
+    await expect(guests().renew({ userId: user.id, roles: ['USER'] })).rejects.toThrow(
+      'Only the token of a guest is renewed here',
+    );
+    await expect(guests().renew({ userId: user.id, roles: ['ANONYMOUS'] })).rejects.toThrow(
+      'Only the token of a guest is renewed here',
+    );
     await expect(guests(false).renew({ userId, roles: ['ANONYMOUS'] })).rejects.toThrow('This server takes no guests');
   });
 });

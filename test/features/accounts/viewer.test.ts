@@ -72,7 +72,12 @@ describeStatements('viewers', ({ create }) => {
 
     it('with a good token is the viewer it names, made at first sight', async () => {
       const subject = randomUUID();
-      const { token, expiresAt } = await tokens.sign({ subject, roles: ['OPERATOR', 'USER'], name: 'Alice', ttlSeconds: 600 });
+      const { token, expiresAt } = await tokens.sign({
+        subject,
+        roles: ['OPERATOR', 'USER'],
+        name: 'Alice',
+        ttlSeconds: 600,
+      });
       const viewer = await viewers().fromHeader(`bearer  ${token} `);
       const row = await rowOf(subject);
       expect(viewer).toEqual({ userId: row?.id, roles: ['USER', 'OPERATOR'], expiresAt });
@@ -91,7 +96,9 @@ describeStatements('viewers', ({ create }) => {
       const subject = randomUUID();
       const header = await bearer(subject);
       const processes = Array.from({ length: 10 }, () => createViewers({ db: database.prisma, tokens, clock }));
-      const seen = await Promise.all(Array.from({ length: 50 }, (_, at) => processes[at % processes.length]!.fromHeader(header)));
+      const seen = await Promise.all(
+        Array.from({ length: 50 }, (_, at) => processes[at % processes.length]!.fromHeader(header)),
+      );
       expect(new Set(seen.map((viewer) => viewer?.userId)).size).toBe(1);
       expect(await database.prisma.user.count({ where: { subject } })).toBe(1);
     });

@@ -31,7 +31,11 @@ it('previews of one user count their tokens one after another, and those of othe
     tools: { offeredTo: () => [], find: () => undefined },
     json: inlineChecker,
   } as never);
-  const draft = { conversationId: 'c', content: { path: 'draft', items: [{ path: 'draft.text', text: 'Hi' }] }, generation: {} };
+  const draft = {
+    conversationId: 'c',
+    content: { path: 'draft', items: [{ path: 'draft.text', text: 'Hi' }] },
+    generation: {},
+  };
   const ofUser = (userId: string, times: number) =>
     Promise.all(Array.from({ length: times }, () => preview({ userId } as never, draft, (_bytes, read) => read())));
   await ofUser('alice', 20);

@@ -64,24 +64,32 @@ describe('the title of a copy', () => {
 });
 
 describe('a language', () => {
-  it.each(['es', 'pt-BR', 'fil', 'fil-PH', 'zh-Hant-TW', 'sl-biske-rozaj', 'de-CH-1996', 'en-u-ca-buddhist'])('may be %s', (tag) => {
-    expect(parseLanguage(tag)).toBe(tag);
-  });
+  it.each(['es', 'pt-BR', 'fil', 'fil-PH', 'zh-Hant-TW', 'sl-biske-rozaj', 'de-CH-1996', 'en-u-ca-buddhist'])(
+    'may be %s',
+    (tag) => {
+      expect(parseLanguage(tag)).toBe(tag);
+    },
+  );
 
   it('is kept in its canonical form', () => {
     expect(['PT-br', 'iw', 'ZH-hANT-tw'].map(parseLanguage)).toEqual(['pt-BR', 'he', 'zh-Hant-TW']);
   });
 
-  it.each(['', 'e', 'english', 'pt_BR', 'es ', "e'", 'é', 'es\n', 'x-private', 'en-', `en-x-${'a-'.repeat(20)}a`])('may not be %j', (tag) => {
-    expect(() => parseLanguage(tag)).toThrow(/input.language: must be a BCP 47 language tag/);
-  });
+  it.each(['', 'e', 'english', 'pt_BR', 'es ', "e'", 'é', 'es\n', 'x-private', 'en-', `en-x-${'a-'.repeat(20)}a`])(
+    'may not be %j',
+    (tag) => {
+      expect(() => parseLanguage(tag)).toThrow(/input.language: must be a BCP 47 language tag/);
+    },
+  );
 });
 
 describe('instructions', () => {
   it('are kept up to their limit', () => {
     expect(parseSystemPrompt('x'.repeat(maxSystemPrompt))).toHaveLength(maxSystemPrompt);
     expect(parseSystemPrompt('a\u0000')).toBe('a\uFFFD');
-    expect(() => parseSystemPrompt('x'.repeat(maxSystemPrompt + 1))).toThrow('input.systemPrompt: must have at most 32000 characters, but has 32001');
+    expect(() => parseSystemPrompt('x'.repeat(maxSystemPrompt + 1))).toThrow(
+      'input.systemPrompt: must have at most 32000 characters, but has 32001',
+    );
   });
 });
 

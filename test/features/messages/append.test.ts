@@ -21,10 +21,26 @@ describeStatements('a message', (storage) => {
   /** A question, and the turn that it belongs to, or another. */
   const say = (turnId: string, madeId: string) =>
     bare.database.transact(async (tx) => {
-      const [inputMessageId] = appendMessages(tx, { conversationId, turnId, parentId: null }, [{ role: 'USER', status: 'COMPLETE', parts: [] }]);
+      const [inputMessageId] = appendMessages(tx, { conversationId, turnId, parentId: null }, [
+        { role: 'USER', status: 'COMPLETE', parts: [] },
+      ]);
       await insertTurn(tx, {
-        ...{ id: madeId, conversationId, ownerId, trigger: 'SEND', idempotencyKey: randomUUID(), requestHash: 'a'.repeat(64) },
-        ...{ inputMessageId: inputMessageId!, leafBeforeId: null, provider: 'openai', model: 'gpt-4o-mini', generation: {}, steersId: null },
+        ...{
+          id: madeId,
+          conversationId,
+          ownerId,
+          trigger: 'SEND',
+          idempotencyKey: randomUUID(),
+          requestHash: 'a'.repeat(64),
+        },
+        ...{
+          inputMessageId: inputMessageId!,
+          leafBeforeId: null,
+          provider: 'openai',
+          model: 'gpt-4o-mini',
+          generation: {},
+          steersId: null,
+        },
         isFirst: false,
       });
     });
@@ -39,7 +55,10 @@ describeStatements('a message', (storage) => {
   it('of a turn that is not made is refused by the commit, and nothing of that transaction stays', async () => {
     const [id, other] = [randomUUID(), randomUUID()];
     await expect(say(id, other)).rejects.toThrow('message_turn_id_fkey');
-    expect([await messagesOf(id), await bare.database.query('SELECT 1 FROM turn WHERE id = $1', [other])]).toEqual([[], []]);
+    expect([await messagesOf(id), await bare.database.query('SELECT 1 FROM turn WHERE id = $1', [other])]).toEqual([
+      [],
+      [],
+    ]);
   });
 
   it('goes with its turn', async () => {

@@ -16,7 +16,12 @@ describeStatements('what a model is shown', (storage) => {
   const queued = 130;
 
   /** A question and its answer, behind the message named. */
-  const say = async (parentId: string | null, question: string, answer: string, status: Status = 'COMPLETE'): Promise<[string, string]> => {
+  const say = async (
+    parentId: string | null,
+    question: string,
+    answer: string,
+    status: Status = 'COMPLETE',
+  ): Promise<[string, string]> => {
     const parts = (text: string) => (text ? [{ type: 'text' as const, text }] : []);
     const ids = await database.transact(async (tx) =>
       appendMessages(tx, { conversationId, turnId: null, parentId }, [
@@ -26,8 +31,10 @@ describeStatements('what a model is shown', (storage) => {
     );
     return ids as [string, string];
   };
-  const shown = async (question: string, limit = 100) => (await listForContext(database, question, limit)).map(({ content }) => content);
-  const pairs = (from: number, count: number) => Array.from({ length: count }, (_, index) => [`a${from - index}`, `q${from - index}`]).flat();
+  const shown = async (question: string, limit = 100) =>
+    (await listForContext(database, question, limit)).map(({ content }) => content);
+  const pairs = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => [`a${from - index}`, `q${from - index}`]).flat();
 
   beforeAll(async () => {
     place = await storage.create();
@@ -35,7 +42,9 @@ describeStatements('what a model is shown', (storage) => {
     const model = { provider: 'openai', model: 'gpt-4o-mini', systemPrompt: '', metadata: {} };
     const named = { title: 'A test', titleSource: 'FALLBACK', language: 'en' } as const;
     conversationId = randomUUID();
-    await database.transact(async (tx) => insertConversation(tx, { id: conversationId, sessionId: randomUUID(), ownerId: null, ...named, ...model }));
+    await database.transact(async (tx) =>
+      insertConversation(tx, { id: conversationId, sessionId: randomUUID(), ownerId: null, ...named, ...model }),
+    );
     for (let number = 1; number <= queued; number++) {
       const [question, answer] = await say(answers.at(-1) ?? null, `q${number}`, `a${number}`);
       questions.push(question);
@@ -74,7 +83,17 @@ describeStatements('what a model is shown', (storage) => {
     const [, replaced] = await say(failed, 'was replaced', 'replaced', 'SUPERSEDED');
     const [, waiting] = await say(replaced, 'waits', '', 'PENDING');
     const [last] = await say(waiting, 'last', '', 'PENDING');
-    const told = ['last', 'waits', 'was replaced', 'failed', 'was stopped at once', 'so far', 'was stopped', 'a1', 'q1'];
+    const told = [
+      'last',
+      'waits',
+      'was replaced',
+      'failed',
+      'was stopped at once',
+      'so far',
+      'was stopped',
+      'a1',
+      'q1',
+    ];
     expect(await shown(last)).toEqual(told);
   });
 });

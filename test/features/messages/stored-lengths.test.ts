@@ -12,8 +12,15 @@ describeStorages('the lengths of contents', (storage) => {
 
   beforeAll(async () => {
     bare = await createBare(storage);
-    const [conversation] = await plant(bare.database, { ownerId: await plantUser(bare.database), conversations: 1, turns: 3 });
-    const rows = await bare.database.query<{ id: string }>('SELECT id FROM message WHERE conversation_id = $1 ORDER BY ordinal', [conversation]);
+    const [conversation] = await plant(bare.database, {
+      ownerId: await plantUser(bare.database),
+      conversations: 1,
+      turns: 3,
+    });
+    const rows = await bare.database.query<{ id: string }>(
+      'SELECT id FROM message WHERE conversation_id = $1 ORDER BY ordinal',
+      [conversation],
+    );
     ids = rows.map(({ id }) => id);
     await bare.database.query(
       `INSERT INTO tool_call (id, message_id, number, step, call_id, tool_name, arguments_text, arguments, result)
@@ -53,7 +60,9 @@ describeStorages('the lengths of contents', (storage) => {
       ids.map(() => ({ isWhole: false, parts: null, metadata: null })),
     );
     expect(without.reduce((sum, row) => sum + row.bytes, 0)).toBe(bytes);
-    expect(await createCallRows(bare.database.prisma).ofMessages(ids, 10)).toMatchObject([{ isWhole: false, arguments: null, result: null }]);
+    expect(await createCallRows(bare.database.prisma).ofMessages(ids, 10)).toMatchObject([
+      { isWhole: false, arguments: null, result: null },
+    ]);
   });
 
   it('are measured where rows are older than they', async () => {
@@ -64,10 +73,16 @@ describeStorages('the lengths of contents', (storage) => {
   });
 
   it('cost an ordinary page no statement, and one of long messages one', async () => {
-    const owner = await bare.database.query<{ id: string; conversation: string }>('SELECT owner_id AS id, id AS conversation FROM conversation');
+    const owner = await bare.database.query<{ id: string; conversation: string }>(
+      'SELECT owner_id AS id, id AS conversation FROM conversation',
+    );
     const id = Buffer.from(`Conversation:${owner[0]!.conversation}`).toString('base64url');
     const ask = () =>
-      statementsOf(() => bare.ask(owner[0]!.id, 'query($id: ID!) { conversation(id: $id) { messages { nodes { role content } } } }', { id }));
+      statementsOf(() =>
+        bare.ask(owner[0]!.id, 'query($id: ID!) { conversation(id: $id) { messages { nodes { role content } } } }', {
+          id,
+        }),
+      );
     const few = await ask();
     await bare.database.query('UPDATE message SET parts = $2 WHERE id = $1::uuid', [
       ids[0],

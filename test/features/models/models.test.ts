@@ -28,7 +28,12 @@ describe('the list of models', () => {
   it('gives each a name, a name to show, and an id of its own that stays', () => {
     const models = modelsFor({ defaultModel: 'gpt-4o-mini', models: ['ft:gpt-4o:acme'] }).list(user);
     const byName = new Map(models.map((model) => [model.name, model]));
-    expect(byName.get('gpt-4o-mini')).toMatchObject({ displayName: 'GPT-4o mini', provider: 'openai', isDefault: true, unavailableReason: null });
+    expect(byName.get('gpt-4o-mini')).toMatchObject({
+      displayName: 'GPT-4o mini',
+      provider: 'openai',
+      isDefault: true,
+      unavailableReason: null,
+    });
     expect(byName.get('o3')).toMatchObject({ displayName: 'o3', isDefault: false });
     expect(byName.get('ft:gpt-4o:acme')).toMatchObject({ displayName: 'ft:gpt-4o:acme' });
     expect(new Set(models.map(({ id }) => id)).size).toBe(models.length);
@@ -37,7 +42,10 @@ describe('the list of models', () => {
   });
 
   it('names one default, which can be used', () => {
-    for (const options of [{ defaultModel: 'gpt-4o' }, { apiKey: null, baseUrl: 'http://127.0.0.1:9/v1', scripted: true, defaultModel: 'gpt-4o' }])
+    for (const options of [
+      { defaultModel: 'gpt-4o' },
+      { apiKey: null, baseUrl: 'http://127.0.0.1:9/v1', scripted: true, defaultModel: 'gpt-4o' },
+    ])
       expect(
         modelsFor(options)
           .list(user)
@@ -51,7 +59,12 @@ describe('the list of models', () => {
   });
 
   it('puts what cannot be used for want of a key last, and says which variable is missing', () => {
-    const models = modelsFor({ apiKey: null, baseUrl: 'http://127.0.0.1:9/v1', scripted: true, defaultModel: 'gpt-4o' }).list(user);
+    const models = modelsFor({
+      apiKey: null,
+      baseUrl: 'http://127.0.0.1:9/v1',
+      scripted: true,
+      defaultModel: 'gpt-4o',
+    }).list(user);
     expect(models[0]).toMatchObject({ name: 'scripted-1', unavailableReason: null });
     expect(models.length).toBeGreaterThan(10);
     for (const { unavailableReason, configured } of models.slice(1))

@@ -44,7 +44,9 @@ describe('rates within one process', () => {
     expect(refusal).toMatchObject({ code: 'RATE_LIMITED', retryable: true, limit: 2, windowMs: 3_600_000 });
     expect(refusal.retryAfterMs).toBeGreaterThan(3_590_000);
     expect(refusal.retryAfterMs).toBeLessThanOrEqual(3_600_000);
-    expect(refusal.message).toBe('There may be 2 guest sessions of one address in 60 minutes: try again in 60 minutes.');
+    expect(refusal.message).toBe(
+      'There may be 2 guest sessions of one address in 60 minutes: try again in 60 minutes.',
+    );
     await rates.guest('192.0.2.2');
     await rates.guest(null);
   });
@@ -76,7 +78,8 @@ describe.skipIf(!hasRedisServer)('rates over two processes with Redis', () => {
     await server.close();
   });
 
-  const parallel = (count: number, userId: string) => passed(count, (index) => both[index % 2]!.turn(viewer(userId, 'USER')));
+  const parallel = (count: number, userId: string) =>
+    passed(count, (index) => both[index % 2]!.turn(viewer(userId, 'USER')));
 
   it('let exactly 20 of 200 parallel ones through', async () => {
     expect(await parallel(200, 'a')).toBe(20);

@@ -32,7 +32,9 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
   });
   afterAll(() => bare.close());
 
-  /** A model each of whose calls is answered when it is released, with what that says; all at once when it is opened. */
+  /**
+   * A model each of whose calls is answered when it is released, with what that says; all at once when it is opened.
+   */
   function createModel() {
     const waiting: Deferred<'answers' | 'fails'>[] = [];
     let isOpen = false;
@@ -61,7 +63,11 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
     const logger = createLogger(loadConfig({ LOG_LEVEL: 'silent' }).log);
     const countTokens = async (counted: string) => Math.ceil(counted.length / 4);
     const modelFor = () => ({ provider: model.provider, info });
-    return { ...{ database: bare.database, log, logger, clock: systemClock, countTokens, modelFor }, isAutomatic: true, countTurn: async () => {} };
+    return {
+      ...{ database: bare.database, log, logger, clock: systemClock, countTokens, modelFor },
+      isAutomatic: true,
+      countTurn: async () => {},
+    };
   }
 
   async function conversation() {
@@ -88,11 +94,18 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
           [id],
         ),
       announced: () => until(async () => (await request())?.announced, 'the call to be announced'),
-      askFor: (kind: 'TITLE' | 'SUMMARY') => bare.database.transact(async (tx) => requestSide(tx, kind, id, { upto: kind === 'SUMMARY' ? 4 : null })),
-      lapse: () => bare.database.query(`UPDATE side_request SET lease_until = now() - interval '1 second' WHERE conversation_id = $1`, [id]),
-      remove: () => bare.database.query(`UPDATE conversation SET deleted_at = now() - interval '1 hour' WHERE id = $1`, [id]),
+      askFor: (kind: 'TITLE' | 'SUMMARY') =>
+        bare.database.transact(async (tx) => requestSide(tx, kind, id, { upto: kind === 'SUMMARY' ? 4 : null })),
+      lapse: () =>
+        bare.database.query(
+          `UPDATE side_request SET lease_until = now() - interval '1 second' WHERE conversation_id = $1`,
+          [id],
+        ),
+      remove: () =>
+        bare.database.query(`UPDATE conversation SET deleted_at = now() - interval '1 hour' WHERE id = $1`, [id]),
       isGone: async () => (await bare.database.query('SELECT 1 FROM conversation WHERE id = $1', [id])).length === 0,
-      title: async () => (await bare.database.query<{ title: string }>('SELECT title FROM conversation WHERE id = $1', [id]))[0]!.title,
+      title: async () =>
+        (await bare.database.query<{ title: string }>('SELECT title FROM conversation WHERE id = $1', [id]))[0]!.title,
     };
   }
 
@@ -107,7 +120,11 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
     model.open();
     await made;
     expect(await request()).toBeNull();
-    expect([await talk.title(), await rows(), model.calls()]).toEqual(['A good title', [{ source: 'PROVIDER', tokens: 35 }], 1]);
+    expect([await talk.title(), await rows(), model.calls()]).toEqual([
+      'A good title',
+      [{ source: 'PROVIDER', tokens: 35 }],
+      1,
+    ]);
   });
 
   it('also where the user asks for the same and then deletes the conversation, which is purged when the call is accounted', async () => {
@@ -211,7 +228,18 @@ describeStatements('a call beside the turns has one row of the ledger', (storage
     expect([await request(), await rows(), model.calls()]).toEqual([null, [{ source: 'PROVIDER', tokens: 35 }], 1]);
   });
 
-  const act = fc.constantFrom('ask', 'summarise', 'generate', 'run', 'sweep', 'answer', 'fail', 'lapse', 'remove', 'purge');
+  const act = fc.constantFrom(
+    'ask',
+    'summarise',
+    'generate',
+    'run',
+    'sweep',
+    'answer',
+    'fail',
+    'lapse',
+    'remove',
+    'purge',
+  );
 
   it('in whatever order it is asked for, made, taken over, deleted and purged', async () => {
     await fc.assert(

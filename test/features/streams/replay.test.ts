@@ -6,9 +6,15 @@ import type { Frame } from '../../../src/events/index.ts';
 import { replayFrames } from '../../../src/features/streams/replay.ts';
 
 const begin = 1_700_000_000_000;
-const delta = (offset: number, text: string) => ({ type: 'text-delta', messageId: 'm', partIndex: 0, offset, text, attempt: 1 }) as const;
+const delta = (offset: number, text: string) =>
+  ({ type: 'text-delta', messageId: 'm', partIndex: 0, offset, text, attempt: 1 }) as const;
 
-const record = (seq: number, at: number, body: EventBody): LogEvent => ({ seq, at: new Date(begin + at), turnId: 't', body });
+const record = (seq: number, at: number, body: EventBody): LogEvent => ({
+  seq,
+  at: new Date(begin + at),
+  turnId: 't',
+  body,
+});
 
 /** A turn that waits, says six words 100 ms apart, and ends. */
 const recorded = [
@@ -21,7 +27,9 @@ const recorded = [
 function compacted(): LogEvent[] {
   const { remove, replace } = planCompaction(recorded);
   const bodies = new Map(replace.map(({ seq, body }) => [seq, body]));
-  return recorded.filter(({ seq }) => !remove.includes(seq)).map((event) => ({ ...event, body: bodies.get(event.seq) ?? event.body }));
+  return recorded
+    .filter(({ seq }) => !remove.includes(seq))
+    .map((event) => ({ ...event, body: bodies.get(event.seq) ?? event.body }));
 }
 
 /** A log that gives pages of so many rows, and a clock that jumps to whatever is waited for. */
@@ -48,7 +56,10 @@ async function replay(rows: readonly LogEvent[], { speed = 1, size = 500, leaveA
 }
 
 const told = (frames: Awaited<ReturnType<typeof replay>>) =>
-  frames.map(({ at, frame }) => [at, frame.events!.map(({ body }) => ('text' in body ? body.text : body.type)).join('|')]);
+  frames.map(({ at, frame }) => [
+    at,
+    frame.events!.map(({ body }) => ('text' in body ? body.text : body.type)).join('|'),
+  ]);
 
 describe('a replay', () => {
   it('gives each event at the distance that it had, and waits for nothing longer than ten seconds', async () => {
@@ -83,7 +94,8 @@ describe('a replay', () => {
   });
 
   it('is the same in whatever pages it is read', async () => {
-    for (const size of [1, 2, 3]) expect(told(await replay(compacted(), { size }))).toEqual(told(await replay(compacted())));
+    for (const size of [1, 2, 3])
+      expect(told(await replay(compacted(), { size }))).toEqual(told(await replay(compacted())));
   });
 
   it('ends when its reader leaves', async () => {

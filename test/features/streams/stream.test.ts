@@ -5,9 +5,21 @@ import { toGraphQLFrame, withEvents } from '../../../src/features/streams/frames
 import { Stream } from '../../../src/features/streams/stream.ts';
 import type { Context } from '../../../src/graph/context.ts';
 
-const event = (seq: number, turnId: string): LogEvent => ({ seq, at: new Date(0), turnId, body: { type: 'turn-started', turnId } });
+const event = (seq: number, turnId: string): LogEvent => ({
+  seq,
+  at: new Date(0),
+  turnId,
+  body: { type: 'turn-started', turnId },
+});
 const frame = (): Frame => ({
-  ...{ conversationId: 'c', epoch: 1, seq: 2, events: [event(1, 'one'), event(2, 'two')], caughtUp: true, replayed: false },
+  ...{
+    conversationId: 'c',
+    epoch: 1,
+    seq: 2,
+    events: [event(1, 'one'), event(2, 'two')],
+    caughtUp: true,
+    replayed: false,
+  },
 });
 const context = { services: { onFrame: () => {} } } as unknown as Context;
 

@@ -34,7 +34,8 @@ describeStatements('a title that was asked for', (storage) => {
     const { database, log } = bare;
     const countTokens = async (counted: string) => Math.ceil(counted.length / 4);
     const logger = createLogger(loadConfig({ LOG_LEVEL: 'silent' }).log);
-    for (const level of ['info', 'warn'] as const) logger[level] = (_facts: unknown, message = '') => void lines.push({ level, message });
+    for (const level of ['info', 'warn'] as const)
+      logger[level] = (_facts: unknown, message = '') => void lines.push({ level, message });
     const titles = createTitles({
       database,
       log,
@@ -58,7 +59,10 @@ describeStatements('a title that was asked for', (storage) => {
 
   const stateOf = async (id: string) => ({
     ...(
-      await bare.database.query<{ title: string; source: string }>('SELECT title, title_source AS source FROM conversation WHERE id = $1', [id])
+      await bare.database.query<{ title: string; source: string }>(
+        'SELECT title, title_source AS source FROM conversation WHERE id = $1',
+        [id],
+      )
     )[0],
     requests: await bare.database.query(
       'SELECT tries, requested_at IS NOT NULL AS announced, lease_until > now() AS leased FROM side_request WHERE conversation_id = $1',
@@ -119,7 +123,11 @@ describeStatements('a title that was asked for', (storage) => {
     });
     await titles.run(id, ending.signal);
     expect(lines).toEqual([{ level: 'info', message: expect.stringContaining('cut short') }]);
-    expect(await stateOf(id)).toMatchObject({ source: 'FALLBACK', requests: [{ tries: 1, announced: false }], calls: [{}] });
+    expect(await stateOf(id)).toMatchObject({
+      source: 'FALLBACK',
+      requests: [{ tries: 1, announced: false }],
+      calls: [{}],
+    });
   });
 
   it('is no title where the model says nothing', async () => {

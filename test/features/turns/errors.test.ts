@@ -25,12 +25,20 @@ it('keeps all that a reader is told of a provider’s failure', () => {
 });
 
 it('keeps a failure without a status as one without', () => {
-  expect(stored(new ProviderError('gone', { provider: 'openai' }))).toMatchObject({ httpStatus: null, requestId: null, retryable: false });
+  expect(stored(new ProviderError('gone', { provider: 'openai' }))).toMatchObject({
+    httpStatus: null,
+    requestId: null,
+    retryable: false,
+  });
 });
 
 it('keeps a fault of ours as one that may pass', () => {
   expect(stored(new InternalError('Given up.'))).toBeInstanceOf(InternalError);
-  expect(stored(new InternalError('Given up.'))).toMatchObject({ message: 'Given up.', code: 'INTERNAL', retryable: true });
+  expect(stored(new InternalError('Given up.'))).toMatchObject({
+    message: 'Given up.',
+    code: 'INTERNAL',
+    retryable: true,
+  });
 });
 
 it('keeps a conflict with its own code', () => {
@@ -47,7 +55,11 @@ it('stores nothing of what lies behind an error', () => {
 
 it('says of a turn that has ended what happened, as a conflict with a code of its own', () => {
   const error = new TurnNotActiveError('COMPLETED');
-  expect(error).toMatchObject({ code: 'TURN_NOT_ACTIVE', retryable: false, message: expect.stringContaining('COMPLETED') });
+  expect(error).toMatchObject({
+    code: 'TURN_NOT_ACTIVE',
+    retryable: false,
+    message: expect.stringContaining('COMPLETED'),
+  });
   expect(error).toBeInstanceOf(ConflictError);
   expect(error.name).toBe('ConflictError');
 });

@@ -20,7 +20,14 @@ const info = {
 
 describe('how to generate', () => {
   it('is passed on at the ends of its ranges, without what was left out', () => {
-    const wanted = { temperature: 0, topP: 1, frequencyPenalty: -2, presencePenalty: 2, maxTokens: 4_000, stop: ['a', 'b', 'c', 'x'.repeat(100)] };
+    const wanted = {
+      temperature: 0,
+      topP: 1,
+      frequencyPenalty: -2,
+      presencePenalty: 2,
+      maxTokens: 4_000,
+      stop: ['a', 'b', 'c', 'x'.repeat(100)],
+    };
     expect(parseGeneration({ ...wanted, model: 'm-1' }, info, noTools)).toEqual(wanted);
     expect(parseGeneration({ temperature: null, stop: null, model: null }, info, noTools)).toEqual({});
     expect(parseGeneration({}, info, noTools)).toEqual({});
@@ -43,7 +50,11 @@ describe('how to generate', () => {
 
   it('tells everything that is wrong at once, and where in a list', () => {
     const { issues } = caught(() => parseGeneration({ temperature: 9, topP: 9, stop: ['ok', ''] }, info, noTools));
-    expect(issues.map(({ path }) => path.join('.'))).toEqual(['input.generation.temperature', 'input.generation.topP', 'input.generation.stop.1']);
+    expect(issues.map(({ path }) => path.join('.'))).toEqual([
+      'input.generation.temperature',
+      'input.generation.topP',
+      'input.generation.stop.1',
+    ]);
   });
 });
 
@@ -64,12 +75,16 @@ describe('a message', () => {
   });
 
   it.each(['', '   ', '\n\t', '\u200b\u200d\ufeff'])('must say something: %j', (text) => {
-    expect(caught(() => parseText(text, 100)).issues).toEqual([{ path: ['input', 'content', 'text'], message: 'must not be empty' }]);
+    expect(caught(() => parseText(text, 100)).issues).toEqual([
+      { path: ['input', 'content', 'text'], message: 'must not be empty' },
+    ]);
   });
 
   it('has a limit that is told with what came', () => {
     expect(parseText('x'.repeat(10), 10)).toHaveLength(10);
-    expect(() => parseText('x'.repeat(11), 10)).toThrow('input.content.text: must have at most 10 characters, but has 11');
+    expect(() => parseText('x'.repeat(11), 10)).toThrow(
+      'input.content.text: must have at most 10 characters, but has 11',
+    );
   });
 });
 

@@ -5,7 +5,13 @@ import { accountOf } from '../../../src/features/usage/account.ts';
 const model = { provider: 'openai', model: 'gpt-4o-mini' };
 const count = async (text: string) => text.split(' ').length;
 const call = { usage: null, accepted: true, generated: 'one two three', promptTokens: 7 };
-const usage: ModelUsage = { inputTokens: 100, cachedInputTokens: 64, cacheWriteTokens: 16, outputTokens: 50, reasoningTokens: 40 };
+const usage: ModelUsage = {
+  inputTokens: 100,
+  cachedInputTokens: 64,
+  cacheWriteTokens: 16,
+  outputTokens: 50,
+  reasoningTokens: 40,
+};
 const account = (more: object) => accountOf({ ...call, ...more }, model, count);
 
 it('of a call is what the provider counted', async () => {
@@ -18,15 +24,34 @@ it('of a call that was sent is its prompt at least, and what came of it', async 
 });
 
 it('of a call that was refused, or never sent, is a row of nothing', async () => {
-  expect(await account({ accepted: false })).toMatchObject({ source: 'ESTIMATED', totalTokens: 0, costUsd: '0.000000' });
+  expect(await account({ accepted: false })).toMatchObject({
+    source: 'ESTIMATED',
+    totalTokens: 0,
+    costUsd: '0.000000',
+  });
 });
 
 it('has an estimate in place of each count that cannot be right, and says so', async () => {
   expect(await account({ usage, implausible: ['inputTokens'] })).toMatchObject({
-    ...{ source: 'ESTIMATED', inputTokens: 7, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 50, reasoningTokens: 40, totalTokens: 57 },
+    ...{
+      source: 'ESTIMATED',
+      inputTokens: 7,
+      cachedInputTokens: 0,
+      cacheWriteTokens: 0,
+      outputTokens: 50,
+      reasoningTokens: 40,
+      totalTokens: 57,
+    },
   });
   expect(await account({ usage, implausible: ['outputTokens'] })).toMatchObject({
-    ...{ source: 'ESTIMATED', inputTokens: 100, cachedInputTokens: 64, outputTokens: 3, reasoningTokens: 0, totalTokens: 103 },
+    ...{
+      source: 'ESTIMATED',
+      inputTokens: 100,
+      cachedInputTokens: 64,
+      outputTokens: 3,
+      reasoningTokens: 0,
+      totalTokens: 103,
+    },
   });
 });
 

@@ -12,7 +12,8 @@ const usage = (counts: Partial<ModelUsage> = {}): ModelUsage => ({
   ...counts,
 });
 const at = new Date('2026-11-01T00:00:00Z');
-const price = (model: string, counts: Partial<ModelUsage>, provider = 'openai') => priceOf({ provider, model, usage: usage(counts), at });
+const price = (model: string, counts: Partial<ModelUsage>, provider = 'openai') =>
+  priceOf({ provider, model, usage: usage(counts), at });
 
 describe('a price', () => {
   it('is that of the public list', () => {
@@ -60,7 +61,9 @@ describe('a price', () => {
         }),
         (model, counts) => {
           const counted = { ...counts, inputTokens: Math.min(counts.inputTokens ?? 0, 2 ** 31) };
-          expect(priceOf({ provider: model === 'scripted-1' ? 'scripted' : 'openai', model, usage: counted, at })).toMatch(/^\d+\.\d{6}$/);
+          expect(
+            priceOf({ provider: model === 'scripted-1' ? 'scripted' : 'openai', model, usage: counted, at }),
+          ).toMatch(/^\d+\.\d{6}$/);
         },
       ),
       { numRuns: 500 },

@@ -16,12 +16,14 @@ describeStatements('the backlog', (storage) => {
     const ids = await plant(database, { ownerId, conversations: 400, turns: 20, eventsPerTurn: 0 });
     await plantUnfinished(database, ids.slice(0, 3), 'RUNNING');
     await plantUnfinished(database, ids.slice(0, 5), 'QUEUED');
-    await database.query(`UPDATE turn SET created_at = now() - interval '1 hour' WHERE status = 'QUEUED' AND conversation_id = ANY($1::uuid[])`, [
-      ids.slice(0, 3),
-    ]);
-    await database.query(`UPDATE turn SET created_at = now() - interval '5 minutes' WHERE status = 'QUEUED' AND conversation_id = $1::uuid`, [
-      ids[4],
-    ]);
+    await database.query(
+      `UPDATE turn SET created_at = now() - interval '1 hour' WHERE status = 'QUEUED' AND conversation_id = ANY($1::uuid[])`,
+      [ids.slice(0, 3)],
+    );
+    await database.query(
+      `UPDATE turn SET created_at = now() - interval '5 minutes' WHERE status = 'QUEUED' AND conversation_id = $1::uuid`,
+      [ids[4]],
+    );
     await database.query('VACUUM ANALYZE');
   });
   afterAll(async () => {

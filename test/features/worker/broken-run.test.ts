@@ -23,7 +23,13 @@ const info: ModelInfo = {
   ...{ supportsTools: true, supportsBackground: false, configured: true },
 };
 const format = { name: 'answer', schema: { type: 'object', properties: { x: { type: 'integer' } }, required: ['x'] } };
-const look: AnyTool = { name: 'look', description: 'Looks.', input: z.object({}), replay: 'READ_ONLY', execute: async () => ({ seen: 1 }) };
+const look: AnyTool = {
+  name: 'look',
+  description: 'Looks.',
+  input: z.object({}),
+  replay: 'READ_ONLY',
+  execute: async () => ({ seen: 1 }),
+};
 const scripts: Script[] = [
   saying([
     [accepted, text('I look. ')],
@@ -85,11 +91,17 @@ describeStatements('a turn whose run is broken off by an exception', (storage) =
       expect(whole).toEqual({ status: 'COMPLETED', code: null, calls: 2, booked: 2, last: 1 });
       if (name !== 'log.readTurn') expect(count).toBeGreaterThan(0);
       for (let at = 1; at <= count; at++) {
-        const { count: _, ...ended } = await runWith({ name, at, error: new TypeError(`a bug at ${name}, call ${at}`) });
+        const { count: _, ...ended } = await runWith({
+          name,
+          at,
+          error: new TypeError(`a bug at ${name}, call ${at}`),
+        });
         expect.soft({ at, ...ended }, `${name}, call ${at}`).toEqual({
           ...{ at, last: 1, calls: ended.calls, booked: ended.calls },
           // What goes wrong while the arguments of a tool are checked is told to the model, and costs nobody the turn.
-          ...(name === 'json.check' && at < 3 ? { status: 'COMPLETED', code: null } : { status: 'FAILED', code: 'INTERNAL' }),
+          ...(name === 'json.check' && at < 3
+            ? { status: 'COMPLETED', code: null }
+            : { status: 'FAILED', code: 'INTERNAL' }),
         });
       }
     },
@@ -156,7 +168,14 @@ function worldWith(
       before('providerOf');
       return { provider, info };
     },
-    ...{ countTokens, json, maxRetries: 2, limits: { maxMessages: 100, tokenBuffer: 100 }, titles: beside, summaries: beside },
+    ...{
+      countTokens,
+      json,
+      maxRetries: 2,
+      limits: { maxMessages: 100, tokenBuffer: 100 },
+      titles: beside,
+      summaries: beside,
+    },
     tools: {
       ...{ registry: createToolRegistry([look]), approvalMs: 60_000, lookUp: async () => null, json },
       limits: { rounds: 10, calls: 100, wallMs: 600_000, tokens: 1_000_000 },

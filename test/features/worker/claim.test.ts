@@ -38,18 +38,29 @@ describeStatements('a claim', (storage) => {
     const turn = (await claim())!;
     expect(turn).toMatchObject({ conversationId: id, fence: 2, attempt: 2, recovering: false });
     expect(await logOf(id)).toEqual({ types: ['turn-started'], seqs: [7], head: 7 });
-    const [message] = await bare.database.query('SELECT role, status, ordinal, turn_id AS turn FROM message WHERE id = $1', [turn.messageId]);
+    const [message] = await bare.database.query(
+      'SELECT role, status, ordinal, turn_id AS turn FROM message WHERE id = $1',
+      [turn.messageId],
+    );
     expect(message).toEqual({ role: 'ASSISTANT', status: 'STREAMING', ordinal: 5, turn: turn.id });
-    const attempts = await bare.database.query('SELECT number, outcome, worker FROM turn_attempt WHERE turn_id = $1', [turn.id]);
+    const attempts = await bare.database.query('SELECT number, outcome, worker FROM turn_attempt WHERE turn_id = $1', [
+      turn.id,
+    ]);
     expect(attempts).toEqual([{ number: 2, outcome: 'RUNNING', worker: 'a worker' }]);
     expect(await claim()).toBeNull();
   });
 
   it('with the commit of a transaction that had to wait leases the turn from then on, and tells of it when that is committed', async () => {
     const id = await queueOne();
-    const [queued] = await bare.database.query<{ id: string }>(`SELECT id FROM turn WHERE conversation_id = $1 AND status = 'QUEUED'`, [id]);
+    const [queued] = await bare.database.query<{ id: string }>(
+      `SELECT id FROM turn WHERE conversation_id = $1 AND status = 'QUEUED'`,
+      [id],
+    );
     const told: string[] = [];
-    const announcing = { announce: (...[, , bodies]: Parameters<EventLog['announce']>) => void told.push(...bodies.map(({ type }) => type)) };
+    const announcing = {
+      announce: (...[, , bodies]: Parameters<EventLog['announce']>) =>
+        void told.push(...bodies.map(({ type }) => type)),
+    };
     const taken: ClaimedTurn[] = [];
     await bare.database.transact(async (tx) => {
       claimNew(tx, { id: queued!.id, inputMessageId: null }, { ...claimer, maxMessages: 1 }, (take) => {
@@ -80,7 +91,13 @@ describeStatements('a claim', (storage) => {
     const first = (await claim())!;
     await bare.database.query(`UPDATE turn SET lease_until = now() - interval '1 second' WHERE id = $1`, [first.id]);
     expect(await claim([first.id])).toBeNull(); // not from itself
-    expect(await claim()).toMatchObject({ id: first.id, messageId: first.messageId, fence: 3, attempt: 3, recovering: true });
+    expect(await claim()).toMatchObject({
+      id: first.id,
+      messageId: first.messageId,
+      fence: 3,
+      attempt: 3,
+      recovering: true,
+    });
     expect(await logOf(id)).toMatchObject({ types: ['turn-started', 'turn-recovering'], head: 8 });
   });
 

@@ -23,11 +23,13 @@ describeStatements('the next turn', (storage) => {
   /** Whose turns are claimed, one after the other, until there is none. */
   async function claimAll(perUser?: number, most = Number.POSITIVE_INFINITY): Promise<string[]> {
     const owners: string[] = [];
-    for (let turn = await claim(perUser); turn; turn = owners.length < most ? await claim(perUser) : null) owners.push(turn.ownerId!);
+    for (let turn = await claim(perUser); turn; turn = owners.length < most ? await claim(perUser) : null)
+      owners.push(turn.ownerId!);
     return owners;
   }
   const users = (count: number) => plantUsers(bare.database, count);
-  const wait = (ownerIds: string[], count: number, first?: number) => plantWaiting(bare.database, { ownerIds, count, first });
+  const wait = (ownerIds: string[], count: number, first?: number) =>
+    plantWaiting(bare.database, { ownerIds, count, first });
 
   it('is of the user who runs the fewest, and of those of who has waited longest', async () => {
     const [alice, bob, carol] = (await users(3)) as [string, string, string];
@@ -42,7 +44,9 @@ describeStatements('the next turn', (storage) => {
     await wait([alice], 3);
     const ages: number[] = [];
     for (let turn = await claim(); turn; turn = await claim()) {
-      const [row] = await bare.database.query<{ at: Date }>('SELECT created_at AS at FROM turn WHERE id = $1', [turn.id]);
+      const [row] = await bare.database.query<{ at: Date }>('SELECT created_at AS at FROM turn WHERE id = $1', [
+        turn.id,
+      ]);
       ages.push(row!.at.getTime());
     }
     expect(ages).toHaveLength(3);
@@ -91,7 +95,9 @@ describeStatements('the next turn', (storage) => {
   it('is of those that go on after they waited for somebody no more than a user may run', async () => {
     const [alice, bob] = (await users(2)) as [string, string];
     await wait([alice], 8);
-    await bare.database.query(`UPDATE turn SET status = 'RUNNING', attempt = 1, lease_until = now() - interval '1 second'`); // as a decision makes it
+    await bare.database.query(
+      `UPDATE turn SET status = 'RUNNING', attempt = 1, lease_until = now() - interval '1 second'`,
+    ); // as a decision makes it
     await wait([bob], 1);
     expect(await claimAll()).toEqual([alice, alice, alice, bob]);
     await bare.database.query(`UPDATE turn SET status = 'COMPLETED', finished_at = now() WHERE worker IS NOT NULL`);
@@ -100,12 +106,16 @@ describeStatements('the next turn', (storage) => {
 
   async function admit(ownerId: string): Promise<boolean> {
     await wait([ownerId], 1, 0);
-    const [{ id }] = (await bare.database.query<{ id: string }>('SELECT id FROM turn ORDER BY created_at DESC LIMIT 1')) as [{ id: string }];
+    const [{ id }] = (await bare.database.query<{ id: string }>(
+      'SELECT id FROM turn ORDER BY created_at DESC LIMIT 1',
+    )) as [{ id: string }];
     let isClaimed = false;
     const hear = () => {
       isClaimed = true;
     };
-    await bare.database.transact(async (tx) => claimNew(tx, { id, inputMessageId: null }, { ...claimer, maxMessages: 1 }, hear));
+    await bare.database.transact(async (tx) =>
+      claimNew(tx, { id, inputMessageId: null }, { ...claimer, maxMessages: 1 }, hear),
+    );
     return isClaimed;
   }
 

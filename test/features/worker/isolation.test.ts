@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { endAttempt, excuseNeighbours, insertAttempt } from '../../../src/features/worker/attempt-store.ts';
 import { type ClaimedTurn, claimIsolated, claimNext } from '../../../src/features/worker/claiming/claim.ts';
-import { createIsolation, type IsolatedTurn, reserveIsolated } from '../../../src/features/worker/claiming/isolation.ts';
+import {
+  createIsolation,
+  type IsolatedTurn,
+  reserveIsolated,
+} from '../../../src/features/worker/claiming/isolation.ts';
 import { defer } from '../../../src/kernel/async.ts';
 import { createLogger } from '../../../src/platform/logger.ts';
 import { type Bare, createBare } from '../../kit/bare.ts';
@@ -26,12 +30,15 @@ describeStatements('a turn whose workers die', (storage) => {
   afterAll(() => bare.close());
 
   let workers = 0;
-  const claim = async (worker = `worker ${++workers}`): Promise<ClaimedTurn | null> => (await claimNext(bare, { ...claimer, worker }))?.turn ?? null;
-  const die = ({ id }: { id: string }) => bare.database.query(`UPDATE turn SET lease_until = now() - interval '1 second' WHERE id = $1`, [id]);
+  const claim = async (worker = `worker ${++workers}`): Promise<ClaimedTurn | null> =>
+    (await claimNext(bare, { ...claimer, worker }))?.turn ?? null;
+  const die = ({ id }: { id: string }) =>
+    bare.database.query(`UPDATE turn SET lease_until = now() - interval '1 second' WHERE id = $1`, [id]);
   /** What a worker does first that takes a turn over. */
   const recover = ({ id, attempt, progress }: ClaimedTurn) =>
     bare.database.transact(async (tx) => {
-      for (let number = 1; number < attempt; number++) await endAttempt(tx, id, number, { outcome: 'CRASHED', progress });
+      for (let number = 1; number < attempt; number++)
+        await endAttempt(tx, id, number, { outcome: 'CRASHED', progress });
     });
   const end = ({ id, attempt }: ClaimedTurn, outcome: 'COMPLETED' | 'SUPERSEDED') =>
     bare.database.transact((tx) => endAttempt(tx, id, attempt, { outcome }));
@@ -58,7 +65,13 @@ describeStatements('a turn whose workers die', (storage) => {
     expect(second).toMatchObject({ id: first.id, deaths: 1, recovering: true });
     await die(second); // also where nobody came to say that the first had died
     expect(await claim()).toBeNull();
-    expect(await claimAlone()).toMatchObject({ id: first.id, deaths: 2, isolatedDeaths: 0, isIsolated: true, recovering: true });
+    expect(await claimAlone()).toMatchObject({
+      id: first.id,
+      deaths: 2,
+      isolatedDeaths: 0,
+      isIsolated: true,
+      recovering: true,
+    });
   });
 
   it('does not keep others from being claimed', async () => {
@@ -72,7 +85,10 @@ describeStatements('a turn whose workers die', (storage) => {
     expect(await reserveIsolated(bare.database, 5, [id])).toEqual([]); // not from itself
     expect(await reserveIsolated(bare.database, 5)).toEqual([{ id, fence }]);
     expect(await reserveIsolated(bare.database, 5)).toEqual([]);
-    expect(await claimIsolated(bare, { ...claimer, worker: 'one' }, { id, fence })).toMatchObject({ id, fence: fence + 1 });
+    expect(await claimIsolated(bare, { ...claimer, worker: 'one' }, { id, fence })).toMatchObject({
+      id,
+      fence: fence + 1,
+    });
     expect(await claimIsolated(bare, { ...claimer, worker: 'another' }, { id, fence })).toBeNull();
   });
 
@@ -94,7 +110,10 @@ describeStatements('a turn whose workers die', (storage) => {
 
   it('begins to count anew when a step is finished, or a call of a tool', async () => {
     const second = await dieTwice();
-    await bare.database.query(`UPDATE turn_attempt SET outcome = 'COMPLETED' WHERE turn_id = $1 AND number = $2`, [second.id, second.attempt]);
+    await bare.database.query(`UPDATE turn_attempt SET outcome = 'COMPLETED' WHERE turn_id = $1 AND number = $2`, [
+      second.id,
+      second.attempt,
+    ]);
     const third = (await claim())!;
     expect(third).toMatchObject({ deaths: 0, progress: 1 });
     await die(third);
@@ -134,11 +153,20 @@ describeStatements('a turn whose workers die', (storage) => {
   });
 
   const create = (more: Partial<Parameters<typeof createIsolation>[0]>) =>
-    createIsolation({ database: bare.database, logger, launch: null, running: () => [], isIdle: () => true, run: async () => true, ...more });
+    createIsolation({
+      database: bare.database,
+      logger,
+      launch: null,
+      running: () => [],
+      isIdle: () => true,
+      run: async () => true,
+      ...more,
+    });
 
   it('runs in a process of its own, where there can be one, while this one runs others: two at the most', async () => {
     await plantWaiting(bare.database, { ownerIds: [owner], count: 2 });
-    for (let deaths = 0; deaths < 2; deaths++) for (const turn of [await claim(), await claim(), await claim()]) await die(turn!);
+    for (let deaths = 0; deaths < 2; deaths++)
+      for (const turn of [await claim(), await claim(), await claim()]) await die(turn!);
     const started: { turn: IsolatedTurn; end: () => void; stopped: boolean }[] = [];
     const launch = (turn: IsolatedTurn) => {
       const { promise, resolve } = defer<string>();

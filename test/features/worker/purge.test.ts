@@ -27,8 +27,11 @@ describeStatements('a deleted conversation', (storage) => {
   }
 
   const count = async (table: string): Promise<number> =>
-    (await bare.database.query<{ n: number }>(`SELECT count(*) AS n FROM ${table} WHERE conversation_id = $1`, [id]))[0]!.n;
-  const removed = (): Promise<{ of: string; rows: number }[]> => bare.database.query('SELECT of, rows FROM removed ORDER BY nth');
+    (
+      await bare.database.query<{ n: number }>(`SELECT count(*) AS n FROM ${table} WHERE conversation_id = $1`, [id])
+    )[0]!.n;
+  const removed = (): Promise<{ of: string; rows: number }[]> =>
+    bare.database.query('SELECT of, rows FROM removed ORDER BY nth');
   const sums = (): Promise<unknown[]> =>
     bare.database.query('SELECT count(*) AS rows, sum(total_tokens) AS tokens, sum(cost_usd) AS cost FROM usage');
   const send = async () => {
@@ -46,7 +49,12 @@ describeStatements('a deleted conversation', (storage) => {
   afterAll(() => bare.close());
 
   async function deleted(events: number): Promise<void> {
-    [id] = (await plant(bare.database, { ownerId: userId, conversations: 1, turns: events / 10, eventsPerTurn: 10 })) as [string];
+    [id] = (await plant(bare.database, {
+      ownerId: userId,
+      conversations: 1,
+      turns: events / 10,
+      eventsPerTurn: 10,
+    })) as [string];
     await bare.database.query(`UPDATE conversation SET deleted_at = now() - interval '1 hour' WHERE id = $1`, [id]);
     await bare.database.query('TRUNCATE removed');
   }
@@ -65,7 +73,8 @@ describeStatements('a deleted conversation', (storage) => {
     }
     await purge;
     expect(sends).toBeGreaterThan(slices - 1);
-    for (const table of ['event', 'message', 'turn', 'conversation_log', 'usage']) expect([table, await count(table)]).toEqual([table, 0]);
+    for (const table of ['event', 'message', 'turn', 'conversation_log', 'usage'])
+      expect([table, await count(table)]).toEqual([table, 0]);
     expect(await bare.database.query('SELECT 1 FROM conversation WHERE id = $1', [id])).toEqual([]);
     expect(await sums()).toEqual(before);
     const statements = await removed();
@@ -87,7 +96,10 @@ describeStatements('a deleted conversation', (storage) => {
     const left = await count('event');
     expect(left).toBeGreaterThan(0);
     expect(left).toBeLessThan(events);
-    const [oldest] = await bare.database.query<{ seq: number }>('SELECT min(seq) AS seq FROM event WHERE conversation_id = $1', [id]);
+    const [oldest] = await bare.database.query<{ seq: number }>(
+      'SELECT min(seq) AS seq FROM event WHERE conversation_id = $1',
+      [id],
+    );
     expect(oldest!.seq).toBe(events - left + 1);
     await purgeDeleted(bare.database, 10, forever);
     expect(await bare.database.query('SELECT 1 FROM conversation WHERE id = $1', [id])).toEqual([]);
@@ -106,7 +118,10 @@ describeStatements('a deleted conversation', (storage) => {
     await plantUnfinished(bare.database, [id], 'RUNNING');
     await purgeDeleted(bare.database, 10, forever);
     expect(await count('event')).toBe(100);
-    await bare.database.query(`UPDATE turn SET status = 'CANCELLED', finished_at = now() WHERE conversation_id = $1 AND finished_at IS NULL`, [id]);
+    await bare.database.query(
+      `UPDATE turn SET status = 'CANCELLED', finished_at = now() WHERE conversation_id = $1 AND finished_at IS NULL`,
+      [id],
+    );
     await bare.database.query('UPDATE conversation SET deleted_at = now() WHERE id = $1', [id]);
     await purgeDeleted(bare.database, 10, forever);
     expect(await count('event')).toBe(100);

@@ -4,7 +4,9 @@ import { createTurnSink } from '../../../src/features/worker/run/turn-sink.ts';
 import { type Deferred, defer } from '../../../src/kernel/async.ts';
 
 const writer = { conversationId: 'c', turnId: 't', fence: 1 };
-const said = (text: string): EventBody[] => [{ type: 'text-delta', messageId: 'm', partIndex: 0, offset: 0, text, attempt: 1 }];
+const said = (text: string): EventBody[] => [
+  { type: 'text-delta', messageId: 'm', partIndex: 0, offset: 0, text, attempt: 1 },
+];
 
 /** A sink over a log that stores when it is told to, in a process that is as busy as it is told to be. */
 function createStage(gatherMs = 0) {

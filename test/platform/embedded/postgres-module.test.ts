@@ -8,7 +8,12 @@ beforeAll(async () => {
 });
 afterAll(() => lite?.close());
 
-type Insides = { HEAPU8: Uint8Array; _QueryCancelPending: number; _InterruptPending: number; _PostgresMainLoopOnce(): void };
+type Insides = {
+  HEAPU8: Uint8Array;
+  _QueryCancelPending: number;
+  _InterruptPending: number;
+  _PostgresMainLoopOnce(): void;
+};
 const insides = () => lite.Module as unknown as Insides;
 
 it('PGlite has the flags that end a statement, and they are raised in its memory', async () => {
@@ -17,10 +22,12 @@ it('PGlite has the flags that end a statement, and they are raised in its memory
     return [_QueryCancelPending, _InterruptPending].map((place) => new DataView(HEAPU8.buffer).getInt32(place, true));
   };
   expect(raised()).toEqual([0, 0]);
-  // False where PGlite has none: see src/platform/embedded/postgres-module.mjs. That a statement ends by them is told in embedded.test.ts.
+  // False where PGlite has none: see src/platform/embedded/postgres-module.mjs. That a statement ends by them is told
+  // in embedded.test.ts.
   expect(cancelStatement(lite)).toBe(true);
   expect(raised()).toEqual([1, 1]);
-  expect((await lite.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]); // one that was raised before it does not hit the next
+  // One that was raised before it does not hit the next.
+  expect((await lite.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }]);
 });
 
 it('PGlite runs statements by the function that PostgreSQL breaks down in: a trap is told, and the refusal of a statement is none', async () => {

@@ -20,7 +20,8 @@ it('resolvers of yoga are given the context that an operation inherits, of which
     plugins: [plugin],
     logging: false,
   });
-  const ask = async (query: string) => (await yoga.fetch(`http://yoga/graphql?query=${encodeURIComponent(query)}`)).json() as Promise<unknown>;
+  const ask = async (query: string) =>
+    (await yoga.fetch(`http://yoga/graphql?query=${encodeURIComponent(query)}`)).json() as Promise<unknown>;
   expect(await ask('{ __typename }')).toEqual({ data: { __typename: 'Query' } });
   expect(made).toEqual([]);
   // Fails where yoga gives resolvers another object: see src/platform/graphql/inherit-context.ts.

@@ -30,5 +30,11 @@ it('a query that is put in place of that of a client sees what clients, pools an
   const transaction = await adapter.startTransaction();
   await transaction.queryRaw({ sql: 'SELECT 5', args: [], argTypes: [] });
   await transaction.commit();
-  expect(texts.filter((text) => /^SELECT \d/.test(text))).toEqual(['SELECT 1', 'SELECT 2', 'SELECT 3', 'SELECT 4', 'SELECT 5']);
+  expect(texts.filter((text) => /^SELECT \d/.test(text))).toEqual([
+    'SELECT 1',
+    'SELECT 2',
+    'SELECT 3',
+    'SELECT 4',
+    'SELECT 5',
+  ]);
 });

@@ -18,10 +18,15 @@ it('the adapter of Prisma reads columns of one letter as letters, which it refus
 
 it('the adapter of Prisma carries out a script as a whole, semicolons in texts and bodies of functions and all', async () => {
   const adapter = await adapterOf(opened.pool);
-  await adapter.executeScript(`CREATE TABLE note (body text); INSERT INTO note VALUES ('a;b'); DO $$ BEGIN INSERT INTO note VALUES ('c'); END $$;`);
+  await adapter.executeScript(
+    `CREATE TABLE note (body text); INSERT INTO note VALUES ('a;b'); DO $$ BEGIN INSERT INTO note VALUES ('c'); END $$;`,
+  );
   await expect(adapter.executeScript(`INSERT INTO note VALUES ('d'); SELECT no_such_column;`)).rejects.toMatchObject({
     name: 'DriverAdapterError',
     cause: { kind: 'postgres', code: '42703' },
   });
-  expect((await opened.pool.query('SELECT body FROM note ORDER BY body')).rows).toEqual([{ body: 'a;b' }, { body: 'c' }]);
+  expect((await opened.pool.query('SELECT body FROM note ORDER BY body')).rows).toEqual([
+    { body: 'a;b' },
+    { body: 'c' },
+  ]);
 });

@@ -37,7 +37,8 @@ it('a socket is closed at the head of a frame beyond its limit, which can be cha
     client.write(headOf(bytes));
     socket.ping(); // is sent, and then nothing else, where the rest of the frame is waited for
     const [data] = (await once(client, 'data')) as [Buffer];
-    const end = data[0] === 0x89 ? ((await Promise.race([once(client, 'data'), pause(200)])) as [Buffer] | undefined)?.[0] : data;
+    const end =
+      data[0] === 0x89 ? ((await Promise.race([once(client, 'data'), pause(200)])) as [Buffer] | undefined)?.[0] : data;
     client.destroy();
     return end ? `closed with ${end.readUInt16BE(2)}` : 'waits for the rest';
   }

@@ -11,7 +11,8 @@ it('a connection of Node has a handle that reads, and that stops when its socket
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   await once(socket, 'data');
   const { _handle: handle } = socket as unknown as Insides;
-  // Fails where Node.js calls it otherwise: see src/platform/sockets/stop-reading.ts. What it brings is told in providers/call/transport.test.ts.
+  // Fails where Node.js calls it otherwise: see src/platform/sockets/stop-reading.ts. What it brings is told in
+  // providers/call/transport.test.ts.
   expect([typeof handle.readStop, handle.reading]).toEqual(['function', true]);
   socket.on('pause', stopReading).pause();
   expect(handle.reading).toBe(false);
@@ -20,5 +21,6 @@ it('a connection of Node has a handle that reads, and that stops when its socket
 });
 
 it('a connection without such a handle is left as it is', () => {
-  for (const socket of [{}, { _handle: null }, { _handle: { reading: true } }]) stopReading.call(socket as unknown as Socket);
+  for (const socket of [{}, { _handle: null }, { _handle: { reading: true } }])
+    stopReading.call(socket as unknown as Socket);
 });

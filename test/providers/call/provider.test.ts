@@ -20,7 +20,12 @@ const acmeAt = (url: string): Vendor<{ question: string }> => ({
   requestIdHeader: 'acme-request',
   toRequest: ({ messages }) => ({ question: messages.map(textIn).join('\n') }),
   async send(body, { signal, fetchOptions }) {
-    const response = await createTransport()(url, { method: 'POST', body: JSON.stringify(body), signal, ...fetchOptions });
+    const response = await createTransport()(url, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      signal,
+      ...fetchOptions,
+    });
     if (!response.ok) throw new Refusal(`status ${response.status}`);
     return response;
   },
@@ -32,7 +37,13 @@ const acmeAt = (url: string): Vendor<{ question: string }> => ({
         answer.append('text-delta', word);
         if (fault) answer.fail(fault);
         if (typeof tokens === 'number')
-          answer.count({ inputTokens: tokens, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 2, reasoningTokens: 0 });
+          answer.count({
+            inputTokens: tokens,
+            cachedInputTokens: 0,
+            cacheWriteTokens: 0,
+            outputTokens: 2,
+            reasoningTokens: 0,
+          });
         if (event !== 'end') return;
         answer.finish('STOP');
         answer.isDone = true;
@@ -40,7 +51,9 @@ const acmeAt = (url: string): Vendor<{ question: string }> => ({
     }),
   isRefusal: (error) => error instanceof Refusal,
   toError: (cause, facts) =>
-    cause instanceof Refusal ? faultError('bad-key', settings, facts, { cause, httpStatus: 401 }) : connectionError(settings, facts, cause),
+    cause instanceof Refusal
+      ? faultError('bad-key', settings, facts, { cause, httpStatus: 401 })
+      : connectionError(settings, facts, cause),
   toStreamError: (cause, facts) => faultError('rate-limited', settings, facts, { cause }),
 });
 
@@ -90,8 +103,16 @@ describe('a vendor that speaks otherwise than OpenAI', () => {
     await using refusing = await startRawServer((response) => response.writeHead(401).end());
     const { error } = await hear(acme(refusing.url), ask('Hello'));
     expect(error).toBeInstanceOf(ProviderError);
-    expect(error).toMatchObject({ code: 'PROVIDER_NOT_CONFIGURED', message: expect.stringContaining('ACME_KEY'), httpStatus: 401 });
-    await using foreign = await startRawServer((response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'));
-    expect((await hear(acme(foreign.url), ask('Hello'))).error).toMatchObject({ message: expect.stringContaining('ACME_URL') });
+    expect(error).toMatchObject({
+      code: 'PROVIDER_NOT_CONFIGURED',
+      message: expect.stringContaining('ACME_KEY'),
+      httpStatus: 401,
+    });
+    await using foreign = await startRawServer((response) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+    );
+    expect((await hear(acme(foreign.url), ask('Hello'))).error).toMatchObject({
+      message: expect.stringContaining('ACME_URL'),
+    });
   });
 });

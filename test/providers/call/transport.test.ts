@@ -35,12 +35,15 @@ it('reads nothing ahead of whoever takes it, and then at once all that has come'
     write = (bytes) => new Promise((resolve) => response.write(bytes, () => resolve()));
   });
   const control = new AbortController();
-  const body = new BodyReader(bodyOf(await createTransport()(`${server.url}/chat`, { method: 'POST', body: '{}', signal: control.signal }))!);
+  const body = new BodyReader(
+    bodyOf(await createTransport()(`${server.url}/chat`, { method: 'POST', body: '{}', signal: control.signal }))!,
+  );
   const next = async () => String(await body.next());
   for (const words of [['first'], ['second', 'third', 'fourth'], ['fifth'], ['sixth', 'seventh']]) {
     for (const word of words) {
       await write(word);
-      for (let turn = 0; turn < 20; turn++) await breathe(); // a connection that reads ahead has read this word by itself now
+      // A connection that reads ahead has read this word by itself now.
+      for (let turn = 0; turn < 20; turn++) await breathe();
     }
     expect(await next()).toBe(words.join(''));
   }
@@ -58,9 +61,12 @@ it('speaks over TLS, refuses a server that nobody vouches for, and uses a connec
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
   const [ask, long] = [createTransport(), 'x'.repeat(200_000)];
   try {
-    await expect(ask(url, { method: 'POST', body: long })).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    await expect(ask(url, { method: 'POST', body: long })).rejects.toMatchObject({
+      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+    });
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
-    for (const said of [long, 'y']) expect(await text(bodyOf(await ask(url, { method: 'POST', body: said }))!)).toBe(said);
+    for (const said of [long, 'y'])
+      expect(await text(bodyOf(await ask(url, { method: 'POST', body: said }))!)).toBe(said);
     expect(ports.size).toBe(1);
   } finally {
     vi.unstubAllEnvs();
@@ -79,19 +85,39 @@ it('sends its headers to the server that they are for, and to another that this 
     requests.push(headers);
     response.writeHead(307, { location: url === '/v1' ? '/v2' : other.url }).end();
   });
-  const secrets = { authorization: 'Bearer secret', 'OpenAI-Organization': 'org', 'x-api-key': 'secret', 'x-goog-api-key': 'secret', cookie: 'a=b' };
+  const secrets = {
+    authorization: 'Bearer secret',
+    'OpenAI-Organization': 'org',
+    'x-api-key': 'secret',
+    'x-goog-api-key': 'secret',
+    cookie: 'a=b',
+  };
   const headers = { ...secrets, 'content-type': 'application/json', 'user-agent': 'colloquy' };
   const answer = await createTransport()(server.url, { method: 'POST', body: '{}', headers });
   expect(await text(bodyOf(answer)!)).toBe('{}');
   const [first, again, elsewhere] = requests;
   for (const own of [first, again])
-    expect(own).toMatchObject({ authorization: 'Bearer secret', 'openai-organization': 'org', 'x-api-key': 'secret', cookie: 'a=b' });
-  expect(Object.keys(elsewhere!).sort()).toEqual(['accept-encoding', 'connection', 'content-length', 'content-type', 'host', 'user-agent']);
+    expect(own).toMatchObject({
+      authorization: 'Bearer secret',
+      'openai-organization': 'org',
+      'x-api-key': 'secret',
+      cookie: 'a=b',
+    });
+  expect(Object.keys(elsewhere!).sort()).toEqual([
+    'accept-encoding',
+    'connection',
+    'content-length',
+    'content-type',
+    'host',
+    'user-agent',
+  ]);
 });
 
 it('sends no key again to the server that it is for where another one points back to it', async () => {
   const keys: unknown[] = [];
-  await using other = await startRawServer((response) => response.writeHead(307, { location: `${server.url}/back` }).end());
+  await using other = await startRawServer((response) =>
+    response.writeHead(307, { location: `${server.url}/back` }).end(),
+  );
   await using server = await startRawServer((response, { headers, url }) => {
     keys.push(headers['x-api-key']);
     if (url === '/v1') response.writeHead(307, { location: other.url });

@@ -14,7 +14,11 @@ const said = { inputTokens: 136, cachedInputTokens: 0, cacheWriteTokens: 0, outp
 /** What a call reports and says, up to its end or failure. `stopAt` aborts it when this is reported or said. */
 async function call(
   url: string,
-  { config = {} as Partial<OpenAIConfig>, stop = new AbortController(), stopAt = '' as ModelEvent['kind'] | 'refused' | '' } = {},
+  {
+    config = {} as Partial<OpenAIConfig>,
+    stop = new AbortController(),
+    stopAt = '' as ModelEvent['kind'] | 'refused' | '',
+  } = {},
 ) {
   const progress: string[] = [];
   const events: ModelEvent[] = [];
@@ -46,7 +50,11 @@ async function callTo(answer: (response: ServerResponse) => unknown, options: Pa
 describe('a request is said to have been sent', () => {
   it.each<[string, (response: ServerResponse) => unknown, Partial<OpenAIConfig>]>([
     ['that is answered', (response) => sse(response).end(chunk({ content: 'a' }) + finish('stop') + done), {}],
-    ['that is answered by something that is no stream', (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'), {}],
+    [
+      'that is answered by something that is no stream',
+      (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>'),
+      {},
+    ],
     ['whose answer does not begin in time', () => undefined, { firstTokenTimeoutMs: 120 }],
     ['whose connection is reset without an answer', (response) => response.socket!.resetAndDestroy(), {}],
   ])('%s', async (_, answer, config) => {
@@ -86,12 +94,16 @@ describe('a request is not said to have been sent', () => {
 
 describe('a refusal is said to be one', () => {
   it.each([400, 429, 500, 503])('with status %i', async (status) => {
-    const { progress, error } = await callTo((response) => response.writeHead(status, { 'content-type': 'application/json' }).end('{}'));
+    const { progress, error } = await callTo((response) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end('{}'),
+    );
     expect([progress, (error as { httpStatus: number }).httpStatus]).toEqual([['sent', 'refused'], status]);
   });
 
   it('also where its words do not come', async () => {
-    const { progress, error } = await callTo((response) => response.writeHead(429).write('{'), { config: { firstTokenTimeoutMs: 150 } });
+    const { progress, error } = await callTo((response) => response.writeHead(429).write('{'), {
+      config: { firstTokenTimeoutMs: 150 },
+    });
     expect([progress, (error as { httpStatus: number }).httpStatus]).toEqual([['sent', 'refused'], 429]);
   });
 
@@ -101,7 +113,9 @@ describe('a refusal is said to be one', () => {
   });
 
   it('but not an error that came in the stream', async () => {
-    const { progress } = await callTo((response) => sse(response).end('data: {"error":{"message":"busy","code":502}}\n\n'));
+    const { progress } = await callTo((response) =>
+      sse(response).end('data: {"error":{"message":"busy","code":502}}\n\n'),
+    );
     expect(progress).toEqual(['sent']);
   });
 });
@@ -116,7 +130,11 @@ describe('usage that was read is given out', () => {
     ['is cut', (response) => response.write(usageChunk(), () => setImmediate(() => response.destroy())), {}],
     ['ends without a reason', (response) => response.end(usageChunk()), {}],
     ['ends with an error', (response) => response.end(`${usageChunk()}data: {"error":{"message":"busy"}}\n\n`), {}],
-    ['has it beside the error', (response) => response.end(`data: ${JSON.stringify({ error: { message: 'busy' }, usage: counts })}\n\n`), {}],
+    [
+      'has it beside the error',
+      (response) => response.end(`data: ${JSON.stringify({ error: { message: 'busy' }, usage: counts })}\n\n`),
+      {},
+    ],
     ['goes on with garbage', (response) => response.end(`${usageChunk()}data: {"choices":[{"del\n\n`), {}],
     ['falls silent', (response) => response.write(usageChunk()), { idleTimeoutMs: 120 }],
   ])('of an answer that %s', async (_, end, config) => {
@@ -128,7 +146,10 @@ describe('usage that was read is given out', () => {
 
   it('of an answer that is stopped, as it was counted last', async () => {
     const { usage, error } = await callTo(
-      (response) => sse(response).write(usageChunk({ prompt_tokens: 136, completion_tokens: 1 }) + chunk({ content: 'so far' }, { usage: counts })),
+      (response) =>
+        sse(response).write(
+          usageChunk({ prompt_tokens: 136, completion_tokens: 1 }) + chunk({ content: 'so far' }, { usage: counts }),
+        ),
       { stopAt: 'text-delta' },
     );
     expect([usage, String(error)]).toEqual([[{ kind: 'usage', usage: said }], 'Error: stopped']);
@@ -151,7 +172,9 @@ describe('usage that was read is given out', () => {
     const started = performance.now();
     const { usage, events, error } = await callTo(
       (response) =>
-        sse(response).write(chunk({ content: 'whole' }, more) + finish('stop'), () => setTimeout(() => stop.abort(new Error('stopped')), 300)),
+        sse(response).write(chunk({ content: 'whole' }, more) + finish('stop'), () =>
+          setTimeout(() => stop.abort(new Error('stopped')), 300),
+        ),
       { stop },
     );
     expect([usage, error, events.at(-1)]).toEqual([expected, null, { kind: 'finish', reason: 'STOP' }]);
@@ -160,7 +183,9 @@ describe('usage that was read is given out', () => {
 
   it('without waiting for more where the server says that it is done', async () => {
     const started = performance.now();
-    const { usage } = await callTo((response) => sse(response).end(chunk({ content: 'whole' }) + finish('stop') + done));
+    const { usage } = await callTo((response) =>
+      sse(response).end(chunk({ content: 'whole' }) + finish('stop') + done),
+    );
     expect(usage).toEqual([]);
     expect(performance.now() - started).toBeLessThan(1_000);
   });
@@ -176,7 +201,9 @@ describe('usage that was read is given out', () => {
 
   it('with the counts that cannot be right', async () => {
     const wrong = { prompt_tokens: 1e300, completion_tokens: 46 };
-    const { usage } = await callTo((response) => sse(response).end(chunk({ content: 'Hi.' }) + finish('stop') + usageChunk(wrong) + done));
+    const { usage } = await callTo((response) =>
+      sse(response).end(chunk({ content: 'Hi.' }) + finish('stop') + usageChunk(wrong) + done),
+    );
     expect(usage).toEqual([{ kind: 'usage', usage: { ...said, inputTokens: 1e9 }, implausible: ['inputTokens'] }]);
   });
 });
@@ -184,12 +211,17 @@ describe('usage that was read is given out', () => {
 describe('of several answers in one stream', () => {
   const choice = (index: unknown, content: string) => ({ index, delta: { content }, finish_reason: null });
   const choices = (...all: unknown[]) => `data: ${JSON.stringify({ id: 'c1', choices: all })}\n\n`;
-  const textOf = (events: ModelEvent[]) => events.map((event) => (event.kind === 'text-delta' ? event.text : '')).join('');
+  const textOf = (events: ModelEvent[]) =>
+    events.map((event) => (event.kind === 'text-delta' ? event.text : '')).join('');
 
   it('the first is read, wherever it stands', async () => {
     const { events } = await callTo((response) =>
       sse(response).end(
-        choices(choice(1, 'x'), choice(0, 'a')) + choices(choice(1, 'y')) + choices(choice(0, 'b'), choice(1, 'z')) + finish('stop') + done,
+        choices(choice(1, 'x'), choice(0, 'a')) +
+          choices(choice(1, 'y')) +
+          choices(choice(0, 'b'), choice(1, 'z')) +
+          finish('stop') +
+          done,
       ),
     );
     expect(textOf(events)).toBe('ab');

@@ -12,8 +12,10 @@ function translate(...reads: string[]): ModelEvent[] {
   return [...reads.flatMap((read) => translation.feed(read)), ...translation.feedLast(''), ...translation.end()];
 }
 
-const reasonOf = (word: string) => translate(chunk({ content: 'a' }), finish(word)).findLast(({ kind }) => kind === 'finish');
-const usageOf = (usage: object) => translate(`data: ${JSON.stringify({ choices: [], usage })}\n\n`).find(({ kind }) => kind === 'usage');
+const reasonOf = (word: string) =>
+  translate(chunk({ content: 'a' }), finish(word)).findLast(({ kind }) => kind === 'finish');
+const usageOf = (usage: object) =>
+  translate(`data: ${JSON.stringify({ choices: [], usage })}\n\n`).find(({ kind }) => kind === 'usage');
 
 /** With pairs, halves and NUL among it. */
 const anything = fc.string({ unit: fc.constantFrom('a', 'é', '你', '😀', '\ud83d', '\ude80', '\u0000') });
@@ -49,9 +51,12 @@ describe('text', () => {
 
   it('replaces a half that stays alone, and NUL', () => {
     expect(textOf(translate(chunk({ content: 'a\ud83d' }), finish('stop')), 'text-delta')).toBe('a\ufffd');
-    expect(textOf(translate(chunk({ content: 'a\ud83d' }), chunk({ reasoning: 'b' }), chunk({ content: '\ude80' })), 'text-delta')).toBe(
-      'a\ufffd\ufffd',
-    );
+    expect(
+      textOf(
+        translate(chunk({ content: 'a\ud83d' }), chunk({ reasoning: 'b' }), chunk({ content: '\ude80' })),
+        'text-delta',
+      ),
+    ).toBe('a\ufffd\ufffd');
     expect(textOf(translate(chunk({ content: 'a\u0000b' })), 'text-delta')).toBe('a\ufffdb');
   });
 
@@ -78,14 +83,23 @@ describe('the end', () => {
   });
 
   it('comes after usage that the server sent later', () => {
-    const events = translate(finish('stop'), `data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 2 } })}\n\n`, done);
+    const events = translate(
+      finish('stop'),
+      `data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 2 } })}\n\n`,
+      done,
+    );
     expect(events.map(({ kind }) => kind)).toEqual(['response', 'usage', 'finish']);
   });
 });
 
 describe('usage', () => {
   it('includes reasoning that only the total has', () => {
-    const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 45, completion_tokens_details: { reasoning_tokens: 30 } };
+    const usage = {
+      prompt_tokens: 10,
+      completion_tokens: 5,
+      total_tokens: 45,
+      completion_tokens_details: { reasoning_tokens: 30 },
+    };
     expect(usageOf(usage)).toMatchObject({ usage: { outputTokens: 35, reasoningTokens: 30 } });
   });
 
@@ -105,7 +119,8 @@ describe('usage', () => {
           if (event?.kind !== 'usage') return;
           seen += 1;
           const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens } = event.usage;
-          for (const count of Object.values(event.usage)) expect(Number.isInteger(count) && count >= 0 && count < 2 ** 31).toBe(true);
+          for (const count of Object.values(event.usage))
+            expect(Number.isInteger(count) && count >= 0 && count < 2 ** 31).toBe(true);
           expect(cachedInputTokens + cacheWriteTokens).toBeLessThanOrEqual(inputTokens);
           expect(reasoningTokens).toBeLessThanOrEqual(outputTokens);
         },
@@ -128,7 +143,10 @@ describe('a foreign body', () => {
 
   it('is noticed, after what came before it', () => {
     const translation = createTranslation();
-    expect(translation.feed(`${chunk({ content: 'a' })}data: nonsense\n\n`)).toContainEqual({ kind: 'text-delta', text: 'a' });
+    expect(translation.feed(`${chunk({ content: 'a' })}data: nonsense\n\n`)).toContainEqual({
+      kind: 'text-delta',
+      text: 'a',
+    });
     expect(translation.fault()).toEqual({ kind: 'garbage' });
   });
 });

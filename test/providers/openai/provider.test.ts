@@ -27,8 +27,14 @@ const usage = {
 
 it('gives one batch for a read of the network, with its neighbouring deltas merged', async () => {
   const { batches, error } = await heardFrom((response) => {
-    const words = chunk({ role: 'assistant', content: '' }) + chunk({ content: 'a' }) + chunk({ content: 'b' }) + chunk({ content: 'c' });
-    sse(response, { 'x-request-id': 'req-1' }).end(`${words}${finish('stop')}data: ${JSON.stringify({ choices: [], usage })}\n\n${done}`);
+    const words =
+      chunk({ role: 'assistant', content: '' }) +
+      chunk({ content: 'a' }) +
+      chunk({ content: 'b' }) +
+      chunk({ content: 'c' });
+    sse(response, { 'x-request-id': 'req-1' }).end(
+      `${words}${finish('stop')}data: ${JSON.stringify({ choices: [], usage })}\n\n${done}`,
+    );
   });
   expect(error).toBeNull();
   expect(batches).toEqual([
@@ -38,7 +44,10 @@ it('gives one batch for a read of the network, with its neighbouring deltas merg
       { kind: 'text-delta', text: 'abc', pieces: 3 },
     ],
     [
-      { kind: 'usage', usage: { inputTokens: 9, cachedInputTokens: 4, cacheWriteTokens: 0, outputTokens: 7, reasoningTokens: 2 } },
+      {
+        kind: 'usage',
+        usage: { inputTokens: 9, cachedInputTokens: 4, cacheWriteTokens: 0, outputTokens: 7, reasoningTokens: 2 },
+      },
       { kind: 'finish', reason: 'STOP' },
     ],
   ]);
@@ -49,13 +58,19 @@ it('is not done at a clean end without a reason, nor at [DONE] without one', asy
     const { text, fault } = await heardFrom((response) => sse(response).end(chunk({ content: 'half' }) + end));
     expect(text).toBe('half');
     expect(fault).toBeInstanceOf(ProviderError);
-    expect(fault).toMatchObject({ code: 'PROVIDER_UNAVAILABLE', retryable: true, message: expect.stringContaining('broke off') });
+    expect(fault).toMatchObject({
+      code: 'PROVIDER_UNAVAILABLE',
+      retryable: true,
+      message: expect.stringContaining('broke off'),
+    });
   }
 });
 
 it('takes a web page, or anything else that is no event stream, for what it is', async () => {
   for (const type of ['text/html', 'application/json']) {
-    const { fault, events } = await heardFrom((response) => response.writeHead(200, { 'content-type': type }).end('<html>{"choices":[]}'));
+    const { fault, events } = await heardFrom((response) =>
+      response.writeHead(200, { 'content-type': type }).end('<html>{"choices":[]}'),
+    );
     expect(fault).toMatchObject({ retryable: false, message: expect.stringContaining('OPENAI_BASE_URL') });
     expect(fault.message).not.toContain('choices');
     expect(events).toEqual([]);
@@ -80,7 +95,8 @@ it('does not gather a line that never ends', async () => {
   const { fault } = await heardFrom(async (response) => {
     sse(response).write('data: {"choices":"');
     for (; written < 64 && !response.destroyed; written++) {
-      if (!response.write('x'.repeat(1_048_576))) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+      if (!response.write('x'.repeat(1_048_576)))
+        await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
     }
   });
   expect(fault.message).toContain('cannot be understood');
@@ -92,7 +108,8 @@ it('does not gather a refusal that never ends', async () => {
   const { fault } = await heardFrom(async (response) => {
     response.writeHead(503);
     for (; written < 256 && !response.destroyed; written++) {
-      if (!response.write('x'.repeat(1_048_576))) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+      if (!response.write('x'.repeat(1_048_576)))
+        await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
     }
   });
   expect(fault).toMatchObject({ httpStatus: 503, retryable: true });
@@ -138,7 +155,9 @@ it('treats an answer with a reason as whole, however its connection ends', async
 });
 
 it('does not wait long for a connection that stays open after the end', async () => {
-  const { error, events } = await heardFrom((response) => sse(response).write(chunk({ content: 'whole' }) + finish('stop')));
+  const { error, events } = await heardFrom((response) =>
+    sse(response).write(chunk({ content: 'whole' }) + finish('stop')),
+  );
   expect(error).toBeNull();
   expect(events.at(-1)).toEqual({ kind: 'finish', reason: 'STOP' });
 });
@@ -156,17 +175,24 @@ it.each([
 ])('barks at a server that is silent %s', async (_, answer) => {
   const { fault, text } = await heardFrom(answer, { firstTokenTimeoutMs: 120 });
   expect(text).toBe('');
-  expect(fault).toMatchObject({ retryable: true, message: expect.stringContaining('did not begin to answer within 0.12 s') });
+  expect(fault).toMatchObject({
+    retryable: true,
+    message: expect.stringContaining('did not begin to answer within 0.12 s'),
+  });
 });
 
 it('barks at a server that falls silent in the middle', async () => {
-  const { fault, text } = await heardFrom((response) => sse(response).write(chunk({ content: 'so far' })), { idleTimeoutMs: 120 });
+  const { fault, text } = await heardFrom((response) => sse(response).write(chunk({ content: 'so far' })), {
+    idleTimeoutMs: 120,
+  });
   expect(text).toBe('so far');
   expect(fault).toMatchObject({ retryable: true, message: expect.stringContaining('fell silent for 0.12 s') });
 });
 
 it('does not take a slow consumer for a silent server', async () => {
-  await using server = await startRawServer((response) => sse(response).end(chunk({ content: 'a' }) + finish('stop') + done));
+  await using server = await startRawServer((response) =>
+    sse(response).end(chunk({ content: 'a' }) + finish('stop') + done),
+  );
   let kinds = '';
   for await (const batch of providerAt(server.url, { idleTimeoutMs: 30, firstTokenTimeoutMs: 30 }).stream(
     ask('Hello'),
@@ -179,7 +205,10 @@ it('does not take a slow consumer for a silent server', async () => {
   expect(kinds).toContain('finish');
 });
 
-/** A model on a thread of its own, which speaks while this one stands still: first words at once, the last when it is told so. */
+/**
+ * A model on a thread of its own, which speaks while this one stands still: first words at once, the last when it is
+ * told so.
+ */
 const modelBeside = `
   const { createServer } = require('node:http');
   const { parentPort, workerData: { first, last, said } } = require('node:worker_threads');
@@ -224,7 +253,9 @@ it('throws the reason of an abort, also before the headers and while the consume
   expect((await hear(providerAt(silent.url), ask('Hello'), control.signal)).error).toBe(reason);
 
   const later = new AbortController();
-  await using server = await startRawServer((response) => sse(response).end(chunk({ content: 'a' }) + finish('stop') + done));
+  await using server = await startRawServer((response) =>
+    sse(response).end(chunk({ content: 'a' }) + finish('stop') + done),
+  );
   const stream = providerAt(server.url).stream(ask('Hello'), later.signal)[Symbol.asyncIterator]();
   await stream.next();
   later.abort(reason);
@@ -232,12 +263,15 @@ it('throws the reason of an abort, also before the headers and while the consume
 });
 
 it('leaves no listener on the signal of a caller that makes many calls', async () => {
-  await using server = await startRawServer((response) => sse(response).end(chunk({ content: 'a' }) + finish('stop') + done));
+  await using server = await startRawServer((response) =>
+    sse(response).end(chunk({ content: 'a' }) + finish('stop') + done),
+  );
   const { signal } = new AbortController();
   const warnings: Error[] = [];
   const note = (warning: Error) => warnings.push(warning);
   process.on('warning', note);
-  for (let call = 0; call < 15; call++) expect((await hear(providerAt(server.url), ask('Hello'), signal)).error).toBeNull();
+  for (let call = 0; call < 15; call++)
+    expect((await hear(providerAt(server.url), ask('Hello'), signal)).error).toBeNull();
   process.off('warning', note);
   expect(warnings).toEqual([]);
 });
@@ -264,7 +298,9 @@ it('follows a redirection with the whole request, and not in a circle', async ()
   });
   expect(await hear(providerAt(server.url), ask('Hello'))).toMatchObject({ error: null, text: 'a' });
   expect(JSON.parse(bodies[0]!).messages).toEqual([{ role: 'user', content: 'Hello' }]);
-  await using circle = await startRawServer((response, request) => response.writeHead(308, { location: request.url! }).end());
+  await using circle = await startRawServer((response, request) =>
+    response.writeHead(308, { location: request.url! }).end(),
+  );
   expect((await hear(providerAt(circle.url), ask('Hello'))).error).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' });
 });
 
@@ -292,7 +328,8 @@ it('takes an answer for whole whose connection breaks after its end, while its c
   await broken.promise;
   for (let turn = 0; turn < 20; turn++) await breathe();
   const kinds: string[] = [];
-  for (let step = await batches.next(); !step.done; step = await batches.next()) kinds.push(...step.value.map(({ kind }) => kind));
+  for (let step = await batches.next(); !step.done; step = await batches.next())
+    kinds.push(...step.value.map(({ kind }) => kind));
   expect(kinds).toEqual(['response', 'text-delta', 'finish']);
 });
 
@@ -328,5 +365,9 @@ it('says that the provider cannot be reached', async () => {
   const server = await startRawServer(() => undefined);
   await server.close();
   const { error } = await hear(providerAt(server.url), ask('Hello'));
-  expect(error).toMatchObject({ retryable: true, httpStatus: null, message: expect.stringContaining('check the network') });
+  expect(error).toMatchObject({
+    retryable: true,
+    httpStatus: null,
+    message: expect.stringContaining('check the network'),
+  });
 });

@@ -7,12 +7,21 @@ const facts = { provider: 'openai', model: 'gpt-4o', now };
 const secret = 'Incorrect API key provided: sk-canary';
 
 const refusal = (status: number, body: object = {}, headers: Record<string, string> = {}) =>
-  toProviderError(APIError.generate(status, { error: { message: secret, ...body } }, undefined, new Headers(headers)), facts);
+  toProviderError(
+    APIError.generate(status, { error: { message: secret, ...body } }, undefined, new Headers(headers)),
+    facts,
+  );
 
 describe('a refusal', () => {
   it.each([
     [400, { code: 'context_length_exceeded' }, 'CONTEXT_TOO_LONG', false, /larger window/],
-    [400, { message: "This model's maximum context length is 4096 tokens." }, 'CONTEXT_TOO_LONG', false, /larger window/],
+    [
+      400,
+      { message: "This model's maximum context length is 4096 tokens." },
+      'CONTEXT_TOO_LONG',
+      false,
+      /larger window/,
+    ],
     [413, {}, 'CONTEXT_TOO_LONG', false, /shorten/],
     [400, { code: 'content_filter' }, 'CONTENT_FILTERED', false, /rephrase/],
     [400, { code: 'model_not_found' }, 'INVALID_MODEL', false, /"gpt-4o"/],
@@ -37,7 +46,8 @@ describe('a refusal', () => {
   });
 
   it('never shows the key nor the words of the provider, which go to the log with the cause', () => {
-    for (const status of [400, 401, 402, 403, 404, 429, 500]) expect(refusal(status).message).not.toMatch(/sk-|Incorrect/);
+    for (const status of [400, 401, 402, 403, 404, 429, 500])
+      expect(refusal(status).message).not.toMatch(/sk-|Incorrect/);
     expect(String((refusal(401).cause as Error).message)).toContain('canary');
   });
 

@@ -5,9 +5,17 @@ import { describeModel } from '../../../src/providers/catalog.ts';
 import { type GenerationDefaults, toRequest as translate } from '../../../src/providers/openai/to-request.ts';
 import { ask } from '../collect.ts';
 
-const all: Generation = { temperature: 0, maxTokens: 50, topP: 0.9, frequencyPenalty: 0.1, presencePenalty: 0.2, stop: ['END'] };
+const all: Generation = {
+  temperature: 0,
+  maxTokens: 50,
+  topP: 0.9,
+  frequencyPenalty: 0.1,
+  presencePenalty: 0.2,
+  stop: ['END'],
+};
 const none = { maxTokens: null, temperature: null };
-const toRequest = (request: ModelRequest, defaults: GenerationDefaults) => translate(request, describeModel(request.model), defaults);
+const toRequest = (request: ModelRequest, defaults: GenerationDefaults) =>
+  translate(request, describeModel(request.model), defaults);
 
 it('asks for a stream with its usage, and leaves out what is not given', () => {
   expect(toRequest(ask('Hello'), none)).toEqual({
@@ -29,20 +37,26 @@ it('passes on how to generate, zero too', () => {
   });
 });
 
-it.each(['o3-mini', 'gpt-5-mini', 'gpt-5.2', 'gpt-6-sol', 'openai/gpt-5', 'o9'])('spares %s what a model that reasons refuses', (model) => {
-  const {
-    model: _,
-    messages: __,
-    stream,
-    stream_options,
-    ...rest
-  } = toRequest(ask('Hello', { model, generation: all }), { maxTokens: 9, temperature: 1 });
-  expect(rest).toEqual({ max_completion_tokens: 50 });
-});
+it.each(['o3-mini', 'gpt-5-mini', 'gpt-5.2', 'gpt-6-sol', 'openai/gpt-5', 'o9'])(
+  'spares %s what a model that reasons refuses',
+  (model) => {
+    const {
+      model: _,
+      messages: __,
+      stream,
+      stream_options,
+      ...rest
+    } = toRequest(ask('Hello', { model, generation: all }), { maxTokens: 9, temperature: 1 });
+    expect(rest).toEqual({ max_completion_tokens: 50 });
+  },
+);
 
-it.each(['gpt-4o', 'gpt-4.1-mini', 'gpt-5-chat-latest', 'llama3.2', 'omni-7b'])('does not take %s for a model that reasons', (model) => {
-  expect(toRequest(ask('Hello', { model, generation: all }), none)).toMatchObject({ max_tokens: 50, temperature: 0 });
-});
+it.each(['gpt-4o', 'gpt-4.1-mini', 'gpt-5-chat-latest', 'llama3.2', 'omni-7b'])(
+  'does not take %s for a model that reasons',
+  (model) => {
+    expect(toRequest(ask('Hello', { model, generation: all }), none)).toMatchObject({ max_tokens: 50, temperature: 0 });
+  },
+);
 
 const closed = { type: 'object', properties: { a: { type: 'string' } }, required: ['a'], additionalProperties: false };
 
@@ -62,7 +76,10 @@ it.each([
 it("uses the installation's settings only where the request has none", () => {
   const defaults = { maxTokens: 100, temperature: 0.5 };
   expect(toRequest(ask('Hello'), defaults)).toMatchObject({ max_tokens: 100, temperature: 0.5 });
-  expect(toRequest(ask('Hello', { generation: { temperature: 1 } }), defaults)).toMatchObject({ max_tokens: 100, temperature: 1 });
+  expect(toRequest(ask('Hello', { generation: { temperature: 1 } }), defaults)).toMatchObject({
+    max_tokens: 100,
+    temperature: 1,
+  });
 });
 
 const messagesOf = (...messages: ModelMessage[]) => toRequest(ask('', { messages }), none).messages;

@@ -13,7 +13,8 @@ afterAll(() => server.close());
 
 /** Tests share the server and each finds its own call by its message. */
 const callOf = (content: string) => server.calls.findLast((call) => call.messages.at(-1)?.content === content)!;
-const say = (content: string) => hear(providerAt(server.url, { idleTimeoutMs: 100, firstTokenTimeoutMs: 300 }), ask(content));
+const say = (content: string) =>
+  hear(providerAt(server.url, { idleTimeoutMs: 100, firstTokenTimeoutMs: 300 }), ask(content));
 
 it('answers any client of OpenAI, streamed or not', async () => {
   const client = new OpenAI({ apiKey: 'none', baseURL: server.url, maxRetries: 0 });
@@ -82,7 +83,9 @@ it.each([
 ])('keeps in its journal what it counted: %s', async (message, counts) => {
   const { events } = await say(message);
   const { usage } = server.calls.at(-1)!;
-  const given = events.flatMap((event) => (event.kind === 'usage' ? [[event.usage.inputTokens, event.usage.outputTokens]] : []));
+  const given = events.flatMap((event) =>
+    event.kind === 'usage' ? [[event.usage.inputTokens, event.usage.outputTokens]] : [],
+  );
   expect(given).toEqual(counts ? [counts] : []);
   expect(usage && [usage.prompt_tokens, usage.completion_tokens]).toEqual(counts);
 });
@@ -96,13 +99,21 @@ it('refuses in the field for refusals', async () => {
 it('fails only as often as it is told, counted for each list of messages', async () => {
   const message = '[[fail 503 times 2]] [[say back]]';
   const outcomes = [await say(message), await say(message), await say(message), await say(`${message} `)];
-  expect(outcomes.map(({ text, error }) => text || (error as { httpStatus: number }).httpStatus)).toEqual([503, 503, 'back', 503]);
+  expect(outcomes.map(({ text, error }) => text || (error as { httpStatus: number }).httpStatus)).toEqual([
+    503,
+    503,
+    'back',
+    503,
+  ]);
 });
 
 it('holds an answer after its first delta until it is released', async () => {
   const heard: string[] = [];
   const reading = (async () => {
-    for await (const batch of providerAt(server.url).stream(ask('[[say a b c]] [[hold]]'), new AbortController().signal))
+    for await (const batch of providerAt(server.url).stream(
+      ask('[[say a b c]] [[hold]]'),
+      new AbortController().signal,
+    ))
       heard.push(textOf([...batch], 'text-delta'));
   })();
   await expect.poll(() => heard.join('')).toBe('a');
@@ -117,7 +128,13 @@ it('keeps a journal of the calls, for other processes too', async () => {
   await hear(providerAt(server.url), ask('[[say a b]] journal', { generation: { temperature: 0.5 } }));
   const call = callOf('[[say a b]] journal');
   await expect.poll(() => call.finishedAt).not.toBeNull();
-  expect(call).toMatchObject({ model: 'm-1', status: 200, chunksSent: 4, aborted: false, generation: { temperature: 0.5, stream: true } });
+  expect(call).toMatchObject({
+    model: 'm-1',
+    status: 200,
+    chunksSent: 4,
+    aborted: false,
+    generation: { temperature: 0.5, stream: true },
+  });
   const { calls } = (await (await fetch(`${server.url}/scripted/calls`)).json()) as { calls: object[] };
   expect(calls).toContainEqual(call);
 });
@@ -170,7 +187,9 @@ it('tells what it does not understand', async () => {
 
 it('closes at once, with answers under way and clients that are held', async () => {
   const own = await startScriptedServer();
-  const reading = Promise.all(['[[hold]]', '[[stall headers]]', '[[pause 60000]]'].map((message) => hear(providerAt(own.url), ask(message))));
+  const reading = Promise.all(
+    ['[[hold]]', '[[stall headers]]', '[[pause 60000]]'].map((message) => hear(providerAt(own.url), ask(message))),
+  );
   await expect.poll(() => own.calls.length).toBe(3);
   await Promise.race([own.close(), pause(2_000).then(() => Promise.reject(new Error('It did not close.')))]);
   for (const { error } of await reading) expect(error).toMatchObject({ retryable: true });

@@ -13,7 +13,10 @@ export type Summary = {
 /** Older ones serve branches that leave the conversation early; more than these are not kept. */
 const maxKept = 20;
 
-/** For each of these messages, `columns` of the summary `s` that stands for most of the way to it; absent where there is none. */
+/**
+ * For each of these messages, `columns` of the summary `s` that stands for most of the way to it; absent where there is
+ * none.
+ */
 const nearest = (columns: string): string =>
   `${segments}
    SELECT DISTINCT ON (leaf.id) leaf.id AS leaf, ${columns} FROM ${messagesAs('leaf')}
@@ -24,12 +27,15 @@ const nearest = (columns: string): string =>
 const findSummaries = (tx: Tx, messageIds: readonly string[]): Promise<(Summary & { leaf: string })[]> =>
   tx.query(nearest('s.id, s.text, s.tokens, s.covers'), [messageIds]);
 
-export const findSummary = async (tx: Tx, messageId: string): Promise<Summary | null> => (await findSummaries(tx, [messageId]))[0] ?? null;
+export const findSummary = async (tx: Tx, messageId: string): Promise<Summary | null> =>
+  (await findSummaries(tx, [messageId]))[0] ?? null;
 
 /** Their texts, which may be large, by the messages that they lead to: for answers. */
 export const createSummaryTexts = (tx: Tx) => ({
   async lengths(messageIds: readonly string[]): Promise<{ id: string; bytes: number }[]> {
-    const rows = await tx.query<{ leaf: string; bytes: number }>(nearest('octet_length(s.text) AS bytes'), [messageIds]);
+    const rows = await tx.query<{ leaf: string; bytes: number }>(nearest('octet_length(s.text) AS bytes'), [
+      messageIds,
+    ]);
     return rows.map(({ leaf, bytes }) => ({ id: leaf, bytes }));
   },
   values: async (messageIds: readonly string[]): Promise<Map<string, string>> =>
@@ -49,12 +55,16 @@ export async function readSummaries(tx: Tx, ids: readonly string[]): Promise<Map
 type NewSummary = { conversationId: string; uptoMessageId: string; covers: number; text: string; tokens: number };
 
 /** Stores a summary, and drops the oldest where there are too many. */
-export const insertSummary = (tx: Tx, { conversationId, uptoMessageId, covers, text, tokens }: NewSummary): Promise<unknown> =>
+export const insertSummary = (
+  tx: Tx,
+  { conversationId, uptoMessageId, covers, text, tokens }: NewSummary,
+): Promise<unknown> =>
   tx.query(
     `WITH old AS (
        DELETE FROM context_summary WHERE id IN (
          SELECT id FROM context_summary WHERE conversation_id = $1::uuid ORDER BY created_at DESC OFFSET $6::int)
      )
-     INSERT INTO context_summary (id, conversation_id, upto_message_id, covers, text, tokens) VALUES (gen_random_uuid(), $1::uuid, $2::uuid, $3, $4, $5)`,
+     INSERT INTO context_summary (id, conversation_id, upto_message_id, covers, text,
+       tokens) VALUES (gen_random_uuid(), $1::uuid, $2::uuid, $3, $4, $5)`,
     [conversationId, uptoMessageId, covers, text, tokens, maxKept - 1],
   );

@@ -20,8 +20,11 @@ const maxItems = 20;
 const maxResponse = 65_536;
 
 export function readContent({ path, items }: Content, maxChars: number): ReadContent {
-  if (items.length < 1 || items.length > maxItems) throw ValidationError.of(path, `must have 1 to ${maxItems} parts, but has ${items.length}`);
-  const read = items.map((item) => ('text' in item ? { text: parseText(item.text, maxChars, item.path) } : readAnswer(item)));
+  if (items.length < 1 || items.length > maxItems)
+    throw ValidationError.of(path, `must have 1 to ${maxItems} parts, but has ${items.length}`);
+  const read = items.map((item) =>
+    'text' in item ? { text: parseText(item.text, maxChars, item.path) } : readAnswer(item),
+  );
   refuseTooLongText(textOf(read), maxChars, path);
   return read;
 }
@@ -32,7 +35,8 @@ const textOf = (read: ReadContent): string => read.flatMap((item) => ('text' in 
 const between = '\n\n';
 
 export function refuseTooLongText(text: string, maxChars: number, path: string): void {
-  if (text.length > maxChars) throw ValidationError.of(path, `must have at most ${maxChars} characters, but has ${text.length}`);
+  if (text.length > maxChars)
+    throw ValidationError.of(path, `must have at most ${maxChars} characters, but has ${text.length}`);
 }
 
 const readAnswer = ({ answer, path }: Extract<ContentItem, { answer: unknown }>): ReadContent[number] =>
@@ -51,8 +55,14 @@ export const countable = (read: ReadContent): string =>
 export const nameOf = (read: ReadContent): { text: string } | { content: ReadContent } =>
   read.length === 1 && 'text' in read[0]! ? { text: read[0].text } : { content: read };
 
-/** Answers the widgets that the content names, and gives the parts of the message; `events` tell who is changed by that. */
-export async function toParts(tx: Tx, conversationId: string, read: ReadContent): Promise<{ parts: MessagePart[]; events: EventBody[] }> {
+/**
+ * Answers the widgets that the content names, and gives the parts of the message; `events` tell who is changed by that.
+ */
+export async function toParts(
+  tx: Tx,
+  conversationId: string,
+  read: ReadContent,
+): Promise<{ parts: MessagePart[]; events: EventBody[] }> {
   const parts: MessagePart[] = [];
   const events: EventBody[] = [];
   for (const item of read) {
@@ -72,9 +82,12 @@ async function answered(
 ) {
   const found = await answerWidget(tx, { conversationId, messageId, partIndex, response });
   if (found.kind === 'no-message') throw new NotFoundError('message in this conversation', givenId);
-  if (found.kind === 'no-widget') throw ValidationError.of(`${path}.partIndex`, 'is not the index of a widget in this message');
+  if (found.kind === 'no-widget')
+    throw ValidationError.of(`${path}.partIndex`, 'is not the index of a widget in this message');
   if (found.kind === 'unfinished')
-    throw new ConflictError('The message with this widget is still being written: answer it in a moment.', { retryable: true });
+    throw new ConflictError('The message with this widget is still being written: answer it in a moment.', {
+      retryable: true,
+    });
   if (!found.part) throw new ConflictError('This widget has been answered already: read the message anew.');
   const { widgetType, data } = found.part;
   return { type: 'widget', widgetType, data, response } satisfies WidgetPart;

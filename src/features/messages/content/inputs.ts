@@ -7,7 +7,11 @@ const WidgetResponseInput = builder.inputType('WidgetResponseInput', {
   fields: (t) => ({
     messageId: t.id({ required: true, description: 'Global id of the message that shows it.' }),
     partIndex: t.int({ required: true, description: '`WidgetPart.index` there.' }),
-    response: t.field({ type: 'JSON', required: true, description: 'The answer; at most 64 KiB as JSON. The model is shown it.' }),
+    response: t.field({
+      type: 'JSON',
+      required: true,
+      description: 'The answer; at most 64 KiB as JSON. The model is shown it.',
+    }),
   }),
 });
 
@@ -39,7 +43,10 @@ export function contentIn({ text, parts }: typeof ContentInput.$inferInput, path
       if (widgetResponse == null) return { text: words ?? '', path: `${at}.text` };
       const { messageId, ...answer } = widgetResponse;
       const place = `${at}.widgetResponse`;
-      return { path: place, answer: { ...answer, messageId: idOf('Message', messageId, `${place}.messageId`), givenId: messageId } };
+      return {
+        path: place,
+        answer: { ...answer, messageId: idOf('Message', messageId, `${place}.messageId`), givenId: messageId },
+      };
     }),
   };
 }

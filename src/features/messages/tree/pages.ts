@@ -2,8 +2,15 @@ import type { PageRequest } from '../../../graph/lists/paging.ts';
 import type { Tx } from '../../../platform/db.ts';
 import { segments, shown, walk } from './ways.ts';
 
-/** One page each of the ways to many messages, in one statement: the ids in the order of the page, one more than its limit where there are more. */
-export async function pathPages(tx: Tx, leafIds: readonly string[], { limit, backward, from }: PageRequest): Promise<Map<string, string[]>> {
+/**
+ * One page each of the ways to many messages, in one statement: the ids in the order of the page, one more than its
+ * limit where there are more.
+ */
+export async function pathPages(
+  tx: Tx,
+  leafIds: readonly string[],
+  { limit, backward, from }: PageRequest,
+): Promise<Map<string, string[]>> {
   const direction = backward ? 'DESC' : 'ASC';
   const rows = await tx.query<{ leaf: string; ids: string[] }>(
     `${segments}
@@ -20,7 +27,8 @@ export async function pathPages(tx: Tx, leafIds: readonly string[], { limit, bac
 export async function pathLengths(tx: Tx, leafIds: readonly string[]): Promise<Map<string, number>> {
   const rows = await tx.query<{ leaf: string; count: number }>(
     `${segments}
-     SELECT s.leaf, count(*)::int AS count FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown} GROUP BY s.leaf`,
+     SELECT s.leaf, count(*)::int AS count FROM segment s JOIN message m ON m.branch_id = s.branch_id
+       AND m.ordinal <= s.upto WHERE m.${shown} GROUP BY s.leaf`,
     [leafIds],
   );
   return new Map(rows.map(({ leaf, count }) => [leaf, count]));

@@ -19,16 +19,25 @@ export type ContextMessage = {
   before: number;
 };
 
-type Row = { leaf: string; id: string; turnId: string | null; depth: number; role: MessageRole; parts: MessagePart[] | null; tokenCount: number };
+type Row = {
+  leaf: string;
+  id: string;
+  turnId: string | null;
+  depth: number;
+  role: MessageRole;
+  parts: MessagePart[] | null;
+  tokenCount: number;
+};
 
 /** What a model may be shown: some providers refuse a message without content. */
 const ofContext = `(id = s.leaf OR status IN ('COMPLETE', 'STOPPED'))
   AND (content_length > 0 OR parts @> '[{"type":"tool-call"}]' OR parts @> '[{"type":"widget"}]')`;
 
 /**
- * The newest messages that a model may be shown with each of these questions, newest first and the question before all: those on the way to
- * it that have content, since some providers refuse what has none. Never more than `limit` each, however long the conversation. `before` says
- * how many messages are before one on the way. Without `withContent` no content is read.
+ * The newest messages that a model may be shown with each of these questions, newest first and the question before all:
+ * those on the way to it that have content, since some providers refuse what has none. Never more than `limit` each,
+ * however long the conversation. `before` says how many messages are before one on the way. Without `withContent` no
+ * content is read.
  */
 export async function listForContexts(
   tx: Tx,
@@ -39,7 +48,8 @@ export async function listForContexts(
   const rows = await tx.query<Row>(
     `${segments}
      SELECT leaf, id, "turnId", depth, role, parts, "tokenCount" FROM (
-       SELECT s.leaf, m.id, m.turn_id AS "turnId", m.depth, m.role, CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
+       SELECT s.leaf, m.id, m.turn_id AS "turnId", m.depth, m.role,
+         CASE WHEN $3::boolean THEN m.parts END AS parts, m.token_count AS "tokenCount",
          row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal DESC) AS place
        FROM ${walk({ backward: true, only: ofContext, limit: '$2::int' })}) w
      WHERE place <= $2::int ORDER BY leaf, place`,
@@ -63,16 +73,22 @@ export const listForContext = async (tx: Tx, messageId: string, limit: number): 
   (await listForContexts(tx, [messageId], limit)).get(messageId) ?? [];
 
 /**
- * Bytes of the contents of the messages that `listForContext` reads, and of the calls in them, without reading them. `bytesOfCalls` is a statement
- * that sums those of one message, whose id it is given.
+ * Bytes of the contents of the messages that `listForContext` reads, and of the calls in them, without reading them.
+ * `bytesOfCalls` is a statement that sums those of one message, whose id it is given.
  */
-export async function measureForContext(tx: Tx, messageId: string, limit: number, bytesOfCalls: (messageId: string) => string): Promise<number> {
+export async function measureForContext(
+  tx: Tx,
+  messageId: string,
+  limit: number,
+  bytesOfCalls: (messageId: string) => string,
+): Promise<number> {
   const [row] = await tx.query<{ bytes: number }>(
     `${segments}
      SELECT coalesce(sum(w.bytes + (
        ${bytesOfCalls('w.id')})), 0)::bigint AS bytes
      FROM (
-       SELECT m.id, coalesce(m.bytes, message_bytes(m.parts, m.metadata)) AS bytes, row_number() OVER (ORDER BY m.ordinal DESC) AS place
+       SELECT m.id, coalesce(m.bytes, message_bytes(m.parts, m.metadata)) AS bytes,
+         row_number() OVER (ORDER BY m.ordinal DESC) AS place
        FROM ${walk({ backward: true, only: ofContext, limit: '$2::int' })}) w
      WHERE place <= $2::int`,
     [[messageId], limit],
@@ -89,8 +105,16 @@ export type TreeMessage = {
   questionId: string | null;
 };
 
-/** A message that is part of this conversation. Refuses one that is not there, in the words of the caller, and one that was taken out. */
-export async function requireInTree(tx: Tx, conversationId: string, id: string, absent: () => NotFoundError): Promise<TreeMessage> {
+/**
+ * A message that is part of this conversation. Refuses one that is not there, in the words of the caller, and one that
+ * was taken out.
+ */
+export async function requireInTree(
+  tx: Tx,
+  conversationId: string,
+  id: string,
+  absent: () => NotFoundError,
+): Promise<TreeMessage> {
   const [row] = await tx.query<TreeMessage>(
     `SELECT m.id, m.parent_id AS "parentId", m.role, m.status, q.id AS "questionId"
      FROM message m LEFT JOIN message q ON q.id = m.parent_id AND q.role = 'USER' AND q.status <> 'SUPERSEDED'
@@ -107,7 +131,8 @@ export async function newestLeaf(tx: Tx, messageId: string): Promise<string> {
   const [row] = await tx.query<{ id: string }>(
     `${below('SELECT branch_id, ordinal FROM message WHERE id = $1::uuid')}
      SELECT m.id FROM below CROSS JOIN LATERAL (
-       SELECT id, ordinal FROM message WHERE branch_id = below.branch_id AND ordinal >= below.since AND ${shown} ORDER BY ordinal DESC LIMIT 1) m
+       SELECT id, ordinal FROM message WHERE branch_id = below.branch_id AND ordinal >= below.since AND ${shown}
+         ORDER BY ordinal DESC LIMIT 1) m
      ORDER BY m.ordinal DESC LIMIT 1`,
     [messageId],
   );
@@ -117,7 +142,8 @@ export async function newestLeaf(tx: Tx, messageId: string): Promise<string> {
 /** Which of these turns have a message on the way to this one. */
 export async function turnsOnPath(tx: Tx, messageId: string, turnIds: readonly string[]): Promise<Set<string>> {
   const rows = await tx.query<{ id: string }>(
-    `${segments} SELECT DISTINCT m.turn_id AS id FROM message m JOIN segment s ON s.branch_id = m.branch_id AND m.ordinal <= s.upto WHERE m.turn_id = ANY($2::uuid[])`,
+    `${segments} SELECT DISTINCT m.turn_id AS id FROM message m JOIN segment s ON s.branch_id = m.branch_id
+      AND m.ordinal <= s.upto WHERE m.turn_id = ANY($2::uuid[])`,
     [[messageId], turnIds],
   );
   return new Set(rows.map(({ id }) => id));
@@ -145,11 +171,16 @@ export async function measurePath(tx: Tx, messageId: string): Promise<{ count: n
 }
 
 /**
- * Writes the path to a message into an empty conversation, as its only branch. What was said, when and by which model is copied; what it cost
- * stays with the original. `copyCalls` is a statement that copies the calls of tools: it is given the name of a table with the `id` of each
- * message and the `new_id` of its copy.
+ * Writes the path to a message into an empty conversation, as its only branch. What was said, when and by which model
+ * is copied; what it cost stays with the original. `copyCalls` is a statement that copies the calls of tools: it is
+ * given the name of a table with the `id` of each message and the `new_id` of its copy.
  */
-export const copyPath = (tx: Tx, messageId: string, conversationId: string, copyCalls: (copy: string) => string): Promise<unknown> =>
+export const copyPath = (
+  tx: Tx,
+  messageId: string,
+  conversationId: string,
+  copyCalls: (copy: string) => string,
+): Promise<unknown> =>
   tx.query(
     `${segments}, copy AS (
        SELECT m.*, row_number() OVER (ORDER BY m.ordinal) AS place, gen_random_uuid() AS new_id
@@ -161,9 +192,11 @@ export const copyPath = (tx: Tx, messageId: string, conversationId: string, copy
      ), counted AS (
        ${setLength('$2::uuid', 'copied', 'SELECT new_id FROM copy ORDER BY place DESC LIMIT 1')}
      )
-     INSERT INTO message (id, conversation_id, parent_id, branch_id, depth, role, status, finish_reason, parts, ordinal, model, token_count, metadata,
+     INSERT INTO message (id, conversation_id, parent_id, branch_id, depth, role, status, finish_reason,
+       parts, ordinal, model, token_count, metadata,
        content_length, content_sha256, created_at)
-     SELECT new_id, $2::uuid, lag(new_id) OVER (ORDER BY place), $2::uuid, place - 1, role, status, finish_reason, parts, place, model, token_count, metadata,
+     SELECT new_id, $2::uuid, lag(new_id) OVER (ORDER BY place), $2::uuid, place - 1, role, status,
+       finish_reason, parts, place, model, token_count, metadata,
        content_length, content_sha256, created_at
      FROM copy`,
     [[messageId], conversationId],

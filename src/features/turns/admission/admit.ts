@@ -13,7 +13,10 @@ import { insertTurn } from '../store/turn-store.ts';
 import type { AdmissionDeps } from './deps.ts';
 import type { AdmissionTransaction, Admitted } from './once.ts';
 
-/** What takes the processor's time of a message and needs no lock: the tokens of what was read, once its format was found usable. */
+/**
+ * What takes the processor's time of a message and needs no lock: the tokens of what was read, once its format was
+ * found usable.
+ */
 export async function prepareMessage(
   { json, countTokens }: Pick<AdmissionDeps, 'json' | 'countTokens'>,
   wanted: ReadGeneration,
@@ -30,7 +33,9 @@ export type NewTurn = {
   trigger: TurnTrigger;
   info: ModelInfo;
   generation: Generation;
-  /** The message that the new ones follow; null where they begin the conversation, or a branch beside its first message. */
+  /**
+   * The message that the new ones follow; null where they begin the conversation, or a branch beside its first message.
+   */
   parentMessageId: string | null;
   /** What the user says; null where `parentMessageId` is the question already. */
   question: { parts: MessagePart[]; tokenCount: number } | null;
@@ -71,11 +76,15 @@ export async function admitTurn(
     isFirst: conversation.isNew,
   });
   if (position > maxWaiting)
-    throw new ConflictError(`This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`, { retryable: true });
-  const events: EventBody[] = [...(turn.events ?? []), ...added.map((messageId) => ({ type: 'message-added', messageId }) as const)];
-  if (title) events.push({ type: 'conversation-updated', changed: ['title'] });
-  if (parentMessageId !== conversation.activeLeafId) events.push({ type: 'branch-selected', leafId: added.at(-1)! });
-  const queuedEvents: Parameters<Append> = [conversationId, id, [...events, { type: 'turn-queued', turnId: id, position }]];
+    throw new ConflictError(
+      `This conversation has ${maxWaiting} turns waiting already: send more when some have ended.`,
+      { retryable: true },
+    );
+  const events = [
+    ...eventsOf(conversation, turn, { added, title }),
+    { type: 'turn-queued', turnId: id, position } as const,
+  ];
+  const queuedEvents: Parameters<Append> = [conversationId, id, events];
   if (isAnswered) {
     append.last(...queuedEvents);
     if (position === 0) claim?.claim(tx, { id, inputMessageId });
@@ -84,6 +93,22 @@ export async function admitTurn(
     await settleQueued({ tx, append, conversationId }, [id], { status: 'COMPLETED', finishReason: 'STOP' });
   }
   return { turnId: id, conversationId, messageId: inputMessageId, ...start, deduplicated: false };
+}
+
+/** What readers are told of an admission before the turn itself. */
+function eventsOf(
+  { activeLeafId }: LockedConversation,
+  { parentMessageId, events = [] }: NewTurn,
+  { added, title }: { added: readonly string[]; title: string | null },
+): EventBody[] {
+  return [
+    ...events,
+    ...added.map((messageId): EventBody => ({ type: 'message-added', messageId })),
+    ...(title ? [{ type: 'conversation-updated', changed: ['title'] } satisfies EventBody] : []),
+    ...(parentMessageId !== activeLeafId
+      ? [{ type: 'branch-selected', leafId: added.at(-1)! } satisfies EventBody]
+      : []),
+  ];
 }
 
 const toUserMessage = ({ parts, tokenCount }: NonNullable<NewTurn['question']>): NewMessage => ({
@@ -98,16 +123,23 @@ const unanswered = ({ id }: ModelInfo): NewMessage => ({ role: 'ASSISTANT', stat
 
 /** A conversation that nobody named is called by its first message. */
 const titleOf = ({ titleSource }: LockedConversation, { parentMessageId, question }: NewTurn): string | null =>
-  titleSource === 'FALLBACK' && parentMessageId === null && question ? titleFrom(contentOf(question.parts) ?? '…') : null;
+  titleSource === 'FALLBACK' && parentMessageId === null && question
+    ? titleFrom(contentOf(question.parts) ?? '…')
+    : null;
 
 export function takesMessages(conversation: LockedConversation): LockedConversation {
   if (conversation.status === 'ACTIVE') return conversation;
-  const why = conversation.status === 'ARCHIVED' ? 'is archived: take it out of the archive first' : 'has ended: start a new one';
+  const why =
+    conversation.status === 'ARCHIVED' ? 'is archived: take it out of the archive first' : 'has ended: start a new one';
   throw new ConflictError(`This conversation ${why}.`);
 }
 
 /** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */
-export function refuseTooLong(tokens: number, request: { info: ModelInfo; generation: Generation }, limits: ContextLimits): void {
+export function refuseTooLong(
+  tokens: number,
+  request: { info: ModelInfo; generation: Generation },
+  limits: ContextLimits,
+): void {
   const room = roomFor(request, limits);
   if (tokens > room) throw new ContextTooLongError(tokens, room, request.info.id);
 }

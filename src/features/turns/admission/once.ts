@@ -26,15 +26,18 @@ export type Admitted = {
 /** The name of a request: its key, and what tells it from another with the same key. */
 type RequestName = { viewer: Viewer; key: string; hash: string };
 
-/** A transaction that admits a turn, for a request of this name. A worker of this process may claim the turn with the commit. */
+/**
+ * A transaction that admits a turn, for a request of this name. A worker of this process may claim the turn with the
+ * commit.
+ */
 export type AdmissionTransaction = { tx: Transaction; append: Append; name: RequestName; claim: ClaimOnCommit | null };
 
 /** A request for a turn. */
 export type AdmissionRequest<T = unknown> = {
   name: RequestName;
   /**
-   * What takes the processor's time and no lock, such as the counting of tokens. It comes behind the rate: a request that is refused for that, or
-   * is a repeat, costs next to nothing.
+   * What takes the processor's time and no lock, such as the counting of tokens. It comes behind the rate: a request
+   * that is refused for that, or is a repeat, costs next to nothing.
    */
   prepare(): Promise<T>;
   admit(transaction: AdmissionTransaction, prepared: T): Promise<Admitted>;
@@ -42,7 +45,10 @@ export type AdmissionRequest<T = unknown> = {
 
 const points = channel('colloquy.turn');
 
-/** Admits a turn once a key, and has it run: by a worker of this process with the same commit where it has room, else by whoever looks first. */
+/**
+ * Admits a turn once a key, and has it run: by a worker of this process with the same commit where it has room, else by
+ * whoever looks first.
+ */
 export async function admitOnce<T>(deps: AdmissionDeps, request: AdmissionRequest<T>): Promise<Admitted> {
   const { admitted, isClaimed } = await admitOrRepeat(deps, request);
   if (admitted.stopping) announceStop(deps, admitted.stopping);
@@ -51,12 +57,16 @@ export async function admitOnce<T>(deps: AdmissionDeps, request: AdmissionReques
 }
 
 /**
- * A repeat is found first: it is answered, and counts for nothing. Then one transaction that the database lets through once a key. It begins with
- * a lock, or with a new conversation, which would be the lock were the rest not: its messages are refused without their turn, and that without
- * them. Whatever it fails for, the key decides first: what the earlier request did may be what this one is refused for, and a commit whose answer
- * was lost has admitted the turn all the same.
+ * A repeat is found first: it is answered, and counts for nothing. Then one transaction that the database lets through
+ * once a key. It begins with a lock, or with a new conversation, which would be the lock were the rest not: its
+ * messages are refused without their turn, and that without them. Whatever it fails for, the key decides first: what
+ * the earlier request did may be what this one is refused for, and a commit whose answer was lost has admitted the turn
+ * all the same.
  */
-async function admitOrRepeat<T>(deps: AdmissionDeps, request: AdmissionRequest<T>): Promise<{ admitted: Admitted; isClaimed: boolean }> {
+async function admitOrRepeat<T>(
+  deps: AdmissionDeps,
+  request: AdmissionRequest<T>,
+): Promise<{ admitted: Admitted; isClaimed: boolean }> {
   const { database, rates } = deps;
   const { viewer, key, hash } = request.name;
   const before = await findAdmitted(database, viewer, key);

@@ -16,14 +16,25 @@ import type { AdmissionRequest, AdmissionTransaction, Admitted } from './once.ts
 
 export type RetryTurn = { turn: Turn; givenId: string; idempotencyKey: string };
 
-/** Answers again what a failed or stopped turn did not: a new turn for the same message, whose answer takes the old one's place. */
+/**
+ * Answers again what a failed or stopped turn did not: a new turn for the same message, whose answer takes the old
+ * one's place.
+ */
 export function retryRequest(deps: AdmissionDeps, viewer: Viewer, request: RetryTurn): AdmissionRequest {
   const key = parseKey(request.idempotencyKey, 'idempotencyKey');
   const hash = sha256(stableStringify({ retry: request.turn.id }));
-  return { name: { viewer, key, hash }, prepare: async () => {}, admit: (transaction) => admitRetry(deps, transaction, request) };
+  return {
+    name: { viewer, key, hash },
+    prepare: async () => {},
+    admit: (transaction) => admitRetry(deps, transaction, request),
+  };
 }
 
-async function admitRetry({ findModel }: AdmissionDeps, transaction: AdmissionTransaction, { turn, givenId }: RetryTurn): Promise<Admitted> {
+async function admitRetry(
+  { findModel }: AdmissionDeps,
+  transaction: AdmissionTransaction,
+  { turn, givenId }: RetryTurn,
+): Promise<Admitted> {
   const { tx, name } = transaction;
   const conversation = await lockConversation(tx, name.viewer, turn.conversationId);
   if (!conversation) throw new NotFoundError('turn', givenId);
@@ -32,7 +43,14 @@ async function admitRetry({ findModel }: AdmissionDeps, transaction: AdmissionTr
   const info = findModel(name.viewer, { model: turn.model, provider: turn.provider });
   const events = await replaceAnswers(tx, turn.id, conversation);
   const generation = turn.generation as Generation;
-  const again = { trigger: 'RETRY', info, generation, parentMessageId: turn.inputMessageId, question: null, events } as const;
+  const again = {
+    trigger: 'RETRY',
+    info,
+    generation,
+    parentMessageId: turn.inputMessageId,
+    question: null,
+    events,
+  } as const;
   return admitTurn(transaction, conversation, again);
 }
 

@@ -12,7 +12,15 @@ import {
   refuseUnusableFormat,
 } from '../../context/index.ts';
 import { type LockedConversation, lockConversation } from '../../conversations/index.ts';
-import { type Content, nameOf, type ReadContent, readContent, requireInTree, type TreeMessage, toParts } from '../../messages/index.ts';
+import {
+  type Content,
+  nameOf,
+  type ReadContent,
+  readContent,
+  requireInTree,
+  type TreeMessage,
+  toParts,
+} from '../../messages/index.ts';
 import { parseKey } from '../idempotency-key.ts';
 import { admitTurn, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
 import type { AdmissionDeps } from './deps.ts';
@@ -31,7 +39,9 @@ export type EditMessage = Regenerate & {
 export function regenerateRequest(deps: AdmissionDeps, viewer: Viewer, request: Regenerate): AdmissionRequest {
   const key = parseKey(request.idempotencyKey);
   const wanted = readFormat(request.generation);
-  const hash = sha256(stableStringify({ regenerate: request.target.messageId, generation: hashable(request.generation, wanted) }));
+  const hash = sha256(
+    stableStringify({ regenerate: request.target.messageId, generation: hashable(request.generation, wanted) }),
+  );
   return {
     name: { viewer, key, hash },
     prepare: () => refuseUnusableFormat(wanted, deps.json),
@@ -49,7 +59,13 @@ async function admitRegenerate(
   const parentMessageId = questionOf(message);
   const info = findModel(transaction.name.viewer, modelFor(wanted, conversation));
   const generation = parseGeneration(wanted, info, tools);
-  return admitTurn(transaction, conversation, { trigger: 'REGENERATE', info, generation, parentMessageId, question: null });
+  return admitTurn(transaction, conversation, {
+    trigger: 'REGENERATE',
+    info,
+    generation,
+    parentMessageId,
+    question: null,
+  });
 }
 
 /** Says something else in place of a message of the user, beside it. */
@@ -58,7 +74,14 @@ export function editRequest(deps: AdmissionDeps, viewer: Viewer, request: EditMe
   const read = readContent(request.content, deps.maxMessageChars);
   const { target, rerun: isAnswered } = request;
   const wanted = readFormat(request.generation);
-  const hash = sha256(stableStringify({ edit: target.messageId, ...nameOf(read), isAnswered, generation: hashable(request.generation, wanted) }));
+  const hash = sha256(
+    stableStringify({
+      edit: target.messageId,
+      ...nameOf(read),
+      isAnswered,
+      generation: hashable(request.generation, wanted),
+    }),
+  );
   return {
     name: { viewer, key, hash },
     prepare: () => prepareMessage(deps, wanted, read),
@@ -73,17 +96,29 @@ async function admitEdit(
   { wanted, read, tokenCount }: { wanted: ReadGeneration; read: ReadContent; tokenCount: number },
 ): Promise<Admitted> {
   const [conversation, message] = await find(transaction, target);
-  if (message.role !== 'USER') throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
+  if (message.role !== 'USER')
+    throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
   const info = findModel(transaction.name.viewer, modelFor(wanted, conversation));
   const generation = parseGeneration(wanted, info, tools);
   refuseTooLong(tokenCount, { info, generation }, limits);
   const { parts, events } = await toParts(transaction.tx, conversation.id, read);
-  const turn = { trigger: 'EDIT', info, generation, parentMessageId: message.parentId, question: { parts, tokenCount }, isAnswered, events } as const;
+  const turn = {
+    trigger: 'EDIT',
+    info,
+    generation,
+    parentMessageId: message.parentId,
+    question: { parts, tokenCount },
+    isAnswered,
+    events,
+  } as const;
   return admitTurn(transaction, conversation, turn);
 }
 
 /** A message of the user's, with its conversation locked. */
-async function find({ tx, name }: AdmissionTransaction, { messageId, givenId, conversationId }: Target): Promise<[LockedConversation, TreeMessage]> {
+async function find(
+  { tx, name }: AdmissionTransaction,
+  { messageId, givenId, conversationId }: Target,
+): Promise<[LockedConversation, TreeMessage]> {
   const conversation = await lockConversation(tx, name.viewer, conversationId);
   const absent = () => new NotFoundError('message', givenId);
   if (!conversation) throw absent();
@@ -94,7 +129,8 @@ async function find({ tx, name }: AdmissionTransaction, { messageId, givenId, co
 /** The message that is answered anew: the one before an answer, or the question itself. */
 function questionOf({ id, role, questionId, status }: TreeMessage): string {
   if (role === 'USER') return id;
-  if (role !== 'ASSISTANT' || questionId === null) throw ValidationError.of('input.messageId', 'must be an answer, or the question that it answers');
+  if (role !== 'ASSISTANT' || questionId === null)
+    throw ValidationError.of('input.messageId', 'must be an answer, or the question that it answers');
   if (status === 'PENDING' || status === 'STREAMING')
     throw new ConflictError('This answer is still to be written: stop its turn first.', { retryable: true });
   return questionId;

@@ -4,9 +4,23 @@ import { ConflictError, NotFoundError, ValidationError } from '../../../kernel/e
 import { stableStringify } from '../../../kernel/json.ts';
 import { sha256 } from '../../../kernel/text.ts';
 import type { Transaction } from '../../../platform/db.ts';
-import { type GenerationRequest, hashable, modelFor, parseGeneration, type ReadGeneration, readFormat } from '../../context/index.ts';
+import {
+  type GenerationRequest,
+  hashable,
+  modelFor,
+  parseGeneration,
+  type ReadGeneration,
+  readFormat,
+} from '../../context/index.ts';
 import { type LockedConversation, lockConversation, type NewConversation } from '../../conversations/index.ts';
-import { type Content, nameOf, type ReadContent, readContent, refuseTooLongText, toParts } from '../../messages/index.ts';
+import {
+  type Content,
+  nameOf,
+  type ReadContent,
+  readContent,
+  refuseTooLongText,
+  toParts,
+} from '../../messages/index.ts';
 import { TurnNotActiveError } from '../errors.ts';
 import { parseKey } from '../idempotency-key.ts';
 import { admitTurn, type NewTurn, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
@@ -36,7 +50,9 @@ export function sendRequest(deps: AdmissionDeps, viewer: Viewer, request: SendMe
   check(conversations, request);
   const wanted = readFormat(request.generation);
   const generation = hashable(request.generation, wanted);
-  const hash = sha256(stableStringify({ ...request, generation, content: undefined, ...nameOf(read), idempotencyKey: undefined }));
+  const hash = sha256(
+    stableStringify({ ...request, generation, content: undefined, ...nameOf(read), idempotencyKey: undefined }),
+  );
   return {
     name: { viewer, key, hash },
     prepare: () => prepareMessage(deps, wanted, read),
@@ -59,7 +75,8 @@ async function admitMessage(
   const generation = parseGeneration(wanted, info, tools);
   const { parts, events } = await toParts(tx, conversation.id, read);
   const plan = await applyBusyPolicy(transaction, conversation, { parts, tokenCount }, request.whenBusy ?? 'ENQUEUE');
-  if (request.steers !== undefined && plan.steers !== request.steers) throw new TurnNotActiveError('it has ended, or not begun');
+  if (request.steers !== undefined && plan.steers !== request.steers)
+    throw new TurnNotActiveError('it has ended, or not begun');
   refuseTooLongText(contentOf(plan.question.parts) ?? '', maxMessageChars, request.content.path);
   refuseTooLong(plan.question.tokenCount, { info, generation }, limits);
   const turn: NewTurn = { ...plan, trigger: 'SEND', info, generation, events: [...events, ...plan.events] };
@@ -68,7 +85,12 @@ async function admitMessage(
 
 type Conversations = AdmissionDeps['conversations'];
 
-async function open(conversations: Conversations, tx: Transaction, viewer: Viewer, target: SendMessage['conversation']): Promise<LockedConversation> {
+async function open(
+  conversations: Conversations,
+  tx: Transaction,
+  viewer: Viewer,
+  target: SendMessage['conversation'],
+): Promise<LockedConversation> {
   if (!('id' in target)) return conversations.createIn(tx, viewer, target.new);
   const found = await lockConversation(tx, viewer, target.id);
   if (!found) throw new NotFoundError('conversation', target.givenId);
@@ -77,7 +99,8 @@ async function open(conversations: Conversations, tx: Transaction, viewer: Viewe
 
 function check(conversations: Conversations, { conversation, parentId }: SendMessage): void {
   if (!('new' in conversation)) return;
-  if (parentId !== undefined) throw ValidationError.of('input.parentId', 'belongs to a conversation that exists: leave it out for a new one');
+  if (parentId !== undefined)
+    throw ValidationError.of('input.parentId', 'belongs to a conversation that exists: leave it out for a new one');
   conversations.check(conversation.new);
 }
 
@@ -85,6 +108,7 @@ function check(conversations: Conversations, { conversation, parentId }: SendMes
 function refuseStaleParent({ activeLeafId }: LockedConversation, parentId: string | undefined): void {
   if (parentId !== undefined && parentId !== activeLeafId)
     throw new ConflictError(
-      'The message named by parentId is not the last one any more: read what came after it, or edit a message to begin a branch.',
+      'The message named by parentId is not the last one any more: read what came after it, or edit a message to ' +
+        'begin a branch.',
     );
 }

@@ -45,7 +45,13 @@ export async function applyBusyPolicy(
 }
 
 /** A conversation with turns that are not done, and how the message would be admitted without them. */
-type Busy = { tx: Tx; append: Append; conversationId: string; plan: AdmissionPlan; unfinished: readonly UnfinishedTurn[] };
+type Busy = {
+  tx: Tx;
+  append: Append;
+  conversationId: string;
+  plan: AdmissionPlan;
+  unfinished: readonly UnfinishedTurn[];
+};
 
 const isWaiting = ({ status }: UnfinishedTurn): boolean => status === 'QUEUED';
 const idsOf = (turns: readonly UnfinishedTurn[]): string[] => turns.map(({ id }) => id);
@@ -72,8 +78,8 @@ async function rollBack(busy: Busy): Promise<AdmissionPlan> {
 }
 
 /**
- * The messages that wait at the end of the queue, on the branch that is shown, and the new one become one. What somebody asked for otherwise
- * than by a message stays.
+ * The messages that wait at the end of the queue, on the branch that is shown, and the new one become one. What
+ * somebody asked for otherwise than by a message stays.
  */
 async function merge(busy: Busy): Promise<AdmissionPlan> {
   const { plan, unfinished } = busy;
@@ -90,12 +96,15 @@ async function merge(busy: Busy): Promise<AdmissionPlan> {
 }
 
 /** Those of the turns that are on the branch that is shown. */
-const shownOf = async ({ tx, plan: { parentMessageId } }: Busy, turns: readonly UnfinishedTurn[]): Promise<Set<string>> =>
-  parentMessageId === null ? new Set() : turnsOnPath(tx, parentMessageId, idsOf(turns));
+const shownOf = async (
+  { tx, plan: { parentMessageId } }: Busy,
+  turns: readonly UnfinishedTurn[],
+): Promise<Set<string>> => (parentMessageId === null ? new Set() : turnsOnPath(tx, parentMessageId, idsOf(turns)));
 
 /**
- * Takes turns out of the conversation, with what was asked and answered in them and all that follows it, and says what the next message
- * follows then: what was shown before the first of them that is shown, or what is shown, where none of them is.
+ * Takes turns out of the conversation, with what was asked and answered in them and all that follows it, and says what
+ * the next message follows then: what was shown before the first of them that is shown, or what is shown, where none of
+ * them is.
  */
 async function replace(busy: Busy, turns: readonly UnfinishedTurn[]) {
   const { tx, conversationId, plan } = busy;

@@ -18,10 +18,14 @@ type Unbegun = { status: 'CANCELLED' | 'SUPERSEDED' | 'COMPLETED'; finishReason:
 const stopped: Unbegun = { status: 'CANCELLED', finishReason: 'USER_STOPPED' };
 
 /**
- * Ends turns that no worker has begun, in the order given, inside the transaction that decided so and holds their conversation. There is
- * nothing to compact and no writer to close: nothing was said yet.
+ * Ends turns that no worker has begun, in the order given, inside the transaction that decided so and holds their
+ * conversation. There is nothing to compact and no writer to close: nothing was said yet.
  */
-export async function settleQueued({ tx, append, conversationId }: InConversation, turnIds: readonly string[], end = stopped): Promise<void> {
+export async function settleQueued(
+  { tx, append, conversationId }: InConversation,
+  turnIds: readonly string[],
+  end = stopped,
+): Promise<void> {
   if (turnIds.length === 0) return;
   if ((await endQueued(tx, conversationId, turnIds, end)) !== turnIds.length) throw new FencedError();
   const answers = groupBy(await endAnswers(tx, turnIds, end.finishReason), ({ turnId }) => turnId);
@@ -44,7 +48,11 @@ const completed = ({ id, contentLength, contentSha256 }: EndedAnswer, finishReas
 type Ending = { status: TurnFinishedBody['status']; finishReason: FinishReason; error: AppError | null };
 
 /** The terminal event of a turn. */
-export const finishedEvent = (turnId: string, { status, finishReason, error }: Ending, totals: TotalsRecord = noTotals): EventBody => ({
+export const finishedEvent = (
+  turnId: string,
+  { status, finishReason, error }: Ending,
+  totals: TotalsRecord = noTotals,
+): EventBody => ({
   type: 'turn-finished',
   turnId,
   status,

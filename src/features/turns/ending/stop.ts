@@ -12,7 +12,13 @@ import { announceStop } from '../wake.ts';
 import { settleQueued } from './settle-queued.ts';
 import { waitForEnd } from './wait.ts';
 
-export type StopDeps = { database: Database; log: EventLog; hub: Hub; bus: Pick<Bus, 'signal'>; worker: LocalWorker | null };
+export type StopDeps = {
+  database: Database;
+  log: EventLog;
+  hub: Hub;
+  bus: Pick<Bus, 'signal'>;
+  worker: LocalWorker | null;
+};
 
 type StopTarget = { turnId: string; givenId: string } | { conversationId: string; givenId: string };
 export type StopTurn = {
@@ -30,7 +36,12 @@ export type Changed = { turnId: string; conversationId: string; from: number };
 const stopWaitMs = 5_000;
 
 /** Stops a turn, whoever runs it, and waits a moment for it to settle. */
-export async function stopTurn(deps: StopDeps, viewer: Viewer, { target, request, clearQueue }: StopTurn, signal: AbortSignal): Promise<Changed> {
+export async function stopTurn(
+  deps: StopDeps,
+  viewer: Viewer,
+  { target, request, clearQueue }: StopTurn,
+  signal: AbortSignal,
+): Promise<Changed> {
   const changed = await change(deps, await findTarget(deps, viewer, target), async ({ tx, append, status, turn }) => {
     if (!status || isTerminal(status)) throw new TurnNotActiveError(status ?? 'it is gone');
     if (clearQueue) await cancelWaiting(tx, append, turn.conversationId);
@@ -45,16 +56,24 @@ export async function stopTurn(deps: StopDeps, viewer: Viewer, { target, request
 /** Cancels a turn that no worker has begun. */
 export async function cancelQueued(deps: StopDeps, viewer: Viewer, turnId: string, givenId: string): Promise<Changed> {
   return change(deps, await findTarget(deps, viewer, { turnId, givenId }), async ({ tx, append, status, turn }) => {
-    if (status !== 'QUEUED') throw new ConflictError(`Only a turn that waits can be cancelled; this one is ${status ?? 'gone'}: stop it instead.`);
+    if (status !== 'QUEUED')
+      throw new ConflictError(
+        `Only a turn that waits can be cancelled; this one is ${status ?? 'gone'}: stop it instead.`,
+      );
     await settleQueued({ tx, append, conversationId: turn.conversationId }, [turnId]);
   });
 }
 
 /**
- * Ends every turn of a conversation that is being deleted, in that transaction: queued ones at once, a live one by its worker, which is
- * told by the function that this gives, after the commit.
+ * Ends every turn of a conversation that is being deleted, in that transaction: queued ones at once, a live one by its
+ * worker, which is told by the function that this gives, after the commit.
  */
-export async function endAllTurns(deps: Pick<StopDeps, 'bus' | 'worker'>, tx: Tx, append: Append, conversationId: string): Promise<() => void> {
+export async function endAllTurns(
+  deps: Pick<StopDeps, 'bus' | 'worker'>,
+  tx: Tx,
+  append: Append,
+  conversationId: string,
+): Promise<() => void> {
   const live = await cancelWaiting(tx, append, conversationId);
   for (const { id } of live) await requestStop(tx, id, { keepPartial: true, seen: null });
   return () => {
@@ -69,7 +88,8 @@ async function findTarget({ database }: StopDeps, viewer: Viewer, target: StopTa
     if (!turn) throw new NotFoundError('turn', target.givenId);
     return turn;
   }
-  if (!(await findConversation(database.prisma, viewer, target.conversationId))) throw new NotFoundError('conversation', target.givenId);
+  if (!(await findConversation(database.prisma, viewer, target.conversationId)))
+    throw new NotFoundError('conversation', target.givenId);
   const turn = await findLive(database.prisma, target.conversationId);
   if (!turn) throw new TurnNotActiveError('no turn of this conversation is live');
   return turn;
@@ -89,7 +109,11 @@ async function change({ log }: StopDeps, turn: Target, work: (held: Held) => Pro
 }
 
 /** Ends what waits in a conversation. Returns what does not wait: the turn that runs, where one does. */
-async function cancelWaiting(tx: Tx, append: Append, conversationId: string): Promise<{ id: string; status: TurnStatus }[]> {
+async function cancelWaiting(
+  tx: Tx,
+  append: Append,
+  conversationId: string,
+): Promise<{ id: string; status: TurnStatus }[]> {
   const unfinished = await lockUnfinished(tx, conversationId);
   const waiting = unfinished.filter(({ status }) => status === 'QUEUED').map(({ id }) => id);
   await settleQueued({ tx, append, conversationId }, waiting);

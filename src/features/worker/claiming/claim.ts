@@ -40,7 +40,10 @@ export type ClaimedTurn = {
   isolatedDeaths: number;
   /** Whether this process runs nothing else meanwhile. */
   isIsolated: boolean;
-  /** What its model may be shown, where that was read with the claim: given once, since it may be long, and the turn too. */
+  /**
+   * What its model may be shown, where that was read with the claim: given once, since it may be long, and the turn
+   * too.
+   */
   contextMessages?: () => Promise<ContextMessage[]> | undefined;
 };
 
@@ -56,11 +59,12 @@ export type Claimer = {
 };
 
 /**
- * Claims the next turn that nobody runs: one whose worker let its lease run out, or that goes on after it waited for somebody; else the oldest of
- * the user who runs the fewest. Null: none. Database time decides, and a row that another worker is claiming is passed over; so is one whose
- * conversation somebody is changing just now, who rings or whose turn the next look finds. What this worker runs itself it does not claim from
- * itself, however late its renewals come. `isMore` says whether another look may find another.
- * `after` is the owner whose turn was claimed last: where more owners wait than one claim compares, those after that one are compared.
+ * Claims the next turn that nobody runs: one whose worker let its lease run out, or that goes on after it waited for
+ * somebody; else the oldest of the user who runs the fewest. Null: none. Database time decides, and a row that another
+ * worker is claiming is passed over; so is one whose conversation somebody is changing just now, who rings or whose
+ * turn the next look finds. What this worker runs itself it does not claim from itself, however late its renewals come.
+ * `isMore` says whether another look may find another. `after` is the owner whose turn was claimed last: where more
+ * owners wait than one claim compares, those after that one are compared.
  */
 export async function claimNext(
   { database, log }: ClaimDeps,
@@ -72,7 +76,10 @@ export async function claimNext(
   return { turn: announced(row, log), isMore: row.isMore };
 }
 
-/** Claims a turn that was kept for a process which runs nothing else. Null: it is locked just now, or not what it was then. */
+/**
+ * Claims a turn that was kept for a process which runs nothing else. Null: it is locked just now, or not what it was
+ * then.
+ */
 export async function claimIsolated(
   { database, log }: ClaimDeps,
   { worker, leaseMs }: Pick<Claimer, 'worker' | 'leaseMs'>,
@@ -83,9 +90,9 @@ export async function claimIsolated(
 }
 
 /**
- * Takes a turn in the transaction that admits it, where no other comes before it, together with the commit; and reads what its model may be shown.
- * `onClaimed` is called after that, and not where the turn cannot be claimed. The claim is announced when the turn is taken from what `onClaimed`
- * is given: readers are told of the admission first.
+ * Takes a turn in the transaction that admits it, where no other comes before it, together with the commit; and reads
+ * what its model may be shown. `onClaimed` is called after that, and not where the turn cannot be claimed. The claim is
+ * announced when the turn is taken from what `onClaimed` is given: readers are told of the admission first.
  */
 export function claimNew(
   tx: Transaction,
@@ -93,11 +100,15 @@ export function claimNew(
   { worker, leaseMs, perUser, maxMessages }: Claimer & { maxMessages: number },
   onClaimed: (complete: (log: Pick<EventLog, 'announce'>) => ClaimedTurn) => void,
 ): void {
-  const later = { query: <R>(text: string, params: readonly unknown[] = []) => new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)) };
+  const later = {
+    query: <R>(text: string, params: readonly unknown[] = []) =>
+      new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)),
+  };
   const contextMessages = inputMessageId ? listForContext(later, inputMessageId, maxMessages) : undefined;
   contextMessages?.catch(() => {}); // a turn that ends before its first call never asks for it
   tx.withCommit<Row>(claimOfNew, [worker, leaseMs, id, perUser, firstOwner], ([row]) => {
-    if (row) onClaimed((log) => ({ ...announced(row, log), contextMessages: contextMessages && handOut(contextMessages) }));
+    if (row)
+      onClaimed((log) => ({ ...announced(row, log), contextMessages: contextMessages && handOut(contextMessages) }));
   });
 }
 
@@ -108,9 +119,13 @@ function announced({ at, head, isMore: _, ...turn }: Row, log: Pick<EventLog, 'a
 
 /** What the statement stores, for the readers of this process and the others. */
 const claimEvent = ({ id, recovering, attempt }: ClaimedTurn): EventBody =>
-  recovering ? { type: 'turn-recovering', turnId: id, attempt, reason: lostReason } : { type: 'turn-started', turnId: id };
+  recovering
+    ? { type: 'turn-recovering', turnId: id, attempt, reason: lostReason }
+    : { type: 'turn-started', turnId: id };
 
-/** Gives a value to the first who asks, and forgets it: it may be large, and whoever holds the function may live long. */
+/**
+ * Gives a value to the first who asks, and forgets it: it may be large, and whoever holds the function may live long.
+ */
 function handOut<T>(value: T): () => T | undefined {
   let kept: T | undefined = value;
   return () => {

@@ -30,12 +30,16 @@ type Deps = {
 };
 
 /**
- * Admissions at once that claim their turn on commit. More turns than that in one moment are a burst: those are looked for one after the other, so
- * that they begin no faster than their first words are stored, and the words of the others go on.
+ * Admissions at once that claim their turn on commit. More turns than that in one moment are a burst: those are looked
+ * for one after the other, so that they begin no faster than their first words are stored, and the words of the others
+ * go on.
  */
 const maxClaimsOnCommit = 2;
 
-/** Claims turns while there is room for them: those that wait, those that are admitted just now, and those that must run alone. */
+/**
+ * Claims turns while there is room for them: those that wait, those that are admitted just now, and those that must run
+ * alone.
+ */
 export class Claims {
   private readonly deps: Deps;
   /** Claims that keep a place for their turn, until they are known. */
@@ -88,8 +92,9 @@ export class Claims {
   }
 
   /**
-   * Keeps a place for a turn that is about to be admitted: the worker claims it with the same commit, and its first word comes some round trips
-   * sooner than where the turn is looked for. Null where there is no room, or where others have waited longer.
+   * Keeps a place for a turn that is about to be admitted: the worker claims it with the same commit, and its first
+   * word comes some round trips sooner than where the turn is looked for. Null where there is no room, or where others
+   * have waited longer.
    */
   reserve(): ClaimOnCommit | null {
     if (!this.hasRoom || this.isBehind || this.reserved.size >= maxClaimsOnCommit) return null;
@@ -102,7 +107,10 @@ export class Claims {
     });
   }
 
-  /** Claims a turn that was reserved for a process which runs nothing else, and runs it to its end; false where it is not to be had any more. */
+  /**
+   * Claims a turn that was reserved for a process which runs nothing else, and runs it to its end; false where it is
+   * not to be had any more.
+   */
   async runIsolated(turn: IsolatedTurn): Promise<boolean> {
     const { worker, leaseMs, running, ring } = this.deps;
     const at = performance.now();
@@ -154,6 +162,8 @@ class Reservation implements ClaimOnCommit {
   private releaseLost(turnId: string): void {
     const { database, logger, ring, beside } = this.deps;
     const released = releaseLease(database, turnId, 1).then(ring);
-    beside(released.catch((err: unknown) => logger.warn({ err, turnId }, 'a turn is taken up again when its lease is over')));
+    beside(
+      released.catch((err: unknown) => logger.warn({ err, turnId }, 'a turn is taken up again when its lease is over')),
+    );
   }
 }

@@ -9,27 +9,37 @@ export type IsolatedTurn = { id: string; fence: number };
 export type IsolatedProcess = { pid: number | undefined; ended: Promise<string>; stop(): void };
 export type LaunchIsolated = (turn: IsolatedTurn) => IsolatedProcess;
 
-/** Processes of one turn each that a worker has beside itself, at the most. Each takes about 200 MB: the turns of a worker that died twice may all come here. */
+/**
+ * Processes of one turn each that a worker has beside itself, at the most. Each takes about 200 MB: the turns of a
+ * worker that died twice may all come here.
+ */
 const maxProcesses = 2;
-/** How long a turn is kept for a process that starts. One that does not start, or dies before it claims the turn, delays it by that. */
+/**
+ * How long a turn is kept for a process that starts. One that does not start, or dies before it claims the turn, delays
+ * it by that.
+ */
 const startMs = 15_000;
 
 /**
- * $1 how many, $2 for how many ms, $3 turns that this worker runs. Their leases ran out; until the new ones do, nobody looks at them.
- * First that which began last: the others ran beside one another before it came.
+ * $1 how many, $2 for how many ms, $3 turns that this worker runs. Their leases ran out; until the new ones do, nobody
+ * looks at them. First that which began last: the others ran beside one another before it came.
  */
 const reserve = `
 WITH suspect AS (
   SELECT t.id FROM ${turnsAs('t')} CROSS JOIN LATERAL ${deathsOf('t')} d
-  WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.worker IS NOT NULL AND t.lease_until < now() AND t.id <> ALL((SELECT $3::uuid[])::uuid[])
+  WHERE t.status IN ('RUNNING', 'RECOVERING') AND t.worker IS NOT NULL AND t.lease_until < now()
+    AND t.id <> ALL((SELECT $3::uuid[])::uuid[])
     AND d.deaths >= ${maxDeaths.inCompany}
   ORDER BY t.started_at DESC LIMIT (SELECT $1::int) FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 ${extendLeases('suspect', '$2::int')}`;
 
 /** Turns that must run alone, and that nobody runs; nobody else gets them for a while, in which a process may start. */
-export const reserveIsolated = (database: Pick<Database, 'query'>, most: number, running: readonly string[] = []): Promise<IsolatedTurn[]> =>
-  database.query(reserve, [most, startMs, running]);
+export const reserveIsolated = (
+  database: Pick<Database, 'query'>,
+  most: number,
+  running: readonly string[] = [],
+): Promise<IsolatedTurn[]> => database.query(reserve, [most, startMs, running]);
 
 type Deps = {
   database: Pick<Database, 'query'>;
@@ -44,9 +54,9 @@ type Deps = {
 };
 
 /**
- * Runs turns whose workers died where they can end nobody else: each in a process of its own beside this one, or in this process when all that it
- * runs has ended, where it begins nothing else meanwhile. Then one of them is followed by a round of others, so that neither waits for ever: for
- * one turn's time at the most, which is bounded.
+ * Runs turns whose workers died where they can end nobody else: each in a process of its own beside this one, or in
+ * this process when all that it runs has ended, where it begins nothing else meanwhile. Then one of them is followed by
+ * a round of others, so that neither waits for ever: for one turn's time at the most, which is bounded.
  */
 export function createIsolation({ database, logger, launch, running, isIdle, run }: Deps) {
   const processes = new Set<IsolatedProcess>();

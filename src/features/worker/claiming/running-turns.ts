@@ -17,7 +17,10 @@ type Deps = {
   concurrency: number;
 };
 
-/** Until `provenUntil` nobody else can have the turn, by the clock of this process: it counts from before its lease was asked for. */
+/**
+ * Until `provenUntil` nobody else can have the turn, by the clock of this process: it counts from before its lease was
+ * asked for.
+ */
 type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void>; provenUntil: number };
 
 /** The turns that this process runs, and their leases. */
@@ -79,9 +82,9 @@ export class RunningTurns {
   }
 
   /**
-   * Ends what could not be renewed for so long that its lease is over within `marginMs`: a call of a model ends before another worker may make it
-   * again. While the database is silent nobody hears who has the turn; when it answers again, whoever is first claims the turn. An embedded
-   * database has no other worker.
+   * Ends what could not be renewed for so long that its lease is over within `marginMs`: a call of a model ends before
+   * another worker may make it again. While the database is silent nobody hears who has the turn; when it answers
+   * again, whoever is first claims the turn. An embedded database has no other worker.
    */
   endUnproven(marginMs: number): void {
     const { database, logger } = this.deps;
@@ -98,7 +101,9 @@ export class RunningTurns {
     await Promise.allSettled([...this.runs.values()].map(({ done }) => done));
   }
 
-  /** Ends all that run, and gives up their leases, so that others can claim them at once. Returns how many those were. */
+  /**
+   * Ends all that run, and gives up their leases, so that others can claim them at once. Returns how many those were.
+   */
   async handOver(): Promise<number> {
     const unfinished = [...this.runs.values()];
     for (const { abort } of unfinished) interrupt(abort, { kind: 'drained' });

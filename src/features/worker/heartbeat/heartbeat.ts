@@ -14,8 +14,8 @@ type Deps = {
 const patienceMs = 1_000;
 
 /**
- * Says that a worker runs, for as long as it looks for turns. A loop of its own, with one statement under way at the most: no other work delays
- * it, and it delays none. A database that is away is told of once.
+ * Says that a worker runs, for as long as it looks for turns. A loop of its own, with one statement under way at the
+ * most: no other work delays it, and it delays none. A database that is away is told of once.
  */
 export function createHeartbeat({ database, logger, worker, everyMs = heartbeatMs }: Deps) {
   const ending = new AbortController();
@@ -30,7 +30,11 @@ export function createHeartbeat({ database, logger, worker, everyMs = heartbeatM
       if (isLost) logger.info({ worker: worker.id }, 'the heartbeat of this worker is stored again');
       isLost = false;
     } catch (err) {
-      if (!isLost) logger.warn({ err, worker: worker.id }, 'the heartbeat of this worker could not be stored: it counts as away until it is');
+      if (!isLost)
+        logger.warn(
+          { err, worker: worker.id },
+          'the heartbeat of this worker could not be stored: it counts as away until it is',
+        );
       isLost = true;
     }
   }

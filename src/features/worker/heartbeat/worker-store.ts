@@ -17,13 +17,20 @@ const forgetMs = 3_600_000;
 /** Rows of lost workers that one statement removes. */
 const maxRemoved = 1_000;
 
-/** $1 id, $2 host, $3 pid, $4 turns at once, $5 for how many ms it runs already. A row that was removed meanwhile comes back as it was. */
+/**
+ * $1 id, $2 host, $3 pid, $4 turns at once, $5 for how many ms it runs already. A row that was removed meanwhile comes
+ * back as it was.
+ */
 const heartbeat = `
 INSERT INTO worker (id, host, pid, turns_limit, started_at, heartbeat_at)
 VALUES ($1, $2, $3::int, $4::int, now() - $5::float8 * interval '1 millisecond', now())
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()`;
 
-export async function upsertHeartbeat(db: Db, { id, host, pid, turnsLimit }: WorkerFacts, uptimeMs: number): Promise<void> {
+export async function upsertHeartbeat(
+  db: Db,
+  { id, host, pid, turnsLimit }: WorkerFacts,
+  uptimeMs: number,
+): Promise<void> {
   await db.query(heartbeat, [id, host, pid, turnsLimit, uptimeMs]);
 }
 
@@ -44,7 +51,8 @@ export async function readWorkers(db: Db): Promise<Workforce> {
 export async function deleteStaleWorkers(db: Db): Promise<void> {
   await db.query(
     `DELETE FROM worker WHERE id IN (
-       SELECT id FROM worker WHERE heartbeat_at < now() - $1::int * interval '1 millisecond' LIMIT $2::int FOR UPDATE SKIP LOCKED)`,
+       SELECT id FROM worker WHERE heartbeat_at < now() - $1::int * interval '1 millisecond' LIMIT $2::int
+         FOR UPDATE SKIP LOCKED)`,
     [forgetMs, maxRemoved],
   );
 }

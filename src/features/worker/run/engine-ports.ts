@@ -18,7 +18,10 @@ import { usageSubjectOf } from './usage-subject.ts';
 export type TurnPorts = EnginePorts;
 
 /** What the engine needs of the world, for one turn and the model that answers it. */
-export function createEnginePorts(run: TurnRun, { provider, info }: { provider: ModelProvider; info: ModelInfo }): TurnPorts {
+export function createEnginePorts(
+  run: TurnRun,
+  { provider, info }: { provider: ModelProvider; info: ModelInfo },
+): TurnPorts {
   const { turn, deps, logger, progress } = run;
   const writer: Writer = { conversationId: turn.conversationId, turnId: turn.id, fence: turn.fence };
   const onFault = (err: unknown) => logger.warn({ err }, 'events could not be stored');
@@ -31,7 +34,11 @@ export function createEnginePorts(run: TurnRun, { provider, info }: { provider: 
     flushed: sink.flushed,
     async context(share, own) {
       const messages = await turn.contextMessages?.(); // a second call may be shown what was said to the turn meanwhile
-      const { summarise, ...context } = await buildContext(turn, { info, tools: tools.offered, own, share, messages }, contextDeps);
+      const { summarise, ...context } = await buildContext(
+        turn,
+        { info, tools: tools.offered, own, share, messages },
+        contextDeps,
+      );
       progress.noteSummary(deps.summaries.isAutomatic ? summarise : null);
       return context;
     },
@@ -53,7 +60,10 @@ export function createEnginePorts(run: TurnRun, { provider, info }: { provider: 
 }
 
 /** Ends a failed attempt with its ledger row, and opens the next, whose number it gives. */
-async function endFailedAttempt({ turn, deps: { log, countTokens, worker }, progress }: TurnRun, call: Call): Promise<number> {
+async function endFailedAttempt(
+  { turn, deps: { log, countTokens, worker }, progress }: TurnRun,
+  call: Call,
+): Promise<number> {
   const account = await accountOf(call, modelOf(turn), countTokens);
   return log.transact(async (tx, append) => {
     const at = await lockTurn(tx, turn);

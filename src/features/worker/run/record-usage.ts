@@ -19,10 +19,25 @@ type CallFacts = { attempt: number; requestId: string | null; durationMs: number
 /** A call of a model for a turn, and what it used. */
 type Usage = { subject: UsageSubject; call: CallFacts; account: CallAccount };
 
-/** Writes the one ledger row of a call and raises the sums that hang on it, at the time of the transaction. Returns the event that tells readers. */
-export async function recordUsage(tx: Transaction, at: Date, { subject, call, account }: Usage): Promise<{ event: EventBody; totals: TotalsRecord }> {
+/**
+ * Writes the one ledger row of a call and raises the sums that hang on it, at the time of the transaction. Returns the
+ * event that tells readers.
+ */
+export async function recordUsage(
+  tx: Transaction,
+  at: Date,
+  { subject, call, account }: Usage,
+): Promise<{ event: EventBody; totals: TotalsRecord }> {
   const { ownerId: userId, ...on } = subject;
   const { attempt, requestId, durationMs: responseTimeMs } = call;
-  const booked = await bookCall(tx, at, { userId, attempt, kind: 'CHAT', requestId, responseTimeMs, ...on, ...account });
+  const booked = await bookCall(tx, at, {
+    userId,
+    attempt,
+    kind: 'CHAT',
+    requestId,
+    responseTimeMs,
+    ...on,
+    ...account,
+  });
   return { event: usageEvent(booked), totals: booked.turnTotals };
 }

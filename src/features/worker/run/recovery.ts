@@ -34,18 +34,25 @@ export type RecoveredState = {
 export const emptyRecovery: RecoveredState = { finished: [], shown: [], calls: [], steering: [], spent: 0 };
 
 /**
- * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody ended. The account
- * of a crashed call is an estimate from what it had said; where no request had been sent there is none.
+ * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody
+ * ended. The account of a crashed call is an estimate from what it had said; where no request had been sent there is
+ * none.
  */
 export async function recover(turn: ClaimedTurn, { log, database, countTokens }: Deps): Promise<RecoveredState> {
   const events = await readAll(log, turn);
   const abandoned = await findAbandoned(database.prisma, turn.id, turn.attempt);
   for (const { number, requestedAt, inputTokens } of abandoned) {
     const generated = events.map(({ body }) => (isDelta(body) && body.attempt === number ? body.text : '')).join('');
-    const account = requestedAt && (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
+    const account =
+      requestedAt &&
+      (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
     await log.transact(async (tx, append) => {
       const at = await lockTurn(tx, turn);
-      const ended = await endAttempt(tx, turn.id, number, { outcome: 'CRASHED', keptCharacters: 0, progress: turn.progress });
+      const ended = await endAttempt(tx, turn.id, number, {
+        outcome: 'CRASHED',
+        keptCharacters: 0,
+        progress: turn.progress,
+      });
       if (!ended || !account) return;
       const { event } = await recordUsage(tx, at, {
         subject: usageSubjectOf(turn),
@@ -80,7 +87,8 @@ async function closeUnfinished(log: EventLog, turn: ClaimedTurn, calls: ToolCall
 }
 
 /** The answer of a turn as readers have it now. */
-export const readAnswer = async (log: EventLog, turn: ClaimedTurn): Promise<readonly ViewPart[]> => answerIn(await readAll(log, turn), turn);
+export const readAnswer = async (log: EventLog, turn: ClaimedTurn): Promise<readonly ViewPart[]> =>
+  answerIn(await readAll(log, turn), turn);
 
 const answerIn = (events: readonly LogEvent[], { messageId }: ClaimedTurn): readonly ViewPart[] =>
   foldAll(events.map(({ body }) => body)).messages[messageId] ?? [];
@@ -96,8 +104,8 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
 }
 
 /**
- * Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's by now. Returns the
- * time of the transaction, by the clock of the database.
+ * Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's
+ * by now. Returns the time of the transaction, by the clock of the database.
  */
 export async function lockTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
   const { at } = await lockConversationRow(tx, turn.conversationId);

@@ -15,7 +15,10 @@ import { type Settled, settle } from './settle.ts';
 import { modelOf, type TurnRun } from './turn-run.ts';
 import { usageSubjectOf } from './usage-subject.ts';
 
-/** An end that cannot be stored would not be stored by another worker either: the turn fails, with what readers have of it. */
+/**
+ * An end that cannot be stored would not be stored by another worker either: the turn fails, with what readers have of
+ * it.
+ */
 export async function settleOrFail(end: TurnEnd, run: TurnRun): Promise<{ end: TurnEnd; settled: Settled }> {
   const { turn, deps, signal } = run;
   try {
@@ -39,11 +42,17 @@ async function settleEnd(end: TurnEnd, { turn, deps, progress }: TurnRun, countT
   const calls = hasCalls ? await throughOutage(() => listCalls(deps.database, turn.id)) : [];
   const tokenCount = hasCalls ? await countTokens(countedText(toModelMessages(end.parts, calls))) : null;
   const facts = { subject: usageSubjectOf(turn), fence: turn.fence, attempt, hasCalls, tokenCount, account, summarise };
-  return settleWithRetry(turn, deps.database, () => settle(deps.log, { ...facts, end, titles: deps.titles.isAutomatic }));
+  return settleWithRetry(turn, deps.database, () =>
+    settle(deps.log, { ...facts, end, titles: deps.titles.isAutomatic }),
+  );
 }
 
 /** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
-const settleWithRetry = ({ id, fence }: ClaimedTurn, database: Database, work: () => Promise<Settled>): Promise<Settled> =>
+const settleWithRetry = (
+  { id, fence }: ClaimedTurn,
+  database: Database,
+  work: () => Promise<Settled>,
+): Promise<Settled> =>
   throughOutage(async (tries) => {
     try {
       return await work();
@@ -67,12 +76,18 @@ export async function handOver({ turn, deps: { log, countTokens }, progress }: T
       providerResponseId: call?.responseId ?? null,
     });
     if (ended && account)
-      await append(turn.conversationId, turn.id, [(await recordUsage(tx, at, { subject: usageSubjectOf(turn), call, account })).event]);
+      await append(turn.conversationId, turn.id, [
+        (await recordUsage(tx, at, { subject: usageSubjectOf(turn), call, account })).event,
+      ]);
   });
 }
 
 /** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
-export const turnLogFields = ({ provider, model }: ClaimedTurn, { status, finishReason, call, error }: TurnEnd, durationMs: number) => ({
+export const turnLogFields = (
+  { provider, model }: ClaimedTurn,
+  { status, finishReason, call, error }: TurnEnd,
+  durationMs: number,
+) => ({
   status,
   finishReason,
   provider,

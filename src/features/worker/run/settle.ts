@@ -36,15 +36,19 @@ export type Settlement = {
 export type Settled = { unblocks: boolean; asksTitle: boolean; asksSummary: boolean };
 
 /**
- * Ends a turn in one transaction: the message, the ledger row, the sums, the attempt, the status and the one terminal event, or nothing
- * of it. A worker that lost the turn is refused. Says whether another turn waited for this one, and whether a title is to be made.
+ * Ends a turn in one transaction: the message, the ledger row, the sums, the attempt, the status and the one terminal
+ * event, or nothing of it. A worker that lost the turn is refused. Says whether another turn waited for this one, and
+ * whether a title is to be made.
  */
 export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> =>
   log.transact(async (tx, append) => {
     const { subject, account } = settlement;
     const { turnId, conversationId, messageId } = subject;
     // What does not need the answer of what is before it does not wait for it.
-    const [{ at, titleSource }, moved] = await Promise.all([lockConversationRow(tx, conversationId), finishTurn(tx, movement(settlement))]);
+    const [{ at, titleSource }, moved] = await Promise.all([
+      lockConversationRow(tx, conversationId),
+      finishTurn(tx, movement(settlement)),
+    ]);
     if (!moved) throw new FencedError();
     const end = { ...settlement.end, finishReason: moved.finishReason };
     const closed = settlement.hasCalls ? await closeOpen(tx, turnId, end.parts) : [];
@@ -54,15 +58,31 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
       ...completion(end, account),
       ...wholeOf(settlement, totals),
     });
-    const events: EventBody[] = [...closed, { type: 'message-completed', messageId, finishReason: end.finishReason, ...text }];
+    const events: EventBody[] = [
+      ...closed,
+      { type: 'message-completed', messageId, finishReason: end.finishReason, ...text },
+    ];
     if (booked) events.push(booked.event);
     events.push(...moved.unread.map((id): EventBody => ({ type: 'turn-steered', messageId: id, consumed: false })));
-    append.last(conversationId, turnId, [...events, finishedEvent(turnId, { ...end, status: moved.status }, totals)], turnId);
+    append.last(
+      conversationId,
+      turnId,
+      [...events, finishedEvent(turnId, { ...end, status: moved.status }, totals)],
+      turnId,
+    );
     return { unblocks: moved.unblocks, ...askBeside(tx, settlement, moved, titleSource) };
   });
 
-/** What a model is asked for beside, now that the turn has ended: a name for a conversation that has none, and what stands for its beginning. */
-function askBeside(tx: Transaction, { subject, titles, summarise }: Settlement, { status }: Pick<Finished, 'status'>, titleSource: string | null) {
+/**
+ * What a model is asked for beside, now that the turn has ended: a name for a conversation that has none, and what
+ * stands for its beginning.
+ */
+function askBeside(
+  tx: Transaction,
+  { subject, titles, summarise }: Settlement,
+  { status }: Pick<Finished, 'status'>,
+  titleSource: string | null,
+) {
   const asksTitle = titles && status === 'COMPLETED' && titleSource === 'FALLBACK';
   const asksSummary = summarise !== null;
   if (asksTitle) requestSide(tx, 'TITLE', subject.conversationId);
@@ -98,7 +118,12 @@ const movement = ({ subject, fence, attempt, end: { status, finishReason, error,
   status,
   finishReason,
   error: error && toRecord(error),
-  attempt: { number: attempt, outcome: attemptOutcome[status], called: call !== null, providerResponseId: call?.responseId ?? null },
+  attempt: {
+    number: attempt,
+    outcome: attemptOutcome[status],
+    called: call !== null,
+    providerResponseId: call?.responseId ?? null,
+  },
   firstToken: call?.firstTokenMs == null ? null : { attempt: call.attempt, ms: call.firstTokenMs },
 });
 

@@ -30,7 +30,8 @@ export async function runTurnJob(turn: ClaimedTurn, deps: TurnJobDeps, signal: A
     'colloquy.turn.attempt': attempt,
     'colloquy.turn.recovering': recovering,
   };
-  const span = beginSpan('turn', 'internal', facts, { isRoot: true }); // of no request, also where one has just admitted it
+  // Of no request, also where one has just admitted it.
+  const span = beginSpan('turn', 'internal', facts, { isRoot: true });
   reportPoint(turnId, 'claimed');
   if (recovering) logger.warn('turn taken over: the worker before was lost or drained');
   try {
@@ -90,7 +91,8 @@ async function runEngine(run: TurnRun): Promise<TurnEnd | null> {
   }
 }
 
-const runningTools = ({ calls }: RecoveredState): string[] => calls.filter(({ status }) => status === 'RUNNING').map(({ toolName }) => toolName);
+const runningTools = ({ calls }: RecoveredState): string[] =>
+  calls.filter(({ status }) => status === 'RUNNING').map(({ toolName }) => toolName);
 
 /** The model may have left the configuration since the turn was admitted. */
 function findProvider(turn: ClaimedTurn, { providerOf }: TurnJobDeps) {

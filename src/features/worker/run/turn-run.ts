@@ -31,7 +31,10 @@ export type TurnJobDeps = {
   logger: Logger;
   clock: Clock;
   worker: string;
-  providerOf: (turn: Pick<ClaimedTurn, 'id' | 'conversationId' | 'provider' | 'model'>) => { provider: ModelProvider; info: ModelInfo };
+  providerOf: (turn: Pick<ClaimedTurn, 'id' | 'conversationId' | 'provider' | 'model'>) => {
+    provider: ModelProvider;
+    info: ModelInfo;
+  };
   countTokens: (text: string) => Promise<number>;
   maxRetries: number;
   limits: ContextLimits;

@@ -3,7 +3,9 @@ import { isDelta } from '../../../contracts/turn-event.ts';
 import type { EventLog, Pace, Writer } from '../../../events/index.ts';
 import { type Deferred, defer } from '../../../kernel/async.ts';
 
-/** UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory. */
+/**
+ * UTF-16 units that may wait to be stored before the model is read on: a slow database slows the model, not the memory.
+ */
 const maxWaiting = 256 * 1024;
 /** UTF-16 units that need not gather more: by the unit they cost as little as more of them would. */
 const plenty = 1_024;
@@ -11,8 +13,8 @@ const plenty = 1_024;
 type SinkDeps = { log: Pick<EventLog, 'append'>; pace: Pick<Pace, 'gather' | 'at'>; onFault: (error: unknown) => void };
 
 /**
- * The way of one turn's events into the log: in order, without waiting for each, with a bound on what waits. Who emits is asked to wait before
- * it reads on: where the database is slow, and where the process has more to do than it can.
+ * The way of one turn's events into the log: in order, without waiting for each, with a bound on what waits. Who emits
+ * is asked to wait before it reads on: where the database is slow, and where the process has more to do than it can.
  */
 export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps) {
   let waiting = 0;
@@ -27,7 +29,8 @@ export function createTurnSink(writer: Writer, { log, pace, onFault }: SinkDeps)
   }
 
   const intervalOf = createInterval();
-  const sizeOf = (bodies: readonly EventBody[]) => bodies.reduce((sum, body) => sum + (isDelta(body) ? body.text.length : 0) + 100, 0);
+  const sizeOf = (bodies: readonly EventBody[]) =>
+    bodies.reduce((sum, body) => sum + (isDelta(body) ? body.text.length : 0) + 100, 0);
 
   return {
     async emit(bodies: readonly EventBody[], words = 1): Promise<void> {

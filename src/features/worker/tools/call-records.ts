@@ -8,7 +8,15 @@ import { sha256 } from '../../../kernel/text.ts';
 import type { Transaction } from '../../../platform/db.ts';
 import { throughOutage } from '../../../platform/db-errors.ts';
 import { updateParts } from '../../messages/index.ts';
-import { endCall, insertApprovals, insertCall, listCalls, listDue, startCall, updateResolved } from '../../tools/index.ts';
+import {
+  endCall,
+  insertApprovals,
+  insertCall,
+  listCalls,
+  listDue,
+  startCall,
+  updateResolved,
+} from '../../tools/index.ts';
 import { nextAttempt, parkTurn } from '../../turns/index.ts';
 import { accountOf } from '../../usage/index.ts';
 import { endAttempt, insertAttempt } from '../attempt-store.ts';
@@ -24,7 +32,10 @@ type Held = { tx: Transaction; append: Append; at: Date; emit: (bodies: readonly
 type CallIds = { id: string; number: number };
 type NewCall = { partIndex: number } & Omit<Parameters<typeof insertCall>[1], 'turnId' | 'messageId'>;
 
-/** The calls of one turn as they are stored: each change is one transaction that holds the turn, with the event that tells of it. */
+/**
+ * The calls of one turn as they are stored: each change is one transaction that holds the turn, with the event that
+ * tells of it.
+ */
 export class CallRecords {
   private readonly run: TurnRun;
   private readonly flushed: () => Promise<void>;
@@ -47,12 +58,17 @@ export class CallRecords {
     });
   }
 
-  /** Ends the attempt that asked for these calls, and begins the one that goes on with their results. Gives its number. */
+  /**
+   * Ends the attempt that asked for these calls, and begins the one that goes on with their results. Gives its number.
+   */
   async commit(call: Call, parts: readonly MessagePart[], calls: readonly ResolvedCall[]): Promise<number> {
     const { turn, deps, progress } = this.run;
     const account = await accountOf(call, modelOf(turn), deps.countTokens);
     const attempt = await this.record(async ({ tx, emit, at }) => {
-      const ended = await endAttempt(tx, turn.id, call.attempt, { outcome: 'COMPLETED', providerResponseId: call.responseId });
+      const ended = await endAttempt(tx, turn.id, call.attempt, {
+        outcome: 'COMPLETED',
+        providerResponseId: call.responseId,
+      });
       if (!ended) return call.attempt + 1; // an earlier try had gone through unheard
       const { event } = await recordUsage(tx, at, { subject: usageSubjectOf(turn), call, account });
       await updateResolved(tx, calls);
@@ -60,8 +76,14 @@ export class CallRecords {
       const approvalIds = await insertApprovals(tx, approvalsOf(turn, calls), deps.tools.approvalMs);
       const next = await nextAttempt(tx, turn.id);
       await insertAttempt(tx, { turnId: turn.id, number: next, worker: deps.worker });
-      const over = calls.filter(({ outcome }) => outcome).map(({ id, number, resultIndex }) => this.finished({ id, number }, resultIndex));
-      await emit([event, ...over, ...approvalIds.map((approvalId) => ({ type: 'approval-requested', approvalId }) as const)]);
+      const over = calls
+        .filter(({ outcome }) => outcome)
+        .map(({ id, number, resultIndex }) => this.finished({ id, number }, resultIndex));
+      await emit([
+        event,
+        ...over,
+        ...approvalIds.map((approvalId) => ({ type: 'approval-requested', approvalId }) as const),
+      ]);
       return next;
     });
     progress.beginAttempt(attempt);
@@ -93,13 +115,17 @@ export class CallRecords {
     return this.record(({ tx, append }) => takeSteering(tx, append, { conversationId, turnId, at }));
   }
 
-  /** Lets the turn wait for decisions and clients, where any are due: null. Else its calls, of which some can be made. */
+  /**
+   * Lets the turn wait for decisions and clients, where any are due: null. Else its calls, of which some can be made.
+   */
   wait(): Promise<ToolCallRecord[] | null> {
     const { turn, progress } = this.run;
     const { id: turnId } = turn;
     return this.record(async ({ tx, emit }) => {
       const due = await listDue(tx, turnId);
-      const approvalIds = due.flatMap(({ status, approvalId }) => (status === 'PENDING_APPROVAL' && approvalId ? [approvalId] : []));
+      const approvalIds = due.flatMap(({ status, approvalId }) =>
+        status === 'PENDING_APPROVAL' && approvalId ? [approvalId] : [],
+      );
       const toolCallIds = due.filter(({ status }) => status === 'PENDING_CLIENT').map(({ id }) => id);
       // What was allowed meanwhile is made first, however long a client may take.
       const isReady = approvalIds.length === 0 && due.some(({ status }) => status === 'READY');
@@ -135,5 +161,7 @@ export class CallRecords {
 
 const approvalsOf = ({ conversationId, ownerId }: ClaimedTurn, calls: readonly ResolvedCall[]) =>
   calls.flatMap(({ id, approval, arguments: given }) =>
-    approval ? [{ toolCallId: id, conversationId, ownerId, ...approval, argumentsSha256: sha256(stableStringify(given)) }] : [],
+    approval
+      ? [{ toolCallId: id, conversationId, ownerId, ...approval, argumentsSha256: sha256(stableStringify(given)) }]
+      : [],
   );

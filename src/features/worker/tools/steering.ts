@@ -8,17 +8,22 @@ import { listSteered, listSteering, markSteered, settleQueued } from '../../turn
 type SteeringPosition = { conversationId: string; turnId: string; at: number };
 
 /**
- * Takes what waits for this very turn into it: the messages stay, their own turns end before they have begun, and what would have answered them
- * is not part of the conversation.
+ * Takes what waits for this very turn into it: the messages stay, their own turns end before they have begun, and what
+ * would have answered them is not part of the conversation.
  */
-export async function takeSteering(tx: Tx, append: Append, { conversationId, turnId, at }: SteeringPosition): Promise<Steering[]> {
+export async function takeSteering(
+  tx: Tx,
+  append: Append,
+  { conversationId, turnId, at }: SteeringPosition,
+): Promise<Steering[]> {
   const waiting = await listSteering(tx, conversationId, turnId);
   if (waiting.length === 0) return listSteered(tx, [turnId]);
   for (const { id, messageId } of waiting) {
     const events: EventBody[] = [];
     for (const answerId of await supersedeAnswers(tx, conversationId, id)) {
       events.push({ type: 'message-updated', messageId: answerId, changed: ['status'] });
-      if (await passOver(tx, conversationId, answerId, messageId)) events.push({ type: 'branch-selected', leafId: messageId });
+      if (await passOver(tx, conversationId, answerId, messageId))
+        events.push({ type: 'branch-selected', leafId: messageId });
     }
     await append(conversationId, id, events);
   }

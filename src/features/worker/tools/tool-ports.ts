@@ -5,7 +5,10 @@ import { specOf } from '../../tools/index.ts';
 import type { TurnRun } from '../run/turn-run.ts';
 import { CallRecords } from './call-records.ts';
 
-/** The tools of one turn: each change of a call is one transaction, with the event that tells of it. `flushed` resolves when all before is stored. */
+/**
+ * The tools of one turn: each change of a call is one transaction, with the event that tells of it. `flushed` resolves
+ * when all before is stored.
+ */
 export function createToolPorts(run: TurnRun, info: ModelInfo, flushed: () => Promise<void>): ToolPorts {
   const { turn, deps, logger } = run;
   const { registry, limits, json, lookUp } = deps.tools;
@@ -35,7 +38,11 @@ export function createToolPorts(run: TurnRun, info: ModelInfo, flushed: () => Pr
 }
 
 /** Runs a tool within a span of the trace. */
-async function inSpan<T>(turnId: string, { toolName, callId }: { toolName: string; callId: string }, work: () => Promise<T>): Promise<T> {
+async function inSpan<T>(
+  turnId: string,
+  { toolName, callId }: { toolName: string; callId: string },
+  work: () => Promise<T>,
+): Promise<T> {
   const span = beginSpan(`execute_tool ${toolName}`, 'internal', {
     'gen_ai.operation.name': 'execute_tool',
     'gen_ai.tool.name': toolName,

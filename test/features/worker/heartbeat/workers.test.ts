@@ -1,5 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { createHeartbeat, deleteStaleWorkers, type Heartbeat, readWorkers } from '../../../../src/features/worker/index.ts';
+import {
+  createHeartbeat,
+  deleteStaleWorkers,
+  type Heartbeat,
+  readWorkers,
+} from '../../../../src/features/worker/index.ts';
 import type { Database } from '../../../../src/platform/db.ts';
 import { type Bare, createBare } from '../../../kit/bare.ts';
 import { describeStorages } from '../../../kit/databases.ts';
@@ -29,10 +34,10 @@ describeStorages('the register of workers', (storage) => {
          extract(epoch FROM now() - heartbeat_at)::float8 AS silence FROM worker ORDER BY id`,
     );
   const silence = (id: string, interval: string) =>
-    database.query('UPDATE worker SET heartbeat_at = heartbeat_at - $2::interval, started_at = started_at - $2::interval WHERE id = $1', [
-      id,
-      interval,
-    ]);
+    database.query(
+      'UPDATE worker SET heartbeat_at = heartbeat_at - $2::interval, started_at = started_at - $2::interval WHERE id = $1',
+      [id, interval],
+    );
 
   /** A worker that says so every 20 ms, what it logs, and a place to put another database between. */
   function workerOf(id: string) {
@@ -71,7 +76,9 @@ describeStorages('the register of workers', (storage) => {
   });
 
   it('counts one that was lost as away when three heartbeats are missing, and still says when it was heard of', async () => {
-    await database.query("INSERT INTO worker VALUES ('lost', 'a host', 7, 100, now() - interval '1 hour', now() - interval '14 seconds')");
+    await database.query(
+      "INSERT INTO worker VALUES ('lost', 'a host', 7, 100, now() - interval '1 hour', now() - interval '14 seconds')",
+    );
     expect((await readWorkers(database)).running).toBe(1);
     await silence('lost', '2 seconds');
     const { running, lastHeartbeatAt } = await readWorkers(database);
