@@ -200,7 +200,7 @@ builder.subscriptionFields((t) => ({
     description:
       'Plays a turn that has ended once more, at the pace at which it happened: for demonstrations, support and ' +
       `tests of a page. No pause is longer than ${longestGapMs / 1_000} seconds. Text that was taken back is left ` +
-      +'out, and objects are as they are now. Completes after the TurnFinishedEvent.',
+      'out, and objects are as they are now. Completes after the TurnFinishedEvent.',
     args: {
       turnId: t.arg.id({ required: true, description: 'Global id of the turn.' }),
       speed: t.arg.float({ defaultValue: 1, description: `How many times faster: ${minSpeed} to ${maxSpeed}.` }),

@@ -14,8 +14,8 @@ import type { AdmissionDeps } from './deps.ts';
 import type { AdmissionTransaction, Admitted } from './once.ts';
 
 /**
- * What takes the processor's time of a message and needs no lock: the tokens of what was read, once its format was
- * found usable.
+ * The part of an admission that takes processor time and needs no lock: it checks the requested format of the answer,
+ * and counts the tokens of the message.
  */
 export async function prepareMessage(
   { json, countTokens }: Pick<AdmissionDeps, 'json' | 'countTokens'>,
@@ -26,7 +26,7 @@ export async function prepareMessage(
   return countTokens(countable(read));
 }
 
-/** Turns that may wait in one conversation. */
+/** The largest number of unfinished turns that a new turn of a conversation may have before it. */
 const maxWaiting = 100;
 
 export type NewTurn = {
@@ -34,20 +34,24 @@ export type NewTurn = {
   info: ModelInfo;
   generation: Generation;
   /**
-   * The message that the new ones follow; null where they begin the conversation, or a branch beside its first message.
+   * The message that the new messages follow. Null: they are the first of the conversation, or begin a branch beside
+   * its first message.
    */
   parentMessageId: string | null;
-  /** What the user says; null where `parentMessageId` is the question already. */
+  /** The new message of the user; null where `parentMessageId` is the question to answer. */
   question: { parts: MessagePart[]; tokenCount: number } | null;
-  /** Whether a model answers. Where it does not, the turn is over when it is admitted. */
+  /** Whether a model answers, by default true. A turn without an answer ends in the transaction that admits it. */
   isAnswered?: boolean;
-  /** The turn that may read the question while it runs. */
+  /** The running turn that may read the question before its next step. */
   steers?: string | null;
-  /** What the admission itself changed, told before the turn. */
+  /** Events of what the admission changed besides the new messages; they come before the events of the turn. */
   events?: EventBody[];
 };
 
-/** Writes the messages of a turn, its answer still empty, and the turn, under the lock of the conversation. */
+/**
+ * Writes the new messages, with an empty answer, and the turn. The caller holds the lock of the conversation, or
+ * creates the conversation in the same transaction.
+ */
 export async function admitTurn(
   { tx, append, name, claim }: AdmissionTransaction,
   conversation: LockedConversation,
@@ -118,10 +122,13 @@ const toUserMessage = ({ parts, tokenCount }: NonNullable<NewTurn['question']>):
   parts,
 });
 
-/** Begun with the question, so that whatever is said next already has something to follow. */
+/**
+ * The empty answer. It is written together with the question, so that a message that is sent before the answer exists
+ * already has a parent.
+ */
 const unanswered = ({ id }: ModelInfo): NewMessage => ({ role: 'ASSISTANT', status: 'PENDING', parts: [], model: id });
 
-/** A conversation that nobody named is called by its first message. */
+/** The first message becomes the title of a conversation that the user has not named; null: the title stays. */
 const titleOf = ({ titleSource }: LockedConversation, { parentMessageId, question }: NewTurn): string | null =>
   titleSource === 'FALLBACK' && parentMessageId === null && question
     ? titleFrom(contentOf(question.parts) ?? '…')
@@ -134,7 +141,10 @@ export function takesMessages(conversation: LockedConversation): LockedConversat
   throw new ConflictError(`This conversation ${why}.`);
 }
 
-/** What no cut could make fit is better said before it is stored; the rest is found when the prompt is made. */
+/**
+ * Refuses a message that does not fit the window of the model even alone, because leaving out older messages cannot
+ * help. Whether it fits together with system prompt and tools is only known when the context is built.
+ */
 export function refuseTooLong(
   tokens: number,
   request: { info: ModelInfo; generation: Generation },

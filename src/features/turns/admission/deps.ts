@@ -9,21 +9,21 @@ import type { Rates } from '../../quotas/index.ts';
 import type { ToolRegistry } from '../../tools/index.ts';
 import type { LocalWorker } from '../ports.ts';
 
-/** What admissions need. */
+/** What an admission uses. */
 export type AdmissionDeps = {
   database: Pick<Database, 'query'>;
   log: EventLog;
   bus: Pick<Bus, 'signal'>;
-  /** The worker of this process, where it has one. */
+  /** The worker of this process; null where it has none. */
   worker: LocalWorker | null;
   conversations: Pick<ConversationService, 'check' | 'createIn'>;
-  /** The model as this viewer may use it. */
+  /** Finds a model that this viewer may use; throws a refusal where there is none. */
   findModel: (viewer: Viewer, wanted: { model?: string | null; provider?: string | null }) => ModelInfo;
   rates: Pick<Rates, 'turn' | 'refundTurn'>;
   countTokens: (text: string) => Promise<number>;
   maxMessageChars: number;
   limits: ContextLimits;
   tools: ToolRegistry;
-  /** Compiles the schemas of answers. */
+  /** Compiles the JSON Schemas of structured answers. */
   json: JsonChecker;
 };

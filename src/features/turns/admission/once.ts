@@ -13,22 +13,22 @@ export type Admitted = {
   turnId: string;
   conversationId: string;
   messageId: string | null;
-  /** Position in the log before the first event of the turn. */
+  /** The head of the log before the first event of the turn. */
   logStart: number;
   /** The epoch of that log. */
   epoch: number;
   /** Whether an earlier request with this key made the turn. */
   deduplicated: boolean;
-  /** The turn that was asked to stop for this one, whose worker is yet to be told. */
+  /** The running turn that this admission has asked to stop; its worker is notified after the commit. */
   stopping?: string | null;
 };
 
-/** The name of a request: its key, and what tells it from another with the same key. */
+/** Identifies a request: its idempotency key, and the hash that distinguishes it from another request with that key. */
 type RequestName = { viewer: Viewer; key: string; hash: string };
 
 /**
- * A transaction that admits a turn, for a request of this name. A worker of this process may claim the turn with the
- * commit.
+ * A transaction that admits a turn for this request. Where `claim` is given, it claims the turn for the worker of this
+ * process together with the commit.
  */
 export type AdmissionTransaction = { tx: Transaction; append: Append; name: RequestName; claim: ClaimOnCommit | null };
 
@@ -36,8 +36,8 @@ export type AdmissionTransaction = { tx: Transaction; append: Append; name: Requ
 export type AdmissionRequest<T = unknown> = {
   name: RequestName;
   /**
-   * What takes the processor's time and no lock, such as the counting of tokens. It comes behind the rate: a request
-   * that is refused for that, or is a repeat, costs next to nothing.
+   * Work that takes processor time and no lock, such as counting tokens. It runs after the rate is checked, so that a
+   * repeat, and a request over the rate, cost next to nothing.
    */
   prepare(): Promise<T>;
   admit(transaction: AdmissionTransaction, prepared: T): Promise<Admitted>;
@@ -46,8 +46,9 @@ export type AdmissionRequest<T = unknown> = {
 const points = channel('colloquy.turn');
 
 /**
- * Admits a turn once a key, and has it run: by a worker of this process with the same commit where it has room, else by
- * whoever looks first.
+ * Admits at most one turn per user and idempotency key, and makes sure that it runs. Where the worker of this process
+ * gives a reservation, it claims the turn with the admitting commit. Otherwise workers are notified, and one of them
+ * claims it.
  */
 export async function admitOnce<T>(deps: AdmissionDeps, request: AdmissionRequest<T>): Promise<Admitted> {
   const { admitted, isClaimed } = await admitOrRepeat(deps, request);
@@ -57,11 +58,14 @@ export async function admitOnce<T>(deps: AdmissionDeps, request: AdmissionReques
 }
 
 /**
- * A repeat is found first: it is answered, and counts for nothing. Then one transaction that the database lets through
- * once a key. It begins with a lock, or with a new conversation, which would be the lock were the rest not: its
- * messages are refused without their turn, and that without them. Whatever it fails for, the key decides first: what
- * the earlier request did may be what this one is refused for, and a commit whose answer was lost has admitted the turn
- * all the same.
+ * Admits the turn, or returns the turn that an earlier request with the same key has admitted.
+ *
+ * The key is looked up first, so that a repeat neither counts against the rate nor writes anything. Then one
+ * transaction admits the turn. The unique index on user and key lets only one of several concurrent requests commit.
+ *
+ * When the transaction fails, for whatever reason, the key is looked up again, because there may be a turn all the
+ * same: an earlier request may have changed what this one was refused for, and a commit may have succeeded although its
+ * acknowledgement was lost. In that case this request is a repeat, and its rate is refunded.
  */
 async function admitOrRepeat<T>(
   deps: AdmissionDeps,
@@ -85,11 +89,16 @@ async function admitOrRepeat<T>(
 async function admitAndClaim<T>({ log, worker }: AdmissionDeps, { name, admit }: AdmissionRequest<T>, prepared: T) {
   const claim = worker?.reserve() ?? null;
   try {
+    // Eager: the statements up to the first awaited result are sent together with BEGIN, which saves a round trip. If
+    // the server refused BEGIN, each would take effect by itself. That is harmless: the first is a lock, or inserts a
+    // conversation, which would stay empty, because its messages and its turn reference each other and are refused
+    // alone. If the connection is lost before BEGIN is acknowledged, all is run again, and the unique index refuses a
+    // second turn.
     const admitted = await log.transact((tx, append) => admit({ tx, append, name, claim }, prepared), { eager: true });
     if (points.hasSubscribers) points.publish({ turnId: admitted.turnId, point: 'admitted' satisfies TurnPoint });
     return { admitted, isClaimed: claim?.isClaimed ?? false };
   } finally {
-    claim?.release(); // a commit whose answer was lost may have claimed the turn
+    claim?.release(); // also after an error: the commit may have claimed the turn although its acknowledgement was lost
   }
 }
 

@@ -16,10 +16,7 @@ import type { AdmissionRequest, AdmissionTransaction, Admitted } from './once.ts
 
 export type RetryTurn = { turn: Turn; givenId: string; idempotencyKey: string };
 
-/**
- * Answers again what a failed or stopped turn did not: a new turn for the same message, whose answer takes the old
- * one's place.
- */
+/** Retries a failed or stopped turn: a new turn answers the same message, and its answer replaces the old one. */
 export function retryRequest(deps: AdmissionDeps, viewer: Viewer, request: RetryTurn): AdmissionRequest {
   const key = parseKey(request.idempotencyKey, 'idempotencyKey');
   const hash = sha256(stableStringify({ retry: request.turn.id }));

@@ -26,16 +26,16 @@ import { admitTurn, prepareMessage, refuseTooLong, takesMessages } from './admit
 import type { AdmissionDeps } from './deps.ts';
 import type { AdmissionRequest, AdmissionTransaction, Admitted } from './once.ts';
 
-/** A message that somebody wants otherwise: with the id as the caller gave it, for the refusal. */
+/** The message to edit or to answer again. `givenId` is its id as the caller sent it, for refusals. */
 type Target = { messageId: string; givenId: string; conversationId: string };
 export type Regenerate = { target: Target; idempotencyKey: string; generation: GenerationRequest };
 export type EditMessage = Regenerate & {
   content: Content;
-  /** Whether a model answers the new text. */
+  /** Whether a model answers the new text. If not, the turn ends in the transaction that admits it. */
   rerun: boolean;
 };
 
-/** Answers a question once more, beside the answers that it has. */
+/** Answers a question again, as a sibling of the answers that it has. */
 export function regenerateRequest(deps: AdmissionDeps, viewer: Viewer, request: Regenerate): AdmissionRequest {
   const key = parseKey(request.idempotencyKey);
   const wanted = readFormat(request.generation);
@@ -68,7 +68,7 @@ async function admitRegenerate(
   });
 }
 
-/** Says something else in place of a message of the user, beside it. */
+/** Writes a new version of a user's message, as a sibling of the old one, which stays on its own branch. */
 export function editRequest(deps: AdmissionDeps, viewer: Viewer, request: EditMessage): AdmissionRequest<number> {
   const key = parseKey(request.idempotencyKey);
   const read = readContent(request.content, deps.maxMessageChars);
@@ -114,7 +114,7 @@ async function admitEdit(
   return admitTurn(transaction, conversation, turn);
 }
 
-/** A message of the user's, with its conversation locked. */
+/** Locks the viewer's conversation, and finds the message in it. If either is absent, the refusal is the same. */
 async function find(
   { tx, name }: AdmissionTransaction,
   { messageId, givenId, conversationId }: Target,
@@ -126,7 +126,7 @@ async function find(
   return [takesMessages(conversation), message];
 }
 
-/** The message that is answered anew: the one before an answer, or the question itself. */
+/** The question to answer again: of an answer the message that it answers, of a user's message this message itself. */
 function questionOf({ id, role, questionId, status }: TreeMessage): string {
   if (role === 'USER') return id;
   if (role !== 'ASSISTANT' || questionId === null)

@@ -29,20 +29,20 @@ import type { AdmissionRequest, AdmissionTransaction, Admitted } from './once.ts
 import { applyBusyPolicy, type WhenBusy } from './when-busy.ts';
 
 export type SendMessage = {
-  /** An existing conversation (with the id as the caller gave it, for the refusal) or a new one. */
+  /** An existing conversation (`givenId` is its id as the caller sent it, for refusals) or a new one. */
   conversation: { id: string; givenId: string } | { new: NewConversation };
   content: Content;
   idempotencyKey: string;
   generation: GenerationRequest;
-  /** The message that the caller takes for the last one; undefined where that does not matter. */
+  /** The last message as the caller knows it; the request is refused if another one is last. Undefined: no check. */
   parentId?: string;
-  /** What becomes of turns that are not done; undefined: the message waits for them. */
+  /** What happens to the unfinished turns of the conversation. Undefined: ENQUEUE, the message waits for them. */
   whenBusy?: WhenBusy;
-  /** The turn that is meant by STEER: refused where that does not run. */
+  /** With STEER, the turn that must be running; the request is refused if it is not. */
   steers?: string;
 };
 
-/** Writes the user's message and the turn that answers it. */
+/** Checks a message before any lock is taken; `admit` then writes it with the turn that answers it. */
 export function sendRequest(deps: AdmissionDeps, viewer: Viewer, request: SendMessage): AdmissionRequest<number> {
   const { conversations, maxMessageChars } = deps;
   const key = parseKey(request.idempotencyKey);
@@ -104,7 +104,7 @@ function check(conversations: Conversations, { conversation, parentId }: SendMes
   conversations.check(conversation.new);
 }
 
-/** Who answers what is not the last message any more would make a branch without knowing it. */
+/** Refuses a message whose parent is no longer the last one: it would begin a branch that the caller did not intend. */
 function refuseStaleParent({ activeLeafId }: LockedConversation, parentId: string | undefined): void {
   if (parentId !== undefined && parentId !== activeLeafId)
     throw new ConflictError(

@@ -9,23 +9,23 @@ import { settleQueued } from '../ending/settle-queued.ts';
 import { lockUnfinished, requestStop, type UnfinishedTurn } from '../store/turn-store.ts';
 
 const whenBusyPolicies = ['ENQUEUE', 'REJECT', 'INTERRUPT', 'ROLLBACK', 'STEER', 'MERGE'] as const;
-/** What becomes of the turns of a conversation that are not done when another message comes. */
+/** What happens to the unfinished turns of a conversation when another message is sent. */
 export type WhenBusy = (typeof whenBusyPolicies)[number];
 
 type Question = { parts: MessagePart[]; tokenCount: number };
 
-/** How a message is admitted after the others have been dealt with. */
+/** How the message is admitted after the policy was applied to the unfinished turns. */
 export type AdmissionPlan = {
   parentMessageId: string | null;
   question: Question;
   events: EventBody[];
-  /** A turn whose worker must be told to stop, once all this is committed. */
+  /** The running turn that was asked to stop; its worker must be notified after the commit. */
   stopping: string | null;
-  /** The turn that may read the message while it runs. */
+  /** The running turn that may read the message before its next step. */
   steers: string | null;
 };
 
-/** Does with the turns that are not done what the policy says, under the lock of the conversation. */
+/** Applies the policy to the unfinished turns. The caller holds the lock of the conversation. */
 export async function applyBusyPolicy(
   { tx, append }: { tx: Tx; append: Append },
   { id, activeLeafId }: LockedConversation,
@@ -44,7 +44,7 @@ export async function applyBusyPolicy(
   return policy === 'ROLLBACK' ? rollBack(busy) : interrupt(busy);
 }
 
-/** A conversation with turns that are not done, and how the message would be admitted without them. */
+/** A conversation with unfinished turns; `plan` is how the message would be admitted if there were none. */
 type Busy = {
   tx: Tx;
   append: Append;
@@ -56,7 +56,7 @@ type Busy = {
 const isWaiting = ({ status }: UnfinishedTurn): boolean => status === 'QUEUED';
 const idsOf = (turns: readonly UnfinishedTurn[]): string[] => turns.map(({ id }) => id);
 
-/** Asks the turn that runs to stop, where one does. Returns its id. */
+/** Asks the running turn to stop, and returns its id; null where none runs. One that waits for a person counts, too. */
 async function stopRunning({ tx, unfinished }: Busy, supersedes = false): Promise<string | null> {
   const running = unfinished.find((turn) => !isWaiting(turn));
   if (!running) return null;
@@ -64,22 +64,29 @@ async function stopRunning({ tx, unfinished }: Busy, supersedes = false): Promis
   return running.id;
 }
 
-/** What runs is stopped with what it has; what waits is not begun. Their messages stay, and the new turn reads them. */
+/**
+ * INTERRUPT: stops the running turn, which keeps the text that it has, and cancels the queued ones. Their messages
+ * stay, and the model of the new turn reads them.
+ */
 async function interrupt(busy: Busy): Promise<AdmissionPlan> {
   const { plan, unfinished } = busy;
   await settleQueued(busy, idsOf(unfinished.filter(isWaiting)));
   return { ...plan, stopping: await stopRunning(busy) };
 }
 
-/** As if nothing of what is not done had ever been asked: what was shown before it is shown again. */
+/**
+ * ROLLBACK: removes all unfinished turns with their messages. The new message follows the message that was the last one
+ * before them.
+ */
 async function rollBack(busy: Busy): Promise<AdmissionPlan> {
   const { parentMessageId, events } = await replace(busy, busy.unfinished);
   return { ...busy.plan, parentMessageId, events, stopping: await stopRunning(busy, true) };
 }
 
 /**
- * The messages that wait at the end of the queue, on the branch that is shown, and the new one become one. What
- * somebody asked for otherwise than by a message stays.
+ * MERGE: joins the new message with the messages of the last queued turns into one. Only the turns after the last one
+ * that must stay are joined: a turn stays if it is running, was not made by sending a message, or is on another branch
+ * than the one that is shown.
  */
 async function merge(busy: Busy): Promise<AdmissionPlan> {
   const { plan, unfinished } = busy;
@@ -90,21 +97,22 @@ async function merge(busy: Busy): Promise<AdmissionPlan> {
   const { parentMessageId, events, questions } = await replace(busy, waiting);
   const all = [...questions, plan.question];
   const parts = joinParts(all.map((each) => each.parts));
-  // One token for each empty line between them: an estimate, as every count of ours is.
+  // One token for each empty line between the texts: an estimate, like all token counts that are not the provider's.
   const tokenCount = all.reduce((sum, each) => sum + each.tokenCount + 1, -1);
   return { ...plan, parentMessageId, events, question: { parts, tokenCount } };
 }
 
-/** Those of the turns that are on the branch that is shown. */
+/** Returns those of the turns that have a message on the branch that is shown. */
 const shownOf = async (
   { tx, plan: { parentMessageId } }: Busy,
   turns: readonly UnfinishedTurn[],
 ): Promise<Set<string>> => (parentMessageId === null ? new Set() : turnsOnPath(tx, parentMessageId, idsOf(turns)));
 
 /**
- * Takes turns out of the conversation, with what was asked and answered in them and all that follows it, and says what
- * the next message follows then: what was shown before the first of them that is shown, or what is shown, where none of
- * them is.
+ * Removes turns from the conversation: their questions and answers, and all messages that follow these on any branch,
+ * become SUPERSEDED, and the queued turns end. Returns the parent for the next message: the leaf from before the first
+ * of these turns that is on the shown branch, else the present leaf; if that was removed, too, its nearest remaining
+ * ancestor.
  */
 async function replace(busy: Busy, turns: readonly UnfinishedTurn[]) {
   const { tx, conversationId, plan } = busy;
@@ -115,7 +123,7 @@ async function replace(busy: Busy, turns: readonly UnfinishedTurn[]) {
   const last = first?.leafBeforeId ?? plan.parentMessageId;
   const parentMessageId = last && (await nearestShown(tx, last));
   const events = gone.map(({ id }): EventBody => ({ type: 'message-updated', messageId: id, changed: ['status'] }));
-  // What somebody had taken back already is not asked again.
+  // `gone` has no messages that were superseded before, so a question that was removed earlier is not joined again.
   const questions = gone
     .filter(({ role, turnId }) => role === 'USER' && turns.some(({ id }) => id === turnId))
     .map(({ parts, tokenCount }) => ({ parts, tokenCount }));

@@ -5,17 +5,24 @@ import { beginAnswer } from '../../messages/index.ts';
 import { claimTurns, isHeld, moreWait, queuedTurn, rankOwners, runningOf, turnsAs } from '../../turns/index.ts';
 import { deathsOf, maxDeaths } from './deaths.sql.ts';
 
-/** What recovery says of a turn whose worker was lost. */
+/** The reason in the `turn-recovering` event of a turn whose worker was lost. */
 export const lostReason = 'the worker before stopped renewing its lease';
 
 const perUser = '(SELECT $4::int)';
-/** Where more owners wait than one claim compares, the next claim begins behind the one that this one chose. */
+/**
+ * One claim compares at most 50 owners, so that its cost does not grow with the queue. The next claim of the
+ * worker starts after the owner that this one chose, so that each owner who waits is compared within one round.
+ */
 const rankedOwners = rankOwners({ perUser, after: '(SELECT $5::uuid)', most: 50 });
 
 /**
- * Any turn that is due. $3 turns that this worker runs, $4 turns of one owner that may run, $5 the owner whose turn was
- * claimed last. First one whose lease ran out, which occupies its owner already; but of those that waited for somebody,
- * and may go on, no more than an owner may run. One that has ended workers is left to a process of its own.
+ * due: the turn to claim next. $3 ids of the turns that this worker runs, $4 how many turns of one owner may run at
+ * once, $5 the owner of the turn that this worker claimed last.
+ *
+ * A turn whose lease ran out comes before the queue. If it has lost its worker, it counts against the limit of its
+ * owner already, so the limit is not checked again. If it has no worker, it waited for a person or a client and may
+ * continue; then it is passed over where its owner runs as many turns as allowed. A turn at which as many workers died
+ * as `maxDeaths.inCompany` says is passed over: isolation.ts runs it alone.
  */
 const anyDue = `${rankedOwners}, busy AS MATERIALIZED (
   SELECT owner_id FROM ${turnsAs('r')} WHERE ${isHeld('r')} AND owner_id IS NOT NULL
@@ -34,8 +41,10 @@ const anyDue = `${rankedOwners}, busy AS MATERIALIZED (
 )`;
 
 /**
- * One turn, whose rows the transaction holds. $3 its id, $4 turns of one owner that may run, $5 any owner. It waits for
- * those of its owner that came before it, for those whose owners run less, and where its owner runs as many as may.
+ * due: the turn that this transaction admits, whose rows it holds. $3 its id, $4 how many turns of one owner may run at
+ * once, $5 the owner that the comparison starts after; it may be any. The result is empty where another turn is to be
+ * claimed first: one whose owner runs fewer turns, or an older one whose owner (the same or another) runs as many. It
+ * is also empty where the owner runs as many turns as allowed.
  */
 const newDue = `${rankedOwners}, due AS (
   SELECT t.id, false AS recovering, false AS resumed, 0 AS progress, 0 AS deaths, 0 AS "isolatedDeaths"
@@ -45,8 +54,8 @@ const newDue = `${rankedOwners}, due AS (
 )`;
 
 /**
- * One turn that was kept for a process of its own. $3 its id, $4 the fence that it had then: whoever claimed it since
- * has it.
+ * due: a turn that was reserved to run alone. $3 its id, $4 its fence when it was reserved. The result is empty if
+ * another worker has claimed it since, which has increased the fence, or if its rows are locked.
  */
 const isolatedDue = `locked AS (
   SELECT t.id FROM ${turnsAs('t')} ${joinConversation('c', 't.conversation_id')} ${joinLog('l', 'c.id')}
@@ -57,7 +66,7 @@ const isolatedDue = `locked AS (
     JOIN LATERAL ${deathsOf('t')} d
 )`;
 
-/** What readers are told of a claim, of the columns of `claimed`. */
+/** The event of a claim, as SQL over the columns of `claimed`. */
 const claimEvent = `CASE WHEN recovering
     THEN json_build_object('type', 'turn-recovering', 'turnId', id, 'attempt', attempt, 'reason', '${lostReason}')
     ELSE json_build_object('type', 'turn-started', 'turnId', id) END`;
@@ -65,10 +74,13 @@ const claimEvent = `CASE WHEN recovering
 type Parts = { due: string; isMore?: string; isIsolated?: boolean };
 
 /**
- * One statement, because everybody waits for it: the turn is taken, its attempt and its answer are begun, its fence is
- * put into the log and what happened is appended, or nothing of it. $1 worker, $2 lease in ms, which counts from this
- * moment: the transaction may have waited. An update finds what it needs of other parts in its FROM and in no
- * sub-select: the database runs those again where a row has changed meanwhile, and refuses to where they write.
+ * The claim: one statement gives the turn to the worker, begins its attempt and its answer, stores its fence in the row
+ * of the log, and appends the event; or it does none of this. It is one statement because each round trip delays the
+ * first word of the answer. $1 worker, $2 duration of the lease in ms; it counts from the time of the statement, not of
+ * the transaction, which may have waited for locks.
+ *
+ * Each UPDATE joins the results of other parts in its FROM clause and not in sub-selects. If a row was changed by a
+ * concurrent transaction, PostgreSQL evaluates the sub-selects again, and it refuses to do that with parts that write.
  */
 const claimOf = ({ due, isMore = 'false', isIsolated = false }: Parts): string => `
 WITH RECURSIVE ${due}, claimed AS (
@@ -95,9 +107,9 @@ SELECT claimed.id, claimed.conversation_id AS "conversationId", claimed.owner_id
 FROM claimed ${joinConversation('c', 'claimed.conversation_id')}
   ${leftJoinUser('u', 'claimed.owner_id')}, head, answer`;
 
-/** claim-next. $1 to $5: see above. */
+/** claim-next: the next turn, in a transaction of its own. $1 to $5: see above. `isMore`: another turn may be due. */
 export const claimAny = claimOf({ due: anyDue, isMore: `claimed.resumed OR ${moreWait}` });
-/** claim-new: in the transaction that admits the turn. */
+/** claim-new: the new turn, in the transaction that admits it. */
 export const claimOfNew = claimOf({ due: newDue });
-/** claim-isolated. */
+/** claim-isolated: a turn that was reserved to run alone. */
 export const claimIsolatedTurn = claimOf({ due: isolatedDue, isIsolated: true });

@@ -9,14 +9,14 @@ import { type ContextMessage, listForContext } from '../../messages/index.ts';
 import { firstOwner, type NewlyAdmitted } from '../../turns/index.ts';
 import { claimAny, claimIsolatedTurn, claimOfNew, lostReason } from './claim.sql.ts';
 
-/** A turn in this worker's hands. `fence` must accompany every later write. */
+/** A turn that this worker has claimed. Every later write must state `fence`, and is refused once it is outdated. */
 export type ClaimedTurn = {
   id: string;
   conversationId: string;
   ownerId: string | null;
   sessionId: string;
   inputMessageId: string | null;
-  /** The answer that is being written. */
+  /** The message that the worker writes: the answer. */
   messageId: string;
   provider: string;
   model: string;
@@ -26,23 +26,23 @@ export type ClaimedTurn = {
   attempt: number;
   logStart: number;
   stopRequest: StopRequest | null;
-  /** Of whom it is: for tools that are called on their behalf. */
+  /** The roles of the owner; tools run with them. */
   roles: Role[];
   metadata: JsonObject;
-  /** Whether its worker was lost. */
+  /** Whether the turn was taken over from a worker whose lease ran out. */
   recovering: boolean;
-  /** Whether it was begun before: by a worker that was lost, or until it waited for somebody. */
+  /** Whether the turn was begun before: its worker was lost, or it has waited for a person or a client. */
   resumed: boolean;
-  /** Steps and calls of tools that it had finished when it was claimed. */
+  /** How many steps and tool calls the turn had finished when it was claimed. */
   progress: number;
-  /** Workers that have died at it since it came that far, and how many of those ran nothing else. */
+  /** How many workers have died at the turn with this progress, and at how many of these deaths nothing else ran. */
   deaths: number;
   isolatedDeaths: number;
-  /** Whether this process runs nothing else meanwhile. */
+  /** Whether this process runs no other turn meanwhile. */
   isIsolated: boolean;
   /**
-   * What its model may be shown, where that was read with the claim: given once, since it may be long, and the turn
-   * too.
+   * The messages for the context, where they were read together with the claim. Only the first call returns them: they
+   * may be large, and are not to stay in memory as long as the turn.
    */
   contextMessages?: () => Promise<ContextMessage[]> | undefined;
 };
@@ -54,17 +54,19 @@ type ClaimDeps = { database: Pick<Database, 'query'>; log: Pick<EventLog, 'annou
 export type Claimer = {
   worker: string;
   leaseMs: number;
-  /** Turns of one user that may run at once, anywhere. Claims that overlap may exceed it by one each. */
+  /** How many turns of one user may run at once, over all workers. Concurrent claims may exceed it by one each. */
   perUser: number;
 };
 
 /**
- * Claims the next turn that nobody runs: one whose worker let its lease run out, or that goes on after it waited for
- * somebody; else the oldest of the user who runs the fewest. Null: none. Database time decides, and a row that another
- * worker is claiming is passed over; so is one whose conversation somebody is changing just now, who rings or whose
- * turn the next look finds. What this worker runs itself it does not claim from itself, however late its renewals come.
- * `isMore` says whether another look may find another. `after` is the owner whose turn was claimed last: where more
- * owners wait than one claim compares, those after that one are compared.
+ * Claims the next turn that no worker runs: one whose lease ran out, or which continues after it waited for a person or
+ * a client; else the oldest queued turn of the user who runs the fewest. Null: there is none.
+ *
+ * Leases are compared with the clock of the database. Turns whose rows are locked are passed over, because another
+ * worker is claiming them or a transaction is changing their conversation; after such a change workers are notified, or
+ * the next poll finds the turn. `running` are the turns of this worker: it never takes a turn over from itself, however
+ * late its renewals are. `isMore`: another claim may find another turn. `after` is the owner of the turn that was
+ * claimed last: where more owners wait than one claim compares, the comparison starts after that owner.
  */
 export async function claimNext(
   { database, log }: ClaimDeps,
@@ -76,10 +78,7 @@ export async function claimNext(
   return { turn: announced(row, log), isMore: row.isMore };
 }
 
-/**
- * Claims a turn that was kept for a process which runs nothing else. Null: it is locked just now, or not what it was
- * then.
- */
+/** Claims a turn that was reserved to run alone. Null: its rows are locked now, or it was claimed or ended since. */
 export async function claimIsolated(
   { database, log }: ClaimDeps,
   { worker, leaseMs }: Pick<Claimer, 'worker' | 'leaseMs'>,
@@ -90,9 +89,10 @@ export async function claimIsolated(
 }
 
 /**
- * Takes a turn in the transaction that admits it, where no other comes before it, together with the commit; and reads
- * what its model may be shown. `onClaimed` is called after that, and not where the turn cannot be claimed. The claim is
- * announced when the turn is taken from what `onClaimed` is given: readers are told of the admission first.
+ * Claims a turn in the transaction that admits it, if no other turn is to be claimed first, and reads the messages for
+ * its context. Both statements are sent together with the commit. `onClaimed` is called after the commit, and only if
+ * the turn was claimed. It gets a function that publishes the event of the claim and returns the turn. The caller calls
+ * it after the events of the admission were published, so that readers get these first.
  */
 export function claimNew(
   tx: Transaction,
@@ -105,7 +105,7 @@ export function claimNew(
       new Promise<R[]>((resolve) => tx.withCommit(text, params, resolve)),
   };
   const contextMessages = inputMessageId ? listForContext(later, inputMessageId, maxMessages) : undefined;
-  contextMessages?.catch(() => {}); // a turn that ends before its first call never asks for it
+  contextMessages?.catch(() => {}); // a turn that ends before its first call of the model never awaits it
   tx.withCommit<Row>(claimOfNew, [worker, leaseMs, id, perUser, firstOwner], ([row]) => {
     if (row)
       onClaimed((log) => ({ ...announced(row, log), contextMessages: contextMessages && handOut(contextMessages) }));
@@ -117,15 +117,13 @@ function announced({ at, head, isMore: _, ...turn }: Row, log: Pick<EventLog, 'a
   return turn;
 }
 
-/** What the statement stores, for the readers of this process and the others. */
+/** The event that the statement has stored; it is published to the readers of this process and of others. */
 const claimEvent = ({ id, recovering, attempt }: ClaimedTurn): EventBody =>
   recovering
     ? { type: 'turn-recovering', turnId: id, attempt, reason: lostReason }
     : { type: 'turn-started', turnId: id };
 
-/**
- * Gives a value to the first who asks, and forgets it: it may be large, and whoever holds the function may live long.
- */
+/** Returns a value on the first call, and then releases it: it may be large, and the function may be kept for long. */
 function handOut<T>(value: T): () => T | undefined {
   let kept: T | undefined = value;
   return () => {

@@ -13,65 +13,68 @@ type Deps = {
   logger: Logger;
   worker: string;
   leaseMs: number;
-  /** Turns that may run at once here, and of one user anywhere. */
+  /** How many turns may run at once: in this process, and of one user over all processes. */
   concurrency: number;
   perUser: number;
-  /** Messages that a model may be shown: they are read with a claim. */
+  /** How many messages a model may be shown; as many are read with a claim on commit. */
   maxMessages: number;
   running: RunningTurns;
-  /** Whether a turn is to run here with nothing beside it. */
+  /** Whether a turn runs alone in this process, or is about to: no other may begin. */
   isExclusive: () => boolean;
-  /** Has the worker look for turns once more. */
+  /** Makes the worker look for turns again. */
   ring: () => void;
-  /** Lets the end of this process wait for some work. */
+  /** Makes a drain of this process wait for some work. */
   beside: (work: Promise<unknown>) => void;
-  /** Aborted when no turn is to be begun any more. */
+  /** Aborted when no more turns are to be begun. */
   stopping: AbortSignal;
 };
 
 /**
- * Admissions at once that claim their turn on commit. More turns than that in one moment are a burst: those are looked
- * for one after the other, so that they begin no faster than their first words are stored, and the words of the others
- * go on.
+ * How many concurrent admissions may claim their turn on commit. More are a burst, whose other turns are claimed from
+ * the queue, one after another. If all of them began at once, their reads and first writes would delay the words of the
+ * turns that run already (decision 25 has the measurement).
  */
 const maxClaimsOnCommit = 2;
 
-/**
- * Claims turns while there is room for them: those that wait, those that are admitted just now, and those that must run
- * alone.
- */
+/** Claims turns while this worker has capacity: queued ones, those being admitted, and those that must run alone. */
 export class Claims {
   private readonly deps: Deps;
-  /** Claims that keep a place for their turn, until they are known. */
+  /** Reservations and isolated claims whose outcome is not known yet; each occupies capacity for one turn. */
   private readonly reserved = new Set<Promise<unknown>>();
-  /** Whether turns may wait that were there before. */
+  /**
+   * Whether older turns may wait in the queue. It becomes false only when a look has left none there, so it is true at
+   * first and during each look. While it is true, a new turn is not claimed on commit, because it would overtake them.
+   */
   private isBehind = true;
   private isClaiming = false;
-  /** The owner whose turn was claimed last. */
+  /**
+   * The owner of the turn that was claimed last. It is kept between looks, so that the next comparison of owners starts
+   * after it, and no owner is passed over for longer than one round.
+   */
   private after: string | null = null;
 
   constructor(deps: Deps) {
     this.deps = deps;
   }
 
-  /** Whether one more turn may begin here now. */
+  /** Whether one more turn may begin in this process now. */
   get hasRoom(): boolean {
     const { stopping, isExclusive, running, concurrency } = this.deps;
     return !stopping.aborted && !isExclusive() && running.count + this.reserved.size < concurrency;
   }
 
-  /** Whether nothing runs here, nor is about to. */
+  /** Whether no turn runs in this process and none is being claimed, and the worker is not stopping. */
   get isIdle(): boolean {
     const { stopping, running } = this.deps;
     return running.count + this.reserved.size === 0 && !this.isClaiming && !stopping.aborted;
   }
 
-  /** Resolves when the claims that are under way have brought their turns, or none. */
+  /** Resolves when the outcome of all reservations and isolated claims under way is known. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.reserved);
   }
 
-  /** Claims turns that wait, one after the other, until there are none or there is no room. */
+  /** Claims turns one after another, until none is due or the capacity is used up. */
   async claimAll(): Promise<void> {
     const { worker, leaseMs, perUser, running } = this.deps;
     this.isBehind = true;
@@ -92,9 +95,9 @@ export class Claims {
   }
 
   /**
-   * Keeps a place for a turn that is about to be admitted: the worker claims it with the same commit, and its first
-   * word comes some round trips sooner than where the turn is looked for. Null where there is no room, or where others
-   * have waited longer.
+   * Reserves capacity for a turn that is about to be admitted, so that the same commit can claim it: its first word
+   * then comes some round trips sooner than through the queue. Null in three cases: there is no capacity; older turns
+   * may wait in the queue; or as many admissions hold a reservation already as may (`maxClaimsOnCommit`).
    */
   reserve(): ClaimOnCommit | null {
     if (!this.hasRoom || this.isBehind || this.reserved.size >= maxClaimsOnCommit) return null;
@@ -103,33 +106,30 @@ export class Claims {
     return new Reservation(this.deps, () => {
       this.reserved.delete(place.promise);
       place.resolve();
-      if (this.isBehind) this.deps.ring(); // whoever looked meanwhile found no room
+      if (this.isBehind) this.deps.ring(); // a look in the meantime may have found no capacity
     });
   }
 
-  /**
-   * Claims a turn that was reserved for a process which runs nothing else, and runs it to its end; false where it is
-   * not to be had any more.
-   */
+  /** Claims a turn that was reserved to run alone, and runs it to its end; false where it could not be claimed. */
   async runIsolated(turn: IsolatedTurn): Promise<boolean> {
     const { worker, leaseMs, running, ring } = this.deps;
     const at = performance.now();
     const claim = claimIsolated(this.deps, { worker, leaseMs }, turn);
-    this.reserved.add(claim); // a drain waits for it
+    this.reserved.add(claim); // counts as capacity in use, and a drain waits for it
     const claimed = await claim.finally(() => this.reserved.delete(claim));
     if (!claimed) return false;
     await running.begin(claimed, at);
-    ring(); // others waited meanwhile
+    ring(); // turns that came meanwhile were not claimed here
     return true;
   }
 }
 
-/** A place for one turn, from before its admission until its commit is known. */
+/** Capacity for one turn, from before its admission until the outcome of its commit is known. */
 class Reservation implements ClaimOnCommit {
   private readonly deps: Deps;
   private readonly onRelease: () => void;
   private readonly at = performance.now();
-  /** More than one where the admission was tried again. */
+  /** The turns that the admission tried to claim: more than one where its transaction was run again. */
   private readonly offered: string[] = [];
   private complete: ((log: EventLog) => ClaimedTurn) | null = null;
 
@@ -152,13 +152,17 @@ class Reservation implements ClaimOnCommit {
 
   release(): void {
     const { running, log } = this.deps;
-    // What was claimed is committed, whatever came after.
+    // `complete` is set only after the commit, so the claim is stored, even if the admission failed afterwards.
     if (this.complete) void running.begin(this.complete(log), this.at);
     else for (const id of this.offered) this.releaseLost(id);
     this.onRelease();
   }
 
-  /** A commit whose answer was lost may have claimed a turn that nobody here knows of: its lease ends at once. */
+  /**
+   * Ends the lease of a turn that this process does not run, although the commit may have claimed it: its
+   * acknowledgement was lost. Any worker can then claim it at once. The fence of a new turn is 0 and each claim adds 1,
+   * so the 1 below names exactly that first claim, and does nothing to a claim that came later.
+   */
   private releaseLost(turnId: string): void {
     const { database, logger, ring, beside } = this.deps;
     const released = releaseLease(database, turnId, 1).then(ring);

@@ -1,23 +1,23 @@
 import { endedCalls } from '../../tools/index.ts';
 
 /**
- * So many deaths at a turn that has not gone on between them, and it runs alone; so many more there, and it is failed.
+ * How many workers may die at a turn without progress in between: after `inCompany` deaths it runs alone, and after
+ * `alone` more deaths there it is failed.
  */
 export const maxDeaths = { inCompany: 2, alone: 2 } as const;
 
 /**
- * What a turn has finished: its steps, each of which ends an attempt, and the calls of tools that have a result. Text
- * of a step is done again.
+ * The progress of a turn: its finished steps, each of which has completed an attempt, and its tool calls that have
+ * ended. The text of an unfinished step is no progress, because recovery repeats the step.
  */
 const progressOf = (turn: string): string =>
   `(SELECT count(*) FROM turn_attempt WHERE turn_id = ${turn}.id
     AND outcome = 'COMPLETED') + (${endedCalls(`${turn}.id`)})`;
 
 /**
- * deaths: of a turn that no worker renews any more, as one row: its progress, how many workers died at it since it came
- * that far, the present one too, and how many of those ran nothing else. An attempt that still runs has nobody who ends
- * it; one that was handed over has ended. `OFFSET 0` keeps the progress from being planned once for each place that
- * names it.
+ * One row about a turn whose lease ran out: its progress, how many workers died at it with this progress, and how many
+ * of these ran nothing else. Attempts that are still RUNNING count, because their worker is dead; an attempt that was
+ * handed over has ended and does not count. `OFFSET 0` makes the database compute the progress only once.
  */
 export const deathsOf = (turn: string): string => `(
   SELECT p.progress, count(a.turn_id) AS deaths, count(a.turn_id) FILTER (WHERE a.isolated) AS "isolatedDeaths"

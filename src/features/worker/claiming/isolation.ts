@@ -3,26 +3,27 @@ import type { Logger } from '../../../platform/logger.ts';
 import { extendLeases, turnsAs } from '../../turns/index.ts';
 import { deathsOf, maxDeaths } from './deaths.sql.ts';
 
-/** A turn that must run alone, with the fence that it had when it was reserved for that. */
+/** A turn that must run alone, with its fence when it was reserved: a claim in the meantime changes the fence. */
 export type IsolatedTurn = { id: string; fence: number };
-/** A process that runs one turn. `stop` asks it to hand the turn over; `ended` never rejects. */
+/** A process that runs one turn. `stop` asks it to hand the turn over; `ended` says how it ended, and never rejects. */
 export type IsolatedProcess = { pid: number | undefined; ended: Promise<string>; stop(): void };
 export type LaunchIsolated = (turn: IsolatedTurn) => IsolatedProcess;
 
 /**
- * Processes of one turn each that a worker has beside itself, at the most. Each takes about 200 MB: the turns of a
- * worker that died twice may all come here.
+ * How many processes for one turn each a worker starts at once. Each takes about 200 MB of memory, and all turns of a
+ * worker that died twice may have to run alone.
  */
 const maxProcesses = 2;
 /**
- * How long a turn is kept for a process that starts. One that does not start, or dies before it claims the turn, delays
- * it by that.
+ * For how long a turn is reserved, so that its process can start. If the process does not start, or dies before it
+ * claims the turn, the turn is delayed by this time.
  */
 const startMs = 15_000;
 
 /**
- * $1 how many, $2 for how many ms, $3 turns that this worker runs. Their leases ran out; until the new ones do, nobody
- * looks at them. First that which began last: the others ran beside one another before it came.
+ * Reserves turns that must run alone. $1 how many at most, $2 for how many ms, $3 ids of the turns that this worker
+ * runs. Their leases ran out; extending them keeps all workers from claiming the turns in the meantime. The turn that
+ * began last comes first, because it is the likeliest cause: the others ran together before it came.
  */
 const reserve = `
 WITH suspect AS (
@@ -34,7 +35,7 @@ WITH suspect AS (
 )
 ${extendLeases('suspect', '$2::int')}`;
 
-/** Turns that must run alone, and that nobody runs; nobody else gets them for a while, in which a process may start. */
+/** Reserves turns that must run alone and that no worker runs, for as long as a process may take to start. */
 export const reserveIsolated = (
   database: Pick<Database, 'query'>,
   most: number,
@@ -44,9 +45,9 @@ export const reserveIsolated = (
 type Deps = {
   database: Pick<Database, 'query'>;
   logger: Logger;
-  /** Null where there can be no other process: the database is embedded in this one. */
+  /** Starts a process; null where there can be no other, because the database is embedded in this one. */
   launch: LaunchIsolated | null;
-  /** The turns that this worker runs, and whether it runs or claims none. */
+  /** The ids of the turns that this worker runs. `isIdle`: it runs none and is claiming none. */
   running: () => readonly string[];
   isIdle: () => boolean;
   /** Claims the turn and runs it in this process; false where it cannot be claimed any more. */
@@ -54,9 +55,10 @@ type Deps = {
 };
 
 /**
- * Runs turns whose workers died where they can end nobody else: each in a process of its own beside this one, or in
- * this process when all that it runs has ended, where it begins nothing else meanwhile. Then one of them is followed by
- * a round of others, so that neither waits for ever: for one turn's time at the most, which is bounded.
+ * Runs turns at which workers died where they cannot end other turns: each in a process of its own, or, where no
+ * process can be started, in this one. In the latter case this worker begins no other turn until its running ones have
+ * ended and the isolated turn has run. After it, the worker claims other turns again before it looks for the next
+ * isolated one, so neither kind waits for ever: each waits for the time of one turn at most, which is limited.
  */
 export function createIsolation({ database, logger, launch, running, isIdle, run }: Deps) {
   const processes = new Set<IsolatedProcess>();
@@ -73,11 +75,11 @@ export function createIsolation({ database, logger, launch, running, isIdle, run
   }
 
   return {
-    /** Whether this worker may begin no other turn: one is to run alone here, or does. */
+    /** Whether this worker may begin no other turn, because one runs alone in this process, or is about to. */
     get isExclusive(): boolean {
       return next !== null;
     },
-    /** Looks for such turns, and runs them. */
+    /** Looks for turns that must run alone, and runs them. */
     async look(): Promise<void> {
       const most = launch ? maxProcesses - processes.size : 1;
       const isFree = most > 0 && next === null;
@@ -95,7 +97,7 @@ export function createIsolation({ database, logger, launch, running, isIdle, run
         next = null;
       }
     },
-    /** Lets the processes hand over what they run, and waits for their ends. */
+    /** Asks the processes to hand over their turns, and waits until they have ended. */
     async drain(): Promise<void> {
       for (const each of processes) each.stop();
       await Promise.all([...processes].map(({ ended }) => ended));

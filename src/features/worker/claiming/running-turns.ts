@@ -11,15 +11,15 @@ type Deps = {
   leaseMs: number;
   /** Runs a turn to its end. Never rejects. */
   run: (turn: ClaimedTurn, signal: AbortSignal) => Promise<Settled>;
-  /** Called when a turn has ended here, and is counted no more. */
+  /** Called when a turn has ended in this process and no longer counts. `wasFull`: all capacity was in use. */
   onEnd: (turn: ClaimedTurn, settled: Settled, wasFull: boolean) => void;
-  /** Turns that may run at once. */
+  /** How many turns may run at once. */
   concurrency: number;
 };
 
 /**
- * Until `provenUntil` nobody else can have the turn, by the clock of this process: it counts from before its lease was
- * asked for.
+ * Until `provenUntil`, by the clock of this process, no other worker can have claimed the turn: the time is that of the
+ * request for the lease plus its duration, and the database counts the lease from a later moment.
  */
 type Run = { turn: ClaimedTurn; abort: AbortController; done: Promise<void>; provenUntil: number };
 
@@ -44,7 +44,9 @@ export class RunningTurns {
     return this.runs.has(turnId);
   }
 
-  /** Runs a turn that was claimed, at this time by `performance.now()` or later. Resolves when it has ended here. */
+  /**
+   * Runs a claimed turn; `at` is a time not after its claim, by `performance.now()`. Resolves when it has ended here.
+   */
   begin(turn: ClaimedTurn, at = performance.now()): Promise<void> {
     const abort = new AbortController();
     if (turn.stopRequest) interrupt(abort, { kind: 'stopped', request: turn.stopRequest });
@@ -60,7 +62,10 @@ export class RunningTurns {
     this.deps.onEnd(turn, settled, wasFull);
   }
 
-  /** Renews all leases together, which happens three times in the life of one; the answer brings requests to stop. */
+  /**
+   * Renews all leases in one statement; the worker does so three times in the duration of a lease. The result also has
+   * the requests to stop, so a stop is found even if its signal was lost.
+   */
   async renewLeases(): Promise<void> {
     const { database, leaseMs } = this.deps;
     const runs = [...this.runs.values()];
@@ -82,9 +87,10 @@ export class RunningTurns {
   }
 
   /**
-   * Ends what could not be renewed for so long that its lease is over within `marginMs`: a call of a model ends before
-   * another worker may make it again. While the database is silent nobody hears who has the turn; when it answers
-   * again, whoever is first claims the turn. An embedded database has no other worker.
+   * Aborts the turns whose lease may be over within `marginMs`, because it could not be renewed: so the call of a model
+   * ends before another worker may repeat it. While the database does not respond, this process cannot know who has the
+   * turn; when it responds again, any worker may claim it. With an embedded database there is no other worker, so
+   * nothing is aborted.
    */
   endUnproven(marginMs: number): void {
     const { database, logger } = this.deps;
@@ -92,18 +98,17 @@ export class RunningTurns {
     for (const { turn, abort, provenUntil } of this.runs.values()) {
       if (database.kind === 'embedded' || abort.signal.aborted || now < provenUntil - marginMs) continue;
       logger.warn({ turnId: turn.id }, 'the lease of a turn could not be renewed in time: what it does here is ended');
-      interrupt(abort, { kind: 'drained' }); // where nobody has it yet its call is accounted, and nobody counts a death
+      // If no other worker has it yet, the call is recorded in the ledger, and the end counts as no death.
+      interrupt(abort, { kind: 'drained' });
     }
   }
 
-  /** Resolves when all that run now have ended. */
+  /** Resolves when all turns that run now have ended. */
   async ended(): Promise<void> {
     await Promise.allSettled([...this.runs.values()].map(({ done }) => done));
   }
 
-  /**
-   * Ends all that run, and gives up their leases, so that others can claim them at once. Returns how many those were.
-   */
+  /** Aborts all turns and ends their leases, so that other workers can claim them at once. Returns their number. */
   async handOver(): Promise<number> {
     const unfinished = [...this.runs.values()];
     for (const { abort } of unfinished) interrupt(abort, { kind: 'drained' });

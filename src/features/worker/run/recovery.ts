@@ -18,25 +18,25 @@ import { usageSubjectOf } from './usage-subject.ts';
 
 type Deps = { log: EventLog; database: Database; countTokens: (text: string) => Promise<number> };
 
-/** What earlier workers left of a turn. */
+/** The state of a turn that earlier workers have left. */
 export type RecoveredState = {
-  /** The parts of the steps that are finished. */
+  /** The parts of the finished steps, as stored in the message. */
   finished: readonly MessagePart[];
-  /** The answer as readers see it now. */
+  /** The answer as readers have it: finished steps, and the text of the unfinished one. */
   shown: readonly ViewPart[];
   calls: readonly ToolCallRecord[];
-  /** What the turn was told while it ran. */
+  /** The messages that have steered the turn. */
   steering: readonly Steering[];
-  /** Tokens that it has cost. */
+  /** Tokens that its calls of the model have used so far. */
   spent: number;
 };
 
 export const emptyRecovery: RecoveredState = { finished: [], shown: [], calls: [], steering: [], spent: 0 };
 
 /**
- * Picks up a turn that another worker left: folds its log to what readers have, and accounts the calls that nobody
- * ended. The account of a crashed call is an estimate from what it had said; where no request had been sent there is
- * none.
+ * Continues a turn that another worker has left: folds its log to the answer that readers have, ends the attempts that
+ * were left running, and records their calls in the ledger. Tokens and cost of such a call are estimated from its
+ * prompt and the text that it had written. An attempt that had not announced its call gets no row.
  */
 export async function recover(turn: ClaimedTurn, { log, database, countTokens }: Deps): Promise<RecoveredState> {
   const events = await readAll(log, turn);
@@ -71,7 +71,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
   };
 }
 
-/** Calls whose arguments nobody finished are nothing any more: the step that began them is done again. */
+/** Closes the tool calls whose arguments are incomplete: their step is repeated, and may call other tools. */
 async function closeUnfinished(log: EventLog, turn: ClaimedTurn, calls: ToolCallRecord[]): Promise<ToolCallRecord[]> {
   if (!calls.some(({ status }) => status === 'STREAMING_ARGUMENTS')) return calls;
   return log.transact(async (tx, append) => {
@@ -86,7 +86,7 @@ async function closeUnfinished(log: EventLog, turn: ClaimedTurn, calls: ToolCall
   });
 }
 
-/** The answer of a turn as readers have it now. */
+/** The answer of a turn as readers have it now: its events, folded. */
 export const readAnswer = async (log: EventLog, turn: ClaimedTurn): Promise<readonly ViewPart[]> =>
   answerIn(await readAll(log, turn), turn);
 
@@ -104,8 +104,9 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
 }
 
 /**
- * Locks a worker's turn, after its conversation as everybody does. Refuses to go on where the turn is another worker's
- * by now. Returns the time of the transaction, by the clock of the database.
+ * Locks the conversation and then the turn, which is the order of all transactions. Throws a FencedError if this worker
+ * no longer has the turn: another has claimed it, it waits, or it has ended. Returns the time of the transaction, by
+ * the clock of the database.
  */
 export async function lockTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
   const { at } = await lockConversationRow(tx, turn.conversationId);

@@ -16,8 +16,8 @@ import { modelOf, type TurnRun } from './turn-run.ts';
 import { usageSubjectOf } from './usage-subject.ts';
 
 /**
- * An end that cannot be stored would not be stored by another worker either: the turn fails, with what readers have of
- * it.
+ * Settles a turn. If the end cannot be stored, although this worker still has the turn and the database is available,
+ * another worker could not store it either: so the turn is settled as failed, with the text that readers have.
  */
 export async function settleOrFail(end: TurnEnd, run: TurnRun): Promise<{ end: TurnEnd; settled: Settled }> {
   const { turn, deps, signal } = run;
@@ -33,7 +33,7 @@ export async function settleOrFail(end: TurnEnd, run: TurnRun): Promise<{ end: T
 
 type CountTokens = (text: string) => Promise<number>;
 
-/** Where the tokenizer itself has failed. */
+/** Counts tokens without the tokenizer, which may be what failed. */
 const estimateTokens: CountTokens = async (text) => tokensOfLength(text.length);
 
 async function settleEnd(end: TurnEnd, { turn, deps, progress }: TurnRun, countTokens: CountTokens): Promise<Settled> {
@@ -47,7 +47,10 @@ async function settleEnd(end: TurnEnd, { turn, deps, progress }: TurnRun, countT
   );
 }
 
-/** Settles again while the database is away: an answer that is whole is not thrown away and bought again. */
+/**
+ * Repeats the settlement while the database is not available: recovery would discard a complete answer and pay for it
+ * again.
+ */
 const settleWithRetry = (
   { id, fence }: ClaimedTurn,
   database: Database,
@@ -58,12 +61,17 @@ const settleWithRetry = (
       return await work();
     } catch (error) {
       if (error instanceof FencedError && tries > 1 && (await isSettledBy(database.prisma, { id, fence })))
-        return { unblocks: true, asksTitle: true, asksSummary: true }; // an earlier try had gone through unheard
+        // An earlier try was committed, and its acknowledgement was lost: what it returned is unknown, and may be all
+        // true.
+        return { unblocks: true, asksTitle: true, asksSummary: true };
       throw error;
     }
   });
 
-/** A worker that is drained accounts what its call used, so that the next worker does not take it for a crash. */
+/**
+ * Ends the attempt of a turn that a drain hands over, and records what its call used. Otherwise the next worker would
+ * take the attempt for a crash.
+ */
 export async function handOver({ turn, deps: { log, countTokens }, progress }: TurnRun, error: unknown): Promise<void> {
   if (!(error instanceof HandedOver) || error.interruption.kind !== 'drained') return;
   const { call } = error;
@@ -82,7 +90,7 @@ export async function handOver({ turn, deps: { log, countTokens }, progress }: T
   });
 }
 
-/** What an operator wants to know of a turn that has ended; nothing of what was said in it. */
+/** The fields of the log line about a turn that has ended, for operators; they contain no text of its messages. */
 export const turnLogFields = (
   { provider, model }: ClaimedTurn,
   { status, finishReason, call, error }: TurnEnd,

@@ -13,7 +13,13 @@ import { finishedCall } from '../tools/call-events.ts';
 import { type Finished, finishTurn } from './finish-turn.ts';
 import { recordUsage, type UsageSubject } from './record-usage.ts';
 
+/** The status of the message, by the end of the turn. A message that was superseded stays so. */
 const messageStatus = { COMPLETED: 'COMPLETE', FAILED: 'FAILED', CANCELLED: 'STOPPED' } as const;
+/**
+ * The outcome of the last attempt, by the end of the turn. A stop is no fault of the attempt, so CANCELLED gives
+ * COMPLETED. Every failure gives PROVIDER_ERROR, also one that the provider has not caused: the enum has no other value
+ * for a failed attempt, and `turn.error` says what it was.
+ */
 const attemptOutcome = { COMPLETED: 'COMPLETED', FAILED: 'PROVIDER_ERROR', CANCELLED: 'COMPLETED' } as const;
 
 export type Settlement = {
@@ -21,35 +27,39 @@ export type Settlement = {
   fence: number;
   attempt: number;
   end: TurnEnd;
-  /** The account of the last call; null where none was made. */
+  /** Tokens and cost of the last call of the model; null where none is to be recorded. */
   account: CallAccount | null;
-  /** Whether it has called tools: what is open of that is closed. */
+  /** Whether the turn has called tools; then open calls and approvals are closed. */
   hasCalls: boolean;
-  /** Tokens of the whole answer, where that is more than the last call of the model wrote. */
+  /** Tokens of the whole answer, where it has more than one step; null: those of the last call of the model. */
   tokenCount: number | null;
-  /** How many messages a summary is to stand for; null: there need be none. */
+  /** How many messages a summary is to replace; null: no summary is needed. */
   summarise: number | null;
-  /** Whether conversations that nobody named get a title. */
+  /** Whether conversations without a title of their user get one from a model. */
   titles: boolean;
 };
 
 export type Settled = { unblocks: boolean; asksTitle: boolean; asksSummary: boolean };
 
 /**
- * Ends a turn in one transaction: the message, the ledger row, the sums, the attempt, the status and the one terminal
- * event, or nothing of it. A worker that lost the turn is refused. Says whether another turn waited for this one, and
- * whether a title is to be made.
+ * Ends a turn in one transaction: it writes the message, the row of the ledger, the sums, the attempt, the status and
+ * the only terminal event, or none of them. A worker that lost the turn gets a FencedError. Returns whether another
+ * turn may be claimed now, and which side calls the turn has requested.
  */
 export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> =>
   log.transact(async (tx, append) => {
     const { subject, account } = settlement;
     const { turnId, conversationId, messageId } = subject;
-    // What does not need the answer of what is before it does not wait for it.
+    // `finishTurn` needs no result of the lock, so where the driver can pipeline it is sent without waiting for one.
+    // Both use one connection, which runs them in order: `finishTurn` still runs when the conversation is locked.
     const [{ at, titleSource }, moved] = await Promise.all([
       lockConversationRow(tx, conversationId),
       finishTurn(tx, movement(settlement)),
     ]);
     if (!moved) throw new FencedError();
+    // `end.status` is the end that the worker came to; the status of the message follows from it. `moved.status` is
+    // what the database has stored, and what the terminal event reports: the same, or SUPERSEDED where a stop request
+    // says that another turn replaces this one.
     const end = { ...settlement.end, finishReason: moved.finishReason };
     const closed = settlement.hasCalls ? await closeOpen(tx, turnId, end.parts) : [];
     const booked = end.call && account ? await recordUsage(tx, at, { subject, call: end.call, account }) : null;
@@ -64,6 +74,8 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
     ];
     if (booked) events.push(booked.event);
     events.push(...moved.unread.map((id): EventBody => ({ type: 'turn-steered', messageId: id, consumed: false })));
+    // `last`: sent together with the commit. The fourth argument says that these are the last events of the turn: later
+    // appends of its worker are refused, and its deltas may be compacted.
     append.last(
       conversationId,
       turnId,
@@ -74,8 +86,7 @@ export const settle = (log: EventLog, settlement: Settlement): Promise<Settled> 
   });
 
 /**
- * What a model is asked for beside, now that the turn has ended: a name for a conversation that has none, and what
- * stands for its beginning.
+ * Requests the side calls that follow the turn: a title for a conversation without one, and a summary of its beginning.
  */
 function askBeside(
   tx: Transaction,
@@ -90,7 +101,7 @@ function askBeside(
   return { asksTitle, asksSummary };
 }
 
-/** Nothing that a turn has asked for is left open behind it. */
+/** Closes the open approvals and tool calls of a turn. */
 async function closeOpen(tx: Tx, turnId: string, parts: readonly MessagePart[]): Promise<EventBody[]> {
   const approvals = await withdrawApprovals(tx, turnId);
   const calls = await closeCalls(tx, turnId, 'open');
@@ -100,11 +111,13 @@ async function closeOpen(tx: Tx, turnId: string, parts: readonly MessagePart[]):
   ];
 }
 
-/** Of an answer in several steps: what all of it holds and cost, not the last step alone. */
+/** For an answer of several steps: tokens and cost of all steps, in place of those of the last. */
 const wholeOf = ({ hasCalls, tokenCount }: Settlement, totals: TotalsRecord | undefined) =>
   hasCalls && tokenCount !== null ? { tokenCount, estimatedCost: totals?.costUsd ?? null } : {};
 
-/** The place of a result, where the answer still has it: what was taken back must not come again. */
+/**
+ * The index of the placeholder for a result; null where the answer no longer has it, because the part was taken back.
+ */
 function placeIn(parts: readonly MessagePart[], { number, resultIndex }: ClosedCall): number | null {
   const part = parts[resultIndex ?? -1];
   return part?.type === 'tool-result' && part.call === number ? resultIndex : null;
