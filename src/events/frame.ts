@@ -1,5 +1,5 @@
-import { joinDeltas } from '../contracts/deltas.ts';
-import type { LogEvent } from '../contracts/turn-event.ts';
+import { DeltaRun } from '../contracts/deltas.ts';
+import { isDelta, type LogEvent } from '../contracts/turn-event.ts';
 
 /** One subscription payload: what happened since the last one, and the position to resume from. */
 export type Frame = {
@@ -19,15 +19,20 @@ export type Frame = {
 export function mergeDeltas(events: readonly LogEvent[]): readonly LogEvent[] {
   if (events.length < 2) return events;
   const merged: LogEvent[] = [];
-  let last = events[0]!;
-  let body = last.body;
-  const close = () => merged.push(body === last.body ? last : { ...last, body });
-  for (const event of events.slice(1)) {
-    const joined = joinDeltas(body, event.body);
-    if (!joined) close();
+  let last: LogEvent | null = null;
+  let run: DeltaRun | null = null;
+  for (const event of events) {
+    if (!run?.add(event.body)) {
+      if (last) merged.push(withRun(last, run));
+      run = isDelta(event.body) ? new DeltaRun(event.body) : null;
+    }
     last = event;
-    body = joined ?? event.body;
   }
-  close();
+  merged.push(withRun(last!, run));
   return merged;
+}
+
+function withRun(last: LogEvent, run: DeltaRun | null): LogEvent {
+  const body = run?.body ?? last.body;
+  return body === last.body ? last : { ...last, body };
 }

@@ -62,6 +62,7 @@ const maxNodes = 100;
 builder.queryFields((t) => ({
   node: t.field({
     type: Node,
+    extensions: costs({ isWrapper: true }),
     nullable: true,
     description: 'Any object by its global id; null where none exists for the viewer.',
     args: { id: t.arg.id({ required: true, description: 'The global id.' }) },
@@ -69,7 +70,7 @@ builder.queryFields((t) => ({
   }),
   nodes: t.field({
     type: [Node],
-    extensions: costs({ length: 1 }),
+    extensions: costs({ isWrapper: true }),
     nullable: { list: false, items: true },
     description: `Up to ${maxNodes} objects by their global ids, in that order; null where none exists for the viewer.`,
     args: { ids: t.arg.idList({ required: true, description: 'The global ids.' }) },

@@ -1,9 +1,9 @@
-import { joinDeltas } from '../../contracts/deltas.ts';
+import { DeltaRun } from '../../contracts/deltas.ts';
 import { type DeltaBody, isDelta, isPassing, type LogEvent } from '../../contracts/turn-event.ts';
 import { withIndex } from './merged-rows.ts';
 
 /** Rows that follow one another and are one delta together. `length`: what survives of its text. */
-type Run = { events: LogEvent[]; body: DeltaBody; length: number };
+type Run = { events: LogEvent[]; deltas: DeltaRun; length: number };
 
 /** What compaction makes of the events of a settled turn: rows to remove, and rows that get another body. */
 export type CompactionPlan = { remove: number[]; replace: { seq: number; body: DeltaBody }[] };
@@ -36,12 +36,10 @@ export function planCompaction(events: readonly LogEvent[]): CompactionPlan {
 function addDelta(runs: Run[], event: LogEvent, body: DeltaBody): void {
   const run = runs.at(-1);
   const follows = run !== undefined && run.events.at(-1)!.seq === event.seq - 1;
-  const joined = follows ? joinDeltas(run.body, body) : null;
-  if (joined) {
-    run!.events.push(event);
-    run!.length += body.text.length;
-    run!.body = joined;
-  } else runs.push({ events: [event], body, length: body.text.length });
+  if (follows && run.deltas.add(body)) {
+    run.events.push(event);
+    run.length += body.text.length;
+  } else runs.push({ events: [event], deltas: new DeltaRun(body), length: body.text.length });
 }
 
 /** Shortens every run of the part to what survives. */
@@ -50,19 +48,21 @@ function cut(
   { messageId, partIndex, keepLength }: { messageId: string; partIndex: number; keepLength: number },
 ): void {
   for (const run of runs) {
-    if (run.body.messageId === messageId && run.body.partIndex === partIndex)
-      run.length = Math.min(run.length, Math.max(0, keepLength - run.body.offset));
+    const { first } = run.deltas;
+    if (first.messageId === messageId && first.partIndex === partIndex)
+      run.length = Math.min(run.length, Math.max(0, keepLength - first.offset));
   }
 }
 
 function plan(runs: readonly Run[]): CompactionPlan {
   const remove: number[] = [];
   const replace: CompactionPlan['replace'] = [];
-  for (const { events, body, length } of runs) {
+  for (const { events, deltas, length } of runs) {
     const last = events.at(-1)!;
     if (length === 0) remove.push(...events.map(({ seq }) => seq));
     else if (events.length > 1) {
       remove.push(...events.slice(0, -1).map(({ seq }) => seq));
+      const { body } = deltas;
       replace.push({ seq: last.seq, body: withIndex({ ...body, text: body.text.slice(0, length) }, events) });
     }
   }

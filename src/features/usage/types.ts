@@ -1,6 +1,7 @@
 import type { TotalsRecord } from '../../contracts/turn-event.ts';
 import { builder } from '../../graph/builder.ts';
 import { charged } from '../../graph/charged.ts';
+import { costs } from '../../graph/limits/list-cost.ts';
 import { connectionOf, parsePage, toPage } from '../../graph/lists/paging.ts';
 import { orderKey } from '../../graph/lists/window.ts';
 import { present } from '../../graph/loaders.ts';
@@ -146,6 +147,7 @@ const list = 'usage';
 builder.prismaObjectField('Conversation', 'usage', (t) =>
   t.field({
     type: Totals,
+    extensions: costs({ length: 5 }),
     description: 'The usage and cost of each call made for this conversation, the newest first.',
     args: {
       first: t.arg.int({ description: 'How many from the start: 1 to 100; 20 when nothing is said.' }),

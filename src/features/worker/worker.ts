@@ -46,6 +46,9 @@ export type Worker = LocalWorker & {
  */
 export const createWorker = (deps: WorkerDeps): Worker => new TurnWorker(deps);
 
+/** Of a turn that ended in a fault: others may wait for it. */
+const nothingSettled: Settled = { unblocks: true, asksTitle: false, asksSummary: false };
+
 class TurnWorker implements Worker {
   private readonly deps: WorkerDeps;
   private readonly turns: RunningTurns;
@@ -171,8 +174,9 @@ class TurnWorker implements Worker {
   }
 
   /** What follows a turn that has ended here: the calls beside it that it asked for, and another look. */
-  private goOn({ conversationId }: ClaimedTurn, { unblocks, asksTitle, asksSummary }: Settled, wasFull: boolean): void {
+  private goOn({ conversationId }: ClaimedTurn, settled: Settled | null, wasFull: boolean): void {
     const { titles, summaries, bell } = this.deps;
+    const { unblocks, asksTitle, asksSummary } = settled ?? nothingSettled;
     if (asksTitle) this.beside(titles.run(conversationId, this.stopping.signal));
     if (asksSummary) this.beside(summaries.run(conversationId, this.stopping.signal));
     if (unblocks || wasFull) bell.ring();

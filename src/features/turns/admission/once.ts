@@ -51,9 +51,15 @@ const points = channel('colloquy.turn');
  * claims it.
  */
 export async function admitOnce<T>(deps: AdmissionDeps, request: AdmissionRequest<T>): Promise<Admitted> {
-  const { admitted, isClaimed } = await admitOrRepeat(deps, request);
+  const claim = deps.worker?.reserve() ?? null;
+  let admitted: Admitted;
+  try {
+    admitted = await admitOrRepeat(deps, request, claim);
+  } finally {
+    claim?.release(); // also after an error: the commit may have claimed the turn although its acknowledgement was lost
+  }
   if (admitted.stopping) announceStop(deps, admitted.stopping);
-  if (!admitted.deduplicated && !isClaimed) announceWaiting(deps);
+  if (!admitted.deduplicated && !claim?.isClaimed) announceWaiting(deps);
   return admitted;
 }
 
@@ -70,36 +76,38 @@ export async function admitOnce<T>(deps: AdmissionDeps, request: AdmissionReques
 async function admitOrRepeat<T>(
   deps: AdmissionDeps,
   request: AdmissionRequest<T>,
-): Promise<{ admitted: Admitted; isClaimed: boolean }> {
+  claim: ClaimOnCommit | null,
+): Promise<Admitted> {
   const { database, rates } = deps;
   const { viewer, key, hash } = request.name;
   const before = await findAdmitted(database, viewer, key);
-  if (before) return { admitted: repeated(before, hash), isClaimed: false };
+  if (before) return repeated(before, hash);
   await rates.turn(viewer);
   try {
-    return await admitAndClaim(deps, request, await request.prepare());
+    return await admitIn(deps, request, await request.prepare(), claim);
   } catch (error) {
     const earlier = await findAdmitted(database, viewer, key).catch(() => null);
     if (!earlier) throw error;
     await rates.refundTurn(viewer);
-    return { admitted: repeated(earlier, hash), isClaimed: false };
+    return repeated(earlier, hash);
   }
 }
 
-async function admitAndClaim<T>({ log, worker }: AdmissionDeps, { name, admit }: AdmissionRequest<T>, prepared: T) {
-  const claim = worker?.reserve() ?? null;
-  try {
-    // Eager: the statements up to the first awaited result are sent together with BEGIN, which saves a round trip. If
-    // the server refused BEGIN, each would take effect by itself. That is harmless: the first is a lock, or inserts a
-    // conversation, which would stay empty, because its messages and its turn reference each other and are refused
-    // alone. If the connection is lost before BEGIN is acknowledged, all is run again, and the unique index refuses a
-    // second turn.
-    const admitted = await log.transact((tx, append) => admit({ tx, append, name, claim }, prepared), { eager: true });
-    if (points.hasSubscribers) points.publish({ turnId: admitted.turnId, point: 'admitted' satisfies TurnPoint });
-    return { admitted, isClaimed: claim?.isClaimed ?? false };
-  } finally {
-    claim?.release(); // also after an error: the commit may have claimed the turn although its acknowledgement was lost
-  }
+/** The transaction. A place for the turn was reserved before: it is claimed with the commit. */
+async function admitIn<T>(
+  { log }: AdmissionDeps,
+  { name, admit }: AdmissionRequest<T>,
+  prepared: T,
+  claim: ClaimOnCommit | null,
+): Promise<Admitted> {
+  // Eager: the statements up to the first awaited result are sent together with BEGIN, which saves a round trip. If
+  // the server refused BEGIN, each would take effect by itself. That is harmless: the first is a lock, or inserts a
+  // conversation, which would stay empty, because its messages and its turn reference each other and are refused
+  // alone. If the connection is lost before BEGIN is acknowledged, all is run again, and the unique index refuses a
+  // second turn.
+  const admitted = await log.transact((tx, append) => admit({ tx, append, name, claim }, prepared), { eager: true });
+  if (points.hasSubscribers) points.publish({ turnId: admitted.turnId, point: 'admitted' satisfies TurnPoint });
+  return admitted;
 }
 
 function repeated(turn: AdmittedTurn, hash: string): Admitted {

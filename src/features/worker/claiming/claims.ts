@@ -153,9 +153,12 @@ class Reservation implements ClaimOnCommit {
   release(): void {
     const { running, log } = this.deps;
     // `complete` is set only after the commit, so the claim is stored, even if the admission failed afterwards.
-    if (this.complete) void running.begin(this.complete(log), this.at);
-    else for (const id of this.offered) this.releaseLost(id);
-    this.onRelease();
+    try {
+      if (this.complete) void running.begin(this.complete(log), this.at);
+      else for (const id of this.offered) this.releaseLost(id);
+    } finally {
+      this.onRelease();
+    }
   }
 
   /**

@@ -12,7 +12,7 @@ type Deps = {
   /** Runs a turn to its end. Never rejects. */
   run: (turn: ClaimedTurn, signal: AbortSignal) => Promise<Settled>;
   /** Called when a turn has ended in this process and no longer counts. `wasFull`: all capacity was in use. */
-  onEnd: (turn: ClaimedTurn, settled: Settled, wasFull: boolean) => void;
+  onEnd: (turn: ClaimedTurn, settled: Settled | null, wasFull: boolean) => void;
   /** How many turns may run at once. */
   concurrency: number;
 };
@@ -56,10 +56,14 @@ export class RunningTurns {
   }
 
   private async runToEnd(turn: ClaimedTurn, signal: AbortSignal): Promise<void> {
-    const settled = await this.deps.run(turn, signal);
-    const wasFull = this.runs.size >= this.deps.concurrency;
-    if (this.runs.get(turn.id)?.turn === turn) this.runs.delete(turn.id);
-    this.deps.onEnd(turn, settled, wasFull);
+    let settled: Settled | null = null;
+    try {
+      settled = await this.deps.run(turn, signal);
+    } finally {
+      const wasFull = this.runs.size >= this.deps.concurrency;
+      if (this.runs.get(turn.id)?.turn === turn) this.runs.delete(turn.id);
+      this.deps.onEnd(turn, settled, wasFull);
+    }
   }
 
   /**

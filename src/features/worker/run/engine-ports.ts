@@ -15,13 +15,11 @@ import { modelOf, type TurnRun } from './turn-run.ts';
 import { createTurnSink } from './turn-sink.ts';
 import { usageSubjectOf } from './usage-subject.ts';
 
-export type TurnPorts = EnginePorts;
-
 /** What the engine needs of the world, for one turn and the model that answers it. */
 export function createEnginePorts(
   run: TurnRun,
   { provider, info }: { provider: ModelProvider; info: ModelInfo },
-): TurnPorts {
+): EnginePorts {
   const { turn, deps, logger, progress } = run;
   const writer: Writer = { conversationId: turn.conversationId, turnId: turn.id, fence: turn.fence };
   const onFault = (err: unknown) => logger.warn({ err }, 'events could not be stored');

@@ -1,5 +1,4 @@
-import type { TurnEnd } from '../../../engine/index.ts';
-import { HandedOver, runTurn } from '../../../engine/index.ts';
+import { type EnginePorts, HandedOver, runTurn, type TurnEnd } from '../../../engine/index.ts';
 import { FencedError } from '../../../events/index.ts';
 import { AppError } from '../../../kernel/errors.ts';
 import { beginSpan } from '../../../platform/telemetry/tracing.ts';
@@ -7,7 +6,7 @@ import { excuseNeighbours } from '../attempt-store.ts';
 import type { ClaimedTurn } from '../claiming/claim.ts';
 import { maxDeaths } from '../claiming/deaths.sql.ts';
 import { endBroken, failedEnd } from './broken-run.ts';
-import { createEnginePorts, type TurnPorts } from './engine-ports.ts';
+import { createEnginePorts } from './engine-ports.ts';
 import { workersDied } from './errors.ts';
 import { emptyRecovery, type RecoveredState, recover } from './recovery.ts';
 import type { Settled } from './settle.ts';
@@ -72,7 +71,7 @@ async function runAndSettle(run: TurnRun): Promise<(Pick<TurnEnd, 'status' | 'er
 
 async function runEngine(run: TurnRun): Promise<TurnEnd | null> {
   const { turn, deps, signal, progress } = run;
-  let ports: TurnPorts | null = null;
+  let ports: EnginePorts | null = null;
   try {
     const recovered: RecoveredState = turn.resumed ? await recover(turn, deps) : emptyRecovery;
     if (recovered.calls.length > 0) progress.noteCall();

@@ -143,7 +143,10 @@ export class CallRecords {
 
   private record<T>(work: (held: Held) => Promise<T>): Promise<T> {
     const done = this.last.then(() => this.recordNext(work));
-    this.last = done.catch(() => {});
+    this.last = done.then(
+      () => {},
+      () => {},
+    );
     return done;
   }
 
