@@ -6,7 +6,7 @@ const units = [
   'test/{architecture,coverage,dead-schema,docs,migrating,operations-page,proofs,schema}.test.ts',
   'test/{contracts,engine,kernel,mutants}/**/*.test.ts',
   'test/graph/{answer-shares,charged-fields,cost,ids,mask-errors,paging,selection,source}.test.ts',
-  'test/app/{config,secret,welcome}.test.ts',
+  'test/app/{config,page-script,secret,welcome}.test.ts',
   'test/clients/maps.test.ts',
   'test/app/ops/meters.test.ts',
   'test/app/edge/{accept,client-address,connections,crowd,hosts,origins}.test.ts',

@@ -30,7 +30,7 @@ const excused: Record<string, string> = {
 };
 /** Texts that look like SQL and are not sent by themselves. */
 const notSent: Record<string, string> = {
-  "platform/disk-watch.ts: 'BEGIN; CREATE TEMP TABLE colloquy_room":
+  'platform/disk-watch.ts: `BEGIN; CREATE TEMP TABLE colloquy_room':
     'several statements at once, about no table of the schema: test/hostile/full-disk.test.ts',
 };
 

@@ -11,7 +11,7 @@ import { until } from '../kit/until.ts';
 const waits = 200;
 const looks = 8;
 /** The one statement for all conversations that anybody waits for or reads. */
-const isPoll = ({ text }: Statement) => text.includes('FROM conversation_log WHERE conversation_id = ANY');
+const isPoll = ({ text }: Statement) => /FROM conversation_log\s+WHERE conversation_id = ANY/.test(text);
 
 describeSettings(
   'two hundred requests of one user that wait for a model which does not answer',

@@ -36,10 +36,11 @@ function resumingSockets(Plain, fill) {
       if (stream.texts.size > 5) stream.texts.delete(stream.texts.keys().next().value);
       return;
     }
-    if (event.__typename === 'PartReplacedEvent')
+    if (event.__typename === 'PartReplacedEvent') {
       const { keepLength } = event;
       const kept = known.text.slice(0, Math.max(0, keepLength - known.from));
       stream.texts.set(part, { from: Math.min(known.from, keepLength), text: kept });
+    }
     if (event.__typename === 'SnapshotEvent') stream.texts.clear();
     stream.events = [...stream.events, event.__typename].slice(-20);
   }
