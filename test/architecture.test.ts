@@ -262,6 +262,14 @@ const planted: Record<Rule, { house: Record<string, string>; offences: number }>
     },
     offences: 6,
   },
+  'an exported name has one meaning': {
+    house: {
+      'kernel/a.ts': 'export const shown = 1; export type Status = 2; const own = 3;',
+      'events/b.ts': 'export function shown() {} export type Other = 4; const own = 5;',
+      'features/turns/enums.ts': 'export const Status = 6;',
+    },
+    offences: 1,
+  },
   'importing starts nothing': {
     house: {
       'kernel/a.ts': 'export const timer = setInterval(() => {}, 1000);',

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { addressVariables } from './config/address-variables.ts';
 import { connectionVariables } from './config/connection-variables.ts';
+import { frozen } from './config/frozen.ts';
 import { providerVariables } from './config/provider-variables.ts';
-import { shown } from './config/shown-value.ts';
+import { displayValue } from './config/shown-value.ts';
 import { turnVariables } from './config/turn-variables.ts';
 import { byRole, text, truth, url, webUrl, whole, words } from './config/variable-kinds.ts';
 import { answerLimits, answerVariables } from './delivery/answer-variables.ts';
@@ -143,7 +144,9 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const faults = parsed.success
     ? []
     : parsed.error.issues.map(({ path, message }) => ({ name: String(path[0]), expected: message }));
-  const problems = faults.map(({ name, expected }) => `${name}: ${expected}, got ${shown(name, given[name] ?? '')}`);
+  const problems = faults.map(
+    ({ name, expected }) => `${name}: ${expected}, got ${displayValue(name, given[name] ?? '')}`,
+  );
   problems.push(...conflicts(given));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return frozen(grouped(parsed.data));
@@ -291,9 +294,4 @@ function openai(env: Environment) {
     /** Nothing is configured: the scripted model on loopback answers. */
     scripted,
   };
-}
-
-function frozen<T extends object>(value: T): T {
-  for (const inner of Object.values(value)) if (inner !== null && typeof inner === 'object') frozen(inner);
-  return Object.freeze(value);
 }

@@ -12,7 +12,7 @@ import type { ToolPorts } from './tools/ports.ts';
 export type Interruption = { kind: 'stopped'; request: StopRequest } | { kind: 'fenced' } | { kind: 'drained' };
 
 /** What a model is shown in one call. */
-export type Context = { messages: readonly ModelMessage[]; record: ContextRecord };
+export type Prompt = { messages: readonly ModelMessage[]; record: ContextRecord };
 
 /**
  * What the engine needs of the world: each a function over values, so that a run can be told step by step in a test.
@@ -30,7 +30,7 @@ export type EnginePorts = {
    * The messages for the model, the newest last, fitted to so much of its window (all of it: 1), and what became of the
    * others. What the turn itself has said and learned already is `own`, and comes after them.
    */
-  context(share: number, own: readonly ModelMessage[]): Promise<Context>;
+  context(share: number, own: readonly ModelMessage[]): Promise<Prompt>;
   /** Says durably that attempt `number` is about to call the provider with this. */
   requesting(number: number, record: ContextRecord): Promise<void>;
   /** Ends a failed attempt, with the account of its call, and begins the next. Returns the new attempt's number. */

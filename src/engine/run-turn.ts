@@ -3,7 +3,7 @@ import type { Generation, ResponseFormat } from '../contracts/model-provider.ts'
 import { pause } from '../kernel/async.ts';
 import { ContextTooLongError, ProviderError } from '../kernel/errors.ts';
 import { type Call, wasSent } from './call.ts';
-import type { Context, EnginePorts } from './ports.ts';
+import type { EnginePorts, Prompt } from './ports.ts';
 import { retryDelay } from './retry.ts';
 import { runStep, type StepEnd } from './step.ts';
 import { checkAnswer, repairOf } from './structured.ts';
@@ -94,7 +94,7 @@ async function step(first: number, run: Run): Promise<{ end: TurnEnd } | { attem
 }
 
 /** What the model is shown, told to readers where something had to be left out. */
-async function emitTruncation(context: Context, ports: EnginePorts): Promise<Context> {
+async function emitTruncation(context: Prompt, ports: EnginePorts): Promise<Prompt> {
   const { before, summary, tokens, limit } = context.record;
   const summarisedMessages = summary?.covers ?? 0;
   const droppedMessages = Math.max(before - summarisedMessages, 0);
@@ -106,7 +106,7 @@ async function emitTruncation(context: Context, ports: EnginePorts): Promise<Con
  * What the last call was made with. `repair` follows the context where an answer did not have the format that was asked
  * for.
  */
-type StepAttempt = { tries: number; context: Context; own: readonly ModelMessage[]; repair: readonly ModelMessage[] };
+type StepAttempt = { tries: number; context: Prompt; own: readonly ModelMessage[]; repair: readonly ModelMessage[] };
 type RetryStep = { retryIn: number } & Partial<Pick<StepAttempt, 'context' | 'repair'>>;
 type StepDecision = { end: TurnEnd } | { attempt: number } | RetryStep;
 

@@ -1,10 +1,10 @@
 import { getIntrospectionQuery, Lexer, Source, TokenKind } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { refuseTooLong } from '../../src/graph/limits/index.ts';
+import { refuseLongDocument } from '../../src/graph/limits/index.ts';
 
 const isRefused = (source: string, maxTokens: number): boolean => {
   try {
-    refuseTooLong(source, maxTokens);
+    refuseLongDocument(source, maxTokens);
     return false;
   } catch {
     return true;
@@ -41,13 +41,13 @@ describe('the text of a document', () => {
   it('is refused for its lines, also of comments and block strings, and says what to do', () => {
     for (const line of ['\n', '#\n', '\r', ' \r\n']) expect(isRefused(`{ a ${line.repeat(60)} }`, 50)).toBe(true);
     expect(isRefused(`{ a(b: """${'\n'.repeat(60)}""") }`, 50)).toBe(true);
-    expect(() => refuseTooLong('\n'.repeat(60), 50)).toThrow(/more than 50 lines.*variables/);
-    expect(() => refuseTooLong('a '.repeat(60), 50)).toThrow(/more than 50 words and signs.*variables/);
+    expect(() => refuseLongDocument('\n'.repeat(60), 50)).toThrow(/more than 50 lines.*variables/);
+    expect(() => refuseLongDocument('a '.repeat(60), 50)).toThrow(/more than 50 words and signs.*variables/);
   });
 
   it('is refused for brackets within one another, and not for those in strings and comments', () => {
     for (const open of ['{a', '[', '(', '{a(b:[{c:'])
-      expect(() => refuseTooLong(`{ a(b: ${open.repeat(101)}`, 5_000)).toThrow(/15 levels.*20 levels/);
+      expect(() => refuseLongDocument(`{ a(b: ${open.repeat(101)}`, 5_000)).toThrow(/15 levels.*20 levels/);
     for (const source of [
       `{ a(b: "${'['.repeat(500)}") }`,
       `{ a(b: """${'['.repeat(500)}""") }`,
@@ -60,6 +60,6 @@ describe('the text of a document', () => {
   it('may end anywhere', () => {
     for (const source of documents)
       for (let end = 0; end < source.length; end++)
-        expect(() => refuseTooLong(source.slice(0, end), 5_000)).not.toThrow();
+        expect(() => refuseLongDocument(source.slice(0, end), 5_000)).not.toThrow();
   });
 });

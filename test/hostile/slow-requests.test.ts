@@ -3,7 +3,7 @@ import { type IncomingMessage, request as open, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Patience } from '../../src/app/front/http.ts';
+import type { HttpTimeouts } from '../../src/app/front/http.ts';
 import { tokenFor } from '../kit/app.ts';
 import { storages } from '../kit/databases.ts';
 import { createFront, type Front } from '../kit/front.ts';
@@ -60,7 +60,7 @@ describe('a client that is slow to send its request', () => {
   const ofHeaders = { headersMs: 1_500, requestMs: 600_000, lookMs: 50 };
   const ofAll = { headersMs: 1_500, requestMs: 1_500, lookMs: 50 };
 
-  it.each<[string, Patience, () => [atOnce: string, slowly: string]]>([
+  it.each<[string, HttpTimeouts, () => [atOnce: string, slowly: string]]>([
     ['nothing', ofHeaders, () => ['', '']],
     [
       'its headers a byte at a time',

@@ -237,6 +237,21 @@ const isNamed = (node: ts.Node): node is ts.NamedDeclaration =>
   ts.isClassElement(node) ||
   ts.isTypeElement(node);
 
+/** Files whose exports are the schema's types for words that exist already. */
+const isMirror = (file: string): boolean => /(^|[/-])(enums|types)\.ts$/.test(file);
+
+/** What a file declares and exports by name. */
+function exportedNames(source: ts.SourceFile): string[] {
+  return source.statements.flatMap((statement) => {
+    const modifiers = ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined;
+    if (!modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) return [];
+    if (ts.isVariableStatement(statement))
+      return statement.declarationList.declarations.map(({ name }) => name.getText(source));
+    const { name } = statement as ts.Statement & { name?: ts.Node };
+    return name ? [name.getText(source)] : [];
+  });
+}
+
 /** The banned names that a file declares: of variables, parameters, functions, types and members. */
 function bannedIn(source: ts.SourceFile): string[] {
   const found: string[] = [];
@@ -390,6 +405,17 @@ export const rules = {
     ),
   'names are words of the field': ({ files }) =>
     [...files].flatMap(([file, source]) => bannedIn(source).map((name) => `${file} declares ${name}`)),
+  'an exported name has one meaning': ({ files }) =>
+    [
+      ...groupBy(
+        [...files].flatMap(([file, source]) => exportedNames(source).map((name) => ({ name, file }))),
+        ({ name }) => name,
+      ),
+    ]
+      // A word of the contracts has its own type in the schema, by the same name.
+      .map(([name, inside]) => ({ name, files: inside.map(({ file }) => file).filter((file) => !isMirror(file)) }))
+      .filter((each) => each.files.length > 1)
+      .map((each) => `${each.name}: ${each.files.join(', ')}`),
   'importing starts nothing': ({ files }) =>
     [...files]
       .filter(([file]) => !entrances.test(file))

@@ -5,7 +5,7 @@ import { type Composition, compose } from '../../src/app/compose/compose.ts';
 import { loadConfig } from '../../src/app/config.ts';
 import { createEdge } from '../../src/app/edge/edge.ts';
 import { createContexts } from '../../src/app/front/context.ts';
-import { createHttpServer, type Patience } from '../../src/app/front/http.ts';
+import { createHttpServer, type HttpTimeouts } from '../../src/app/front/http.ts';
 import { attachSockets } from '../../src/app/front/ws.ts';
 import { createGraphQLServer } from '../../src/app/front/yoga.ts';
 import { createToolRegistry } from '../../src/features/tools/index.ts';
@@ -24,7 +24,7 @@ export type Front = {
   /** What it has logged, from warnings on. */
   lines: string[];
   /** One more server; ended with the front. */
-  listen(patience?: Patience): Promise<{ server: Server; port: number; url: string }>;
+  listen(patience?: HttpTimeouts): Promise<{ server: Server; port: number; url: string }>;
   close(): Promise<void>;
 };
 

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import { joinSignals, pause } from '../../kernel/async.ts';
 import { UnavailableError } from '../../kernel/errors.ts';
-import type { Delivery } from '../front/context.ts';
+import type { AnswerDelivery } from '../front/context.ts';
 
 /** What a reader of server-sent events is told: a stream that just ended would look finished. */
 const restart = 'This process ends. Ask again: another one goes on after your last cursor.';
@@ -20,7 +20,7 @@ export function createServerEnd() {
   setMaxListeners(0, ending.signal); // one for each request that waits
   return {
     /** Aborted when the client has gone or the server ends; costs nothing any more when the answer has gone out. */
-    signalFor(request: AbortSignal, delivery: Delivery | undefined): AbortSignal {
+    signalFor(request: AbortSignal, delivery: AnswerDelivery | undefined): AbortSignal {
       if (!delivery) return request;
       const { signal, release } = joinSignals([request, ending.signal]);
       delivery.onSent(release);

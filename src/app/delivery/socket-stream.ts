@@ -7,7 +7,7 @@ import { type Answer, isShared, type SharedResult } from './frames.ts';
 import { send } from './wire.ts';
 
 /** What all streams of a process are given. */
-export type Delivery = { answer: Answer; maskError: MaskError; logStream: LogStream };
+export type StreamDelivery = { answer: Answer; maskError: MaskError; logStream: LogStream };
 
 /**
  * One stream: what was asked, under which id of which socket, and what happens. `beside` are all streams of the socket
@@ -31,14 +31,14 @@ const over = { done: true, value: undefined } as const;
  * that waits.
  */
 export class SocketStream implements AsyncIterableIterator<ExecutionResult, undefined> {
-  private readonly delivery: Delivery;
+  private readonly delivery: StreamDelivery;
   private readonly operation: Asked;
   private readonly start = performance.now();
   private frames = 0;
   private errors: readonly GraphQLError[] = [];
   private isOpen = true;
 
-  constructor(delivery: Delivery, operation: Asked) {
+  constructor(delivery: StreamDelivery, operation: Asked) {
     this.delivery = delivery;
     this.operation = operation;
     operation.beside.push(this);

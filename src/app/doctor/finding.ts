@@ -26,14 +26,14 @@ export async function within(
   const late = pause(patience, over.signal).then(() => [
     problem(what, `did not answer in ${patience / 1_000} seconds`, fix),
   ]);
-  const found = check().catch((error: unknown) => [problem(what, wordsOf(error), fix)]);
+  const found = check().catch((error: unknown) => [problem(what, reasonOf(error), fix)]);
   const first = await Promise.race([found, late]);
   over.abort();
   return first;
 }
 
 /** The driver's words, or its code where it has none: Node reports a refused connection under an empty message. */
-export const wordsOf = (error: unknown): string => {
+export const reasonOf = (error: unknown): string => {
   const { message, code } = error as NodeJS.ErrnoException;
   return message || String(code ?? error);
 };

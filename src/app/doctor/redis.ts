@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { openRedisCommands, openRedisSubscriber } from '../../platform/redis.ts';
-import { type Finding, note, ok, within, wordsOf } from './finding.ts';
+import { type Finding, note, ok, reasonOf, within } from './finding.ts';
 
 const what = 'Redis';
 
@@ -33,7 +33,7 @@ export function checkRedis({ url, prefix }: { url: string; prefix: string }, pat
     patienceMs,
   )
     .then(([first, ...others]) => [
-      last && first!.state === 'problem' ? { ...first!, says: wordsOf(last) } : first!,
+      last && first!.state === 'problem' ? { ...first!, says: reasonOf(last) } : first!,
       ...others,
     ])
     .finally(() => {

@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Plugin } from 'graphql-yoga';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Viewers } from '../../features/accounts/index.ts';
-import { refuseTooLong } from '../../graph/limits/index.ts';
+import { refuseLongDocument } from '../../graph/limits/index.ts';
 import type { MaskError } from '../../graph/mask-errors.ts';
-import type { Delivery } from '../front/context.ts';
+import type { AnswerDelivery } from '../front/context.ts';
 import { messageLimits } from './limits.ts';
 import { paramsOfAddress, paramsOfBody } from './params.ts';
 
@@ -16,7 +16,7 @@ export type Requested = {
   /** The origin of the page that asks, where it may read the answer. */
   allowedOrigin?: string | null;
   /** How the answer goes out. */
-  delivery?: Delivery;
+  delivery?: AnswerDelivery;
   /** Called when it is known who asks. */
   identified?: (viewer: Viewer) => void;
   /** Null for somebody without a token. */
@@ -45,6 +45,6 @@ export const useCaller = ({ viewers, maxObjects, mask }: Deps): Plugin<object, R
   },
   onParams({ params, context }) {
     if (typeof params.query === 'string')
-      refuseTooLong(params.query, messageLimits(context.caller ?? null, maxObjects).tokens);
+      refuseLongDocument(params.query, messageLimits(context.caller ?? null, maxObjects).tokens);
   },
 });

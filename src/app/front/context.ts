@@ -23,13 +23,13 @@ export type Contexts = ReturnType<typeof createContexts>;
  * How an answer goes to whoever asked: `onSent` is told when it is with them, or never will be; `cut` gives up sending
  * it.
  */
-export type Delivery = { onSent(listener: () => void): void; cut(): void };
+export type AnswerDelivery = { onSent(listener: () => void): void; cut(): void };
 
 /**
  * The id of the request that the operation came with, if any; whether it ends with the token of who asks; and how it is
  * answered.
  */
-type Facts = { requestId?: string; endsWithToken?: boolean; address?: string; delivery?: Delivery };
+type Facts = { requestId?: string; endsWithToken?: boolean; address?: string; delivery?: AnswerDelivery };
 type Shared = Pick<Context, 'db' | 'services'> & {
   shares: AnswerShares;
   newLoaders: (budget: AnswerBudget) => Loaders;
@@ -43,7 +43,7 @@ class OperationContext implements Context {
   private readonly shared: Shared;
   private readonly asking: Viewer | null;
   private readonly signalOf: () => AbortSignal;
-  private readonly delivery: Delivery | undefined;
+  private readonly delivery: AnswerDelivery | undefined;
   readonly endsWithToken: boolean;
   readonly address: string | null;
   private id: string | undefined;

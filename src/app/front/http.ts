@@ -6,25 +6,25 @@ import { misdirected, targetOf } from '../edge/hosts.ts';
 import { inTurn } from '../edge/in-turn.ts';
 import { answer, answerReady, answerWorkers, type Health } from '../ops/ops-server.ts';
 import { createGraphiQL, wantsGraphiQL } from '../workbench/graphiql.ts';
-import type { Delivery } from './context.ts';
+import type { AnswerDelivery } from './context.ts';
 import { type GraphQLServer, graphqlPath } from './yoga.ts';
 
 /**
  * How long a client may take to send the headers, and the whole, of a request, and how often Node looks for who took
  * longer. In milliseconds.
  */
-export type Patience = { headersMs: number; requestMs: number; lookMs: number };
+export type HttpTimeouts = { headersMs: number; requestMs: number; lookMs: number };
 
 type Deps = Health & {
   yoga: GraphQLServer['yoga'];
   graphiql: boolean;
   edge: Edge;
   onFault: (error: unknown) => void;
-  patience?: Patience;
+  patience?: HttpTimeouts;
 };
 
 /** Node looks every 30 seconds by itself: a client that may take 15 would have up to 45. */
-const usual: Patience = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };
+const usual: HttpTimeouts = { headersMs: 15_000, requestMs: 60_000, lookMs: 5_000 };
 
 /** The HTTP server: GraphQL, the workbench and the health checks. */
 export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usual, ...health }: Deps): Server {
@@ -60,7 +60,7 @@ export function createHttpServer({ yoga, graphiql, edge, onFault, patience = usu
 }
 
 /** A response is over when all of it has been handed to the system, or its client has gone. */
-const deliveryBy = (response: ServerResponse): Delivery => ({
+const deliveryBy = (response: ServerResponse): AnswerDelivery => ({
   onSent: (listener) => void (response.closed ? listener() : response.once('close', listener)),
   cut: () => void response.destroy(),
 });

@@ -14,7 +14,7 @@ import type { WebSocket, WebSocketServer } from 'ws';
 import type { Viewer } from '../../contracts/viewer.ts';
 import type { Viewers } from '../../features/accounts/index.ts';
 import type { Context } from '../../graph/context.ts';
-import { refuseTooLong, refuseTooMuch } from '../../graph/limits/index.ts';
+import { refuseLongDocument, refuseTooMuch } from '../../graph/limits/index.ts';
 import { UnauthenticatedError } from '../../kernel/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { limitPayload } from '../../platform/sockets/limit-payload.ts';
@@ -25,7 +25,7 @@ import type { Edge } from '../edge/edge.ts';
 import { type MessageLimits, messageLimits, ofGreeting } from '../edge/limits.ts';
 import type { createSocketLimits } from '../sockets/limits.ts';
 import { trimPayload } from '../sockets/trim-payload.ts';
-import type { Contexts, Delivery } from './context.ts';
+import type { AnswerDelivery, Contexts } from './context.ts';
 import type { GraphQLServer } from './yoga.ts';
 
 /** What operations on sockets need. */
@@ -72,7 +72,7 @@ function begin(
   const mask = graphql.maskError;
   try {
     const { query, operationName } = payload;
-    refuseTooLong(query, extra.limits.tokens);
+    refuseLongDocument(query, extra.limits.tokens);
     const { schema, parse, validate, execute } = graphql.yoga.getEnveloped({
       params: { query, operationName, variables: payload.variables },
     });
@@ -228,7 +228,7 @@ export function serve(sockets: WebSocketServer, limits: SocketLimiter, deps: Soc
  * What a socket has to send is sent in order: an operation ends when its last message has been handed to the system,
  * and it says so itself.
  */
-const deliveryBy = (socket: WebSocket): Delivery => ({ onSent: () => {}, cut: () => socket.terminate() });
+const deliveryBy = (socket: WebSocket): AnswerDelivery => ({ onSent: () => {}, cut: () => socket.terminate() });
 
 const tooManyOperations = (limit: number): GraphQLError =>
   new GraphQLError(`One socket may hold ${limit} operations open at once: end one, or open another socket.`, {

@@ -5,7 +5,7 @@ import { beginning } from '../../kernel/text.ts';
 import type { EnginePorts } from '../ports.ts';
 import type { Transcript } from '../transcript.ts';
 import { checkArguments } from './arguments.ts';
-import { failed, toFailure, toJson, toOutcome } from './result.ts';
+import { failedOutcome, toFailure, toJson, toOutcome } from './result.ts';
 
 const defaultTimeoutMs = 30_000;
 /** How often one call may be begun: a tool that takes its worker with it must not do so for ever. */
@@ -37,7 +37,7 @@ async function outcomeOf(making: Making): Promise<ToolOutcome | null> {
   // What it was when it was begun counts, whatever the tools of this process are.
   if (call.status === 'RUNNING' && call.replay === 'NEVER_REPLAY') return unknownOutcome(call.toolName);
   const tool = ports.tools.find(call.toolName);
-  if (!tool || !('execute' in tool)) return failed(`The tool ${call.toolName} is not there any more.`);
+  if (!tool || !('execute' in tool)) return failedOutcome(`The tool ${call.toolName} is not there any more.`);
   if (call.status === 'RUNNING' && call.attempts >= maxRuns) return tooOften(call);
   return run(tool, making);
 }
@@ -50,7 +50,7 @@ export const resultIndexOf = ({ finished }: Pick<Transcript, 'finished'>, number
 /** A tool that takes its worker with it again and again. Of one with an effect nobody knows whether it had it. */
 const tooOften = ({ toolName, attempts, replay }: ToolCallRecord): ToolOutcome =>
   replay === 'READ_ONLY'
-    ? failed(`The tool ${toolName} was begun ${attempts} times and never came to its end.`)
+    ? failedOutcome(`The tool ${toolName} was begun ${attempts} times and never came to its end.`)
     : unknownOutcome(toolName);
 
 const unknownOutcome = (toolName: string): ToolOutcome => ({
@@ -65,7 +65,7 @@ async function run(tool: Runnable, making: Making): Promise<ToolOutcome | null> 
   const { call, ports, signal } = making;
   const { tools, reportPoint } = ports;
   const read = await checkArguments(tool, call.arguments ?? {}, tools);
-  if ('fault' in read) return failed(read.fault);
+  if ('fault' in read) return failedOutcome(read.fault);
   // A turn that is to end begins nothing any more; what it has begun is begun durably first.
   if (signal.aborted) return null;
   const attempt = call.attempts + 1;
@@ -97,7 +97,9 @@ const stopped = Symbol('stopped');
 
 /** A tool with an effect may have had it when its time was up. */
 const tooLate = ({ name, replay, timeoutMs = defaultTimeoutMs }: Runnable): ToolOutcome =>
-  replay === 'NEVER_REPLAY' ? unknownOutcome(name) : failed(`The tool ${name} did not answer within ${timeoutMs} ms.`);
+  replay === 'NEVER_REPLAY'
+    ? unknownOutcome(name)
+    : failedOutcome(`The tool ${name} did not answer within ${timeoutMs} ms.`);
 
 /** When a call is not waited for any longer, though its tool may not listen. */
 function openEnd({ timeoutMs = defaultTimeoutMs }: Runnable, signal: AbortSignal) {

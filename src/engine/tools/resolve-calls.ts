@@ -4,7 +4,7 @@ import { beginning } from '../../kernel/text.ts';
 import type { StreamedCall } from '../step.ts';
 import { maxArguments, type Read, readArguments } from './arguments.ts';
 import type { ResolvedCall, ToolPorts } from './ports.ts';
-import { failed } from './result.ts';
+import { failedOutcome } from './result.ts';
 
 /** Calls of one answer; those beyond are told so. */
 const maxAtOnce = 32;
@@ -30,7 +30,7 @@ export const resolveCalls = (calls: readonly StreamedCall[], deps: ResolveDeps):
  * and says so to the model.
  */
 function lastOf({ id, number, text }: StreamedCall, { resultIndexOf }: ResolveDeps): ResolvedCall {
-  const outcome = failed(
+  const outcome = failedOutcome(
     'Too many calls at once: make fewer. Neither this call was made nor those that came after it.',
   );
   const facts = { id, number, argumentsText: beginning(text, maxArguments), resultIndex: resultIndexOf(number) };
@@ -50,9 +50,9 @@ async function resolveOne(
   });
   const tool = find(call.name);
   if (!tool) return refused(noTool(call.name, offered));
-  if (index >= Math.min(maxAtOnce, remaining)) return refused(failed('Too many calls at once: make fewer.'));
+  if (index >= Math.min(maxAtOnce, remaining)) return refused(failedOutcome('Too many calls at once: make fewer.'));
   const read = await readArguments(tool, call.text, { caller, json });
-  if ('fault' in read) return refused(failed(read.fault), read);
+  if ('fault' in read) return refused(failedOutcome(read.fault), read);
   const replay = 'replay' in tool ? tool.replay : 'READ_ONLY';
   const asks = await mustAsk(tool, read.input, caller);
   const status = asks ? 'PENDING_APPROVAL' : statusWhenAllowed(tool);

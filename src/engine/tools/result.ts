@@ -8,7 +8,7 @@ import { beginning } from '../../kernel/text.ts';
 /** Bytes of one result as JSON: more of it would crowd everything else out of the model's window. */
 const maxResult = 65_536;
 
-export const failed = (message: string): ToolOutcome => ({
+export const failedOutcome = (message: string): ToolOutcome => ({
   status: 'FAILED',
   code: 'TOOL_FAILED',
   message: beginning(message, 2_000),
@@ -21,7 +21,7 @@ export async function toOutcome(
   json: JsonChecker,
 ): Promise<ToolOutcome> {
   const wrong = (what: string) =>
-    failed(replay === 'READ_ONLY' ? what : `It was done, and must not be done again. But: ${what}`);
+    failedOutcome(replay === 'READ_ONLY' ? what : `It was done, and must not be done again. But: ${what}`);
   const checked = output ? await checkOutput(value, output, json) : { value };
   if ('fault' in checked) return wrong(`The tool ${name} gave something other than it says: ${checked.fault}.`);
   const result = toJson(checked.value);
@@ -68,7 +68,7 @@ function schemaOf(output: Output): JsonObject | null {
 export function toFailure(error: unknown, name: string): ToolOutcome {
   const isMeant =
     error instanceof ToolError || error instanceof AppError || (error instanceof Error && error.name === 'ToolError');
-  return failed(isMeant ? (error as Error).message : `The tool ${name} failed.`);
+  return failedOutcome(isMeant ? (error as Error).message : `The tool ${name} failed.`);
 }
 
 /**

@@ -47,7 +47,7 @@ export function eventsIn(event: LogEvent): LogEvent[] {
 }
 
 /** A delta that stands for these rows, with what each of them was. */
-export function withIndex(body: DeltaBody, rows: readonly LogEvent[]): DeltaBody {
+export function withMergedRows(body: DeltaBody, rows: readonly LogEvent[]): DeltaBody {
   const first = rows[0]!;
   const steps: number[] = [];
   let seq = first.seq;

@@ -1,6 +1,6 @@
 import { DeltaRun } from '../../contracts/deltas.ts';
 import { type DeltaBody, isDelta, isPassing, type LogEvent } from '../../contracts/turn-event.ts';
-import { withIndex } from './merged-rows.ts';
+import { withMergedRows } from './merged-rows.ts';
 
 /** Rows that follow one another and are one delta together. `length`: what survives of its text. */
 type Run = { events: LogEvent[]; deltas: DeltaRun; length: number };
@@ -63,7 +63,7 @@ function plan(runs: readonly Run[]): CompactionPlan {
     else if (events.length > 1) {
       remove.push(...events.slice(0, -1).map(({ seq }) => seq));
       const { body } = deltas;
-      replace.push({ seq: last.seq, body: withIndex({ ...body, text: body.text.slice(0, length) }, events) });
+      replace.push({ seq: last.seq, body: withMergedRows({ ...body, text: body.text.slice(0, length) }, events) });
     }
   }
   return { remove, replace };

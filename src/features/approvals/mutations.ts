@@ -7,7 +7,7 @@ import { resultUnion } from '../../graph/results.ts';
 import { ApprovalStaleError, ForbiddenError, NotFoundError, ValidationError } from '../../kernel/errors.ts';
 import { Approval } from '../tools/graph.ts';
 import { Turn, TurnResult } from '../turns/graph.ts';
-import { readTurn } from '../turns/index.ts';
+import { readTurnRow } from '../turns/index.ts';
 
 const DecisionInput = builder.inputType('DecisionInput', {
   description: 'The decision about one call of a tool.',
@@ -80,7 +80,7 @@ const ApprovalSuccess = builder.objectRef<Decided>('ApprovalSuccess').implement(
     turn: t.field({
       type: Turn,
       description: 'The turn that made the call.',
-      resolve: ({ turnId }, _args, { db }: Context) => readTurn(db, turnId),
+      resolve: ({ turnId }, _args, { db }: Context) => readTurnRow(db, turnId),
     }),
     resumed: t.exposeBoolean('resumed', {
       description: 'Whether the turn goes on, because no decision is open any more.',

@@ -5,9 +5,9 @@
  */
 export {
   type Content,
+  contentName,
   countable,
   joinParts,
-  nameOf,
   type ReadContent,
   readContent,
   refuseTooLongText,
@@ -38,4 +38,4 @@ export {
   type TreeMessage,
   turnsOnPath,
 } from './tree/path.ts';
-export { segments } from './tree/ways.ts';
+export { segments } from './tree/segments.sql.ts';

@@ -12,7 +12,7 @@ import type { Json } from '../../kernel/json.ts';
 import { sha256 } from '../../kernel/text.ts';
 import type { Db, Transaction, Tx } from '../../platform/db.ts';
 import { moveActiveLeaf, subtractMessages, visibleTo } from '../conversations/index.ts';
-import { below, shown } from './tree/ways.ts';
+import { below, notSuperseded } from './tree/segments.sql.ts';
 
 export const findMessage = (db: Db, viewer: Viewer, id: string) =>
   db.message.findFirst({ where: { id, conversation: visibleTo(viewer) }, select: { id: true, conversationId: true } });
@@ -133,7 +133,7 @@ export async function supersedeAnswers(tx: Tx, conversationId: string, turnId: s
   const rows = await tx.query<{ id: string }>(
     `WITH gone AS (
        UPDATE message SET status = 'SUPERSEDED', updated_at = now()
-       WHERE turn_id = $1::uuid AND role = 'ASSISTANT' AND ${shown} RETURNING *
+       WHERE turn_id = $1::uuid AND role = 'ASSISTANT' AND ${notSuperseded} RETURNING *
      ${gone}`,
     [turnId, conversationId],
   );
@@ -153,7 +153,7 @@ export async function supersedeTurns(
     `${below('SELECT branch_id, ordinal FROM message WHERE turn_id = ANY($1::uuid[])')}, gone AS (
        UPDATE message m SET status = 'SUPERSEDED', updated_at = now()
        FROM (SELECT branch_id, min(since) AS since FROM below GROUP BY branch_id) b
-       WHERE m.branch_id = b.branch_id AND m.ordinal >= b.since AND m.${shown} RETURNING m.*
+       WHERE m.branch_id = b.branch_id AND m.ordinal >= b.since AND m.${notSuperseded} RETURNING m.*
      ${gone}`,
     [turnIds, conversationId],
   );

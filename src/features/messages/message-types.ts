@@ -10,7 +10,7 @@ import { type Info, timesSelected } from '../../graph/selection.ts';
 import { visibleTo } from '../conversations/index.ts';
 import { FinishReason, MessageRole, MessageStatus } from './enums.ts';
 import { partsOf } from './message-store.ts';
-import { MessagePartUnion, withIndex } from './parts-types.ts';
+import { MessagePartUnion, withPartIndex } from './parts-types.ts';
 
 /** The parts as they are now: stored with a message that is whole, folded from the log for one that streams. */
 const presentParts = async (message: Rows['Message'], { loaders }: Context) =>
@@ -42,7 +42,7 @@ export const Message = builder.prismaObject('Message', {
     parts: t.field({
       type: [MessagePartUnion],
       description: 'What the message is made of, in order. Of a message that streams: what there is now.',
-      resolve: async (message, _args, context) => withIndex(message.id, await presentParts(message, context)),
+      resolve: async (message, _args, context) => withPartIndex(message.id, await presentParts(message, context)),
     }),
     toolCallId: t.exposeString('toolCallId', {
       nullable: true,

@@ -131,5 +131,5 @@ export const MessagePartUnion = builder.unionType('MessagePart', {
 
 export { WidgetPart };
 
-export const withIndex = (messageId: string, parts: readonly MessagePart[]) =>
+export const withPartIndex = (messageId: string, parts: readonly MessagePart[]) =>
   parts.map((part, index) => ({ index, messageId, ...part }));

@@ -5,10 +5,10 @@ import { costs } from '../../graph/limits/list-cost.ts';
 import { toGlobalId } from '../../kernel/global-id.ts';
 import { FinishReason } from '../messages/graph.ts';
 import { Turn, TurnStatus } from '../turns/graph.ts';
-import { fromRecord, readTurn } from '../turns/index.ts';
+import { fromRecord, readTurnRow } from '../turns/index.ts';
 import { UsageTotals } from '../usage/graph.ts';
 import { readUsage } from '../usage/index.ts';
-import { changed, conversation, eventType, everyKind, message, messageId, nameOf, turn } from './kit-types.ts';
+import { changed, conversation, eventType, eventTypeName, everyKind, message, messageId, turn } from './kit-types.ts';
 import { toolEvents } from './tool-event-types.ts';
 
 const delta = <
@@ -128,7 +128,7 @@ const types = [
     turn: t.field({
       type: Turn,
       description: 'The turn as it is now.',
-      resolve: ({ turnId }, _args, { db }) => readTurn(db, turnId!),
+      resolve: ({ turnId }, _args, { db }) => readTurnRow(db, turnId!),
     }),
     attempt: t.int({ description: 'Number of the attempt that begins.', resolve: ({ body }) => body.attempt }),
     reason: t.string({ description: 'Why, for a log.', resolve: ({ body }) => body.reason }),
@@ -207,5 +207,5 @@ export const ConversationEvent = builder.unionType('ConversationEvent', {
     'Something that happened in a conversation. New kinds may be added: skip what you do not know, and keep the ' +
     'cursor.',
   types: everyKind(types),
-  resolveType: nameOf,
+  resolveType: eventTypeName,
 });

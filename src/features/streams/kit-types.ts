@@ -4,7 +4,7 @@ import { builder, type Types } from '../../graph/builder.ts';
 import { toGlobalId } from '../../kernel/global-id.ts';
 import { readConversation } from '../conversations/graph.ts';
 import { Turn } from '../turns/graph.ts';
-import { readTurn } from '../turns/index.ts';
+import { readTurnRow } from '../turns/index.ts';
 import type { GraphQLEvent } from './frames.ts';
 
 type Body = GraphQLEvent['body'];
@@ -40,7 +40,7 @@ const kinds = { ...eventKinds, snapshot: { graphqlType: 'SnapshotEvent' } } as c
 >;
 
 /** The name of the GraphQL type of an event. */
-export const nameOf = ({ body }: GraphQLEvent): string => kinds[body.type].graphqlType;
+export const eventTypeName = ({ body }: GraphQLEvent): string => kinds[body.type].graphqlType;
 
 /** Whether this process can show the event: one of a kind that only a newer version knows is passed over. */
 export const isShown = ({ body }: { body: { type: string } }): boolean => Object.hasOwn(kinds, body.type);
@@ -77,7 +77,7 @@ export const turn = <T extends { body: { turnId: string } }>(t: ObjectFieldBuild
   t.field({
     type: Turn,
     description: 'The turn as it is now.',
-    resolve: ({ body }, _args, { db }) => readTurn(db, body.turnId),
+    resolve: ({ body }, _args, { db }) => readTurnRow(db, body.turnId),
   });
 
 export const conversation = <T extends { conversationId: string }>(t: ObjectFieldBuilder<Types, T>) =>

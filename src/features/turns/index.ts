@@ -31,7 +31,7 @@ export {
   nextAttempt,
   readBacklog,
   readStatus,
-  readTurn,
+  readTurnRow,
   releaseLease,
   renewLeases,
   unblockNext,

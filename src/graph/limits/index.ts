@@ -2,7 +2,7 @@ import { type DocumentNode, type ExecutionArgs, GraphQLError } from 'graphql';
 import { type CostLimit, eventsAtOnce, maxDepth, refuseTooComplex } from './cost.ts';
 import { tooDeep } from './refusal.ts';
 import { refuseTooWide } from './shape.ts';
-import { refuseTooLong, tooMany } from './source.ts';
+import { refuseLongDocument, tooMany } from './source.ts';
 import { refuseWrongVariables } from './variables.ts';
 import { fragmentsOf } from './walk.ts';
 
@@ -10,7 +10,7 @@ import { fragmentsOf } from './walk.ts';
  * What one operation may ask for: everything here follows from `maxObjects` or is a constant, is found in time that
  * follows the length of the document, and is refused before validation and before anything is read.
  */
-export { eventsAtOnce, fragmentsOf, refuseTooComplex, refuseTooLong };
+export { eventsAtOnce, fragmentsOf, refuseLongDocument, refuseTooComplex };
 
 /**
  * What can be said only when the values of the variables are known: before anything is read. Gives how many objects are

@@ -13,7 +13,7 @@ const maxNesting = 100;
  * for its line from the first one on: a hundred errors behind sixty thousand empty lines held the event loop for half a
  * second. One look at each character, before anything is made of it.
  */
-export function refuseTooLong(source: string, maxTokens: number): void {
+export function refuseLongDocument(source: string, maxTokens: number): void {
   if (source.length > maxCharacters) throw tooMany(maxCharacters, 'characters');
   const scan = new Scan(source);
   while (scan.advance()) {

@@ -1,7 +1,7 @@
 import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import { endsInHalf, storable } from '../../kernel/text.ts';
 
-export type FinishReason = Extract<ModelEvent, { kind: 'finish' }>['reason'];
+export type ModelFinishReason = Extract<ModelEvent, { kind: 'finish' }>['reason'];
 type Delta = Extract<ModelEvent, { text: string }>;
 type CallEvent = Extract<ModelEvent, { kind: 'tool-call' }>;
 /** A delta that may grow, of one shape whatever it is: `index` is that of a call, and 0 for whatever is none. */
@@ -25,13 +25,13 @@ const maxChanges = 2_000;
  * An answer as a translator writes it: neighbouring deltas of a kind become one, and no text is given out that cannot
  * be stored.
  */
-export class Answer {
+export class ModelAnswer {
   usage: ModelUsage | null = null;
   /** Whether the usage came with the reason or after it. */
   isCounted = false;
   /** UTF-16 units of all that was written. */
   units = 0;
-  reason: FinishReason | null = null;
+  reason: ModelFinishReason | null = null;
   isDone = false;
   /** Whether something of the answer came since this was last set to false. */
   progressed = false;
@@ -100,7 +100,7 @@ export class Answer {
   }
 
   /** The model has ended; the first reason counts. */
-  finish(reason: FinishReason): void {
+  finish(reason: ModelFinishReason): void {
     this.progressed = true;
     this.reason ??= reason;
   }

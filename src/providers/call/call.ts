@@ -6,13 +6,13 @@ import type { Vendor } from './vendor.ts';
 import { createWatchdog, type Watchdog } from './watchdog.ts';
 
 /** How long a call may stay silent before its first token, and between tokens. */
-export type CallLimits = { firstTokenTimeoutMs: number; idleTimeoutMs: number };
+export type ProviderCallLimits = { firstTokenTimeoutMs: number; idleTimeoutMs: number };
 
 type CallVendor = Pick<Vendor<unknown>, 'isRefusal' | 'toError'>;
-type CallOf = { provider: string; vendor: CallVendor; limits: CallLimits };
+type CallOf = { provider: string; vendor: CallVendor; limits: ProviderCallLimits };
 
 /** One call: its connection, its watchdog, and why it was cut where it was. */
-export class Call {
+export class ProviderCall {
   /** UTF-16 units of the messages that are sent. */
   readonly promptUnits: number;
   /** Bytes of the whole request; 0 until all of it has left. */
@@ -20,7 +20,7 @@ export class Call {
   /** Whom it goes to, with the id that the provider gave it once that is known. */
   readonly facts: CallFacts;
   private readonly vendor: CallVendor;
-  private readonly limits: CallLimits;
+  private readonly limits: ProviderCallLimits;
   private readonly caller: AbortSignal;
   private readonly connection = new AbortController();
   private readonly watchdog: Watchdog;

@@ -1,13 +1,13 @@
 import type { ModelInfo, ModelProvider, RequestProgress } from '../../contracts/model-provider.ts';
 import { ProviderError } from '../../kernel/errors.ts';
-import { Call, type CallLimits } from './call.ts';
+import { ProviderCall, type ProviderCallLimits } from './call.ts';
 import type { CallFacts } from './faults.ts';
 import { Reading } from './reading.ts';
 import { reporting } from './transport.ts';
 import type { Vendor } from './vendor.ts';
 
 /** What is particular to a configured provider, whoever its vendor is. */
-export type ProviderConfig = CallLimits & { name: string; models: readonly ModelInfo[] };
+export type ProviderConfig = ProviderCallLimits & { name: string; models: readonly ModelInfo[] };
 
 /**
  * The calls of one provider. The vendor's client makes the request; the body is read here, because the official
@@ -19,7 +19,7 @@ export function createProvider<Body>(vendor: Vendor<Body>, { name, models, ...li
     models: () => models,
     async *stream(request, signal, progress) {
       signal.throwIfAborted();
-      const call = new Call(request, signal, { provider: name, vendor, limits });
+      const call = new ProviderCall(request, signal, { provider: name, vendor, limits });
       let reading: Reading | null = null;
       try {
         const response = await send(vendor, vendor.toRequest(request), call, progress);
@@ -49,7 +49,7 @@ export function createProvider<Body>(vendor: Vendor<Body>, { name, models, ...li
 async function send<Body>(
   vendor: Vendor<Body>,
   body: Body,
-  call: Call,
+  call: ProviderCall,
   progress: RequestProgress | undefined,
 ): Promise<Response> {
   const fetchOptions = reporting({

@@ -2,7 +2,7 @@ import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import { ProviderError } from '../../kernel/errors.ts';
 import type { StreamFault } from './answer.ts';
 import { BodyReader } from './body-reader.ts';
-import type { Call } from './call.ts';
+import type { ProviderCall } from './call.ts';
 import { implausibleIn } from './plausible-usage.ts';
 import type { Translation } from './translation.ts';
 import { bodyOf } from './transport.ts';
@@ -31,14 +31,14 @@ const maxBodyBytes = 268_435_456;
 /** The body of an answer on its way to its end: one batch for each read of the network. */
 export class Reading {
   isOver = false;
-  private readonly call: Call;
+  private readonly call: ProviderCall;
   private readonly vendor: StreamVendor;
   private readonly reader: BodyReader | null;
   private readonly translation: Translation;
   private readonly decoder = new TextDecoder();
   private size = 0;
 
-  constructor(response: Response, call: Call, vendor: StreamVendor) {
+  constructor(response: Response, call: ProviderCall, vendor: StreamVendor) {
     const body = bodyOf(response);
     this.reader = body && new BodyReader(body);
     this.translation = vendor.createTranslation();

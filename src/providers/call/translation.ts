@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser';
 import type { ModelEvent, ModelUsage } from '../../contracts/model-event.ts';
 import { beyondJsonBounds } from '../../kernel/json-bounds.ts';
-import { Answer, type FinishReason, type StreamFault } from './answer.ts';
+import { ModelAnswer, type ModelFinishReason, type StreamFault } from './answer.ts';
 
 /** A translation under way: text of the stream in, events out. */
 export type Translation = {
@@ -20,7 +20,7 @@ export type Translation = {
   /** UTF-16 units of all that the model wrote: text, reasoning, refusals, names and arguments of calls. */
   units(): number;
   /** Why the model ended; null until it says so. */
-  reason(): FinishReason | null;
+  reason(): ModelFinishReason | null;
   /** Whether the stream said that it is over. */
   isDone(): boolean;
   /** What is wrong; nothing more is read once it is set. Events that came before it were given out. */
@@ -34,7 +34,7 @@ export type ChunkReader = {
   /** Data that is no JSON and says that the stream is over; null where the vendor has none. */
   endMark: string | null;
   /** Writes what a chunk says to the answer. Takes nothing for granted: a server may send any JSON. */
-  read(chunk: Record<string, unknown>, answer: Answer, event: string | undefined): void;
+  read(chunk: Record<string, unknown>, answer: ModelAnswer, event: string | undefined): void;
 };
 
 /** One event of a stream is a few hundred bytes. What runs on for so long without an end is no event stream. */
@@ -49,7 +49,7 @@ const bounds = { depth: 128, values: 50_000 };
 
 /** Reads server-sent events of JSON, as every vendor streams them, and bounds what it takes. */
 export function createStreamTranslation({ endMark, read }: ChunkReader): Translation {
-  const answer = new Answer();
+  const answer = new ModelAnswer();
   let isLast = false;
   /** Characters fed since the parser last gave an event. */
   let unparsed = 0;
@@ -87,7 +87,7 @@ export function createStreamTranslation({ endMark, read }: ChunkReader): Transla
   };
 }
 
-type Reading = ChunkReader & { answer: Answer; event: string | undefined; isLast: boolean };
+type Reading = ChunkReader & { answer: ModelAnswer; event: string | undefined; isLast: boolean };
 
 function readData(data: string, { answer, event, isLast, endMark, read }: Reading): void {
   if (answer.isDone || answer.fault) return;

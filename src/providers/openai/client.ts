@@ -4,7 +4,7 @@ import { createProvider, type ProviderConfig } from '../call/provider.ts';
 import { createTransport } from '../call/transport.ts';
 import type { Vendor } from '../call/vendor.ts';
 import { createTranslation } from './from-stream.ts';
-import { isRefusal, openaiSettings, toProviderError, toStreamError } from './to-error.ts';
+import { isHttpError, openaiSettings, toProviderError, toStreamError } from './to-error.ts';
 import { type GenerationDefaults, type RequestFacts, toRequest } from './to-request.ts';
 
 type ClientConfig = {
@@ -32,7 +32,7 @@ export function createOpenAIProvider(config: OpenAIProviderConfig): ModelProvide
     toRequest: (request) => toRequest(request, factsOf(request.model), config),
     send: (body, options) => completions.create(body, options).asResponse(),
     createTranslation,
-    isRefusal,
+    isRefusal: isHttpError,
     toError: toProviderError,
     toStreamError,
   } satisfies Vendor<OpenAI.ChatCompletionCreateParamsStreaming>;

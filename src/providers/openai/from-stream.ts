@@ -1,4 +1,4 @@
-import type { Answer, FinishReason } from '../call/answer.ts';
+import type { ModelAnswer, ModelFinishReason } from '../call/answer.ts';
 import { createStreamTranslation, type Translation } from '../call/translation.ts';
 import { type CallReader, createCallReader } from './tool-calls.ts';
 import { toUsage } from './usage.ts';
@@ -47,12 +47,12 @@ function firstOf(choices: unknown): Choice | undefined {
 }
 
 /** Some servers count in every chunk. */
-function readUsage({ usage, x_groq: groq }: Chunk, answer: Answer): void {
+function readUsage({ usage, x_groq: groq }: Chunk, answer: ModelAnswer): void {
   const given = usage ?? groq?.usage;
   if (given) answer.count(toUsage(given));
 }
 
-function onChoice({ delta, finish_reason: word }: Choice, answer: Answer, calls: CallReader): void {
+function onChoice({ delta, finish_reason: word }: Choice, answer: ModelAnswer, calls: CallReader): void {
   if (delta) {
     // "reasoning_content" is what DeepSeek and vLLM call it, "reasoning" OpenRouter and Ollama; a server that sends
     // both means one.
@@ -64,7 +64,7 @@ function onChoice({ delta, finish_reason: word }: Choice, answer: Answer, calls:
   if (typeof word === 'string' && word) onFinish(word, answer);
 }
 
-function onCalls(given: unknown, answer: Answer, calls: CallReader): void {
+function onCalls(given: unknown, answer: ModelAnswer, calls: CallReader): void {
   for (const event of calls(given)) {
     if (event.kind === 'tool-arguments') answer.append(event.kind, event.text, event.index);
     else answer.begin(event);
@@ -72,7 +72,7 @@ function onCalls(given: unknown, answer: Answer, calls: CallReader): void {
 }
 
 /** A map: in a record, a server's word could be that of something which every object has. */
-const reasons = new Map<string, FinishReason>([
+const reasons = new Map<string, ModelFinishReason>([
   ['stop', 'STOP'],
   ['length', 'LENGTH'],
   ['max_tokens', 'LENGTH'],
@@ -85,7 +85,7 @@ const reasons = new Map<string, FinishReason>([
 const breakdowns = new Set(['error', 'abort', 'insufficient_system_resource']);
 
 /** An unknown word is still the word of a model that came to its end. */
-function onFinish(word: string, answer: Answer): void {
+function onFinish(word: string, answer: ModelAnswer): void {
   if (breakdowns.has(word)) answer.fail({ message: `finish_reason: ${word}` });
   else answer.finish(reasons.get(word) ?? (word.startsWith('content_filter') ? 'CONTENT_FILTER' : 'STOP'));
 }

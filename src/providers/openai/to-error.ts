@@ -55,7 +55,7 @@ const rules: { kind: FaultKind; when: (fault: Fault) => boolean }[] = [
 const kindOf = (fault: Fault): FaultKind => rules.find(({ when }) => when(fault))?.kind ?? 'overloaded';
 
 /** Whether the server answered, with a status that says what is wrong. */
-export const isRefusal = (error: unknown): boolean => error instanceof APIError && error.status !== undefined;
+export const isHttpError = (error: unknown): boolean => error instanceof APIError && error.status !== undefined;
 
 /** What the client threw, as a refusal for a person. The original goes along as `cause`, for the log only. */
 export function toProviderError(error: unknown, facts: CallFacts): ProviderError {

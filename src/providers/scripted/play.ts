@@ -54,7 +54,7 @@ const thought = 'The user wants an answer. I have a script for that, so I shall 
 const refusal = 'I am sorry, but my script does not let me answer this.';
 
 /** The whole answer, before anything of it is sent. */
-export function compose({
+export function composeReply({
   id,
   messages,
   maxTokens,
@@ -133,7 +133,7 @@ function usageOf(messages: readonly ScriptedMessage[], deltas: Delta[]): object 
 /** Streams the answer to its end, or to the fault that its steps ask for. */
 export async function play(response: ServerResponse, recital: Recital): Promise<void> {
   const { steps, signal } = recital;
-  const part = compose(recital);
+  const part = composeReply(recital);
   const frames = framesOf(recital, part);
   response.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',

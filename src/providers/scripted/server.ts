@@ -4,7 +4,7 @@ import { defer } from '../../kernel/async.ts';
 import { sha256 } from '../../kernel/text.ts';
 import { scriptedModel } from '../catalog.ts';
 import { asideOf, questionOf, roundsOf, type ScriptedMessage } from './answer.ts';
-import { compose, goneOf, play, type Recital } from './play.ts';
+import { composeReply, goneOf, play, type Recital } from './play.ts';
 import { type Asked, BadRequest, readRequest, unpaired } from './request.ts';
 import { parseDirectives, type Step, stepOf, stepsAfter } from './script.ts';
 
@@ -270,7 +270,7 @@ function recitalOf(room: Room, call: ScriptedCall, steps: readonly Step[], signa
 
 /** The answer in one piece, for clients that do not stream. */
 function whole(response: ServerResponse, recital: Recital): void {
-  const { deltas, reason, usage } = compose(recital);
+  const { deltas, reason, usage } = composeReply(recital);
   const text = (field: string) =>
     deltas.map((delta) => (delta.field === field && 'text' in delta ? delta.text : '')).join('');
   const message = { role: 'assistant', content: text('content'), refusal: text('refusal') || null };

@@ -52,7 +52,7 @@ export const countable = (read: ReadContent): string =>
   read.map((item) => ('text' in item ? item.text : JSON.stringify(item.answer.response))).join(between);
 
 /** What tells a request from another with the same key. A text alone is told as it always was. */
-export const nameOf = (read: ReadContent): { text: string } | { content: ReadContent } =>
+export const contentName = (read: ReadContent): { text: string } | { content: ReadContent } =>
   read.length === 1 && 'text' in read[0]! ? { text: read[0].text } : { content: read };
 
 /**

@@ -1,6 +1,6 @@
 import type { PageRequest } from '../../../graph/lists/paging.ts';
 import type { Tx } from '../../../platform/db.ts';
-import { segments, shown, walk } from './ways.ts';
+import { notSuperseded, segments, walk } from './segments.sql.ts';
 
 /**
  * One page each of the ways to many messages, in one statement: the ids in the order of the page, one more than its
@@ -16,7 +16,7 @@ export async function pathPages(
     `${segments}
      SELECT w.leaf, array_agg(w.id ORDER BY w.place) AS ids FROM (
        SELECT s.leaf, m.id, row_number() OVER (PARTITION BY s.leaf ORDER BY m.ordinal ${direction}) AS place
-       FROM ${walk({ backward, only: shown, limit: '$2::int', from: '$3' })}) w
+       FROM ${walk({ backward, only: notSuperseded, limit: '$2::int', from: '$3' })}) w
      WHERE w.place <= $2::int GROUP BY w.leaf`,
     [leafIds, limit + 1, from?.[0] ?? null],
   );
@@ -28,7 +28,7 @@ export async function pathLengths(tx: Tx, leafIds: readonly string[]): Promise<M
   const rows = await tx.query<{ leaf: string; count: number }>(
     `${segments}
      SELECT s.leaf, count(*)::int AS count FROM segment s JOIN message m ON m.branch_id = s.branch_id
-       AND m.ordinal <= s.upto WHERE m.${shown} GROUP BY s.leaf`,
+       AND m.ordinal <= s.upto WHERE m.${notSuperseded} GROUP BY s.leaf`,
     [leafIds],
   );
   return new Map(rows.map(({ leaf, count }) => [leaf, count]));

@@ -3,7 +3,7 @@ import { ConflictError, type NotFoundError } from '../../../kernel/errors.ts';
 import { groupBy } from '../../../kernel/group.ts';
 import type { Tx } from '../../../platform/db.ts';
 import { setLength } from '../../conversations/index.ts';
-import { below, segments, shown, walk } from './ways.ts';
+import { below, notSuperseded, segments, walk } from './segments.sql.ts';
 
 /** A message that a model may be shown. */
 export type ContextMessage = {
@@ -131,7 +131,7 @@ export async function newestLeaf(tx: Tx, messageId: string): Promise<string> {
   const [row] = await tx.query<{ id: string }>(
     `${below('SELECT branch_id, ordinal FROM message WHERE id = $1::uuid')}
      SELECT m.id FROM below CROSS JOIN LATERAL (
-       SELECT id, ordinal FROM message WHERE branch_id = below.branch_id AND ordinal >= below.since AND ${shown}
+       SELECT id, ordinal FROM message WHERE branch_id = below.branch_id AND ordinal >= below.since AND ${notSuperseded}
          ORDER BY ordinal DESC LIMIT 1) m
      ORDER BY m.ordinal DESC LIMIT 1`,
     [messageId],
@@ -153,7 +153,7 @@ export async function turnsOnPath(tx: Tx, messageId: string, turnIds: readonly s
 export async function nearestShown(tx: Tx, messageId: string): Promise<string | null> {
   const [row] = await tx.query<{ id: string }>(
     `${segments}
-     SELECT m.id FROM ${walk({ backward: true, only: shown, limit: '1' })} ORDER BY m.ordinal DESC LIMIT 1`,
+     SELECT m.id FROM ${walk({ backward: true, only: notSuperseded, limit: '1' })} ORDER BY m.ordinal DESC LIMIT 1`,
     [[messageId]],
   );
   return row?.id ?? null;
@@ -164,7 +164,7 @@ export async function measurePath(tx: Tx, messageId: string): Promise<{ count: n
   const [row] = await tx.query<{ count: number; isUnfinished: boolean }>(
     `${segments}
      SELECT count(*)::int AS count, coalesce(bool_or(m.status IN ('PENDING', 'STREAMING')), false) AS "isUnfinished"
-     FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown}`,
+     FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${notSuperseded}`,
     [[messageId]],
   );
   return row!;
@@ -184,7 +184,7 @@ export const copyPath = (
   tx.query(
     `${segments}, copy AS (
        SELECT m.*, row_number() OVER (ORDER BY m.ordinal) AS place, gen_random_uuid() AS new_id
-       FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${shown}
+       FROM segment s JOIN message m ON m.branch_id = s.branch_id AND m.ordinal <= s.upto WHERE m.${notSuperseded}
      ), calls AS (
        ${copyCalls('copy')}
      ), copied AS (

@@ -145,7 +145,7 @@ export function takesMessages(conversation: LockedConversation): LockedConversat
  * Refuses a message that does not fit the window of the model even alone, because leaving out older messages cannot
  * help. Whether it fits together with system prompt and tools is only known when the context is built.
  */
-export function refuseTooLong(
+export function refuseLongPrompt(
   tokens: number,
   request: { info: ModelInfo; generation: Generation },
   limits: ContextLimits,

@@ -14,7 +14,7 @@ import {
 import { type LockedConversation, lockConversation } from '../../conversations/index.ts';
 import {
   type Content,
-  nameOf,
+  contentName,
   type ReadContent,
   readContent,
   requireInTree,
@@ -22,7 +22,7 @@ import {
   toParts,
 } from '../../messages/index.ts';
 import { parseKey } from '../idempotency-key.ts';
-import { admitTurn, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
+import { admitTurn, prepareMessage, refuseLongPrompt, takesMessages } from './admit.ts';
 import type { AdmissionDeps } from './deps.ts';
 import type { AdmissionRequest, AdmissionTransaction, Admitted } from './once.ts';
 
@@ -77,7 +77,7 @@ export function editRequest(deps: AdmissionDeps, viewer: Viewer, request: EditMe
   const hash = sha256(
     stableStringify({
       edit: target.messageId,
-      ...nameOf(read),
+      ...contentName(read),
       isAnswered,
       generation: hashable(request.generation, wanted),
     }),
@@ -100,7 +100,7 @@ async function admitEdit(
     throw ValidationError.of('input.messageId', 'must be a message of the user: an answer can be regenerated');
   const info = findModel(transaction.name.viewer, modelFor(wanted, conversation));
   const generation = parseGeneration(wanted, info, tools);
-  refuseTooLong(tokenCount, { info, generation }, limits);
+  refuseLongPrompt(tokenCount, { info, generation }, limits);
   const { parts, events } = await toParts(transaction.tx, conversation.id, read);
   const turn = {
     trigger: 'EDIT',

@@ -15,7 +15,7 @@ import {
 import { type LockedConversation, lockConversation, type NewConversation } from '../../conversations/index.ts';
 import {
   type Content,
-  nameOf,
+  contentName,
   type ReadContent,
   readContent,
   refuseTooLongText,
@@ -23,7 +23,7 @@ import {
 } from '../../messages/index.ts';
 import { TurnNotActiveError } from '../errors.ts';
 import { parseKey } from '../idempotency-key.ts';
-import { admitTurn, type NewTurn, prepareMessage, refuseTooLong, takesMessages } from './admit.ts';
+import { admitTurn, type NewTurn, prepareMessage, refuseLongPrompt, takesMessages } from './admit.ts';
 import type { AdmissionDeps } from './deps.ts';
 import type { AdmissionRequest, AdmissionTransaction, Admitted } from './once.ts';
 import { applyBusyPolicy, type WhenBusy } from './when-busy.ts';
@@ -51,7 +51,7 @@ export function sendRequest(deps: AdmissionDeps, viewer: Viewer, request: SendMe
   const wanted = readFormat(request.generation);
   const generation = hashable(request.generation, wanted);
   const hash = sha256(
-    stableStringify({ ...request, generation, content: undefined, ...nameOf(read), idempotencyKey: undefined }),
+    stableStringify({ ...request, generation, content: undefined, ...contentName(read), idempotencyKey: undefined }),
   );
   return {
     name: { viewer, key, hash },
@@ -78,7 +78,7 @@ async function admitMessage(
   if (request.steers !== undefined && plan.steers !== request.steers)
     throw new TurnNotActiveError('it has ended, or not begun');
   refuseTooLongText(contentOf(plan.question.parts) ?? '', maxMessageChars, request.content.path);
-  refuseTooLong(plan.question.tokenCount, { info, generation }, limits);
+  refuseLongPrompt(plan.question.tokenCount, { info, generation }, limits);
   const turn: NewTurn = { ...plan, trigger: 'SEND', info, generation, events: [...events, ...plan.events] };
   return { stopping: plan.stopping, ...(await admitTurn(transaction, conversation, turn)) };
 }

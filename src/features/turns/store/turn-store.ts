@@ -24,7 +24,7 @@ export const findTurnByKey = (db: Db, viewer: Viewer, idempotencyKey: string) =>
 /**
  * For answers, where whoever asks may see it: read in one statement with whatever others are asked for at that moment.
  */
-export const readTurn = (db: Db, id: string) => db.turn.findUniqueOrThrow({ where: { id } });
+export const readTurnRow = (db: Db, id: string) => db.turn.findUniqueOrThrow({ where: { id } });
 
 /** Null where there is no such turn any more. */
 export const readStatus = async (db: Db, id: string) =>

@@ -9,7 +9,7 @@ import { endAttempt, insertAttempt, markRequested } from '../attempt-store.ts';
 import { finishedCall } from '../tools/call-events.ts';
 import { createToolPorts } from '../tools/tool-ports.ts';
 import { recordUsage } from './record-usage.ts';
-import { lockTurn } from './recovery.ts';
+import { lockClaimedTurn } from './recovery.ts';
 import { reportPoint } from './turn-points.ts';
 import { modelOf, type TurnRun } from './turn-run.ts';
 import { createTurnSink } from './turn-sink.ts';
@@ -64,7 +64,7 @@ async function endFailedAttempt(
 ): Promise<number> {
   const account = await accountOf(call, modelOf(turn), countTokens);
   return log.transact(async (tx, append) => {
-    const at = await lockTurn(tx, turn);
+    const at = await lockClaimedTurn(tx, turn);
     await endAttempt(tx, turn.id, call.attempt, { outcome: 'PROVIDER_ERROR', providerResponseId: call.responseId });
     const { event } = await recordUsage(tx, at, { subject: usageSubjectOf(turn), call, account });
     const attempt = await nextAttempt(tx, turn.id);

@@ -47,7 +47,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
       requestedAt &&
       (await accountOf({ usage: null, accepted: true, generated, promptTokens: inputTokens }, turn, countTokens));
     await log.transact(async (tx, append) => {
-      const at = await lockTurn(tx, turn);
+      const at = await lockClaimedTurn(tx, turn);
       const ended = await endAttempt(tx, turn.id, number, {
         outcome: 'CRASHED',
         keptCharacters: 0,
@@ -75,7 +75,7 @@ export async function recover(turn: ClaimedTurn, { log, database, countTokens }:
 async function closeUnfinished(log: EventLog, turn: ClaimedTurn, calls: ToolCallRecord[]): Promise<ToolCallRecord[]> {
   if (!calls.some(({ status }) => status === 'STREAMING_ARGUMENTS')) return calls;
   return log.transact(async (tx, append) => {
-    await lockTurn(tx, turn);
+    await lockClaimedTurn(tx, turn);
     const closed = await closeCalls(tx, turn.id, { unfinishedOf: turn.attempt });
     await append(
       turn.conversationId,
@@ -108,7 +108,7 @@ async function readAll(log: EventLog, { id, logStart }: ClaimedTurn): Promise<Lo
  * no longer has the turn: another has claimed it, it waits, or it has ended. Returns the time of the transaction, by
  * the clock of the database.
  */
-export async function lockTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
+export async function lockClaimedTurn(tx: Tx, turn: ClaimedTurn): Promise<Date> {
   const { at } = await lockConversationRow(tx, turn.conversationId);
   if (!(await lockHeld(tx, turn))) throw new FencedError();
   return at;

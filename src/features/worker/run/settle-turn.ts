@@ -10,7 +10,7 @@ import { endAttempt } from '../attempt-store.ts';
 import type { ClaimedTurn } from '../claiming/claim.ts';
 import { failWith, isLeft } from './broken-run.ts';
 import { recordUsage } from './record-usage.ts';
-import { lockTurn } from './recovery.ts';
+import { lockClaimedTurn } from './recovery.ts';
 import { type Settled, settle } from './settle.ts';
 import { modelOf, type TurnRun } from './turn-run.ts';
 import { usageSubjectOf } from './usage-subject.ts';
@@ -77,7 +77,7 @@ export async function handOver({ turn, deps: { log, countTokens }, progress }: T
   const { call } = error;
   const account = call && (await accountOf(call, modelOf(turn), countTokens));
   await log.transact(async (tx, append) => {
-    const at = await lockTurn(tx, turn);
+    const at = await lockClaimedTurn(tx, turn);
     const ended = await endAttempt(tx, turn.id, progress.attempt, {
       outcome: 'SUPERSEDED',
       called: call !== null,

@@ -22,7 +22,7 @@ import { accountOf } from '../../usage/index.ts';
 import { endAttempt, insertAttempt } from '../attempt-store.ts';
 import type { ClaimedTurn } from '../claiming/claim.ts';
 import { recordUsage } from '../run/record-usage.ts';
-import { lockTurn } from '../run/recovery.ts';
+import { lockClaimedTurn } from '../run/recovery.ts';
 import { modelOf, type TurnRun } from '../run/turn-run.ts';
 import { usageSubjectOf } from '../run/usage-subject.ts';
 import { finishedCall } from './call-events.ts';
@@ -155,7 +155,7 @@ export class CallRecords {
     await this.flushed();
     return throughOutage(() =>
       deps.log.transact(async (tx, append) => {
-        const at = await lockTurn(tx, turn);
+        const at = await lockClaimedTurn(tx, turn);
         return work({ tx, append, at, emit: (bodies) => append(turn.conversationId, turn.id, bodies) });
       }),
     );

@@ -24,7 +24,7 @@ WITH RECURSIVE below(branch_id, since) AS (
 )`;
 
 /** A message that another took the place of is not part of the conversation any more. */
-export const shown = "status <> 'SUPERSEDED'";
+export const notSuperseded = "status <> 'SUPERSEDED'";
 
 type Walk = {
   /** Whether it begins at the end of the way. */
