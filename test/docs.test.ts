@@ -1,6 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { isObjectType } from 'graphql';
 import { describe, expect, it } from 'vitest';
+import { schema } from '../src/app/schema.ts';
+import { graphNames } from './kit/architecture.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -46,6 +49,37 @@ describe('documents', () => {
     expect(
       brokenLinks('docs/x.md', '[a](y.md) [b](../README.md#no-such) [c](#d) [e](https://example.org/f)\n# D\n'),
     ).toEqual(['y.md', '../README.md#no-such']);
+  });
+});
+
+/** The names in the first column of the table below a heading. */
+const firstColumn = (page: string, heading: string): string[] =>
+  (read(page).split(`\n## ${heading}\n`)[1] ?? '')
+    .split('\n## ')[0]!
+    .split('\n')
+    .filter((line) => /^\| `/.test(line))
+    .flatMap((line) => [...line.split(' | ')[0]!.matchAll(/`([\w-]+)`/g)].map(([, name]) => name!));
+
+describe('tables of the documents', () => {
+  it('EVENTS.md describes every event of the schema, and no other', () => {
+    const events = Object.values(schema.getTypeMap())
+      .filter((type) => isObjectType(type))
+      .filter((type) => type.getInterfaces().some(({ name }) => name === 'EventMeta'))
+      .map(({ name }) => name);
+    expect(events.length).toBeGreaterThan(20);
+    expect(firstColumn('docs/EVENTS.md', 'Events').sort()).toEqual(events.sort());
+  });
+
+  it('ARCHITECTURE.md describes every room, in the order of the schema', () => {
+    const described = firstColumn('docs/ARCHITECTURE.md', 'Floors and rooms').filter((name) => name !== 'src');
+    expect(described.toSorted()).toEqual(readdirSync(join(root, 'src/features')).sort());
+    const order = [...read('src/app/schema.ts').matchAll(/features\/([\w-]+)\/graph/g)].map(([, room]) => room!);
+    expect(described.filter((room) => order.includes(room))).toEqual(order);
+  });
+
+  it('CONTRIBUTING.md names the files of a room that may speak GraphQL', () => {
+    const names = [...graphNames.whole, ...graphNames.ends];
+    expect(names.filter((name) => !read('CONTRIBUTING.md').includes(`\`${name}\``))).toEqual([]);
   });
 });
 

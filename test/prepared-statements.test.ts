@@ -39,6 +39,20 @@ const unexcused = (found: readonly string[], excuses: readonly string[]) => ({
   unneeded: excuses.filter((excuse) => !found.some((each) => each.startsWith(excuse))),
 });
 
+/** The lists below objects, as they are declared: `{ table: 'turn', parent: 'conversation_id', … }`. */
+const windowLists: Windowed[] = [...readSources(resolve('src')).values()].flatMap((source) =>
+  [
+    ...source.matchAll(
+      /\{\s*table: '(\w+)',\s*parent: '(\w+)',\s*order: '(ordinal|id)',\s*descending: (true|false),?\s*\}/g,
+    ),
+  ].map(([, table, parent, order, descending]) => ({
+    table: table!,
+    parent: parent!,
+    order: order as Windowed['order'],
+    descending: descending === 'true',
+  })),
+);
+
 /** The pages and counts of every list, in each direction, from each kind of beginning, with and without a condition. */
 async function windowStatements(): Promise<SqlText[]> {
   const texts = new Set<string>();
@@ -47,12 +61,7 @@ async function windowStatements(): Promise<SqlText[]> {
     return [];
   };
   const only = { sql: 'r.status = ANY(?::turn_status[])', values: ['FAILED'] }; // as in features/turns/turn-lists.ts
-  const lists: Windowed[] = [
-    { table: 'message', parent: 'conversation_id', order: 'ordinal', descending: false },
-    { table: 'turn', parent: 'conversation_id', order: 'ordinal', descending: true },
-    { table: 'usage', parent: 'conversation_id', order: 'id', descending: true },
-  ];
-  for (const list of lists)
+  for (const list of windowLists)
     for (const condition of list.table === 'turn' ? [{}, { only }] : [{}]) {
       const pages = [false, true].flatMap((backward) => [null, ['1']].map((from) => ({ limit: 10, backward, from })));
       for (const page of pages) await createWindowLoader(query, list).load({ parentId: '', page, ...condition });
@@ -67,6 +76,12 @@ describe('the statements of the product', () => {
     const { more, unneeded } = unexcused(unread, Object.keys(excused));
     expect(more, 'their statements cannot be computed: see test/kit/constants.ts').toEqual([]);
     expect(unneeded).toEqual([]);
+  });
+
+  it('are made of every list below an object', () => {
+    const makers = [...readSources(resolve('src')).values()].join('\n').match(/=> createWindowLoader\(/g);
+    expect(windowLists.map(({ table }) => table).sort()).toEqual(['message', 'turn', 'usage']);
+    expect(makers).toHaveLength(windowLists.length);
   });
 
   it('have all SQL of the sources in them', () => {

@@ -144,9 +144,12 @@ describe('the schema', () => {
     });
   });
 
-  it.each(operations)('understands test/operations/%s', (file) => {
-    const text = readFileSync(new URL(`operations/${file}`, import.meta.url), 'utf8');
-    expect(parse(text).definitions.length).toBeGreaterThan(0);
+  // As the generator of the typed documents reads them: one may use a fragment of another.
+  it(`understands the documents in ${operations.join(' and ')} of test/operations`, () => {
+    const text = operations
+      .map((file) => readFileSync(new URL(`operations/${file}`, import.meta.url), 'utf8'))
+      .join('\n');
+    expect(parse(text).definitions.length).toBeGreaterThan(50);
     expect(faultsOf(text)).toEqual([]);
   });
 

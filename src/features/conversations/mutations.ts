@@ -1,4 +1,5 @@
 import { builder } from '../../graph/builder.ts';
+import { DeleteResult } from '../../graph/deleted.ts';
 import { idOf } from '../../graph/ids.ts';
 import { resultUnion } from '../../graph/results.ts';
 import {
@@ -57,21 +58,10 @@ const ConversationSuccess = builder.objectRef<{ conversationId: string }>('Conve
   }),
 });
 
-const DeleteSuccess = builder.objectRef<{ deletedId: string }>('DeleteSuccess').implement({
-  description: 'It was deleted.',
-  fields: (t) => ({ deletedId: t.exposeID('deletedId', { description: 'The global id of what was deleted.' }) }),
-});
-
 export const ConversationResult = resultUnion('ConversationResult', {
   description: 'The conversation as it is now, or the reason why nothing was changed.',
   success: ConversationSuccess,
   errors: [ValidationError, NotFoundError, ForbiddenError, RateLimitedError, ConflictError, ProviderError],
-});
-
-const DeleteResult = resultUnion('DeleteResult', {
-  description: 'The id that was deleted, or the reason why nothing was.',
-  success: DeleteSuccess,
-  errors: [NotFoundError, ForbiddenError, ConflictError, ValidationError],
 });
 
 builder.mutationFields((t) => ({

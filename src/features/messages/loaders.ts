@@ -9,7 +9,7 @@ import {
 import { addLoaders, batched, byId, type Loader, listed } from '../../graph/loaders.ts';
 import type { Rows } from '../../graph/rows.ts';
 import type { MessageContents } from './rows.ts';
-import { createStreamingParts, type StreamingParts } from './streaming-parts.ts';
+import { createStreamingParts, type StreamingParts } from './streaming-loader.ts';
 import { createMessageRows } from './tree/message-rows.ts';
 import { pathLengths, pathPages } from './tree/pages.ts';
 
