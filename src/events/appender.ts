@@ -22,7 +22,7 @@ export type Writer = { readonly conversationId: string; readonly turnId: string;
  * left.
  */
 type WriterState = { writer: Writer; batches: number; fault: { error: unknown } | null };
-type Pending = { line: WriterState; bodies: EventBody[]; done: Deferred<void> };
+type Pending = { state: WriterState; bodies: EventBody[]; done: Deferred<void> };
 type AppendRow = { conversation: string; turn: string; fence: number; batch: number; bodies: EventBody[] };
 
 /** Is told how long, in seconds, each statement took that stored a group. */
@@ -68,9 +68,9 @@ class Appender {
    * keeps the next, and so all that was in them, from being collected with what is young.
    */
   private waiting = new Map<string, Pending[]>();
-  private readonly lines = new WeakMap<Writer, WriterState>();
+  private readonly states = new WeakMap<Writer, WriterState>();
   /** Conversations whose first batch waits for a row that somebody else holds; what comes after it waits for it. */
-  private readonly held = new Set<string>();
+  private readonly lockedConversations = new Set<string>();
   private busy = false;
 
   constructor(deps: Deps) {
@@ -78,23 +78,23 @@ class Appender {
   }
 
   append(writer: Writer, bodies: readonly EventBody[]): Promise<void> {
-    const line = this.lineOf(writer);
-    if (line.fault) return Promise.reject(line.fault.error);
+    const state = this.stateOf(writer);
+    if (state.fault) return Promise.reject(state.fault.error);
     const queue = this.waiting.get(writer.conversationId) ?? [];
     if (queue.length === 0) this.waiting.set(writer.conversationId, queue);
     const last = queue.at(-1);
-    const pending = last?.line === line ? last : { line, bodies: [], done: defer<void>() };
+    const pending = last?.state === state ? last : { state, bodies: [], done: defer<void>() };
     if (pending !== last) queue.push(pending);
     for (const body of bodies) pushMerged(pending.bodies, body);
     if (!this.busy) void this.flush();
     return pending.done.promise;
   }
 
-  private lineOf(writer: Writer): WriterState {
-    const known = this.lines.get(writer);
+  private stateOf(writer: Writer): WriterState {
+    const known = this.states.get(writer);
     if (known) return known;
     const made = { writer, batches: 0, fault: null };
-    this.lines.set(writer, made);
+    this.states.set(writer, made);
     return made;
   }
 
@@ -118,7 +118,7 @@ class Appender {
     const heads: Pending[] = [];
     const remaining = new Map<string, Pending[]>();
     for (const [conversationId, queue] of this.waiting) {
-      if (!this.held.has(conversationId)) heads.push(queue.shift()!);
+      if (!this.lockedConversations.has(conversationId)) heads.push(queue.shift()!);
       if (queue.length > 0) remaining.set(conversationId, queue);
     }
     this.waiting = remaining;
@@ -126,7 +126,7 @@ class Appender {
   }
 
   private async store(group: Pending[]): Promise<void> {
-    const pendings = group.filter(({ line: { fault }, done }) => !fault || done.reject(fault.error));
+    const pendings = group.filter(({ state: { fault }, done }) => !fault || done.reject(fault.error));
     if (pendings.length === 0) return;
     const rows = pendings.map(numberBatch);
     try {
@@ -165,8 +165,8 @@ class Appender {
   }
 
   private settle(pending: Pending, batch: AppendRow, { stored, repeated }: Heads): void {
-    const { line, done } = pending;
-    const row = stored.get(line.writer.conversationId);
+    const { state, done } = pending;
+    const row = stored.get(state.writer.conversationId);
     if (row?.head === null) void this.retryUntilUnlocked(pending, batch, repeated);
     else if (row) {
       this.publish(pending, row.head, row.at);
@@ -175,8 +175,8 @@ class Appender {
     else fail(pending, new FencedError());
   }
 
-  private publish({ line, bodies }: Pending, head: number, at: number): void {
-    const { conversationId, turnId } = line.writer;
+  private publish({ state, bodies }: Pending, head: number, at: number): void {
+    const { conversationId, turnId } = state.writer;
     const events = numbered(bodies, { head, at: new Date(at) }, turnId);
     this.deps.bus.publish({ conversationId, from: head - bodies.length, to: head, events });
   }
@@ -186,14 +186,14 @@ class Appender {
    * row is free.
    */
   private async retryUntilUnlocked(pending: Pending, batch: AppendRow, repeated: boolean): Promise<void> {
-    const id = pending.line.writer.conversationId;
-    this.held.add(id);
+    const id = pending.state.writer.conversationId;
+    this.lockedConversations.add(id);
     try {
       const heads = await this.whenFree(batch, repeated);
-      this.held.delete(id);
+      this.lockedConversations.delete(id);
       this.settle(pending, batch, heads);
     } catch (error) {
-      this.held.delete(id);
+      this.lockedConversations.delete(id);
       fail(pending, error);
     }
     if (!this.busy) void this.flush();
@@ -230,14 +230,14 @@ class Appender {
 }
 
 function fail(pending: Pending, error: unknown): void {
-  pending.line.fault = { error };
+  pending.state.fault = { error };
   pending.done.reject(error);
 }
 
-function numberBatch({ line, bodies }: Pending): AppendRow {
-  const { conversationId, turnId, fence } = line.writer;
-  line.batches += 1;
-  return { conversation: conversationId, turn: turnId, fence, batch: line.batches, bodies };
+function numberBatch({ state, bodies }: Pending): AppendRow {
+  const { conversationId, turnId, fence } = state.writer;
+  state.batches += 1;
+  return { conversation: conversationId, turn: turnId, fence, batch: state.batches, bodies };
 }
 
 /** SQLSTATE classes 22, 23 and 42: what was sent is wrong, and stays so however often it is sent. */

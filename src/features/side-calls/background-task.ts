@@ -10,7 +10,7 @@ import type { Database, Transaction, Tx } from '../../platform/db.ts';
 import { isConnectionLoss, throughOutage } from '../../platform/db-errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { findPayer, lockConversationRow, type Payer } from '../conversations/index.ts';
-import { accountOf, bookCall, type LedgerEntry, usageEvent } from '../usage/index.ts';
+import { accountOf, insertUsage, type LedgerEntry, usageEvent } from '../usage/index.ts';
 import {
   announceCall,
   clearCall,
@@ -277,4 +277,4 @@ const named = ({ provider, id }: ModelInfo): Model => ({ provider, model: id });
 
 /** Books a call on its conversation, in a transaction that holds it. Returns the event for its readers. */
 const recordUsage = async (tx: Transaction, at: Date, entry: LedgerEntry): Promise<EventBody> =>
-  usageEvent(await bookCall(tx, at, entry));
+  usageEvent(await insertUsage(tx, at, entry));

@@ -5,4 +5,12 @@
  */
 export { accountOf, type CallAccount } from './account.ts';
 export { priceOf } from './pricing.ts';
-export { bookCall, type LedgerEntry, noTotals, readUsage, sumByTurn, unlinkUsage, usageEvent } from './usage-store.ts';
+export {
+  insertUsage,
+  type LedgerEntry,
+  noTotals,
+  readUsage,
+  sumByTurn,
+  unlinkUsage,
+  usageEvent,
+} from './usage-store.ts';

@@ -7,7 +7,7 @@ import { addTokens } from '../accounts/index.ts';
 import { addTotals } from '../conversations/index.ts';
 import type { CallAccount } from './account.ts';
 
-/** One call of a provider, and what it is booked on. */
+/** One call of a provider, and the user, conversation, message and turn that it counts for. */
 export type LedgerEntry = CallAccount & {
   userId: string | null;
   conversationId: string;
@@ -23,7 +23,7 @@ export type LedgerEntry = CallAccount & {
   responseTimeMs: number | null;
 };
 
-export type Booked = {
+export type InsertedUsage = {
   id: string;
   /** The sums of the conversation with this call. */
   conversationTokens: string;
@@ -37,49 +37,19 @@ export type Booked = {
  * have many turns that end at once. A second row for the same call is refused by the database. The id is made from the
  * time of the transaction by the database's clock, since ids are what lists of the ledger are ordered by.
  */
-export async function bookCall(tx: Transaction, at: Date, entry: LedgerEntry): Promise<Booked> {
-  const {
-    userId,
-    conversationId,
-    messageId,
-    turnId,
-    attempt,
-    sessionId,
-    kind,
-    source,
-    provider,
-    model,
-    requestId,
-    responseTimeMs,
-  } = entry;
-  const { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd } =
-    entry;
+export async function insertUsage(tx: Transaction, at: Date, entry: LedgerEntry): Promise<InsertedUsage> {
   const id = uuidv7({ msecs: at.getTime() });
   const [row] = await tx.query<{ tokens: string; cost: string } & TotalsRecord>(insertEntry, [
-    ...[
-      id,
-      userId,
-      conversationId,
-      messageId,
-      turnId,
-      attempt,
-      sessionId,
-      kind,
-      source,
-      provider,
-      model,
-      requestId,
-      responseTimeMs,
-    ],
-    ...[inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens, reasoningTokens, totalTokens, costUsd],
+    id,
+    ...entryColumns.map((column) => entry[column]),
   ]);
-  if (userId !== null) addTokens(tx, userId, totalTokens);
+  if (entry.userId !== null) addTokens(tx, entry.userId, entry.totalTokens);
   const { tokens, cost, ...turnTotals } = row!;
   return { id, conversationTokens: tokens, conversationCost: cost, turnTotals };
 }
 
 /** What readers of the conversation are told of a row. */
-export const usageEvent = ({ id: usageId, conversationTokens, conversationCost }: Booked): EventBody => ({
+export const usageEvent = ({ id: usageId, conversationTokens, conversationCost }: InsertedUsage): EventBody => ({
   type: 'usage-recorded',
   usageId,
   conversationTokens,
@@ -91,6 +61,14 @@ const sums = `coalesce(sum(input_tokens), 0)::bigint AS "inputTokens", coalesce(
   coalesce(sum(total_tokens), 0)::bigint AS "totalTokens", coalesce(sum(cost_usd), 0)::numeric(18,
     6)::text AS "costUsd",
   count(*) AS requests, count(*) FILTER (WHERE cost_usd IS NULL) AS "unpricedRequests"`;
+
+/** What `insertEntry` takes after the id, in the order of its parameters. */
+const entryColumns = [
+  ...['userId', 'conversationId', 'messageId', 'turnId', 'attempt', 'sessionId', 'kind', 'source'],
+  ...['provider', 'model', 'requestId', 'responseTimeMs'],
+  ...['inputTokens', 'cachedInputTokens', 'cacheWriteTokens', 'outputTokens', 'reasoningTokens', 'totalTokens'],
+  'costUsd',
+] as const satisfies readonly (keyof LedgerEntry)[];
 
 const ofCall = {
   conversation: '$3::uuid',

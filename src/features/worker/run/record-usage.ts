@@ -1,8 +1,8 @@
 import type { EventBody, TotalsRecord } from '../../../contracts/turn-event.ts';
 import type { Transaction } from '../../../platform/db.ts';
-import { bookCall, type CallAccount, usageEvent } from '../../usage/index.ts';
+import { type CallAccount, insertUsage, usageEvent } from '../../usage/index.ts';
 
-/** The turn a call is booked on. */
+/** The turn whose usage a call is. */
 export type UsageSubject = {
   turnId: string;
   conversationId: string;
@@ -30,7 +30,7 @@ export async function recordUsage(
 ): Promise<{ event: EventBody; totals: TotalsRecord }> {
   const { ownerId: userId, ...on } = subject;
   const { attempt, requestId, durationMs: responseTimeMs } = call;
-  const booked = await bookCall(tx, at, {
+  const inserted = await insertUsage(tx, at, {
     userId,
     attempt,
     kind: 'CHAT',
@@ -39,5 +39,5 @@ export async function recordUsage(
     ...on,
     ...account,
   });
-  return { event: usageEvent(booked), totals: booked.turnTotals };
+  return { event: usageEvent(inserted), totals: inserted.turnTotals };
 }
