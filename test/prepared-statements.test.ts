@@ -7,7 +7,8 @@ import { describeStorages, type TestDatabase } from './kit/databases.ts';
 import { readSqlTexts, type SqlText } from './kit/sql-texts.ts';
 
 const sqlTextsOf = (sources: ReadonlyMap<string, string>) => readSqlTexts(survey(sources).files);
-const { statements, unread, unsent } = sqlTextsOf(readSources(resolve('src')));
+const sources = readSources(resolve('src'));
+const { statements, unread, unsent } = sqlTextsOf(sources);
 
 /** Calls that are found and whose statement cannot be computed from the sources: why, and who looks at it instead. */
 const excused: Record<string, string> = {
@@ -40,7 +41,7 @@ const unexcused = (found: readonly string[], excuses: readonly string[]) => ({
 });
 
 /** The lists below objects, as they are declared: `{ table: 'turn', parent: 'conversation_id', … }`. */
-const windowLists: Windowed[] = [...readSources(resolve('src')).values()].flatMap((source) =>
+const windowLists: Windowed[] = [...sources.values()].flatMap((source) =>
   [
     ...source.matchAll(
       /\{\s*table: '(\w+)',\s*parent: '(\w+)',\s*order: '(ordinal|id)',\s*descending: (true|false),?\s*\}/g,
@@ -79,7 +80,7 @@ describe('the statements of the product', () => {
   });
 
   it('are made of every list below an object', () => {
-    const makers = [...readSources(resolve('src')).values()].join('\n').match(/=> createWindowLoader\(/g);
+    const makers = [...sources.values()].join('\n').match(/=> createWindowLoader\(/g);
     expect(windowLists.map(({ table }) => table).sort()).toEqual(['message', 'turn', 'usage']);
     expect(makers).toHaveLength(windowLists.length);
   });

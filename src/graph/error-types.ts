@@ -102,10 +102,8 @@ const Issue = builder.objectRef<{ path: string[]; message: string }>('Validation
 });
 
 builder.objectType(ValidationError, {
-  name: 'ValidationError',
-  isTypeOf: isRefusal('ValidationError'),
+  ...refusal(ValidationError),
   description: 'The input is not acceptable.',
-  interfaces: [ApiError],
   fields: (t) => ({
     issues: t.field({
       type: [Issue],
@@ -117,32 +115,24 @@ builder.objectType(ValidationError, {
 });
 
 builder.objectType(NotFoundError, {
-  name: 'NotFoundError',
-  isTypeOf: isRefusal('NotFoundError'),
+  ...refusal(NotFoundError),
   description: "There is no such object for this viewer; another owner's object is not told apart from an unknown one.",
-  interfaces: [ApiError],
   fields: (t) => ({ id: t.exposeID('id', { nullable: true, description: 'The id that was asked for, as it came.' }) }),
 });
 
 builder.objectType(ForbiddenError, {
-  name: 'ForbiddenError',
-  isTypeOf: isRefusal('ForbiddenError'),
+  ...refusal(ForbiddenError),
   description: 'The viewer may not do this.',
-  interfaces: [ApiError],
 });
 
 builder.objectType(ConflictError, {
-  name: 'ConflictError',
-  isTypeOf: isRefusal('ConflictError'),
+  ...refusal(ConflictError),
   description: 'The present state does not allow this.',
-  interfaces: [ApiError],
 });
 
 builder.objectType(ProviderError, {
-  name: 'ProviderError',
-  isTypeOf: isRefusal('ProviderError'),
+  ...refusal(ProviderError),
   description: 'A model provider failed, refused, or is not configured.',
-  interfaces: [ApiError],
   fields: (t) => ({
     provider: t.exposeString('provider', { description: 'The name of the provider.' }),
     httpStatus: t.exposeInt('httpStatus', {
@@ -157,10 +147,8 @@ builder.objectType(ProviderError, {
 });
 
 builder.objectType(ContentFilteredError, {
-  name: 'ContentFilteredError',
-  isTypeOf: isRefusal('ContentFilteredError'),
+  ...refusal(ContentFilteredError),
   description: "The provider's filter refused what was asked.",
-  interfaces: [ApiError],
   fields: (t) => ({
     categories: t.stringList({
       description: 'What the provider says it is, in its own words, such as "violence"; empty where it does not say.',
@@ -170,10 +158,8 @@ builder.objectType(ContentFilteredError, {
 });
 
 builder.objectType(RateLimitedError, {
-  name: 'RateLimitedError',
-  isTypeOf: isRefusal('RateLimitedError'),
+  ...refusal(RateLimitedError),
   description: 'The viewer, or their network address, reached a rate limit.',
-  interfaces: [ApiError],
   fields: (t) => ({
     retryAfterMs: t.exposeInt('retryAfterMs', { description: 'Milliseconds after which it may be done again.' }),
     limit: t.exposeInt('limit', { description: 'How often it may be done in one window.' }),
@@ -184,12 +170,10 @@ builder.objectType(RateLimitedError, {
 });
 
 builder.objectType(ContextTooLongError, {
-  name: 'ContextTooLongError',
-  isTypeOf: isRefusal('ContextTooLongError'),
+  ...refusal(ContextTooLongError),
   description:
     'Even the smallest prompt (the instructions and the last message) does not fit into the context window of the ' +
     'model.',
-  interfaces: [ApiError],
   fields: (t) => ({
     tokens: t.exposeInt('tokens', { description: 'Tokens of the message with its instructions, as we count them.' }),
     limit: t.exposeInt('limit', { description: 'How many there may be beside the answer.' }),
@@ -197,10 +181,8 @@ builder.objectType(ContextTooLongError, {
 });
 
 builder.objectType(InternalError, {
-  name: 'InternalError',
-  isTypeOf: isRefusal('InternalError'),
+  ...refusal(InternalError),
   description: 'A fault of the server, without details.',
-  interfaces: [ApiError],
 });
 
 /** The type in the schema: the error's own class, or the one it specialises. */
@@ -217,7 +199,10 @@ export function asData<E extends AppError>(error: E): E {
 export const typeOfRefusal = (value: unknown): string | null =>
   typeof value === 'object' && value !== null && 'refusal' in value ? String(value.refusal) : null;
 
-/** Tells one type of error from the others of a union. */
-export function isRefusal(name: string) {
-  return (value: unknown): boolean => typeOfRefusal(value) === name;
+/**
+ * What the type of each refusal has, by the name of its class: of the members of a union, it is the one that `asData`
+ * named so.
+ */
+export function refusal({ name }: { name: string }) {
+  return { name, isTypeOf: (value: unknown): boolean => typeOfRefusal(value) === name, interfaces: [ApiError] };
 }

@@ -1,6 +1,6 @@
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
-import { isRefusal } from '../../graph/error-types.ts';
+import { refusal } from '../../graph/error-types.ts';
 import { idOf } from '../../graph/ids.ts';
 import { present } from '../../graph/loaders.ts';
 import { resultUnion } from '../../graph/results.ts';
@@ -54,10 +54,8 @@ const ToolOutputInput = builder.inputType('ToolOutputInput', {
 });
 
 builder.objectType(ApprovalStaleError, {
-  name: 'ApprovalStaleError',
-  isTypeOf: isRefusal('ApprovalStaleError'),
+  ...refusal(ApprovalStaleError),
   description: 'The decision came too late, or is about other arguments than those that are asked for.',
-  interfaces: ['ApiError' as never],
   fields: (t) => ({
     current: t.field({
       type: Approval,

@@ -1,7 +1,7 @@
 import { encodeEventCursor } from '../../events/index.ts';
 import { builder } from '../../graph/builder.ts';
 import type { Context } from '../../graph/context.ts';
-import { isRefusal } from '../../graph/error-types.ts';
+import { refusal } from '../../graph/error-types.ts';
 import { resultUnion } from '../../graph/results.ts';
 import type { Rows } from '../../graph/rows.ts';
 import { type Info, selectsIdOnly } from '../../graph/selection.ts';
@@ -75,10 +75,8 @@ const SendMessageSuccess = builder.objectRef<Started>('SendMessageSuccess').impl
 });
 
 builder.objectType(IdempotencyConflictError, {
-  name: 'IdempotencyConflictError',
-  isTypeOf: isRefusal('IdempotencyConflictError'),
+  ...refusal(IdempotencyConflictError),
   description: 'The idempotency key was used for another request.',
-  interfaces: ['ApiError' as never],
   fields: (t) => ({
     originalTurn: t.field({
       type: Turn,
@@ -91,10 +89,8 @@ builder.objectType(IdempotencyConflictError, {
 });
 
 builder.objectType(TurnInProgressError, {
-  name: 'TurnInProgressError',
-  isTypeOf: isRefusal('TurnInProgressError'),
+  ...refusal(TurnInProgressError),
   description: 'The conversation has a turn that has not ended.',
-  interfaces: ['ApiError' as never],
   fields: (t) => ({
     activeTurn: t.field({
       type: Turn,
